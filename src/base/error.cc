@@ -1,0 +1,28 @@
+#include "base/error.h"
+
+#include <array>
+#include <cassert>
+
+namespace mlac {
+
+const ErrorKind& Kind(ErrorCode code) {
+  static constexpr std::array<ErrorKind, 10> kKinds = {{
+      {"invalid_argument", 1, 400},
+      {"invalid_input", 1, 400},
+      {"not_found", 1, 404},
+      {"already_exists", 1, 409},
+      {"unsupported", 1, 422},
+      {"too_large", 1, 413},
+      {"resource_exhausted", 1, 429},
+      {"io", 1, 500},
+      {"cancelled", 130, 503},
+      {"internal", 1, 500},
+  }};
+  return kKinds[static_cast<size_t>(code)];
+}
+
+Error::Error(ErrorCode code, std::string message, std::string hint) : code_(code), message_(std::move(message)), hint_(std::move(hint)) {
+  what_ = hint_.empty() ? message_ : message_ + " (" + hint_ + ")";
+}
+
+}  // namespace mlac

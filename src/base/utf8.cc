@@ -1,0 +1,58 @@
+#include "base/utf8.h"
+
+namespace mlac {
+namespace {
+
+// Length of the valid sequence at the start of text, 0 if there is none. Ranges: The Unicode Standard 15.0, table 3-7.
+size_t SequenceLength(std::string_view text) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const auto in = [](unsigned value, unsigned low, unsigned high) { return value >= low && value <= high; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (in(first, 0xC2, 0xDF)) return in(byte(1), 0x80, 0xBF) ? 2 : 0;
+  if (in(first, 0xE0, 0xEF)) {
+    const unsigned low = first == 0xE0 ? 0xA0 : 0x80, high = first == 0xED ? 0x9F : 0xBF;
+    return in(byte(1), low, high) && in(byte(2), 0x80, 0xBF) ? 3 : 0;
+  }
+  if (in(first, 0xF0, 0xF4)) {
+    const unsigned low = first == 0xF0 ? 0x90 : 0x80, high = first == 0xF4 ? 0x8F : 0xBF;
+    return in(byte(1), low, high) && in(byte(2), 0x80, 0xBF) && in(byte(3), 0x80, 0xBF) ? 4 : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+size_t FindInvalidUtf8(std::string_view text) {
+  for (size_t position = 0; position < text.size();) {
+    const size_t length = SequenceLength(text.substr(position, 4));
+    if (length == 0) return position;
+    position += length;
+  }
+  return std::string_view::npos;
+}
+
+char32_t DecodeUtf8(std::string_view text, size_t& position) {
+  const auto next = [&] { return static_cast<char32_t>(static_cast<unsigned char>(text[position++])); };
+  const char32_t first = next();
+  if (first < 0x80) return first;
+  const int continuation = first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
+  char32_t scalar = first & (0x3F >> continuation);
+  for (int i = 0; i < continuation; ++i) scalar = scalar << 6 | (next() & 0x3F);
+  return scalar;
+}
+
+void AppendUtf8(std::string& out, char32_t scalar) {
+  const auto put = [&](char32_t byte) { out += static_cast<char>(byte); };
+  if (scalar < 0x80) {
+    put(scalar);
+  } else if (scalar < 0x800) {
+    put(0xC0 | scalar >> 6), put(0x80 | (scalar & 0x3F));
+  } else if (scalar < 0x10000) {
+    put(0xE0 | scalar >> 12), put(0x80 | (scalar >> 6 & 0x3F)), put(0x80 | (scalar & 0x3F));
+  } else {
+    put(0xF0 | scalar >> 18), put(0x80 | (scalar >> 12 & 0x3F)), put(0x80 | (scalar >> 6 & 0x3F)), put(0x80 | (scalar & 0x3F));
+  }
+}
+
+}  // namespace mlac
