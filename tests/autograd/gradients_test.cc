@@ -34,7 +34,7 @@ struct Subject {
   float dropout = 0;  // whether the run drops
 
   void Begin(mlac::Run& run) const {
-    if (dropout > 0) run.BeginDropout(/*seed=*/1, /*step=*/2, /*first_row=*/3);
+    if (dropout > 0) run.BeginDropout(/*seed=*/1, /*step=*/2, /*first_token=*/3, /*first_sequence=*/1);
   }
 
   double Loss() const {
@@ -195,7 +195,7 @@ TEST(Sum, PassesTheGradientToEachTerm) {
 }
 
 TEST(Dropout, PassesGradientsWhereItPassedValues) {
-  Subject subject = {{RandomTensor({4, 30}, 1)}, {}, [](mlac::Run& run, const std::vector<Tensor>& in) { return DropoutForward(run, in[0], 0.3f); }, 0.3f};
+  Subject subject = {{RandomTensor({4, 30}, 1)}, {}, [](mlac::Run& run, const std::vector<Tensor>& in) { return DropoutForward(run, in[0], 0.3f, RowKind::kTokens); }, 0.3f};
   subject.Check("dropout");
 }
 
