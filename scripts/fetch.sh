@@ -12,8 +12,8 @@ rows() { grep -v '^#' "$here/fixtures.tsv"; }
 # download REGISTRY PACKAGE VERSION: puts the archive into the current folder, which is empty.
 download() {
   case "$1" in
-    pypi) "$here/setup.sh" fetch && python3 -m pip --quiet download --no-deps --only-binary :all: "$2==$3" ;;
-    debian) apt-get -q download "$2=$3" || { [ "$(id -u)" = 0 ] && apt-get -q update && apt-get -q download "$2=$3"; } ;;
+    pypi) "$here/setup.sh" fetch && python3 -m pip --quiet download --no-deps "$2==$3" ;;
+    debian) apt-get -qq download "$2=$3" || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq download "$2=$3"; } ;;
     npm) command -v npm > /dev/null || die "npm is missing: ./dev setup bench"; npm pack --silent "$2@$3" ;;
   esac
 }
