@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string_view>
@@ -129,12 +128,6 @@ size_t NumUsableCores() {
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) cores = static_cast<size_t>(std::max(1, CPU_COUNT(&allowed)));
   if (const auto limit = ReadCgroupLimits().cores) cores = std::min(cores, static_cast<size_t>(std::max(1.0, std::ceil(*limit))));
   return cores;
-}
-
-size_t DefaultNumThreads() {
-  const char* omp = std::getenv("OMP_NUM_THREADS");
-  const size_t asked = omp == nullptr ? 0 : ParseNumber<size_t>(omp).value_or(0);
-  return std::min(asked > 0 ? asked : NumUsableCores(), kMaxThreads);
 }
 
 Machine DescribeMachine() {

@@ -8,8 +8,6 @@
 
 namespace mlac {
 
-inline constexpr size_t kMaxThreads = 1024;
-
 struct CgroupLimits {
   std::optional<double> cores;          // CPU time a second, e.g. 1.5
   std::optional<uint64_t> memory_bytes;
@@ -20,9 +18,6 @@ CgroupLimits ReadCgroupLimits(const std::string& root = "/");
 
 // Cores that this process may run on: those of its affinity mask, and no more than its control group gives time for (rounded up).
 size_t NumUsableCores();
-
-// OMP_NUM_THREADS if it holds a number (the first of a list, at most kMaxThreads), else NumUsableCores().
-size_t DefaultNumThreads();
 
 struct Machine {
   std::string operating_system;           // "Debian GNU/Linux 12 (bookworm)"

@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "base/machine.h"
+#include "base/thread_team.h"
 
 namespace mlac {
 
@@ -21,7 +21,7 @@ void AddModelOption(CLI::App& command, std::string& model) {
 void AddThreadsOption(CLI::App& command, size_t& num_threads) {
   num_threads = DefaultNumThreads();
   command.add_option("--threads", num_threads, "Threads to compute with; else OMP_NUM_THREADS, else the cores that may be used")
-      ->check(CLI::Range(size_t{1}, kMaxThreads).description(""))
+      ->check(CLI::Range(size_t{1}, size_t{1024}).description(""))
       ->type_name("N");
 }
 

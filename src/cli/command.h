@@ -27,7 +27,7 @@ class UsageError : public std::exception {
 CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& description, const std::string& example);
 
 void AddModelOption(CLI::App& command, std::string& model);    // -m, --model: required
-void AddThreadsOption(CLI::App& command, size_t& num_threads);  // --threads: the number given, or else the default of machine.h
+void AddThreadsOption(CLI::App& command, size_t& num_threads);  // --threads: the number given, or else DefaultNumThreads()
 void AddJsonFlag(CLI::App& command, bool& json);                // --json
 
 // Texts as positional arguments, exactly as given: "[a, b]", "{}" and "" are texts like any other.

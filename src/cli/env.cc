@@ -11,8 +11,10 @@
 
 #include "base/build_info.h"
 #include "base/machine.h"
+#include "base/thread_team.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "kernels/instruction_set.h"
 
 extern char** environ;
 
@@ -64,6 +66,8 @@ ordered_json Describe() {
           {"architecture", machine.architecture},
           {"processor", machine.processor},
           {"cpu_features", machine.cpu_features},
+          {"instruction_sets", kernels::AvailableInstructionSets()},
+          {"instruction_set_in_use", kernels::InstructionSetInUse()},
           {"cores", machine.num_cores},
           {"usable_cores", machine.num_usable_cores},
           {"threads", DefaultNumThreads()},
@@ -85,13 +89,15 @@ std::string Joined(const ordered_json& object) {
 std::string AsText(const ordered_json& env) {
   const auto text = [&](const char* name) { return env.at(name).get<std::string>(); };
   const auto number = [&](const char* name) { return env.at(name).get<uint64_t>(); };
+  const auto words = [&](const char* name) { return fmt::format("{}", fmt::join(env.at(name).get<std::vector<std::string>>(), " ")); };
   const std::string sanitizers = text("sanitizers").empty() ? "" : ", sanitizers: " + text("sanitizers");
   std::string out;
   const auto line = [&](const char* name, const std::string& value) { out += fmt::format("{:<14}{}\n", name, value.empty() ? "none" : value); };
   line("mlac", fmt::format("{} ({}, {}{})", text("version"), text("build_type"), text("compiler"), sanitizers));
   line("system", fmt::format("{}, {}, {}", text("operating_system"), text("kernel"), text("architecture")));
   line("processor", text("processor"));
-  line("features", fmt::format("{}", fmt::join(env.at("cpu_features").get<std::vector<std::string>>(), " ")));
+  line("features", words("cpu_features"));
+  line("instructions", fmt::format("{} in use, of {}", text("instruction_set_in_use"), words("instruction_sets")));
   line("cores", fmt::format("{}, usable {}, threads by default {}", number("cores"), number("usable_cores"), number("threads")));
   line("memory", fmt::format("{}, available {}", Gibibytes(number("memory_bytes")), Gibibytes(number("available_memory_bytes"))));
   line("cgroup", fmt::format("cores {}, memory {}", env.at("cgroup_cores").is_null() ? "no limit" : env.at("cgroup_cores").dump(),
