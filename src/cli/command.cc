@@ -8,6 +8,7 @@ namespace mlac {
 
 CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& description, const std::string& example) {
   CLI::App& command = *parent.add_subcommand(name, description);
+  command.group("Commands");
   std::string footer = "Example:";
   for (const std::string& line : CLI::detail::split(example, '\n')) footer += "\n  " + line;
   command.footer(footer);

@@ -145,7 +145,6 @@ int RunCommandLine(int argc, char** argv, void (*add_commands)(CLI::App&)) {
   app.get_formatter()->label("OPTIONS", "options");
   app.get_formatter()->label("REQUIRED", "(required)");
   app.get_formatter()->label("SUBCOMMAND", "command");
-  app.get_formatter()->label("Subcommands", "Commands");
   app.footer("'mlac help COMMAND' shows a command with an example.");
   add_commands(app);
   RevealValues(app);
