@@ -1,13 +1,10 @@
 #include "base/thread_team.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdlib>
-#include <fstream>
-#include <string>
+
+#include "base/machine.h"
 
 namespace mlac {
 namespace {
@@ -41,18 +38,6 @@ bool SpinUntil(Ready ready) {
   }
 }
 
-// Cores that the control group's quota allows (version 2, then version 1), rounded up; 0 if there is no quota.
-size_t CgroupCores() {
-  double quota = 0, period = 0;
-  std::string word;
-  if (std::ifstream file("/sys/fs/cgroup/cpu.max"); file >> word >> period && word != "max") {
-    quota = std::atof(word.c_str());
-  } else if (std::ifstream old("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"); old >> quota) {
-    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
-  }
-  return quota > 0 && period > 0 ? std::max<size_t>(1, static_cast<size_t>(std::ceil(quota / period))) : 0;
-}
-
 }  // namespace
 
 size_t DefaultNumThreads() {
@@ -60,11 +45,7 @@ size_t DefaultNumThreads() {
     const long number = std::strtol(value, nullptr, 10);
     if (number > 0 && number <= 1024) return static_cast<size_t>(number);
   }
-  cpu_set_t set;
-  size_t cores = std::max(1u, std::thread::hardware_concurrency());
-  if (sched_getaffinity(0, sizeof set, &set) == 0) cores = std::max(1, CPU_COUNT(&set));
-  const size_t quota = CgroupCores();
-  return quota == 0 ? cores : std::min(cores, quota);
+  return NumUsableCores();
 }
 
 ThreadTeam::ThreadTeam(size_t num_threads) : errors_(std::max<size_t>(1, num_threads)) {
