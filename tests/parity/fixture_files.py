@@ -1,6 +1,7 @@
 """Files of the fixtures: safetensors with what mlac takes (F32, I32) beside what is expected of it (F64), and JSON."""
 import json
 import os
+import re
 
 import torch
 from safetensors.torch import save_file
@@ -24,9 +25,10 @@ def save_tensors(path, tensors):
 
 def save_json(path, value):
     os.makedirs(os.path.dirname(path), exist_ok=True)
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    text = re.sub(r"\[[-+.\de,\s]+\]", lambda numbers: " ".join(numbers[0].split()), text)  # a list of numbers on one line
     with open(path, "w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False, indent=1)
-        file.write("\n")
+        file.write(text + "\n")
 
 
 def ragged(sequences):
