@@ -6,6 +6,7 @@ import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["MKL_CBWR"] = "COMPATIBLE"  # else MKL's last bit depends on where a matrix lies in memory
 
 import torch
 
@@ -18,6 +19,7 @@ def main():
     if unknown:
         sys.exit(f"usage: make_fixtures.py [{'|'.join(PARTS)}]...; there is no part {unknown[0]!r}")
     torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
     for part in parts:
         importlib.import_module(part + "_fixtures").write()
 
