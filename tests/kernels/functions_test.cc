@@ -133,7 +133,7 @@ TEST(VectorOps, GiveTheSameBitsOnEveryInstructionSet) {
       Add(x.data(), y.data(), sum.data(), count);
       Scale(x.data(), 0.3f, scaled.data(), count);
       AddRows(y.data(), 1, count, rows.data(), 0, count);
-      AdamW({.beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .decay = 0.99f, .step_size = 0.01f, .inverse_root_correction = 2, .gradient_scale = 0.5f},
+      AdamW({.beta1 = 0.9f, .rest1 = 0.1f, .beta2 = 0.999f, .rest2 = 0.001f, .eps = 1e-8f, .decay = 0.99f, .step_size = 0.01f, .inverse_root_correction = 2, .gradient_scale = 0.5f},
             y.data(), p.data(), m.data(), v.data(), count);
       const std::vector<std::vector<float>> found = {sum, scaled, rows, p, m, v, {Dot(x.data(), y.data(), count)}};
       if (first.empty()) first = found;
