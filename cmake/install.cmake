@@ -4,18 +4,20 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(TARGETS mlac RUNTIME COMPONENT program)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright COMPONENT program)
 if(NOT CMAKE_CROSSCOMPILING)  # they are made by running the program
   set(MLAC_PAGES ${CMAKE_BINARY_DIR}/pages)
   add_custom_command(
-    OUTPUT ${MLAC_PAGES}/mlac.1 ${MLAC_PAGES}/mlac.bash ${MLAC_PAGES}/_mlac ${MLAC_PAGES}/mlac.fish
+    OUTPUT ${MLAC_PAGES}/mlac.1.gz ${MLAC_PAGES}/mlac.bash ${MLAC_PAGES}/_mlac ${MLAC_PAGES}/mlac.fish
     COMMAND ${CMAKE_COMMAND} -E make_directory ${MLAC_PAGES}
     COMMAND mlac help --man > ${MLAC_PAGES}/mlac.1
+    COMMAND gzip -9nf ${MLAC_PAGES}/mlac.1
     COMMAND mlac completion bash > ${MLAC_PAGES}/mlac.bash
     COMMAND mlac completion zsh > ${MLAC_PAGES}/_mlac
     COMMAND mlac completion fish > ${MLAC_PAGES}/mlac.fish
     DEPENDS mlac VERBATIM)
-  add_custom_target(pages ALL DEPENDS ${MLAC_PAGES}/mlac.1)
-  install(FILES ${MLAC_PAGES}/mlac.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+  add_custom_target(pages ALL DEPENDS ${MLAC_PAGES}/mlac.1.gz)
+  install(FILES ${MLAC_PAGES}/mlac.1.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
   install(FILES ${MLAC_PAGES}/mlac.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME mlac COMPONENT program)
   install(FILES ${MLAC_PAGES}/_mlac DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions COMPONENT program)
   install(FILES ${MLAC_PAGES}/mlac.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT program)

@@ -9,11 +9,13 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/mlac/fixtures
 die() { printf 'dev fetch: %s\n' "$@" >&2; exit 1; }
 rows() { grep -v '^#' "$here/fixtures.tsv"; }
 
+apt_download() { if [ "$(id -u)" = 0 ]; then apt-get -qq -o APT::Sandbox::User=root download "$1"; else apt-get -qq download "$1"; fi; }
+
 # download REGISTRY PACKAGE VERSION: puts the archive into the current folder, which is empty.
 download() {
   case "$1" in
     pypi) "$here/setup.sh" fetch && python3 -m pip --quiet download --no-deps "$2==$3" ;;
-    debian) apt-get -qq download "$2=$3" || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq download "$2=$3"; } ;;
+    debian) apt_download "$2=$3" || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt_download "$2=$3"; } ;;
     npm) command -v npm > /dev/null || die "npm is missing: ./dev setup bench"; npm pack --silent "$2@$3" ;;
   esac
 }

@@ -37,20 +37,25 @@ awk -v layers="$layers" '
     else if (rank[to[1]] > rank[folder]) print FILENAME ":" FNR ": " folder "/ includes " quoted[2] ", which is a layer above it"
   }' "${sources[@]}" >> "$findings"
 
-for header in "${headers[@]}"; do
+# Highway re-includes the kernels' *-inl.h files for each instruction set: they are parts of a .cc, with toggles of its own.
+mapfile -t plain_headers < <(printf '%s\n' "${headers[@]}" | grep -v -e '-inl\.h$')
+for header in "${plain_headers[@]}"; do
   [ "$(head -n 1 "$header")" = "#pragma once" ] || echo "$header:1: a header starts with #pragma once" >> "$findings"
 done
-# Highway re-includes kernels' *-inl.h files for each instruction set; they are part of a .cc.
-mapfile -t plain_headers < <(printf '%s\n' "${headers[@]}" | grep -v -e '-inl\.h$')
 search "JSON, CLI11, Beast and Highway headers stay in .cc files" '#include <(nlohmann/json\.hpp|simdjson|CLI/|boost/|hwy/)' "${plain_headers[@]}"
+mapfile -t library < <(printf '%s\n' "${sources[@]}" | grep -v '^src/cli/')
 search "the library does not print, exit or abort" '(std::|[^_[:alnum:].])(exit|abort|quick_exit)\(|std::(cout|cerr)|[^[:alnum:]_](f?printf|fmt::print)\(' \
-  $(printf '%s\n' "${sources[@]}" | grep -v '^src/cli/')
+  "${library[@]}"
 search "a path of one machine" '(^|[^a-zA-Z0-9_.}])/(wor[k]|far[m]|roo[t])/|/tmp/w[t]' "${everything[@]}"
 search "the host of a package registry" '(pypi|pythonhosted|npmjs|deb\.debian|snapshot\.debian)[.](org|com)' "${everything[@]}"
 search "a tab or a trailing space" $'\t| $' "${sources[@]}"
 search "longer than 160 columns" '^.{161}' "${sources[@]}"
 
-for script in "${scripts[@]}"; do bash -n "$script" 2>> "$findings" || true; done
+for script in "${scripts[@]}"; do
+  [ -x "$script" ] || echo "$script:1: a script is executable" >> "$findings"
+  bash -n "$script" 2>> "$findings" || true
+done
+if command -v shellcheck > /dev/null; then shellcheck --severity=warning --format=gcc "${scripts[@]}" >> "$findings" || true; fi
 
 sort -u "$findings"
 [ ! -s "$findings" ] && echo "lint: ${#sources[@]} C++ files, ${#scripts[@]} scripts, no findings"

@@ -17,7 +17,7 @@ wanted() {
 
 [ $# -gt 0 ] || set -- build
 if ! command -v dpkg-query > /dev/null; then
-  echo "dev setup: no Debian system; needed are (by Debian's names):" $(wanted "$@") >&2
+  echo "dev setup: no Debian system; needed are (by Debian's names): $(wanted "$@" | paste -s -d ' ')" >&2
   exit 0  # CMake and the scripts say what is missing
 fi
 

@@ -33,7 +33,8 @@ readonly pins
 
 readonly root="${XDG_CACHE_HOME:-$HOME/.cache}/mlac/venvs"
 readonly folder="$root/$name" partial="$root/$name.partial"
-readonly stamp="$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])') $pins"
+stamp="$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])') $pins"
+readonly stamp
 is_current() { [[ -f "$folder/pins" && "$(<"$folder/pins")" == "$stamp" ]]; }
 
 if is_current; then echo "$folder"; exit 0; fi

@@ -1,7 +1,10 @@
 #include "cli/command.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
+#include "base/nearest_name.h"
 #include "base/thread_team.h"
 
 namespace mlac {
@@ -13,6 +16,15 @@ CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::strin
   for (const std::string& line : CLI::detail::split(example, '\n')) footer += "\n  " + line;
   command.footer(footer);
   return command;
+}
+
+CLI::App& AddTask(CLI::App& parent, const std::string& task, const std::string& description, const std::string& example) {
+  return *AddCommand(parent, task, description, example).group("Tasks");
+}
+
+std::string HintForUnknown(const std::string& name, const std::vector<std::string>& known) {
+  const std::string nearest = NearestName(name, known);
+  return nearest.empty() ? fmt::format("there are {}", fmt::join(known, ", ")) : fmt::format("did you mean '{}'?", nearest);
 }
 
 void AddModelOption(CLI::App& command, std::string& model) {

@@ -50,9 +50,11 @@ std::vector<std::string> FlagNames(const CLI::App& app) {
   return names;
 }
 
-std::string DidYouMean(const std::string& name, const std::vector<std::string>& known, std::string otherwise) {
-  const std::string nearest = NearestName(name, known);
-  return nearest.empty() ? otherwise : fmt::format("did you mean '{}'?", nearest);
+// "train text-classification" for that command; "" for mlac itself.
+std::string PathOf(const CLI::App& command) {
+  if (command.get_parent() == nullptr) return "";
+  const std::string before = PathOf(*command.get_parent());
+  return before.empty() ? command.get_name() : before + " " + command.get_name();
 }
 
 // CLI11 reads a value that stands in brackets as a list where several values may stand, so "[CLS]" would lose its brackets. A NUL,
@@ -81,21 +83,28 @@ void RevealValues(CLI::App& app) {
 
 int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = Innermost(app);
-  const bool at_root = command.get_parent() == nullptr;
-  const std::string place = at_root ? "" : command.get_display_name() + ": ";
-  const std::string help = at_root ? "'mlac --help' lists what there is" : fmt::format("'mlac help {}' shows what it takes", command.get_name());
-  // A misspelt option is the cause, whatever CLI11 then misses for want of it.
+  const std::string path = PathOf(command), place = path.empty() ? "" : path + ": ";
+  const std::string help = path.empty() ? "'mlac --help' lists what there is" : fmt::format("'mlac help {}' shows what it takes", path);
+  std::string option, word;  // the first of each that nothing took
   for (const std::string& argument : app.remaining(/*recurse=*/true)) {
-    if (argument.size() < 2 || argument[0] != '-') continue;
-    const std::string name = argument.substr(0, argument.find('='));
-    return Report(fmt::format("{}there is no option '{}'", place, Reveal(name)), DidYouMean(name, FlagNames(command), help), kUsage);
+    std::string& first = argument.size() > 1 && argument[0] == '-' ? option : word;
+    if (first.empty()) first = Reveal(argument);
   }
-  const std::vector<std::string> remaining = app.remaining(/*recurse=*/true);
-  if (!remaining.empty()) {
-    const std::string name = Reveal(remaining.front());
-    if (at_root) return Report(fmt::format("there is no command '{}'", name), DidYouMean(name, CommandNames(app), help), kUsage);
-    return Report(fmt::format("{}'{}' is one argument too many", place, name), help, kUsage);
+  // Whatever else CLI11 then misses, a name that nothing has is the cause: first of a command, then of an option.
+  const std::vector<std::string> names = CommandNames(command);
+  if (!names.empty()) {
+    const char* kind = command.get_subcommands(nullptr).front()->get_group() == "Tasks" ? "task" : "command";
+    if (!word.empty()) return Report(fmt::format("{}there is no {} '{}'", place, kind, word), HintForUnknown(word, names), kUsage);
+    if (option.empty() && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr)
+      return Report(fmt::format("{}which {}?", place, kind), HintForUnknown("", names), kUsage);
   }
+  if (!option.empty()) {
+    const std::string name = option.substr(0, option.find('='));
+    const std::string nearest = NearestName(name, FlagNames(command));
+    return Report(fmt::format("{}there is no option '{}'", place, name),
+                  nearest.empty() ? help : fmt::format("did you mean '{}'?", nearest), kUsage);
+  }
+  if (!word.empty()) return Report(fmt::format("{}'{}' is one argument too many", place, word), help, kUsage);
   std::string message = error.what();
   std::erase(message, '\0');
   return Report(place + message, help, kUsage);

@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <memory>
 
-#include "base/nearest_name.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/man_page.h"
@@ -28,11 +27,7 @@ const CLI::App& FindCommand(const CLI::App& app, const std::vector<std::string>&
       known.push_back(candidate->get_name());
       if (candidate->get_name() == word) next = candidate;
     }
-    if (next == nullptr) {
-      const std::string nearest = NearestName(word, known);
-      throw UsageError(fmt::format("help: there is no command '{}'", word),
-                       nearest.empty() ? "'mlac help' lists what there is" : fmt::format("did you mean '{}'?", nearest));
-    }
+    if (next == nullptr) throw UsageError(fmt::format("help: there is no command '{}'", word), HintForUnknown(word, known));
     command = next;
   }
   return *command;

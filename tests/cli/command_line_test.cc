@@ -29,6 +29,12 @@ std::vector<std::string> Commands() {
   return names;
 }
 
+std::string Joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
 TEST(CommandLine, AloneItPrintsHelpAndSucceeds) {
   const ProgramResult alone = RunMlac({}), asked = RunMlac({"--help"}), command = RunMlac({"help"});
   EXPECT_EQ(alone.status, 0);
@@ -60,7 +66,7 @@ TEST(CommandLine, NoLineOfHelpIsWiderThanATerminal) {
 
 TEST(CommandLine, AWrongWordIsOneLineAHintAndStatusTwo) {
   ExpectFailure(RunMlac({"evn"}), 2, "mlac: there is no command 'evn'\nhint: did you mean 'env'?\n");
-  ExpectFailure(RunMlac({"frobnicate"}), 2, "mlac: there is no command 'frobnicate'\nhint: 'mlac --help' lists what there is\n");
+  ExpectFailure(RunMlac({"frobnicate"}), 2, "mlac: there is no command 'frobnicate'\nhint: there are " + Joined(Commands()) + "\n");
   ExpectFailure(RunMlac({"--versoin"}), 2, "mlac: there is no option '--versoin'\nhint: did you mean '--version'?\n");
   ExpectFailure(RunMlac({"env", "--jsn"}), 2, "mlac: env: there is no option '--jsn'\nhint: did you mean '--json'?\n");
   ExpectFailure(RunMlac({"env", "--jsn=x"}), 2, "mlac: env: there is no option '--jsn'\nhint: did you mean '--json'?\n");
