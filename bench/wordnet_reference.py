@@ -9,6 +9,7 @@ config.json says; the weights of the last epoch are kept. Each seed runs in a pr
 of JSON: accuracy and macro_f1 of test.csv (over the labels in truth or prediction), train_seconds (tokenising train.csv, making batches,
 training; not loading and not evaluating), of which tokenize_seconds, and peak_rss_mib of the process.
 """
+
 import argparse
 import csv
 import json
@@ -54,6 +55,7 @@ def run(arguments, seed):
     import transformers
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup, set_seed
     from transformers.utils import logging
+
     logging.set_verbosity_error()
     torch.set_num_threads(arguments.threads)
     set_seed(seed)
@@ -76,8 +78,9 @@ def run(arguments, seed):
     tokenize_seconds = time.perf_counter() - start
     without_decay = [p for name, p in model.named_parameters() if name.endswith("bias") or "LayerNorm" in name]
     with_decay = [p for name, p in model.named_parameters() if not (name.endswith("bias") or "LayerNorm" in name)]
-    optimizer = torch.optim.AdamW([{"params": with_decay, "weight_decay": WEIGHT_DECAY}, {"params": without_decay, "weight_decay": 0.0}],
-                                  lr=LEARNING_RATE)
+    optimizer = torch.optim.AdamW(
+        [{"params": with_decay, "weight_decay": WEIGHT_DECAY}, {"params": without_decay, "weight_decay": 0.0}], lr=LEARNING_RATE
+    )
     num_steps = EPOCHS * -(-len(sequences) // BATCH_SIZE)
     schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(WARMUP * num_steps), num_steps)
     shuffles = torch.Generator().manual_seed(seed)
@@ -101,13 +104,24 @@ def run(arguments, seed):
     predicted = []
     with torch.inference_mode():
         for begin in range(0, len(test_sequences), BATCH_SIZE):
-            predicted += [labels[i] for i in model(**padded(test_sequences[begin:begin + BATCH_SIZE])).logits.argmax(dim=-1).tolist()]
-    print(json.dumps({
-        "program": f"transformers {transformers.__version__}, torch {torch.__version__}", "seed": seed, "threads": arguments.threads,
-        "steps": step, "accuracy": sum(t == p for t, p in zip(test_labels, predicted)) / len(test_labels),
-        "macro_f1": macro_f1(test_labels, predicted), "train_seconds": round(train_seconds, 3), "tokenize_seconds": round(tokenize_seconds, 3),
-        "last_loss": loss.item(), "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-    }), flush=True)
+            predicted += [labels[i] for i in model(**padded(test_sequences[begin : begin + BATCH_SIZE])).logits.argmax(dim=-1).tolist()]
+    print(
+        json.dumps(
+            {
+                "program": f"transformers {transformers.__version__}, torch {torch.__version__}",
+                "seed": seed,
+                "threads": arguments.threads,
+                "steps": step,
+                "accuracy": sum(t == p for t, p in zip(test_labels, predicted)) / len(test_labels),
+                "macro_f1": macro_f1(test_labels, predicted),
+                "train_seconds": round(train_seconds, 3),
+                "tokenize_seconds": round(tokenize_seconds, 3),
+                "last_loss": loss.item(),
+                "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            }
+        ),
+        flush=True,
+    )
 
 
 def main():
@@ -116,8 +130,20 @@ def main():
         run(arguments, arguments.seeds[0])
         return
     for seed in arguments.seeds:
-        command = [sys.executable, os.path.abspath(__file__), "--model", arguments.model, "--train", arguments.train, "--test", arguments.test,
-                   "--seeds", str(seed), "--threads", str(arguments.threads)]
+        command = [
+            sys.executable,
+            os.path.abspath(__file__),
+            "--model",
+            arguments.model,
+            "--train",
+            arguments.train,
+            "--test",
+            arguments.test,
+            "--seeds",
+            str(seed),
+            "--threads",
+            str(arguments.threads),
+        ]
         if arguments.max_steps:
             command += ["--max-steps", str(arguments.max_steps)]
         subprocess.run(command, check=True)

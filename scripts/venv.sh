@@ -33,7 +33,9 @@ readonly pins
 
 readonly root="${XDG_CACHE_HOME:-$HOME/.cache}/mlac/venvs"
 readonly folder="$root/$name" partial="$root/$name.partial"
-readonly stamp="$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])') $pins"
+python="$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')" ||
+  fail "python3 is not installed; on Debian: apt-get install python3-venv"
+readonly stamp="$python $pins"
 is_current() { [[ -f "$folder/pins" && "$(<"$folder/pins")" == "$stamp" ]]; }
 
 if is_current; then echo "$folder"; exit 0; fi
@@ -81,7 +83,8 @@ fi
 echo "venv.sh: installing $name ($size)" >&2
 # shellcheck disable=SC2086
 pip install --quiet $pins >&2
-grep -rlI --null "$partial" "$partial/bin" "$partial/pyvenv.cfg" | xargs -0 -r sed -i "s|$partial|$folder|g"  # scripts name their interpreter
+# The scripts in bin/ name their interpreter by its full path.
+grep -rlI --null "$partial" "$partial/bin" "$partial/pyvenv.cfg" | xargs -0 -r sed -i "s|$partial|$folder|g"
 rm "$partial/plan.json"
 echo "$stamp" >"$partial/pins"
 rm -rf "$folder"

@@ -9,6 +9,7 @@ in base64 (the client's default) and as decimals, all texts in one request and e
 that read back as the same float32. Also checked: models.list, the counts of tokens, and that an empty input raises BadRequestError.
 Exit status 1 if anything differs; each difference is a line on stderr.
 """
+
 import argparse
 import json
 import sys
@@ -43,15 +44,20 @@ def expect_same_bits(found, expected, what):
     different = numpy.argwhere(found.view(numpy.uint32) != expected.view(numpy.uint32))
     if len(different):
         text, index = different[0]
-        expect(False, f"{what}: {len(different)} of {found.size} values differ; the first is [{text}][{index}]: {found[text, index]!r}, "
-                      f"expected {expected[text, index]!r}")
+        expect(
+            False,
+            f"{what}: {len(different)} of {found.size} values differ; the first is [{text}][{index}]: {found[text, index]!r}, "
+            f"expected {expected[text, index]!r}",
+        )
 
 
 def vectors_of(response, num_texts, what):
     expect([entry.index for entry in response.data] == list(range(num_texts)), f"{what}: the indices are not 0 to {num_texts - 1}")
     expect(response.object == "list" and all(entry.object == "embedding" for entry in response.data), f"{what}: wrong field 'object'")
-    expect(response.usage.prompt_tokens >= num_texts and response.usage.total_tokens == response.usage.prompt_tokens,
-           f"{what}: usage is {response.usage}")
+    expect(
+        response.usage.prompt_tokens >= num_texts and response.usage.total_tokens == response.usage.prompt_tokens,
+        f"{what}: usage is {response.usage}",
+    )
     return [entry.embedding for entry in response.data]
 
 
@@ -95,11 +101,15 @@ def main():
         expect(False, "an empty input is answered; BadRequestError is expected")
     except openai.APIStatusError as error:
         expect(isinstance(error, openai.BadRequestError), f"an empty input raises {type(error).__name__}; BadRequestError is expected")
-        expect(isinstance(error.body, dict) and error.body.get("message") and error.type == "invalid_request_error",
-               f"an empty input: the error's body is {error.body}; message and type invalid_request_error are expected")
+        expect(
+            isinstance(error.body, dict) and error.body.get("message") and error.type == "invalid_request_error",
+            f"an empty input: the error's body is {error.body}; message and type invalid_request_error are expected",
+        )
         expect(bool(error.request_id), "an empty input: no x-request-id")
 
-    print(f"{len(texts)} texts, openai {openai.__version__}, model {model}: {'0 bits different' if differences == 0 else f'{differences} differences'}")
+    print(
+        f"{len(texts)} texts, openai {openai.__version__}, model {model}: {'0 bits different' if differences == 0 else f'{differences} differences'}"
+    )
     sys.exit(1 if differences else 0)
 
 

@@ -8,6 +8,7 @@ TEXTS.json: a list of strings. LOGITS.json: one entry a text, in one of three fo
 the exit status is 1 if it is above 1e-4, if a label differs, or if the folder is not what transformers expects: weights missing, left over
 or of another shape, or id2label and label2id that do not fit.
 """
+
 import json
 import math
 import os
@@ -30,14 +31,17 @@ def read_list(path):
 
 
 def open_folder(folder):
-    model, loading = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True, attn_implementation="eager",
-                                                                        output_loading_info=True)
+    model, loading = AutoModelForSequenceClassification.from_pretrained(
+        folder, local_files_only=True, attn_implementation="eager", output_loading_info=True
+    )
     for what, found in loading.items():  # missing_keys, unexpected_keys, mismatched_keys, error_msgs
         if found:
             sys.exit(f"{folder}: {what}: {sorted(map(str, found))}")
     config = model.config
     if sorted(config.id2label) != list(range(config.num_labels)) or model.classifier.out_features != config.num_labels:
-        sys.exit(f"{folder}: config.json: id2label has the ids {sorted(config.id2label)}; the classifier has {model.classifier.out_features} rows")
+        sys.exit(
+            f"{folder}: config.json: id2label has the ids {sorted(config.id2label)}; the classifier has {model.classifier.out_features} rows"
+        )
     inverse = {label: index for index, label in config.id2label.items()}
     if config.label2id != inverse or len(inverse) != config.num_labels:
         sys.exit(f"{folder}: config.json: label2id is not the inverse of id2label")
