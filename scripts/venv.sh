@@ -16,7 +16,7 @@ pins_of() {
     clients)  echo huggingface_hub==2.4.0 openai==3.57.0 'tritonclient[http]==2.73.0' datasets==5.2.0 ;;
     tracking) echo mlflow==3.17.2 ;;  # 3.18.0 does not install
     rivals)   echo torch==2.13.0 transformers==4.57.6 tokenizers==0.22.2 sentence-transformers==5.7.0 onnx==1.23.2 onnxscript==0.7.2 \
-                   onnxruntime==1.32.0 openvino==2026.4.1 nncf ctranslate2 fastapi uvicorn ;;
+                   onnxruntime==1.32.0 openvino==2026.4.1 nncf==3.4.0 ctranslate2==4.8.5 fastapi==0.165.0 uvicorn==0.54.0 ;;
     *) return 1 ;;
   esac
 }
@@ -33,8 +33,9 @@ readonly pins
 
 readonly root="${XDG_CACHE_HOME:-$HOME/.cache}/mlac/venvs"
 readonly folder="$root/$name" partial="$root/$name.partial"
-stamp="$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])') $pins"
-readonly stamp
+python="$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')" ||
+  fail "python3 is not installed; on Debian: apt-get install python3-venv"
+readonly stamp="$python $pins"
 is_current() { [[ -f "$folder/pins" && "$(<"$folder/pins")" == "$stamp" ]]; }
 
 if is_current; then echo "$folder"; exit 0; fi
@@ -82,7 +83,8 @@ fi
 echo "venv.sh: installing $name ($size)" >&2
 # shellcheck disable=SC2086
 pip install --quiet $pins >&2
-grep -rlI --null "$partial" "$partial/bin" "$partial/pyvenv.cfg" | xargs -0 -r sed -i "s|$partial|$folder|g"  # scripts name their interpreter
+# The scripts in bin/ name their interpreter by its full path.
+grep -rlI --null "$partial" "$partial/bin" "$partial/pyvenv.cfg" | xargs -0 -r sed -i "s|$partial|$folder|g"
 rm "$partial/plan.json"
 echo "$stamp" >"$partial/pins"
 rm -rf "$folder"

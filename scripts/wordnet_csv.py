@@ -7,6 +7,7 @@ Columns: text (the gloss up to its first ';') and label (the topic: WordNet's le
 The topic Tops is left out: it holds the 51 roots of the hierarchy. Rows are taken in file order and shuffled with seed 0; of equal texts
 the first is kept. The same data.noun gives the same bytes.
 """
+
 import collections
 import csv
 import io
@@ -16,9 +17,31 @@ import sys
 
 # lexnames(5WN): the number of a lexicographer file is the second field of a line of data.noun.
 TOPICS = {
-    4: "act", 5: "animal", 6: "artifact", 7: "attribute", 8: "body", 9: "cognition", 10: "communication", 11: "event", 12: "feeling",
-    13: "food", 14: "group", 15: "location", 16: "motive", 17: "object", 18: "person", 19: "phenomenon", 20: "plant", 21: "possession",
-    22: "process", 23: "quantity", 24: "relation", 25: "shape", 26: "state", 27: "substance", 28: "time",
+    4: "act",
+    5: "animal",
+    6: "artifact",
+    7: "attribute",
+    8: "body",
+    9: "cognition",
+    10: "communication",
+    11: "event",
+    12: "feeling",
+    13: "food",
+    14: "group",
+    15: "location",
+    16: "motive",
+    17: "object",
+    18: "person",
+    19: "phenomenon",
+    20: "plant",
+    21: "possession",
+    22: "process",
+    23: "quantity",
+    24: "relation",
+    25: "shape",
+    26: "state",
+    27: "substance",
+    28: "time",
 }
 TOPS = 3
 NUM_TRAIN, NUM_TEST = 6000, 2000
@@ -62,13 +85,15 @@ def main():
     rows = list(first.items())
     if len(rows) < NUM_TRAIN + NUM_TEST:
         sys.exit(f"{data_noun}: {len(rows)} distinct glosses; {NUM_TRAIN + NUM_TEST} are needed")
-    train, test = rows[:NUM_TRAIN], rows[NUM_TRAIN:NUM_TRAIN + NUM_TEST]
+    train, test = rows[:NUM_TRAIN], rows[NUM_TRAIN : NUM_TRAIN + NUM_TEST]
     os.makedirs(folder, exist_ok=True)
     write_csv(os.path.join(folder, "train.csv"), train)
     write_csv(os.path.join(folder, "test.csv"), test)
     label, count = collections.Counter(topic for _, topic in test).most_common(1)[0]
-    print(f"{len(rows):,} distinct glosses, {len(set(first.values()))} topics; train.csv {len(train):,} rows, test.csv {len(test):,} rows; "
-          f"largest class of test.csv: {label}, {count / len(test):.3f}")
+    print(
+        f"{len(rows):,} distinct glosses, {len(set(first.values()))} topics; train.csv {len(train):,} rows, test.csv {len(test):,} rows; "
+        f"largest class of test.csv: {label}, {count / len(test):.3f}"
+    )
 
 
 if __name__ == "__main__":

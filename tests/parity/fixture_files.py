@@ -1,4 +1,5 @@
 """Files of the fixtures: safetensors with what mlac takes (F32, I32) beside what is expected of it (F64), and JSON."""
+
 import json
 import os
 import re

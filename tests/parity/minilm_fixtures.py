@@ -3,6 +3,7 @@
 expected.safetensors: token_ids [T] and offsets [S + 1] (I32, special tokens included, nothing cut), and in float64 embedding [S, 384],
 mean-pooled and normalised, and last_hidden_state of the first three texts. The model's folder is named by MLAC_MINILM.
 """
+
 import json
 import os
 import sys
@@ -36,10 +37,13 @@ def write():
     model = model.double().eval()
     hidden = [model(input_ids=torch.tensor([sequence])).last_hidden_state[0] for sequence in sequences]
     token_ids, offsets = ragged(sequences)
-    save_tensors(os.path.join(folder, "expected.safetensors"), {
-        "token_ids": token_ids,
-        "offsets": offsets,
-        "embedding": F.normalize(torch.stack([states.mean(dim=0) for states in hidden]), dim=-1),
-        "last_hidden_state": torch.cat(hidden[:NUM_HIDDEN]),
-    })
+    save_tensors(
+        os.path.join(folder, "expected.safetensors"),
+        {
+            "token_ids": token_ids,
+            "offsets": offsets,
+            "embedding": F.normalize(torch.stack([states.mean(dim=0) for states in hidden]), dim=-1),
+            "last_hidden_state": torch.cat(hidden[:NUM_HIDDEN]),
+        },
+    )
     print(f"minilm: {len(texts)} texts of {sorted(map(len, sequences))} tokens")

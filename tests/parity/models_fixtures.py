@@ -5,6 +5,7 @@ safetensors file with the ragged input (token_ids, token_type_ids [T], offsets [
 computed by itself: last_hidden_state [T, H], and where the folder has them pooler_output [S, H], logits ([S, labels], of a masked
 language model [T, vocab]) and embedding [S, D], the sentence-transformers pipeline. inputs.json has the texts behind the token ids.
 """
+
 import json
 import os
 import shutil
@@ -32,8 +33,15 @@ def vocabulary():
     marks = ".,!?'\"-:;()"
     words = [word for word in WORDS if len(word) > 1]
     pieces = [piece for piece in PIECES if len(piece) > 1]
-    return (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + list(marks) + list(digits) + list(letters) + ["##" + x for x in letters + digits] +
-            words + ["##" + piece for piece in pieces])
+    return (
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        + list(marks)
+        + list(digits)
+        + list(letters)
+        + ["##" + x for x in letters + digits]
+        + words
+        + ["##" + piece for piece in pieces]
+    )
 
 
 # The lengths in tokens stand around 16 and at 1 and MAX_POSITION; a list is a pair. The last is cut to MAX_POSITION, and given only to
@@ -61,9 +69,16 @@ def inputs(tokenizer):
 
 
 def config(hidden_size=32, num_attention_heads=4, num_hidden_layers=1, **others):
-    return BertConfig(vocab_size=len(vocabulary()), hidden_size=hidden_size, num_hidden_layers=num_hidden_layers,
-                      num_attention_heads=num_attention_heads, intermediate_size=2 * hidden_size, max_position_embeddings=MAX_POSITION,
-                      attn_implementation="eager", **others)
+    return BertConfig(
+        vocab_size=len(vocabulary()),
+        hidden_size=hidden_size,
+        num_hidden_layers=num_hidden_layers,
+        num_attention_heads=num_attention_heads,
+        intermediate_size=2 * hidden_size,
+        max_position_embeddings=MAX_POSITION,
+        attn_implementation="eager",
+        **others,
+    )
 
 
 def randomize(model, seed):
@@ -78,7 +93,7 @@ def randomize(model, seed):
             elif "embeddings" in name:
                 parameter.copy_(normals(*parameter.shape))
             else:
-                parameter.copy_(normals(*parameter.shape, scale=1.4 / parameter.shape[-1]**0.5))
+                parameter.copy_(normals(*parameter.shape, scale=1.4 / parameter.shape[-1] ** 0.5))
     return model.eval()
 
 
@@ -152,11 +167,24 @@ class Models:
         token_ids, offsets = ragged(self.sequences)
         num_tokens = expected["last_hidden_state"].shape[0]
         num_sequences = offsets.tolist().index(num_tokens)
-        save_tensors(self.path(name + ".expected.safetensors"),
-                     {"token_ids": token_ids[:num_tokens], "token_type_ids": ragged(self.types)[0][:num_tokens],
-                      "offsets": offsets[:num_sequences + 1], **expected})
-        self.manifest.append({"name": name, "folder": name, "expected": name + ".expected.safetensors",
-                              "written_by": "transformers 4.57.6, sentence-transformers 5.7.0", "about": about})
+        save_tensors(
+            self.path(name + ".expected.safetensors"),
+            {
+                "token_ids": token_ids[:num_tokens],
+                "token_type_ids": ragged(self.types)[0][:num_tokens],
+                "offsets": offsets[: num_sequences + 1],
+                **expected,
+            },
+        )
+        self.manifest.append(
+            {
+                "name": name,
+                "folder": name,
+                "expected": name + ".expected.safetensors",
+                "written_by": "transformers 4.57.6, sentence-transformers 5.7.0",
+                "about": about,
+            }
+        )
 
     def check_unchanged(self, name, model_class):
         """After files were rewritten: the library still reads the same model from them."""
@@ -193,28 +221,40 @@ def rewrite_json(path, change):
 
 def rewrite_as_version_two(folder):
     """The files of a sentence-transformers folder as version 2 wrote them: old module names, one flag a pooling mode, no inputs named."""
+
     def rewrite(name, change):
         rewrite_json(os.path.join(folder, name), change)
 
-    rewrite("modules.json", lambda modules: [
-        {**module, "type": "sentence_transformers.models." + module["type"].rsplit(".", 1)[1]} for module in modules])
-    rewrite("1_Pooling/config.json", lambda pooling: {
-        "word_embedding_dimension": pooling["embedding_dimension"],
-        "pooling_mode_cls_token": pooling["pooling_mode"] == "cls",
-        "pooling_mode_mean_tokens": pooling["pooling_mode"] == "mean",
-        "pooling_mode_max_tokens": pooling["pooling_mode"] == "max",
-        "pooling_mode_mean_sqrt_len_tokens": False,
-    })
-    rewrite("2_Dense/config.json", lambda layer: {key: layer[key] for key in ("in_features", "out_features", "bias", "activation_function")})
+    rewrite(
+        "modules.json",
+        lambda modules: [{**module, "type": "sentence_transformers.models." + module["type"].rsplit(".", 1)[1]} for module in modules],
+    )
+    rewrite(
+        "1_Pooling/config.json",
+        lambda pooling: {
+            "word_embedding_dimension": pooling["embedding_dimension"],
+            "pooling_mode_cls_token": pooling["pooling_mode"] == "cls",
+            "pooling_mode_mean_tokens": pooling["pooling_mode"] == "mean",
+            "pooling_mode_max_tokens": pooling["pooling_mode"] == "max",
+            "pooling_mode_mean_sqrt_len_tokens": False,
+        },
+    )
+    rewrite(
+        "2_Dense/config.json", lambda layer: {key: layer[key] for key in ("in_features", "out_features", "bias", "activation_function")}
+    )
     rewrite("sentence_bert_config.json", lambda _: {"max_seq_length": MAX_POSITION, "do_lower_case": False})
-    rewrite("config_sentence_transformers.json",
-            lambda _: {"__version__": {"sentence_transformers": "2.0.0", "transformers": "4.6.1", "pytorch": "1.8.1"}})
+    rewrite(
+        "config_sentence_transformers.json",
+        lambda _: {"__version__": {"sentence_transformers": "2.0.0", "transformers": "4.6.1", "pytorch": "1.8.1"}},
+    )
 
 
 def old_names(tensors):
     """As the first BERT checkpoints: gamma and beta, and the position ids stored as a tensor."""
-    renamed = {name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
-               for name, tensor in tensors.items()}
+    renamed = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+        for name, tensor in tensors.items()
+    }
     renamed["bert.embeddings.position_ids"] = torch.arange(MAX_POSITION).unsqueeze(0)
     return renamed
 
@@ -226,40 +266,83 @@ def write():
     labels = ["negative", "neutral", "positive"]
     classes = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
 
-    models.save("embedding", randomize(BertModel(config(num_hidden_layers=2)), 101), "BertModel with its pooler: names without the prefix 'bert.'", long=True)
-    models.save("embedding_no_pooler", randomize(BertModel(config(48, 3, hidden_act="gelu_new"), add_pooling_layer=False), 102),
-                "BertModel without a pooler, 3 heads of 16, hidden_act gelu_new", long=True,
-                load_options={"add_pooling_layer": False})
-    models.save("masked_lm", randomize(BertForMaskedLM(config()), 103), "BertForMaskedLM: the decoder is tied to the word embeddings and not stored")
-    models.save("masked_lm_untied", randomize(BertForMaskedLM(config(tie_word_embeddings=False)), 104), "BertForMaskedLM with a decoder of its own")
-    models.save("classifier", randomize(BertForSequenceClassification(config(num_hidden_layers=2, **classes)), 105),
-                "BertForSequenceClassification, 3 labels: names with the prefix 'bert.'", long=True)
-    models.save("classifier_relu", randomize(BertForSequenceClassification(config(48, 3, hidden_act="relu", layer_norm_eps=1e-5, **classes)), 106),
-                "3 heads of 16, hidden_act relu, layer_norm_eps 1e-5", long=True)
-    models.save("sharded", randomize(BertModel(config(num_hidden_layers=2)), 107), "weights in several files with an index", max_shard_size="40KB")
-    models.save("float16", randomize(BertModel(config()), 108).half(), "weights stored as F16; the answers are of those weights, in float64")
-    models.save("bfloat16", randomize(BertModel(config()), 109).bfloat16(), "weights stored as BF16; the answers are of those weights, in float64")
+    models.save(
+        "embedding",
+        randomize(BertModel(config(num_hidden_layers=2)), 101),
+        "BertModel with its pooler: names without the prefix 'bert.'",
+        long=True,
+    )
+    models.save(
+        "embedding_no_pooler",
+        randomize(BertModel(config(48, 3, hidden_act="gelu_new"), add_pooling_layer=False), 102),
+        "BertModel without a pooler, 3 heads of 16, hidden_act gelu_new",
+        long=True,
+        load_options={"add_pooling_layer": False},
+    )
+    models.save(
+        "masked_lm", randomize(BertForMaskedLM(config()), 103), "BertForMaskedLM: the decoder is tied to the word embeddings and not stored"
+    )
+    models.save(
+        "masked_lm_untied", randomize(BertForMaskedLM(config(tie_word_embeddings=False)), 104), "BertForMaskedLM with a decoder of its own"
+    )
+    models.save(
+        "classifier",
+        randomize(BertForSequenceClassification(config(num_hidden_layers=2, **classes)), 105),
+        "BertForSequenceClassification, 3 labels: names with the prefix 'bert.'",
+        long=True,
+    )
+    models.save(
+        "classifier_relu",
+        randomize(BertForSequenceClassification(config(48, 3, hidden_act="relu", layer_norm_eps=1e-5, **classes)), 106),
+        "3 heads of 16, hidden_act relu, layer_norm_eps 1e-5",
+        long=True,
+    )
+    models.save(
+        "sharded", randomize(BertModel(config(num_hidden_layers=2)), 107), "weights in several files with an index", max_shard_size="40KB"
+    )
+    models.save(
+        "float16", randomize(BertModel(config()), 108).half(), "weights stored as F16; the answers are of those weights, in float64"
+    )
+    models.save(
+        "bfloat16", randomize(BertModel(config()), 109).bfloat16(), "weights stored as BF16; the answers are of those weights, in float64"
+    )
     models.save("vocab_only", randomize(BertModel(config()), 110), "vocab.txt without tokenizer.json", tokenizer=models.slow_tokenizer)
 
-    models.save("old_names", randomize(BertForSequenceClassification(config(**classes)), 111),
-                "LayerNorm.gamma and .beta, position_ids stored, torch_dtype: as older checkpoints have them")
+    models.save(
+        "old_names",
+        randomize(BertForSequenceClassification(config(**classes)), 111),
+        "LayerNorm.gamma and .beta, position_ids stored, torch_dtype: as older checkpoints have them",
+    )
     weights = os.path.join(models.path("old_names"), "model.safetensors")
     save_file(old_names(load_file(weights)), weights, metadata={"format": "pt"})
     os.chmod(weights, 0o644)
-    rewrite_json(os.path.join(models.path("old_names"), "config.json"),
-                 lambda config: {("torch_dtype" if key == "dtype" else key): value for key, value in config.items()})
+    rewrite_json(
+        os.path.join(models.path("old_names"), "config.json"),
+        lambda config: {("torch_dtype" if key == "dtype" else key): value for key, value in config.items()},
+    )
     models.check_unchanged("old_names", BertForSequenceClassification)
 
-    models.save_sentence_transformer("st_mean", randomize(BertModel(config()), 112), [Pooling(32, "mean"), Normalize()], "mean pooling, normalised", long=True)
-    models.save_sentence_transformer("st_cls_dense", randomize(BertModel(config()), 113),
-                                     [Pooling(32, "cls"), dense(32, 24, torch.nn.Tanh(), True, 114), Normalize()],
-                                     "CLS pooling, dense with tanh, normalised")
-    models.save_sentence_transformer("st_max_dense", randomize(BertModel(config()), 115),
-                                     [Pooling(32, "max"), dense(32, 40, torch.nn.Identity(), False, 116)],
-                                     "max pooling, dense without activation and bias, not normalised")
-    models.save_sentence_transformer("st_version_two", randomize(BertModel(config()), 117),
-                                     [Pooling(32, "max"), dense(32, 24, torch.nn.Tanh(), True, 118), Normalize()],
-                                     "max pooling, dense, normalised, in the words of sentence-transformers 2")
+    models.save_sentence_transformer(
+        "st_mean", randomize(BertModel(config()), 112), [Pooling(32, "mean"), Normalize()], "mean pooling, normalised", long=True
+    )
+    models.save_sentence_transformer(
+        "st_cls_dense",
+        randomize(BertModel(config()), 113),
+        [Pooling(32, "cls"), dense(32, 24, torch.nn.Tanh(), True, 114), Normalize()],
+        "CLS pooling, dense with tanh, normalised",
+    )
+    models.save_sentence_transformer(
+        "st_max_dense",
+        randomize(BertModel(config()), 115),
+        [Pooling(32, "max"), dense(32, 40, torch.nn.Identity(), False, 116)],
+        "max pooling, dense without activation and bias, not normalised",
+    )
+    models.save_sentence_transformer(
+        "st_version_two",
+        randomize(BertModel(config()), 117),
+        [Pooling(32, "max"), dense(32, 24, torch.nn.Tanh(), True, 118), Normalize()],
+        "max pooling, dense, normalised, in the words of sentence-transformers 2",
+    )
     before = embeddings(SentenceTransformer(models.path("st_version_two"), device="cpu"), models.sequences, models.types)
     rewrite_as_version_two(models.path("st_version_two"))
     after = embeddings(SentenceTransformer(models.path("st_version_two"), device="cpu"), models.sequences, models.types)

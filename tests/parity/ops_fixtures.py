@@ -3,6 +3,7 @@
 ops.json lists the cases: {"op", "case", "file", "attributes"}. The tensors of a case are named CASE/NAME. Inputs are F32 (I32 for ids,
 labels and offsets), expected values F64. `gradient_y` is the gradient that comes in; `gradient_NAME` that of the input NAME.
 """
+
 import os
 
 import torch
@@ -55,11 +56,23 @@ def add_linear(cases):
                 "weight": normals(size_out, size_in, scale=1.5 / size_in**0.5),
                 "bias": normals(size_out, scale=0.5),
             }
-            cases.add("linear", f"{num_rows}x{size_in}_to_{size_out}_{activation}", {"activation": activation, "bias": True}, inputs,
-                      lambda x, weight, bias, function=function: function(F.linear(x, weight, bias)), normals(num_rows, size_out))
+            cases.add(
+                "linear",
+                f"{num_rows}x{size_in}_to_{size_out}_{activation}",
+                {"activation": activation, "bias": True},
+                inputs,
+                lambda x, weight, bias, function=function: function(F.linear(x, weight, bias)),
+                normals(num_rows, size_out),
+            )
     inputs = {"x": normals(17, 16), "weight": normals(17, 16, scale=0.3)}
-    cases.add("linear", "17x16_to_17_none_no_bias", {"activation": "none", "bias": False}, inputs,
-              lambda x, weight: F.linear(x, weight), normals(17, 17))
+    cases.add(
+        "linear",
+        "17x16_to_17_none_no_bias",
+        {"activation": "none", "bias": False},
+        inputs,
+        lambda x, weight: F.linear(x, weight),
+        normals(17, 17),
+    )
 
 
 def add_activation(cases):
@@ -70,22 +83,38 @@ def add_activation(cases):
     for activation, function in ACTIVATIONS.items():
         if activation == "none":
             continue
-        cases.add("activation", activation, {"activation": activation}, {"x": x},
-                  lambda x, function=function: function(x), torch.ones_like(x))
+        cases.add(
+            "activation", activation, {"activation": activation}, {"x": x}, lambda x, function=function: function(x), torch.ones_like(x)
+        )
 
 
 def add_layer_norm(cases):
     """y = LayerNorm(x + residual): x, residual [T, H], gamma, beta [H]."""
     normals = Normals(2)
-    for num_rows, size, eps, with_residual, mean in [(1, 16, 1e-12, False, 0.0), (5, 48, 1e-12, True, 0.0), (17, 40, 1e-5, True, 0.5),
-                                                     (33, 33, 1e-12, False, 10.0), (5, 15, 1e-5, True, 0.0)]:
-        inputs = {"x": normals(num_rows, size, scale=2, mean=mean), "gamma": normals(size, scale=0.3, mean=1), "beta": normals(size, scale=0.3)}
+    for num_rows, size, eps, with_residual, mean in [
+        (1, 16, 1e-12, False, 0.0),
+        (5, 48, 1e-12, True, 0.0),
+        (17, 40, 1e-5, True, 0.5),
+        (33, 33, 1e-12, False, 10.0),
+        (5, 15, 1e-5, True, 0.0),
+    ]:
+        inputs = {
+            "x": normals(num_rows, size, scale=2, mean=mean),
+            "gamma": normals(size, scale=0.3, mean=1),
+            "beta": normals(size, scale=0.3),
+        }
         if with_residual:
             inputs["residual"] = normals(num_rows, size)
-        cases.add("layer_norm", f"{num_rows}x{size}_eps_{eps:.0e}" + ("_residual" if with_residual else ""),
-                  {"eps": eps, "residual": with_residual}, inputs,
-                  lambda x, gamma, beta, residual=None, eps=eps: F.layer_norm(x if residual is None else x + residual, gamma.shape, gamma, beta, eps),
-                  normals(num_rows, size))
+        cases.add(
+            "layer_norm",
+            f"{num_rows}x{size}_eps_{eps:.0e}" + ("_residual" if with_residual else ""),
+            {"eps": eps, "residual": with_residual},
+            inputs,
+            lambda x, gamma, beta, residual=None, eps=eps: F.layer_norm(
+                x if residual is None else x + residual, gamma.shape, gamma, beta, eps
+            ),
+            normals(num_rows, size),
+        )
 
 
 def add_embedding_sum(cases):
@@ -103,15 +132,29 @@ def add_embedding_sum(cases):
         def forward(word, token_type, position, token_ids, token_type_ids, offsets, positions=positions):
             return F.embedding(token_ids, word) + F.embedding(token_type_ids, token_type) + F.embedding(positions, position)
 
-        cases.add("embedding_sum", f"{num_tokens}x{size}", {}, {"word": normals(24, size), "token_type": normals(2, size), "position": normals(36, size)},
-                  forward, normals(num_tokens, size), constants)
+        cases.add(
+            "embedding_sum",
+            f"{num_tokens}x{size}",
+            {},
+            {"word": normals(24, size), "token_type": normals(2, size), "position": normals(36, size)},
+            forward,
+            normals(num_tokens, size),
+            constants,
+        )
 
 
 def add_attention(cases):
     """Multi-head attention of each sequence over itself: q, k, v, y [T, num_heads * head_dim], scale 1 / sqrt(head_dim)."""
     normals = Normals(4)
-    for offsets, num_heads, head_dim, scale in [([0, 1, 8, 25], 2, 8, 1), ([0, 1, 8, 25], 3, 16, 1), ([0, 16, 33], 2, 32, 1), ([0, 5], 3, 8, 1),
-                                                ([0, 17, 18], 1, 20, 1), ([0, 9, 12], 2, 8, 12), ([0, 515], 1, 8, 1)]:
+    for offsets, num_heads, head_dim, scale in [
+        ([0, 1, 8, 25], 2, 8, 1),
+        ([0, 1, 8, 25], 3, 16, 1),
+        ([0, 16, 33], 2, 32, 1),
+        ([0, 5], 3, 8, 1),
+        ([0, 17, 18], 1, 20, 1),
+        ([0, 9, 12], 2, 8, 12),
+        ([0, 515], 1, 8, 1),
+    ]:
         shape = (offsets[-1], num_heads * head_dim)
 
         def forward(q, k, v, offsets, num_heads=num_heads, head_dim=head_dim):
@@ -124,17 +167,29 @@ def add_attention(cases):
             return torch.cat(parts)
 
         name = f"{offsets[-1]}_tokens_{num_heads}x{head_dim}" + ("_large_scores" if scale > 1 else "")
-        cases.add("attention", name, {"num_heads": num_heads, "head_dim": head_dim},
-                  {"q": normals(*shape, scale=scale), "k": normals(*shape, scale=scale), "v": normals(*shape)}, forward, normals(*shape),
-                  {"offsets": torch.tensor(offsets)})
+        cases.add(
+            "attention",
+            name,
+            {"num_heads": num_heads, "head_dim": head_dim},
+            {"q": normals(*shape, scale=scale), "k": normals(*shape, scale=scale), "v": normals(*shape)},
+            forward,
+            normals(*shape),
+            {"offsets": torch.tensor(offsets)},
+        )
 
 
 def add_cross_entropy(cases):
     """loss of logits [N, C] with labels [N]: `losses` one a row without class weights; y is their sum, or their mean: with class
     weights sum(weight[label] loss) / sum(weight[label]). gradient_y is one number."""
     normals = Normals(5)
-    for num_rows, num_classes, weighted, reduction, scale in [(1, 2, False, "mean", 1), (5, 3, False, "sum", 1), (17, 25, False, "mean", 3),
-                                                              (17, 25, True, "mean", 3), (33, 17, True, "sum", 1), (5, 16, False, "mean", 60)]:
+    for num_rows, num_classes, weighted, reduction, scale in [
+        (1, 2, False, "mean", 1),
+        (5, 3, False, "sum", 1),
+        (17, 25, False, "mean", 3),
+        (17, 25, True, "mean", 3),
+        (33, 17, True, "sum", 1),
+        (5, 16, False, "mean", 60),
+    ]:
         constants = {"labels": normals.integers(num_classes, num_rows)}
         if weighted:
             constants["class_weights"] = normals(num_classes).abs() + 0.25
@@ -148,8 +203,15 @@ def add_cross_entropy(cases):
             }
 
         name = f"{num_rows}x{num_classes}_{reduction}" + ("_weighted" if weighted else "") + ("_large_logits" if scale > 10 else "")
-        cases.add("cross_entropy", name, {"reduction": reduction, "class_weights": weighted}, {"logits": normals(num_rows, num_classes, scale=scale)},
-                  forward, torch.tensor([0.5 if reduction == "sum" else 1.0]), constants)
+        cases.add(
+            "cross_entropy",
+            name,
+            {"reduction": reduction, "class_weights": weighted},
+            {"logits": normals(num_rows, num_classes, scale=scale)},
+            forward,
+            torch.tensor([0.5 if reduction == "sum" else 1.0]),
+            constants,
+        )
 
 
 def add_add(cases):
@@ -169,8 +231,15 @@ def add_pooling(cases):
                 bounds = offsets.tolist()
                 return torch.stack([function(x[begin:end]) for begin, end in zip(bounds, bounds[1:])])
 
-            cases.add("pooling", f"{offsets[-1]}x{size}_{mode}", {"mode": mode}, {"x": normals(offsets[-1], size)}, forward,
-                      normals(len(offsets) - 1, size), {"offsets": torch.tensor(offsets)})
+            cases.add(
+                "pooling",
+                f"{offsets[-1]}x{size}_{mode}",
+                {"mode": mode},
+                {"x": normals(offsets[-1], size)},
+                forward,
+                normals(len(offsets) - 1, size),
+                {"offsets": torch.tensor(offsets)},
+            )
 
 
 def add_l2_normalize(cases):
@@ -185,8 +254,17 @@ def add_l2_normalize(cases):
 
 def write():
     cases = Cases()
-    for add in (add_linear, add_activation, add_layer_norm, add_embedding_sum, add_attention, add_cross_entropy, add_add, add_pooling,
-                add_l2_normalize):
+    for add in (
+        add_linear,
+        add_activation,
+        add_layer_norm,
+        add_embedding_sum,
+        add_attention,
+        add_cross_entropy,
+        add_add,
+        add_pooling,
+        add_l2_normalize,
+    ):
         add(cases)
     cases.save()
     print(f"ops: {len(cases.manifest)} cases")

@@ -3,6 +3,7 @@
 
 The weights are the same, so the expected values are those that version 4 wrote; here they are only checked, with version 5's own models.
 """
+
 import json
 import os
 import shutil
@@ -20,17 +21,23 @@ from transformers.utils import logging as transformers_logging
 from fixture_files import FIXTURES, save_json
 
 FOLDER = os.path.join(FIXTURES, "models")
-MODELS = {"masked_lm": (AutoModelForMaskedLM, {}), "classifier": (AutoModelForSequenceClassification, {}), "float16": (AutoModel, {}),
-          "bfloat16": (AutoModel, {"max_shard_size": "20KB"})}
+MODELS = {
+    "masked_lm": (AutoModelForMaskedLM, {}),
+    "classifier": (AutoModelForSequenceClassification, {}),
+    "float16": (AutoModel, {}),
+    "bfloat16": (AutoModel, {"max_shard_size": "20KB"}),
+}
 SENTENCE_TRANSFORMERS = ["st_mean", "st_cls_dense"]
 
 
 def sequences_of(expected):
     bounds = expected["offsets"].tolist()
     for begin, end in zip(bounds, bounds[1:]):
-        yield {"input_ids": expected["token_ids"][begin:end].long().unsqueeze(0),
-               "token_type_ids": expected["token_type_ids"][begin:end].long().unsqueeze(0),
-               "attention_mask": torch.ones(1, end - begin, dtype=torch.int64)}
+        yield {
+            "input_ids": expected["token_ids"][begin:end].long().unsqueeze(0),
+            "token_type_ids": expected["token_type_ids"][begin:end].long().unsqueeze(0),
+            "attention_mask": torch.ones(1, end - begin, dtype=torch.int64),
+        }
 
 
 def check(found, expected, name):
@@ -70,8 +77,14 @@ def main():
         for path, _, files in os.walk(target):
             for file in files:
                 os.chmod(os.path.join(path, file), 0o644)
-        manifest.append({**by_name[name], "name": name + "_version_five", "folder": name + "_version_five",
-                         "written_by": f"transformers {transformers.__version__}, sentence-transformers {sentence_transformers.__version__}"})
+        manifest.append(
+            {
+                **by_name[name],
+                "name": name + "_version_five",
+                "folder": name + "_version_five",
+                "written_by": f"transformers {transformers.__version__}, sentence-transformers {sentence_transformers.__version__}",
+            }
+        )
     save_json(manifest_path, manifest)
     print(f"models: {len(MODELS) + len(SENTENCE_TRANSFORMERS)} folders of version 5")
 
