@@ -126,6 +126,12 @@ Tensor Tensor::Borrow(Shape shape, DType dtype, const std::byte* data, std::shar
   return tensor;
 }
 
+Tensor Tensor::Adopt(Shape shape, DType dtype, std::shared_ptr<std::byte> storage) {
+  Tensor tensor = Borrow(std::move(shape), dtype, storage.get(), storage);
+  tensor.writable_ = true;
+  return tensor;
+}
+
 std::span<const float> Tensor::floats() const {
   assert(dtype_ == DType::kF32);
   return {reinterpret_cast<const float*>(data_), num_elements_};

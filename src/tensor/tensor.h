@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mlac {
@@ -33,6 +34,9 @@ class Tensor {
   // Borrowed: keep_alive holds whatever owns data. data has NumElements(shape) elements; it is not written to.
   static Tensor Borrow(Shape shape, DType dtype, const std::byte* data, std::shared_ptr<const void> keep_alive);
 
+  // Owned: storage is the tensor's own from now on and may be written to. Its content is what it holds.
+  static Tensor Adopt(Shape shape, DType dtype, std::shared_ptr<std::byte> storage);
+
   bool defined() const { return data_ != nullptr || !shape_.empty(); }
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
@@ -45,6 +49,10 @@ class Tensor {
   std::span<const float> floats() const;
   std::span<float> mutable_floats();
   std::span<std::byte> mutable_bytes();
+
+  // Where a training run recorded how this tensor was made (autograd/tape.h); 0: it was not, and no gradient flows into it.
+  uint32_t tape_id() const { return tape_id_; }
+  void set_tape_id(uint32_t id) { tape_id_ = id; }
 
   // The same storage under another shape of as many elements (asserted).
   Tensor Reshape(Shape shape) const;
@@ -59,6 +67,7 @@ class Tensor {
   size_t num_elements_ = 0;
   const std::byte* data_ = nullptr;
   bool writable_ = false;
+  uint32_t tape_id_ = 0;
   std::shared_ptr<const void> storage_;
 };
 

@@ -1,0 +1,75 @@
+#include "autograd/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "kernels/attention.h"
+
+namespace mlac {
+namespace {
+
+struct Heads {
+  Tensor q, k, v;
+  Offsets offsets;
+  size_t num_heads;
+  std::optional<kernels::DropoutKey> dropout;
+  uint32_t first_token;
+
+  size_t num_tasks() const { return (offsets.size() - 1) * num_heads; }
+  size_t longest() const {
+    size_t longest = 0;
+    for (size_t s = 0; s + 1 < offsets.size(); ++s) longest = std::max(longest, offsets[s + 1] - offsets[s]);
+    return longest;
+  }
+
+  // Task i is head i % num_heads of sequence i / num_heads; `first` is where that begins in q, k, v and the output.
+  kernels::AttentionArguments Task(size_t i, size_t& first) const {
+    const size_t sequence = i / num_heads, head = i % num_heads, size = q.dim(1), head_dim = size / num_heads;
+    const size_t begin = offsets[sequence], num_tokens = offsets[sequence + 1] - begin;
+    first = begin * size + head * head_dim;
+    const size_t blocks = (num_tokens + kernels::kDropoutBlock - 1) / kernels::kDropoutBlock;
+    return {.q = q.floats().data() + first, .k = k.floats().data() + first, .v = v.floats().data() + first, .stride = size,
+            .num_tokens = num_tokens, .head_dim = head_dim, .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
+            .dropout = dropout ? &*dropout : nullptr, .dropout_row = static_cast<uint32_t>(first_token + begin),
+            .dropout_block = static_cast<uint32_t>(head * blocks)};
+  }
+};
+
+void AttentionBackward(Run& run, const Heads& heads, uint32_t q_id, uint32_t k_id, uint32_t v_id, const Tensor& gradient) {
+  const size_t size = heads.q.dim(1), head_dim = size / heads.num_heads;
+  Tensor gradient_q = run.NewTensor(heads.q.shape()), gradient_k = run.NewTensor(heads.q.shape()), gradient_v = run.NewTensor(heads.q.shape());
+  const size_t scratch = kernels::AttentionBackwardScratchSize(heads.longest(), head_dim);
+  run.ParallelTasks(heads.num_tasks(), [&](size_t task, size_t thread) {
+    size_t first;
+    const kernels::AttentionArguments arguments = heads.Task(task, first);
+    kernels::AttentionBackward(arguments, gradient.floats().data() + first, size, gradient_q.mutable_floats().data() + first,
+                               gradient_k.mutable_floats().data() + first, gradient_v.mutable_floats().data() + first, run.Scratch(thread, scratch));
+  });
+  run.tape()->Accumulate(run, q_id, gradient_q);
+  run.tape()->Accumulate(run, k_id, gradient_k);
+  run.tape()->Accumulate(run, v_id, gradient_v);
+}
+
+}  // namespace
+
+Tensor AttentionForward(Run& run, const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, size_t num_heads, float dropout) {
+  Heads heads = {q, k, v, offsets, num_heads, std::nullopt, run.first_token()};
+  if (run.dropout_on() && dropout > 0) heads.dropout = run.NextDropout(dropout);
+  const size_t size = q.dim(1);
+  Tensor y = run.NewTensor(q.shape());
+  const size_t scratch = kernels::AttentionScratchSize(heads.longest(), size / num_heads);
+  run.ParallelTasks(heads.num_tasks(), [&](size_t task, size_t thread) {
+    size_t first;
+    const kernels::AttentionArguments arguments = heads.Task(task, first);
+    kernels::Attention(arguments, 0, arguments.num_tokens, y.mutable_floats().data() + first, size, run.Scratch(thread, scratch));
+  });
+  const uint32_t q_id = q.tape_id(), k_id = k.tape_id(), v_id = v.tape_id();
+  if (run.tape() != nullptr && (q_id != 0 || k_id != 0 || v_id != 0))
+    run.tape()->Record(y, [heads = std::move(heads), q_id, k_id, v_id](Run& run, const Tensor& gradient) {
+      AttentionBackward(run, heads, q_id, k_id, v_id, gradient);
+    });
+  return y;
+}
+
+}  // namespace mlac

@@ -1,0 +1,12 @@
+#pragma once
+// Multi-head attention within each sequence of a ragged batch, one entry on the tape.
+#include "autograd/run.h"
+#include "tensor/token_batch.h"
+
+namespace mlac {
+
+// q, k, v: [T, num_heads * head_dim]. Returns [T, num_heads * head_dim]; scores are divided by sqrt(head_dim).
+// dropout: of the probabilities, where the run drops at all.
+Tensor AttentionForward(Run& run, const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, size_t num_heads, float dropout);
+
+}  // namespace mlac

@@ -1,0 +1,50 @@
+#include "autograd/elementwise.h"
+
+#include <array>
+
+#include "kernels/vector_ops.h"
+
+namespace mlac {
+namespace {
+
+Tensor DropRows(Run& run, const Tensor& x, const kernels::DropoutKey& key, uint32_t first_row) {
+  const size_t columns = x.dim(1);
+  Tensor y = run.NewTensor(x.shape());
+  run.ParallelFor(x.dim(0), 1, [&](size_t begin, size_t end, size_t) {
+    for (size_t row = begin; row < end; ++row)
+      kernels::Dropout(key, first_row + static_cast<uint32_t>(row), 0, x.floats().data() + row * columns, y.mutable_floats().data() + row * columns,
+                       columns);
+  });
+  return y;
+}
+
+}  // namespace
+
+Tensor Sum(Run& run, const Tensor& a, const Tensor& b, const Tensor& c) {
+  Tensor y = run.NewTensor(a.shape());
+  run.ParallelFor(y.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
+    float* out = y.mutable_floats().data() + begin;
+    kernels::Add(a.floats().data() + begin, b.floats().data() + begin, out, end - begin);
+    kernels::Add(out, c.floats().data() + begin, out, end - begin);
+  });
+  const std::array<uint32_t, 3> ids = {a.tape_id(), b.tape_id(), c.tape_id()};
+  if (run.tape() != nullptr && (ids[0] != 0 || ids[1] != 0 || ids[2] != 0))
+    run.tape()->Record(y, [ids](Run& run, const Tensor& gradient) {
+      for (const uint32_t id : ids) run.tape()->Accumulate(run, id, gradient);
+    });
+  return y;
+}
+
+Tensor DropoutForward(Run& run, const Tensor& x, float probability, RowKind rows) {
+  if (!run.dropout_on() || probability <= 0) return x;
+  const kernels::DropoutKey key = run.NextDropout(probability);
+  const uint32_t first_row = rows == RowKind::kTokens ? run.first_token() : run.first_sequence(), id = x.tape_id();
+  Tensor y = DropRows(run, x, key, first_row);
+  if (run.tape() != nullptr && id != 0)
+    run.tape()->Record(y, [key, first_row, id](Run& run, const Tensor& gradient) {
+      run.tape()->Accumulate(run, id, DropRows(run, gradient, key, first_row));
+    });
+  return y;
+}
+
+}  // namespace mlac

@@ -1,0 +1,73 @@
+#include "autograd/run.h"
+
+#include <cassert>
+
+#include "kernels/instruction_set.h"
+#include "kernels/vector_ops.h"
+
+namespace mlac {
+
+Run::Run(RunOptions options) : team_(options.team), tape_(options.tape), scratch_(num_threads()) {
+  kernels::InstructionSetInUse();  // obeys MLAC_ISA before the first kernel runs
+}
+
+void Run::ParallelFor(size_t count, size_t grain, const std::function<void(size_t, size_t, size_t)>& body) {
+  if (team_ != nullptr) return team_->ParallelFor(count, grain, body);
+  if (count > 0) body(0, count, 0);
+}
+
+void Run::ParallelTasks(size_t count, const std::function<void(size_t, size_t)>& body) {
+  if (team_ != nullptr) return team_->ParallelTasks(count, body);
+  for (size_t i = 0; i < count; ++i) body(i, 0);
+}
+
+float* Run::Scratch(size_t thread, size_t count) {
+  std::vector<float>& memory = scratch_[thread];
+  if (memory.size() < count) memory.resize(count);
+  return memory.data();
+}
+
+void Run::BeginDropout(uint64_t seed, uint32_t step, uint32_t first_token, uint32_t first_sequence) {
+  dropout_on_ = true;
+  seed_ = seed;
+  step_ = step;
+  first_token_ = first_token;
+  first_sequence_ = first_sequence;
+  next_operation_ = 0;
+}
+
+kernels::DropoutKey Run::NextDropout(float probability) {
+  return {.seed = seed_, .step = step_, .operation = next_operation_++, .probability = probability};
+}
+
+void Tape::Record(Tensor& output, BackwardFunction backward) {
+  entries_.push_back({std::move(backward), {}});
+  output.set_tape_id(static_cast<uint32_t>(entries_.size()));
+}
+
+void Tape::Accumulate(Run& run, uint32_t tape_id, Tensor gradient) {
+  if (tape_id == 0) return;
+  Tensor& held = entries_[tape_id - 1].gradient;
+  if (!held.defined()) {
+    held = std::move(gradient);
+    return;
+  }
+  assert(held.num_elements() == gradient.num_elements());
+  // A new tensor: one gradient may have been given to two inputs, which then share its storage.
+  Tensor sum = run.NewTensor(held.shape());
+  run.ParallelFor(sum.num_elements(), 4096, [&](size_t begin, size_t end, size_t) {
+    kernels::Add(held.floats().data() + begin, gradient.floats().data() + begin, sum.mutable_floats().data() + begin, end - begin);
+  });
+  held = std::move(sum);
+}
+
+void Tape::Backward(Run& run, const Tensor& output, Tensor gradient) {
+  Accumulate(run, output.tape_id(), std::move(gradient));
+  while (!entries_.empty()) {
+    const Entry entry = std::move(entries_.back());
+    entries_.pop_back();  // what it kept is freed as soon as it has been used
+    if (entry.gradient.defined()) entry.backward(run, entry.gradient);
+  }
+}
+
+}  // namespace mlac

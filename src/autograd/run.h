@@ -1,0 +1,55 @@
+#pragma once
+// One forward pass: where intermediates live, which threads compute, and in training the tape and the random stream.
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "autograd/tape.h"
+#include "base/thread_team.h"
+#include "kernels/dropout.h"
+#include "tensor/buffer_pool.h"
+#include "tensor/tensor.h"
+
+namespace mlac {
+
+struct RunOptions {
+  ThreadTeam* team = nullptr;  // nullptr: the calling thread alone
+  Tape* tape = nullptr;        // nullptr: inference
+};
+
+// Used by one thread at a time; reused from pass to pass, so that memory is found warm.
+class Run {
+ public:
+  explicit Run(RunOptions options = {});
+
+  Tape* tape() const { return tape_; }
+  Tensor NewTensor(Shape shape) { return pool_.NewTensor(std::move(shape)); }
+
+  size_t num_threads() const { return team_ == nullptr ? 1 : team_->num_threads(); }
+  void ParallelFor(size_t count, size_t grain, const std::function<void(size_t begin, size_t end, size_t thread)>& body);
+  void ParallelTasks(size_t count, const std::function<void(size_t index, size_t thread)>& body);
+  // At least `count` floats for the given thread, undefined, until its next call.
+  float* Scratch(size_t thread, size_t count);
+
+  // Dropout. Begin a pass: where this batch begins in the whole batch, in tokens and in sequences, so that a batch computed in parts drops
+  // the same elements. Each dropout of the model then takes the next operation number.
+  void BeginDropout(uint64_t seed, uint32_t step, uint32_t first_token, uint32_t first_sequence);
+  void EndDropout() { dropout_on_ = false; }
+  bool dropout_on() const { return dropout_on_; }
+  kernels::DropoutKey NextDropout(float probability);
+  uint32_t first_token() const { return first_token_; }
+  uint32_t first_sequence() const { return first_sequence_; }
+
+ private:
+  ThreadTeam* team_;
+  Tape* tape_;
+  BufferPool pool_;
+  std::vector<std::vector<float>> scratch_;
+  bool dropout_on_ = false;
+  uint64_t seed_ = 0;
+  uint32_t step_ = 0, first_token_ = 0, first_sequence_ = 0, next_operation_ = 0;
+};
+
+}  // namespace mlac

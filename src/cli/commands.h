@@ -1,0 +1,13 @@
+#pragma once
+// Every command: its Add function declares name, options and help, and what runs when the user gives it.
+namespace CLI {
+class App;
+}
+
+namespace mlac {
+
+void AddCompletion(CLI::App& app);
+void AddEnv(CLI::App& app);
+void AddHelp(CLI::App& app);
+
+}  // namespace mlac

@@ -1,0 +1,46 @@
+#pragma once
+// Matrix products in f32: C = start + A B, each element one chain of fused multiply-adds over rising k.
+#include <cstddef>
+#include <memory>
+
+#include "kernels/activation.h"
+
+namespace mlac::kernels {
+
+// How B lies in memory.
+enum class Layout {
+  kRows,        // B[k][n], row-major
+  kTransposed,  // B[k][n] = rows[n][k]: a weight as checkpoints store it, [outputs, inputs]
+};
+
+// Columns of a panel on the instruction set in use: 8, 16 or 32.
+size_t PanelWidth();
+// Floats of a packed B: whole panels, and room for the reads ahead.
+size_t PackedSize(size_t num_k, size_t num_columns);
+size_t NumPanels(size_t num_columns);
+
+// Packs panels [panel_begin, panel_end) of B into packed, which has PackedSize floats. stride: floats from row to row.
+void PackPanels(const float* b, size_t stride, Layout layout, size_t num_k, size_t num_columns, size_t panel_begin, size_t panel_end, float* packed);
+
+struct GemmArguments {
+  const float* a = nullptr;  // [rows][a_stride], num_k used
+  size_t a_stride = 0;
+  const float* packed_b = nullptr;
+  size_t num_k = 0, num_columns = 0;
+  const float* bias = nullptr;  // [num_columns]: what C starts from; nullptr: zero
+  bool accumulate = false;      // C starts from what it holds (bias is ignored)
+  float* c = nullptr;           // [rows][c_stride]
+  size_t c_stride = 0;
+  Activation activation = Activation::kNone;  // applied to C while it is in L1
+};
+
+// Rows [row_begin, row_end) of the panels [panel_begin, panel_end). packed_b must have been packed under the instruction set in use.
+void Gemm(const GemmArguments& arguments, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end);
+
+// What defines the bits: three loops. b as it is, not packed.
+void GemmReference(const GemmArguments& arguments, const float* b, size_t stride, Layout layout, size_t num_rows);
+
+// out[j][i] = in[i][j], i < rows, j < columns.
+void Transpose(const float* in, size_t in_stride, size_t rows, size_t columns, float* out, size_t out_stride);
+
+}  // namespace mlac::kernels

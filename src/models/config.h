@@ -1,0 +1,35 @@
+#pragma once
+// Reading fields of config.json with their limits and clear messages.
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mlac {
+
+// A config.json and how to ask it. Every getter throws kInvalidInput naming file, field, expected and found.
+class ConfigReader {
+ public:
+  // file: for messages. config must outlive the reader.
+  ConfigReader(const nlohmann::json& config, std::string file);
+
+  // An integer in [low, high]; the second form gives a default where the field is absent or null.
+  size_t Integer(const char* field, size_t low, size_t high) const;
+  size_t Integer(const char* field, size_t low, size_t high, size_t fallback) const;
+  float Number(const char* field, float low, float high, float fallback) const;
+  bool Boolean(const char* field, bool fallback) const;
+  std::string String(const char* field, const std::string& fallback) const;
+  // The names in id2label, by id; "LABEL_0" to "LABEL_<num_labels - 1>" where there are none (transformers' default is two labels).
+  std::vector<std::string> LabelNames() const;
+
+  const std::string& file() const { return file_; }
+
+ private:
+  const nlohmann::json* Find(const char* field) const;
+  [[noreturn]] void Refuse(const char* field, const std::string& expected, const nlohmann::json& found) const;
+
+  const nlohmann::json& config_;
+  std::string file_;
+};
+
+}  // namespace mlac

@@ -1,0 +1,58 @@
+#include "models/registry.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/nearest_name.h"
+#include "models/bert.h"
+#include "models/config.h"
+
+namespace mlac {
+namespace {
+
+struct Family {
+  const char* model_type;
+  std::unique_ptr<Model> (*make)(const ConfigReader& config, WeightLookup weights, const std::string& source, const HeadRequest& request);
+};
+
+constexpr Family kFamilies[] = {
+    {"bert", MakeBert},
+};
+
+}  // namespace
+
+std::vector<std::string> KnownModelTypes() {
+  std::vector<std::string> names;
+  for (const Family& family : kFamilies) names.emplace_back(family.model_type);
+  return names;
+}
+
+HeadRequest HeadOf(const nlohmann::json& config, const std::string& file) {
+  const ConfigReader reader(config, file);
+  const auto found = config.find("architectures");
+  if (found == config.end() || found->is_null()) return {};
+  if (!found->is_array() || found->empty() || !found->front().is_string())
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: architectures is {}; expected a list of names", file, found->type_name()));
+  const std::string architecture = found->front().get<std::string>();
+  if (architecture.ends_with("ForSequenceClassification"))
+    return {.head = Head::kSequenceClassification, .num_labels = reader.LabelNames().size(), .fresh = false, .seed = 0};
+  if (architecture.ends_with("ForMaskedLM")) return {.head = Head::kMaskedLanguageModel, .num_labels = 0, .fresh = false, .seed = 0};
+  return {};
+}
+
+std::unique_ptr<Model> MakeModel(const nlohmann::json& config, const std::string& file, WeightLookup weights, const std::string& source,
+                                 const HeadRequest& request) {
+  const ConfigReader reader(config, file);
+  const std::string model_type = reader.String("model_type", "");
+  for (const Family& family : kFamilies)
+    if (model_type == family.model_type) return family.make(reader, std::move(weights), source, request);
+  const std::vector<std::string> known = ByDistance(model_type, KnownModelTypes());
+  if (model_type.empty())
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: model_type is missing; known are {}", file, fmt::join(known, ", ")));
+  throw Error(ErrorCode::kUnsupported, fmt::format("{}: model_type '{}' is not known; known are {}", file, model_type, fmt::join(known, ", ")));
+}
+
+}  // namespace mlac

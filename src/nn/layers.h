@@ -1,0 +1,76 @@
+#pragma once
+// Layers shared by the families of models. A layer finds its weights in its constructor; calling it runs the forward pass, and records it
+// where the run has a tape.
+#include <memory>
+#include <span>
+#include <string>
+
+#include "autograd/elementwise.h"
+#include "autograd/linear.h"
+#include "autograd/run.h"
+#include "kernels/activation.h"
+#include "nn/weights.h"
+#include "tensor/token_batch.h"
+
+namespace mlac {
+
+// The activation that config.json calls hidden_act. Throws kUnsupported with the known names.
+kernels::Activation ActivationFromName(const std::string& name);
+
+// [rows, inputs] to [rows, outputs]: activation(x W^T + b), weights "weight" [outputs, inputs] and "bias" [outputs].
+class Linear {
+ public:
+  Linear(const WeightScope& weights, size_t inputs, size_t outputs, kernels::Activation activation = kernels::Activation::kNone);
+  // Over a weight that something else owns (tied embeddings).
+  Linear(Parameter& weight, Parameter& bias, kernels::Activation activation = kernels::Activation::kNone);
+
+  Tensor operator()(Run& run, const Tensor& x) const;
+
+ private:
+  Parameter* weight_;
+  Parameter* bias_;
+  kernels::Activation activation_;
+  std::unique_ptr<PackedWeight> packed_;
+};
+
+// Ids to rows of "weight" [count, size].
+class Embedding {
+ public:
+  Embedding(const WeightScope& weights, size_t count, size_t size);
+
+  Tensor operator()(Run& run, std::span<const int32_t> ids) const;
+  Parameter& weight() const { return *weight_; }
+
+ private:
+  Parameter* weight_;
+};
+
+// LayerNorm(x + residual) over the last dimension.
+class LayerNorm {
+ public:
+  LayerNorm(const WeightScope& weights, size_t size, float eps);
+
+  Tensor operator()(Run& run, const Tensor& x) const;
+  Tensor operator()(Run& run, const Tensor& x, const Tensor& residual) const;
+
+ private:
+  Parameter* weight_;
+  Parameter* bias_;
+  float eps_;
+};
+
+// Drops elements where the run drops at all.
+class Dropout {
+ public:
+  explicit Dropout(float probability, RowKind rows = RowKind::kTokens) : probability_(probability), rows_(rows) {}
+  Tensor operator()(Run& run, const Tensor& x) const;
+
+ private:
+  float probability_;
+  RowKind rows_;
+};
+
+// 0, 1, 2, ... again in every sequence: the offsets alone give the positions.
+std::vector<int32_t> PositionIds(const Offsets& offsets);
+
+}  // namespace mlac

@@ -1,0 +1,89 @@
+#include "nn/weights.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/random.h"
+
+namespace mlac {
+namespace {
+
+// FNV-1a: gives each new weight a random stream of its own that its name alone decides.
+uint64_t HashOfName(std::string_view name) {
+  uint64_t hash = 14695981039346656037u;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return hash;
+}
+
+// "x.LayerNorm.weight" under the name that TensorFlow's checkpoints used, "" if it is no such name.
+std::string OldName(const std::string& name) {
+  for (const auto& [suffix, old] : {std::pair{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}})
+    if (name.ends_with(suffix)) return name.substr(0, name.size() - std::string_view(suffix).size()) + old;
+  return "";
+}
+
+}  // namespace
+
+ParameterStore::ParameterStore(WeightLookup lookup, std::string source, std::string base_prefix)
+    : lookup_(std::move(lookup)), source_(std::move(source)), base_prefix_(std::move(base_prefix) + ".") {}
+
+std::optional<Tensor> ParameterStore::Find(const std::string& name) const {
+  const std::string bare = name.starts_with(base_prefix_) ? name.substr(base_prefix_.size()) : "";
+  for (const std::string& candidate : {name, bare, OldName(name), OldName(bare)})
+    if (!candidate.empty())
+      if (std::optional<Tensor> found = lookup_(candidate)) return found;
+  return std::nullopt;
+}
+
+Parameter& ParameterStore::Get(const std::string& name, const Shape& shape) {
+  for (Parameter& parameter : parameters_)
+    if (parameter.name == name) return parameter;
+  std::optional<Tensor> tensor = Find(name);
+  if (!tensor)
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' is missing; config.json asks for {}", source_, name, ToString(shape)),
+                "are config.json and the weights from the same revision?");
+  if (tensor->shape() != shape)
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: tensor '{}' is {}; config.json asks for {}", source_, name, ToString(tensor->shape()), ToString(shape)),
+                "are both from the same revision?");
+  parameters_.push_back({name, tensor->dtype() == DType::kF32 ? std::move(*tensor) : tensor->ToF32(), {}, false});
+  return parameters_.back();
+}
+
+Parameter& ParameterStore::Make(const std::string& name, const Shape& shape, Initial initial, float deviation, uint64_t seed) {
+  Tensor value = Tensor::Zeros(shape);
+  if (initial != Initial::kZero) {
+    Random random(seed, HashOfName(name));
+    for (float& x : value.mutable_floats()) x = initial == Initial::kOne ? 1.0f : random.Normal() * deviation;
+  }
+  parameters_.push_back({name, std::move(value), {}, false});
+  return parameters_.back();
+}
+
+size_t ParameterStore::num_elements() const {
+  size_t sum = 0;
+  for (const Parameter& parameter : parameters_) sum += parameter.value.num_elements();
+  return sum;
+}
+
+WeightScope WeightScope::In(std::string_view name) const {
+  WeightScope scope = *this;
+  scope.prefix_ += name;
+  scope.prefix_ += '.';
+  return scope;
+}
+
+WeightScope WeightScope::Fresh(float deviation, uint64_t seed) const {
+  WeightScope scope = *this;
+  scope.fresh_ = true;
+  scope.deviation_ = deviation;
+  scope.seed_ = seed;
+  return scope;
+}
+
+Parameter& WeightScope::Get(std::string_view name, const Shape& shape, Initial initial) const {
+  const std::string full_name = prefix_ + std::string(name);
+  return fresh_ ? store_->Make(full_name, shape, initial, deviation_, seed_) : store_->Get(full_name, shape);
+}
+
+}  // namespace mlac

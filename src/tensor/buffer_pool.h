@@ -1,0 +1,22 @@
+#pragma once
+// Memory of intermediate tensors, used again: in steady state a forward pass asks the system for nothing.
+#include <memory>
+
+#include "tensor/tensor.h"
+
+namespace mlac {
+
+// Not thread-safe: tensors of a pool are made and dropped by one thread. A tensor may outlive its pool.
+class BufferPool {
+ public:
+  BufferPool();
+
+  // An f32 tensor with undefined content; its memory comes back to the pool when its last copy goes.
+  Tensor NewTensor(Shape shape);
+
+ private:
+  struct FreeList;
+  std::shared_ptr<FreeList> free_;
+};
+
+}  // namespace mlac
