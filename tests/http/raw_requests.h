@@ -188,6 +188,7 @@ inline std::vector<RawRequest> RawRequests() {
       {"Expect with the body at once", post("Expect: 100-Continue\r\nContent-Length: 5\r\n", "hello") + next, {200, 200}},
       {"Expect without a body", get("Expect: 100-continue\r\n") + next, {200, 200}},
       {"Expect of a route that is not there", "POST /none HTTP/1.1\r\n" + host + "Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello" + next, {404}},
+      {"a Connection that is no list", get("Connection: a/b\r\n") + next, {400}},
       {"Upgrade is not taken", get("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n") + next, {200, 200}},
       // Content-Length.
       {"a length", post("Content-Length: 5\r\n", "hello") + next, {200, 200}},
