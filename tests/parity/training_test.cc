@@ -100,7 +100,9 @@ TEST(Optimizer, StepsAsTheReferenceDoes) {
     const auto check = [&](const Tensor& found, const std::vector<double>& all, const char* what) {
       for (size_t i = 0; i < size; ++i) {
         const double value = all[step * size + i];
-        EXPECT_NEAR(found.floats()[i], value, 2e-6 * std::fabs(value) + 1e-9) << what << ", step " << step << ", element " << i;
+        double largest = 0;  // of this element in all steps: where terms cancel, their rounding stays
+        for (size_t s = 0; s < rates.size(); ++s) largest = std::max(largest, std::fabs(all[s * size + i]));
+        EXPECT_NEAR(found.floats()[i], value, 1e-6 * largest) << what << ", step " << step << ", element " << i;
       }
     };
     check(parameters[0].value, expected, "parameter");
