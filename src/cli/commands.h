@@ -8,7 +8,9 @@ namespace mlac {
 
 void AddCompletion(CLI::App& app);
 void AddEnv(CLI::App& app);
+void AddEval(CLI::App& app);
 void AddHelp(CLI::App& app);
 void AddRun(CLI::App& app);
+void AddTrain(CLI::App& app);
 
 }  // namespace mlac

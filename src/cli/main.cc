@@ -7,6 +7,8 @@ namespace {
 
 void AddCommands(CLI::App& app) {
   AddRun(app);
+  AddTrain(app);
+  AddEval(app);
   AddEnv(app);
   AddCompletion(app);
   AddHelp(app);
