@@ -192,6 +192,12 @@ std::vector<TemplatePiece> ReadTemplate(const Value& value, const SpecialTokens&
     }
     pieces.push_back(std::move(piece));
   }
+  for (int sequence = 0; sequence < num_sequences; ++sequence) {
+    if (std::count_if(pieces.begin(), pieces.end(), [&](const TemplatePiece& piece) { return piece.sequence == sequence; }) != 1) {
+      throw Error(ErrorCode::kUnsupported, fmt::format("{}: sequence {} stands not once in the template; supported: each text once",
+                                                       value.where(), sequence == 0 ? "A" : "B"));
+    }
+  }
   return pieces;
 }
 
