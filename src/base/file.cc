@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 #include <linux/openat2.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -20,44 +23,254 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void ThrowSystem(std::string_view what, const std::string& path, int error) {
-  const ErrorCode code = error == ENOENT || error == ENOTDIR            ? ErrorCode::kNotFound
-                         : error == ENOSPC || error == EDQUOT || error == ENOMEM ? ErrorCode::kResourceExhausted
-                                                                                 : ErrorCode::kIo;
-  throw Error(code, fmt::format("{}: {}: {}", path, what, std::strerror(error)));
+ErrorCode CodeOf(int error) {
+  switch (error) {
+    case ENOENT: case ENOTDIR: return ErrorCode::kNotFound;
+    case EEXIST: case ENOTEMPTY: return ErrorCode::kAlreadyExists;
+    case ENOSPC: case EDQUOT: case EFBIG: case ENOMEM: case EMFILE: case ENFILE: return ErrorCode::kResourceExhausted;
+    case ELOOP: case ENAMETOOLONG: return ErrorCode::kInvalidArgument;
+    default: return ErrorCode::kIo;
+  }
 }
 
-size_t RegularFileSize(int fd, const std::string& path) {
+[[noreturn]] void ThrowSystem(std::string_view what, const std::string& path, int error) {
+  const bool full = error == ENOSPC || error == EDQUOT;
+  throw Error(CodeOf(error), fmt::format("{}: {}: {}", path, what, std::strerror(error)), full ? "free some space there" : "");
+}
+
+// Calls a system function again as long as a signal interrupts it.
+template <typename Call>
+auto Retry(Call call) {
+  while (true) {
+    const auto result = call();
+    if (result != -1 || errno != EINTR) return result;
+  }
+}
+
+std::string_view KindOfFile(mode_t mode) {
+  return S_ISREG(mode)   ? "a file"
+         : S_ISDIR(mode) ? "a folder"
+         : S_ISLNK(mode) ? "a link"
+         : S_ISFIFO(mode) ? "a FIFO"
+         : S_ISSOCK(mode) ? "a socket"
+                          : "a device";
+}
+
+struct stat StatusOfRegularFile(int fd, const std::string& path) {
   struct stat status;
   if (fstat(fd, &status) != 0) ThrowSystem("cannot read", path, errno);
-  if (!S_ISREG(status.st_mode)) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a regular file", path));
-  return static_cast<size_t>(status.st_size);
+  if (!S_ISREG(status.st_mode)) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a file, found {}", path, KindOfFile(status.st_mode)));
+  return status;
 }
 
-void WriteAll(int fd, std::string_view content, const std::string& path) {
-  while (!content.empty()) {
-    const ssize_t written = write(fd, content.data(), content.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) ThrowSystem("cannot write", path, errno);
-    content.remove_prefix(static_cast<size_t>(written));
-  }
-}
-
-void SyncFd(int fd, const std::string& path) {
-  while (fsync(fd) != 0) {
-    if (errno != EINTR) ThrowSystem("cannot sync", path, errno);
-  }
+void Sync(int fd, const std::string& path, bool is_folder) {
+  if (Retry([&] { return fsync(fd); }) == 0) return;
+  // Some network and FUSE file systems have no sync of a folder: then there is nothing to wait for.
+  if (is_folder && (errno == EINVAL || errno == ENOTSUP)) return;
+  ThrowSystem("cannot sync", path, errno);
 }
 
 void SyncFolder(const std::string& folder) {
-  const FileDescriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor fd(Retry([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (fd.get() < 0) ThrowSystem("cannot open", folder, errno);
-  SyncFd(fd.get(), folder);
+  Sync(fd.get(), folder, /*is_folder=*/true);
 }
 
-std::string ParentFolder(const std::string& path) {
-  const fs::path parent = fs::path(path).parent_path();
-  return parent.empty() ? "." : parent.string();
+// The folder that path lies in, "." for a plain name.
+std::string FolderAbove(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+void RefuseNul(const std::string& path) {
+  if (path.find('\0') != std::string::npos) throw Error(ErrorCode::kInvalidArgument, fmt::format("the path {} holds a NUL byte", Quoted(path)));
+}
+
+// Creates a file or folder of a new name beside target by create(name), which returns -1 and errno; gives the name. The kernel applies
+// the umask, which mkstemp would leave to us, and to ask for it is not thread-safe.
+template <typename Create>
+std::string CreateBeside(const std::string& target, Create create) {
+  static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz234567";
+  while (true) {
+    std::array<unsigned char, 8> random;
+    if (Retry([&] { return getrandom(random.data(), random.size(), 0); }) < 0) ThrowSystem("cannot make a name beside it", target, errno);
+    std::string name = target + ".partial-";
+    for (const unsigned char byte : random) name += kLetters[byte % kLetters.size()];
+    if (Retry([&] { return create(name); }) != -1) return name;
+    if (errno == EEXIST) continue;
+    const int error = errno;
+    const std::string folder = FolderAbove(target);
+    if (error == ENOENT && !FolderExists(folder))
+      throw Error(ErrorCode::kNotFound, fmt::format("{}: cannot create: there is no folder {}", target, Quoted(folder)), "make it first: mkdir -p");
+    ThrowSystem("cannot create", target, error);
+  }
+}
+
+// ---- Names that strangers wrote ----
+
+void CheckName(const std::string& folder, const std::string& name) {
+  const auto refuse = [&](std::string_view why) {
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the file name {} {}", folder, Quoted(name), why));
+  };
+  if (name.empty()) refuse("is empty");
+  if (name.front() == '/') refuse("is absolute; expected one inside the folder");
+  for (const char c : name)
+    if (c == '\\' || static_cast<unsigned char>(c) < 0x20 || c == 0x7F) refuse("holds a backslash or a control character");
+  for (size_t begin = 0; begin <= name.size();) {
+    const size_t end = std::min(name.find('/', begin), name.size());
+    const std::string_view part = std::string_view(name).substr(begin, end - begin);
+    if (part.empty() || part == "." || part == "..") refuse("has a part that is empty, '.' or '..'");
+    begin = end + 1;
+  }
+}
+
+// Where a name may lead, and the name from there on.
+struct Root {
+  std::string folder, prefix;
+};
+
+// The layout of the cache: huggingface_hub's guide "Understand caching". Its names decide alone, links in the user's own path resolved;
+// all of models--NAME comes from one repository, so that a link inside it shows nobody anything that is not the model's own.
+Root RootOf(const std::string& folder) {
+  std::error_code error;
+  const fs::path real = fs::canonical(folder, error);
+  if (!error && real.parent_path().filename() == "snapshots") {
+    const fs::path repository = real.parent_path().parent_path();
+    if (repository.filename().string().starts_with("models--"))
+      return {repository.string(), fmt::format("snapshots/{}/", real.filename().string())};
+  }
+  return {folder, ""};
+}
+
+FileDescriptor OpenRoot(const std::string& folder) {
+  FileDescriptor root(Retry([&] { return open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC); }));
+  if (root.get() < 0) ThrowSystem("cannot open", folder, errno);
+  return root;
+}
+
+constexpr int kReadFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;  // O_NONBLOCK: a FIFO is refused, not waited for
+
+// Part by part and without links, for kernels before 5.6 and sandboxes. -1 and errno on failure, ELOOP for a link.
+FileDescriptor OpenWithoutLinks(const FileDescriptor& root, std::string_view name) {
+  FileDescriptor folder;
+  int at = root.get();
+  while (true) {
+    const size_t slash = name.find('/');
+    const std::string part(name.substr(0, slash));
+    const bool last = slash == std::string_view::npos;
+    const int flags = last ? kReadFlags | O_NOFOLLOW : O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+    FileDescriptor next(Retry([&] { return openat(at, part.c_str(), flags); }));
+    if (next.get() < 0) {
+      struct stat status;
+      const int error = errno;
+      errno = fstatat(at, part.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode) ? ELOOP : error;
+      return next;
+    }
+    if (last) return next;
+    folder = std::move(next);
+    at = folder.get();
+    name.remove_prefix(slash + 1);
+  }
+}
+
+// ---- Mapped files, for a handler of SIGBUS ----
+
+// The one table of the process, since a signal handler gets nothing but an address. A file that finds no free place goes without.
+struct MappedRange {
+  std::atomic<const std::byte*> begin{nullptr}, end{nullptr};
+  std::atomic<const char*> name{nullptr};
+  std::atomic<bool> taken{false};
+};
+std::array<MappedRange, 1024> mapped_ranges;
+
+void Register(const std::byte* data, size_t size, const char* name) {
+  for (MappedRange& range : mapped_ranges) {
+    if (range.taken.exchange(true)) continue;
+    range.name = name;
+    range.end = data + size;
+    range.begin = data;
+    return;
+  }
+}
+
+void Unregister(const std::byte* data) {
+  for (MappedRange& range : mapped_ranges) {
+    if (range.begin != data) continue;
+    range.begin = nullptr;
+    range.end = nullptr;
+    range.taken = false;
+    return;
+  }
+}
+
+// ---- Folders ----
+
+// Syncs everything in folder and then the folder itself.
+void SyncTree(const std::string& folder) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string path = entry->path().string();
+    if (entry->is_symlink()) continue;
+    if (entry->is_directory()) {
+      SyncTree(path);
+    } else if (entry->is_regular_file()) {
+      const FileDescriptor file(Retry([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW); }));
+      if (file.get() < 0) ThrowSystem("cannot open", path, errno);
+      Sync(file.get(), path, /*is_folder=*/false);
+    }
+  }
+  if (error) ThrowSystem("cannot list", folder, error.value());
+  SyncFolder(folder);
+}
+
+bool IsMountPoint(const std::string& folder) {
+  struct statx status;
+  return statx(AT_FDCWD, folder.c_str(), 0, STATX_TYPE, &status) == 0 && (status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0 &&
+         (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+bool StandsIn(const std::string& folder) {
+  std::error_code error;
+  const std::string here = fs::current_path(error).string() + "/", real = fs::canonical(folder, error).string() + "/";
+  return !error && here.starts_with(real);
+}
+
+// Throws unless a folder may be put in the place of target, or there is nothing.
+void CheckTarget(const std::string& target, bool overwrite) {
+  struct stat old;
+  if (lstat(target.c_str(), &old) != 0) return;  // a missing folder above it is seen when something is created there
+  if (!overwrite) throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: exists already", target), "--overwrite replaces it");
+  if (!S_ISDIR(old.st_mode)) throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: is {}, not a folder", target, KindOfFile(old.st_mode)));
+  if (StandsIn(target)) throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: is or holds the current folder", target));
+  if (IsMountPoint(target))
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: is a mount point, which cannot be replaced", target), "choose a folder inside it");
+}
+
+// Whether an errno of renameat2 means that the file system or the kernel knows no such flag.
+bool LacksFlag(int error) { return error == EINVAL || error == ENOSYS || error == ENOTSUP; }
+
+// Puts the folder `from` in the place of `to`; gives the path of the old one, "" if there was none, and then nothing is done.
+std::string Exchange(const std::string& from, const std::string& to) {
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) return from;
+  if (errno == ENOENT) return "";
+  if (!LacksFlag(errno)) ThrowSystem("cannot replace", to, errno);
+  const std::string aside = from + "-old";  // in two steps: for a moment no folder is there
+  if (rename(to.c_str(), aside.c_str()) != 0) {
+    if (errno == ENOENT) return "";
+    ThrowSystem("cannot replace", to, errno);
+  }
+  if (rename(from.c_str(), to.c_str()) == 0) return aside;
+  const int error = errno;
+  if (rename(aside.c_str(), to.c_str()) != 0) ThrowSystem(fmt::format("cannot replace; its old content is {} now", aside), to, error);
+  ThrowSystem("cannot replace", to, error);
+}
+
+void MoveToFreePlace(const std::string& from, const std::string& to) {
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
+  if (!LacksFlag(errno)) ThrowSystem("cannot create", to, errno);
+  struct stat status;
+  if (lstat(to.c_str(), &status) == 0) ThrowSystem("cannot create", to, EEXIST);
+  if (rename(from.c_str(), to.c_str()) != 0) ThrowSystem("cannot create", to, errno);
 }
 
 }  // namespace
@@ -81,35 +294,48 @@ int FileDescriptor::Release() {
 }
 
 FileDescriptor OpenForReading(const std::string& path) {
-  if (path.find('\0') != std::string::npos) throw Error(ErrorCode::kInvalidArgument, "a path holds a NUL byte");
-  // O_NONBLOCK: opening a FIFO must not wait for a writer; it is refused right after.
-  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  RefuseNul(path);
+  FileDescriptor file(Retry([&] { return open(path.c_str(), kReadFlags); }));
   if (file.get() < 0) ThrowSystem("cannot open", path, errno);
-  RegularFileSize(file.get(), path);
+  StatusOfRegularFile(file.get(), path);
   return file;
 }
 
 FileDescriptor OpenBeneath(const std::string& folder, const std::string& name) {
-  const std::string shown = folder + "/" + name;
-  if (name.empty() || name.find('\0') != std::string::npos)
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: a file name in it is empty or holds a NUL byte", folder));
-  const FileDescriptor directory(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (directory.get() < 0) ThrowSystem("cannot open", folder, errno);
+  RefuseNul(folder);
+  CheckName(folder, name);
+  const auto [root_folder, prefix] = RootOf(folder);
+  const FileDescriptor root = OpenRoot(root_folder);
+  const std::string from_root = prefix + name, shown = folder + "/" + name;
+
   struct open_how how = {};
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+  how.flags = static_cast<uint64_t>(kReadFlags);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  FileDescriptor file(static_cast<int>(syscall(SYS_openat2, directory.get(), name.c_str(), &how, sizeof how)));
-  if (file.get() < 0 && errno == ENOSYS) {  // a kernel or sandbox without openat2: accept plain names only
-    if (name.find('/') != std::string::npos || name == "..")
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the file name '{}' leaves the folder", folder, name));
-    file = FileDescriptor(openat(directory.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  FileDescriptor file;
+  for (int attempt = 0; attempt < 64; ++attempt) {  // EAGAIN: a folder on the way was renamed meanwhile
+    file = FileDescriptor(static_cast<int>(Retry([&] { return syscall(SYS_openat2, root.get(), from_root.c_str(), &how, sizeof how); })));
+    if (file.get() >= 0 || errno != EAGAIN) break;
+  }
+  bool links_followed = true;
+  if (file.get() < 0 && (errno == ENOSYS || errno == EPERM)) {  // EPERM: how old sandboxes refuse what they do not know
+    links_followed = false;
+    file = OpenWithoutLinks(root, from_root);
   }
   if (file.get() < 0) {
-    if (errno == EXDEV || errno == ELOOP)
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the file name '{}' leaves the folder", folder, name));
-    ThrowSystem("cannot open", shown, errno);
+    const int error = errno;
+    if (error == EXDEV)
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is a link that leads out of the folder", shown), "put a copy of the file there");
+    if (error == ELOOP)
+      throw Error(ErrorCode::kInvalidInput,
+                  links_followed ? fmt::format("{}: is a link that leads nowhere or into /proc", shown)
+                                 : fmt::format("{}: is a link, and this system cannot say where it leads (no openat2)", shown),
+                  "put a copy of the file there");
+    ThrowSystem("cannot open", shown, error);
   }
-  RegularFileSize(file.get(), shown);
+  const struct stat status = StatusOfRegularFile(file.get(), shown);
+  if (status.st_nlink > 1)
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is one of {} hard links to a file; expected one", shown, status.st_nlink),
+                "put a copy of the file there");
   return file;
 }
 
@@ -124,18 +350,16 @@ bool FolderExists(const std::string& path) {
 }
 
 std::string ReadFile(const FileDescriptor& file, const std::string& name, size_t max_bytes) {
-  const size_t size = RegularFileSize(file.get(), name);
+  const size_t size = static_cast<size_t>(StatusOfRegularFile(file.get(), name).st_size);
   if (size > max_bytes) throw Error(ErrorCode::kTooLarge, fmt::format("{}: {} bytes, at most {} are read", name, size, max_bytes));
   std::string content(size, '\0');
   size_t filled = 0;
   while (filled < size) {
-    const ssize_t count = read(file.get(), content.data() + filled, size - filled);
-    if (count < 0 && errno == EINTR) continue;
+    const ssize_t count = Retry([&] { return pread(file.get(), content.data() + filled, size - filled, static_cast<off_t>(filled)); });
     if (count < 0) ThrowSystem("cannot read", name, errno);
-    if (count == 0) break;  // it shrank meanwhile
+    if (count == 0) throw Error(ErrorCode::kIo, fmt::format("{}: {} bytes became {} while it was read", name, size, filled));
     filled += static_cast<size_t>(count);
   }
-  content.resize(filled);
   return content;
 }
 
@@ -143,72 +367,121 @@ std::string ReadFile(const std::string& path, size_t max_bytes) { return ReadFil
 
 MappedFile::MappedFile(const std::string& path) : MappedFile(OpenForReading(path), path) {}
 
-MappedFile::MappedFile(const FileDescriptor& file, const std::string& name) : size_(RegularFileSize(file.get(), name)), name_(name) {
+MappedFile::MappedFile(FileDescriptor file, const std::string& name) : file_(std::move(file)), name_(name) {
+  const struct stat status = StatusOfRegularFile(file_.get(), name_);
+  size_ = static_cast<size_t>(status.st_size);
+  modified_ = status.st_mtim;
   if (size_ == 0) return;
-  void* address = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (address == MAP_FAILED) ThrowSystem("cannot map", name, errno);
+  void* address = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file_.get(), 0);
+  if (address == MAP_FAILED) ThrowSystem("cannot map", name_, errno);
   data_ = static_cast<const std::byte*>(address);
+  Register(data_, size_, name_.c_str());
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ == nullptr) return;
+  Unregister(data_);
+  munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void MappedFile::CheckUnchanged() const {
+  const struct stat now = StatusOfRegularFile(file_.get(), name_);
+  if (static_cast<size_t>(now.st_size) != size_)
+    throw Error(ErrorCode::kIo, fmt::format("{}: had {} bytes when it was opened, has {} now", name_, size_, now.st_size),
+                "start again; replace a file that is in use by renaming another over it");
+  if (now.st_mtim.tv_sec != modified_.tv_sec || now.st_mtim.tv_nsec != modified_.tv_nsec)
+    throw Error(ErrorCode::kIo, fmt::format("{}: was written to while it was in use", name_),
+                "start again; replace a file that is in use by renaming another over it");
+}
+
+const char* MappedFileAt(const void* address) noexcept {
+  const std::byte* byte = static_cast<const std::byte*>(address);
+  for (const MappedRange& range : mapped_ranges) {
+    const std::byte* begin = range.begin;
+    if (begin != nullptr && begin <= byte && byte < range.end) return range.name;
+  }
+  return nullptr;
+}
+
+AtomicFile::AtomicFile(const std::string& path) : path_(path) {
+  RefuseNul(path_);
+  struct stat old;
+  const bool replaces = lstat(path_.c_str(), &old) == 0;
+  if (replaces && !S_ISREG(old.st_mode) && !S_ISLNK(old.st_mode))
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: expected the name of a file, found {}", path_, KindOfFile(old.st_mode)));
+  temporary_ = CreateBeside(path_, [&](const std::string& name) {
+    file_ = FileDescriptor(open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
+    return file_.get();
+  });
+  if (replaces && S_ISREG(old.st_mode) && fchmod(file_.get(), old.st_mode & 0777) != 0) {
+    const int error = errno;
+    unlink(temporary_.c_str());
+    ThrowSystem("cannot keep the permissions", path_, error);
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) unlink(temporary_.c_str());
+}
+
+void AtomicFile::Write(std::string_view content) {
+  while (!content.empty()) {
+    const ssize_t written = Retry([&] { return write(file_.get(), content.data(), content.size()); });
+    if (written <= 0) ThrowSystem("cannot write", path_, written == 0 ? EIO : errno);
+    content.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+void AtomicFile::Write(std::span<const std::byte> content) {
+  Write(std::string_view(reinterpret_cast<const char*>(content.data()), content.size()));
+}
+
+void AtomicFile::Commit() {
+  Sync(file_.get(), path_, /*is_folder=*/false);
+  // Never again after EINTR: Linux has closed the descriptor by then. What close could say of the data, fsync has said.
+  if (close(file_.Release()) != 0 && errno != EINTR) ThrowSystem("cannot close", path_, errno);
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) ThrowSystem("cannot replace", path_, errno);
+  temporary_.clear();
+  SyncFolder(FolderAbove(path_));
 }
 
 void WriteFileAtomically(const std::string& path, std::string_view content) {
-  std::string temporary = path + ".XXXXXX";
-  FileDescriptor file(mkostemp(temporary.data(), O_CLOEXEC));
-  if (file.get() < 0) ThrowSystem("cannot create", path, errno);
-  try {
-    WriteAll(file.get(), content, path);
-    const mode_t mask = umask(0);
-    umask(mask);
-    if (fchmod(file.get(), 0666 & ~mask) != 0) ThrowSystem("cannot set the mode", path, errno);
-    SyncFd(file.get(), path);
-    if (rename(temporary.c_str(), path.c_str()) != 0) ThrowSystem("cannot rename", path, errno);
-  } catch (...) {
-    unlink(temporary.c_str());
-    throw;
-  }
-  SyncFolder(ParentFolder(path));
+  AtomicFile file(path);
+  file.Write(content);
+  file.Commit();
 }
 
 StagedFolder::StagedFolder(const std::string& target, bool overwrite) : target_(target), overwrite_(overwrite) {
+  RefuseNul(target_);
   while (target_.size() > 1 && target_.back() == '/') target_.pop_back();
-  if (!overwrite && fs::exists(fs::symlink_status(target_)))
-    throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: exists already", target_), "--overwrite replaces it");
-  staging_ = target_ + ".XXXXXX";
-  if (mkdtemp(staging_.data()) == nullptr) ThrowSystem("cannot create the folder", target_, errno);
-  const mode_t mask = umask(0);
-  umask(mask);
-  chmod(staging_.c_str(), 0777 & ~mask);
+  const std::string name = fs::path(target_).filename().string();
+  if (name.empty() || name == "." || name == "..")
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("'{}' cannot be an output folder", target), "give it a name of its own");
+  std::error_code error;
+  if (overwrite_ && FolderExists(target_) && fs::is_symlink(target_, error)) target_ = fs::canonical(target_, error).string();
+  if (error) ThrowSystem("cannot follow the link", target_, error.value());
+  CheckTarget(target_, overwrite_);
+  staging_ = CreateBeside(target_, [](const std::string& path) { return mkdir(path.c_str(), 0777); });
 }
 
 StagedFolder::~StagedFolder() {
   std::error_code ignored;
-  if (!committed_) fs::remove_all(staging_, ignored);
+  if (!staging_.empty()) fs::remove_all(staging_, ignored);
 }
 
 void StagedFolder::Commit() {
-  for (const auto& entry : fs::recursive_directory_iterator(staging_)) {
-    if (entry.is_directory()) {
-      SyncFolder(entry.path().string());
-    } else if (entry.is_regular_file()) {
-      const FileDescriptor file(open(entry.path().c_str(), O_RDONLY | O_CLOEXEC));
-      if (file.get() < 0) ThrowSystem("cannot open", entry.path().string(), errno);
-      SyncFd(file.get(), entry.path().string());
-    }
-  }
-  SyncFolder(staging_);
-  const bool exchanged =
-      overwrite_ && renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, target_.c_str(), RENAME_EXCHANGE) == 0;
-  if (!exchanged) {
-    if (overwrite_ && errno != ENOENT) ThrowSystem("cannot replace", target_, errno);
-    if (renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE) != 0) ThrowSystem("cannot create", target_, errno);
-  }
-  committed_ = true;
-  SyncFolder(ParentFolder(target_));
-  std::error_code ignored;
-  if (exchanged) fs::remove_all(staging_, ignored);  // holds the old content now
+  SyncTree(staging_);
+  CheckTarget(target_, overwrite_);  // again: it took long
+  const std::string old = overwrite_ ? Exchange(staging_, target_) : "";
+  if (old.empty()) MoveToFreePlace(staging_, target_);
+  staging_ = old;
+  SyncFolder(FolderAbove(target_));
+  std::error_code error;
+  if (!old.empty()) fs::remove_all(old, error);
+  staging_.clear();
+  if (error)
+    throw Error(ErrorCode::kIo, fmt::format("{}: is written, but the folder that it replaces could not be removed and is now {}: {}", target_, old,
+                                            error.message()));
 }
 
 }  // namespace mlac

@@ -42,7 +42,7 @@ class LimitedBuilder : public nlohmann::detail::json_sax_dom_parser<json> {
     return Base::end_array();
   }
   bool key(std::string& name) {
-    if (!keys_.back().insert(name).second) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: key '{}' stands twice", where_, name));
+    if (!keys_.back().insert(name).second) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: key {} stands twice", where_, Quoted(name)));
     return Base::key(name);
   }
   bool parse_error(std::size_t position, const std::string& token, const nlohmann::detail::exception& exception) {
@@ -91,6 +91,8 @@ void AppendJsonString(std::string& out, std::string_view text) {
     switch (c) {
       case '"': out += "\\\""; break;
       case '\\': out += "\\\\"; break;
+      case '\b': out += "\\b"; break;
+      case '\f': out += "\\f"; break;
       case '\n': out += "\\n"; break;
       case '\r': out += "\\r"; break;
       case '\t': out += "\\t"; break;
