@@ -53,6 +53,7 @@ void AddTexts(CLI::App& command, std::vector<std::string>& texts, const std::str
       ->type_name("TEXT")
       ->type_size(1)
       ->expected(0, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args()
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 

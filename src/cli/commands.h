@@ -9,5 +9,6 @@ namespace mlac {
 void AddCompletion(CLI::App& app);
 void AddEnv(CLI::App& app);
 void AddHelp(CLI::App& app);
+void AddRun(CLI::App& app);
 
 }  // namespace mlac

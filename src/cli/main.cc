@@ -6,6 +6,7 @@ namespace mlac {
 namespace {
 
 void AddCommands(CLI::App& app) {
+  AddRun(app);
   AddEnv(app);
   AddCompletion(app);
   AddHelp(app);

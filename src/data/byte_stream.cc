@@ -23,7 +23,8 @@ ByteStream::ByteStream(const std::string& path) : ByteStream(OpenForReading(path
 
 ByteStream::ByteStream(FileDescriptor file, std::string name) : file_(std::move(file)), name_(std::move(name)), block_(kBlock) {}
 
-ByteStream::ByteStream(std::string_view content, std::string name) : memory_(content), name_(std::move(name)), block_(kBlock) {}
+ByteStream::ByteStream(std::string_view content, std::string name)
+    : memory_(content), name_(std::move(name)), block_(std::min(kBlock, content.size() + 4)) {}
 
 std::string_view ByteStream::Buffered() {
   Peek();

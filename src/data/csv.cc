@@ -10,6 +10,8 @@
 namespace mlac {
 namespace {
 
+constexpr size_t kMostColumns = 65536;  // a name costs more memory than its bytes in the file
+
 std::string_view DelimiterName(char delimiter) { return delimiter == '\t' ? "tab" : delimiter == ';' ? "';'" : "','"; }
 
 // The names that the first line holds under a delimiter, quotes understood. `start` may end in mid-line: then the last is partial.
@@ -66,6 +68,8 @@ CsvReader::CsvReader(ByteStream stream, TableOptions options, char delimiter) : 
   if (delimiter == '\0' && delimiter_ != ',')
     notes_.push_back(fmt::format("{}: delimiter {} recognised", name(), DelimiterName(delimiter_)));
   do {
+    if (columns_.size() == kMostColumns)
+      throw Error(ErrorCode::kTooLarge, fmt::format("{}: line {} names more than {} columns", name(), header_line, kMostColumns));
     ReadField(&columns_.emplace_back());
   } while (AnotherField());
   targets_.assign(columns_.size(), kPassedOver);

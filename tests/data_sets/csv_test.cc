@@ -111,6 +111,12 @@ TEST(Csv, StopsAtTheLimitOfARow) {
   EXPECT_EQ(read("a,b,c,d,e\n"), "t.csv: line 1: the row is longer than 8 bytes");
 }
 
+TEST(Csv, LimitsTheNumberOfColumns) {
+  const auto commas = [](size_t count) { return "text,label" + std::string(count, ',') + "\nx,a" + std::string(count, ',') + "\n"; };
+  EXPECT_EQ(CsvError(commas(65534)), "");
+  EXPECT_EQ(CsvError(commas(65535)), "t.csv: line 1 names more than 65536 columns");
+}
+
 // Check 13 of the reliability list: faults at seeded places of a good file, each named by its line.
 TEST(Csv, NamesTheRightLineInFiftySeededFaults) {
   Random random(13);
