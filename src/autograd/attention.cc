@@ -14,7 +14,7 @@ struct Heads {
   Offsets offsets;
   size_t num_heads;
   std::optional<kernels::DropoutKey> dropout;
-  uint32_t first_row;
+  uint32_t first_token;
 
   size_t num_tasks() const { return (offsets.size() - 1) * num_heads; }
   size_t longest() const {
@@ -31,7 +31,7 @@ struct Heads {
     const size_t blocks = (num_tokens + kernels::kDropoutBlock - 1) / kernels::kDropoutBlock;
     return {.q = q.floats().data() + first, .k = k.floats().data() + first, .v = v.floats().data() + first, .stride = size,
             .num_tokens = num_tokens, .head_dim = head_dim, .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
-            .dropout = dropout ? &*dropout : nullptr, .dropout_row = static_cast<uint32_t>(first_row + begin),
+            .dropout = dropout ? &*dropout : nullptr, .dropout_row = static_cast<uint32_t>(first_token + begin),
             .dropout_block = static_cast<uint32_t>(head * blocks)};
   }
 };
@@ -54,7 +54,7 @@ void AttentionBackward(Run& run, const Heads& heads, uint32_t q_id, uint32_t k_i
 }  // namespace
 
 Tensor AttentionForward(Run& run, const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, size_t num_heads, float dropout) {
-  Heads heads = {q, k, v, offsets, num_heads, std::nullopt, run.first_row()};
+  Heads heads = {q, k, v, offsets, num_heads, std::nullopt, run.first_token()};
   if (run.dropout_on() && dropout > 0) heads.dropout = run.NextDropout(dropout);
   const size_t size = q.dim(1);
   Tensor y = run.NewTensor(q.shape());

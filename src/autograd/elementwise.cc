@@ -35,10 +35,10 @@ Tensor Sum(Run& run, const Tensor& a, const Tensor& b, const Tensor& c) {
   return y;
 }
 
-Tensor DropoutForward(Run& run, const Tensor& x, float probability) {
+Tensor DropoutForward(Run& run, const Tensor& x, float probability, RowKind rows) {
   if (!run.dropout_on() || probability <= 0) return x;
   const kernels::DropoutKey key = run.NextDropout(probability);
-  const uint32_t first_row = run.first_row(), id = x.tape_id();
+  const uint32_t first_row = rows == RowKind::kTokens ? run.first_token() : run.first_sequence(), id = x.tape_id();
   Tensor y = DropRows(run, x, key, first_row);
   if (run.tape() != nullptr && id != 0)
     run.tape()->Record(y, [key, first_row, id](Run& run, const Tensor& gradient) {

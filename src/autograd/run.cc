@@ -27,11 +27,12 @@ float* Run::Scratch(size_t thread, size_t count) {
   return memory.data();
 }
 
-void Run::BeginDropout(uint64_t seed, uint32_t step, uint32_t first_row) {
+void Run::BeginDropout(uint64_t seed, uint32_t step, uint32_t first_token, uint32_t first_sequence) {
   dropout_on_ = true;
   seed_ = seed;
   step_ = step;
-  first_row_ = first_row;
+  first_token_ = first_token;
+  first_sequence_ = first_sequence;
   next_operation_ = 0;
 }
 

@@ -33,13 +33,14 @@ class Run {
   // At least `count` floats for the given thread, undefined, until its next call.
   float* Scratch(size_t thread, size_t count);
 
-  // Dropout. Begin a pass: rows of this batch are first_row, first_row + 1, ... of the whole batch, so that a batch computed in parts
-  // drops the same elements. Each dropout of the model then takes the next operation number.
-  void BeginDropout(uint64_t seed, uint32_t step, uint32_t first_row);
+  // Dropout. Begin a pass: where this batch begins in the whole batch, in tokens and in sequences, so that a batch computed in parts drops
+  // the same elements. Each dropout of the model then takes the next operation number.
+  void BeginDropout(uint64_t seed, uint32_t step, uint32_t first_token, uint32_t first_sequence);
   void EndDropout() { dropout_on_ = false; }
   bool dropout_on() const { return dropout_on_; }
   kernels::DropoutKey NextDropout(float probability);
-  uint32_t first_row() const { return first_row_; }
+  uint32_t first_token() const { return first_token_; }
+  uint32_t first_sequence() const { return first_sequence_; }
 
  private:
   ThreadTeam* team_;
@@ -48,7 +49,7 @@ class Run {
   std::vector<std::vector<float>> scratch_;
   bool dropout_on_ = false;
   uint64_t seed_ = 0;
-  uint32_t step_ = 0, first_row_ = 0, next_operation_ = 0;
+  uint32_t step_ = 0, first_token_ = 0, first_sequence_ = 0, next_operation_ = 0;
 };
 
 }  // namespace mlac

@@ -1,19 +1,18 @@
 #include "base/thread_team.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdlib>
-#include <fstream>
-#include <string>
+
+#include "base/machine.h"
 
 namespace mlac {
 namespace {
 
 // Waking a sleeping thread takes about 50 us, a spinning one 0.5 us; jobs of one forward pass follow each other within this time.
 constexpr auto kSpinTime = std::chrono::microseconds(500);
+// Beyond this, whoever is waited for may be waiting for this core: let it have it.
+constexpr auto kSpinAloneTime = std::chrono::microseconds(20);
 constexpr int kSpinsPerLook = 64;  // reads between two looks at the clock
 
 void Pause() {
@@ -27,26 +26,16 @@ void Pause() {
 // Spins until ready() or until kSpinTime has passed; the last value of ready().
 template <typename Ready>
 bool SpinUntil(Ready ready) {
-  const auto deadline = std::chrono::steady_clock::now() + kSpinTime;
-  do {
+  const auto begin = std::chrono::steady_clock::now();
+  for (;;) {
     for (int i = 0; i < kSpinsPerLook; ++i) {
       if (ready()) return true;
       Pause();
     }
-  } while (std::chrono::steady_clock::now() < deadline);
-  return ready();
-}
-
-// Cores that the control group's quota allows (version 2, then version 1), rounded up; 0 if there is no quota.
-size_t CgroupCores() {
-  double quota = 0, period = 0;
-  std::string word;
-  if (std::ifstream file("/sys/fs/cgroup/cpu.max"); file >> word >> period && word != "max") {
-    quota = std::atof(word.c_str());
-  } else if (std::ifstream old("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"); old >> quota) {
-    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
+    const auto waited = std::chrono::steady_clock::now() - begin;
+    if (waited > kSpinTime) return ready();
+    if (waited > kSpinAloneTime) sched_yield();
   }
-  return quota > 0 && period > 0 ? std::max<size_t>(1, static_cast<size_t>(std::ceil(quota / period))) : 0;
 }
 
 }  // namespace
@@ -56,11 +45,7 @@ size_t DefaultNumThreads() {
     const long number = std::strtol(value, nullptr, 10);
     if (number > 0 && number <= 1024) return static_cast<size_t>(number);
   }
-  cpu_set_t set;
-  size_t cores = std::max(1u, std::thread::hardware_concurrency());
-  if (sched_getaffinity(0, sizeof set, &set) == 0) cores = std::max(1, CPU_COUNT(&set));
-  const size_t quota = CgroupCores();
-  return quota == 0 ? cores : std::min(cores, quota);
+  return NumUsableCores();
 }
 
 ThreadTeam::ThreadTeam(size_t num_threads) : errors_(std::max<size_t>(1, num_threads)) {

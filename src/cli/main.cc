@@ -1,8 +1,20 @@
-// The command line: one file a command beside this one, each with an Add function that declares its options.
-#include <CLI/CLI.hpp>
+// The command line: one file a command beside this one, each with an Add function that declares its options; one line a command here.
+#include "cli/command_line.h"
+#include "cli/commands.h"
 
-int main(int argc, char** argv) {
-  CLI::App app("mlac");
-  CLI11_PARSE(app, argc, argv);
-  return 0;
+namespace mlac {
+namespace {
+
+void AddCommands(CLI::App& app) {
+  AddRun(app);
+  AddTrain(app);
+  AddEval(app);
+  AddEnv(app);
+  AddCompletion(app);
+  AddHelp(app);
 }
+
+}  // namespace
+}  // namespace mlac
+
+int main(int argc, char** argv) { return mlac::RunCommandLine(argc, argv, mlac::AddCommands); }

@@ -36,7 +36,7 @@ void AddRowsOf(const float* rows, size_t num_rows, size_t num_columns, float* ou
 }
 
 void AdamWOf(const AdamWStep& s, const float* gradient, float* parameter, float* moment1, float* moment2, size_t count) {
-  const Lanes beta1 = Set(s.beta1), beta2 = Set(s.beta2), rest1 = Set(1.0f - s.beta1), rest2 = Set(1.0f - s.beta2), eps = Set(s.eps);
+  const Lanes beta1 = Set(s.beta1), beta2 = Set(s.beta2), rest1 = Set(s.rest1), rest2 = Set(s.rest2), eps = Set(s.eps);
   const Lanes decay = Set(s.decay), minus_step = Set(-s.step_size), correction = Set(s.inverse_root_correction), scale = Set(s.gradient_scale);
   const auto update = [&](const Lanes& g_in, Lanes& p, Lanes& m, Lanes& v) {
     const Lanes g = g_in * scale;

@@ -17,7 +17,9 @@ void AddRows(const float* rows, size_t num_rows, size_t num_columns, float* out,
 
 // AdamW: Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101, in the form of torch.optim.AdamW.
 struct AdamWStep {
-  float beta1, beta2, eps;
+  float beta1, rest1;  // beta and 1 - beta, each rounded from double
+  float beta2, rest2;
+  float eps;
   float decay;                    // 1 - learning rate x weight decay
   float step_size;                // learning rate / (1 - beta1^t)
   float inverse_root_correction;  // 1 / sqrt(1 - beta2^t)

@@ -109,11 +109,11 @@ class BertClassificationHead {
  public:
   BertClassificationHead(const WeightScope& pooler, const WeightScope& classifier, const BertConfig& config, size_t num_labels)
       : pooler_(pooler.In("dense"), config.hidden_size, config.hidden_size, kernels::Activation::kTanh),
-        dropout_(config.classifier_dropout),
+        dropout_(config.classifier_dropout, RowKind::kSequences),
         classifier_(classifier, config.hidden_size, num_labels) {}
 
-  Tensor operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets) const {  // [T, H] to [S, labels]
-    return classifier_(run, dropout_(run, pooler_(run, PoolForward(run, hidden_states, offsets, Pooling::kCls))));
+  Tensor operator()(Run& run, const Tensor& features) const {  // [S, H], the hidden states of [CLS], to [S, labels]
+    return classifier_(run, dropout_(run, pooler_(run, features)));
   }
 
  private:
@@ -175,9 +175,13 @@ class Bert : public Model {
     return hidden_states;
   }
 
-  Tensor Classify(Run& run, const Tensor& hidden_states, const Offsets& offsets) const override {
+  Tensor SequenceFeatures(Run& run, const Tensor& hidden_states, const Offsets& offsets) const override {
+    return PoolForward(run, hidden_states, offsets, Pooling::kCls);
+  }
+
+  Tensor Classify(Run& run, const Tensor& features) const override {
     if (!classification_) throw Error(ErrorCode::kUnsupported, "the model has no classification head");
-    return (*classification_)(run, hidden_states, offsets);
+    return (*classification_)(run, features);
   }
 
   Tensor PredictTokens(Run& run, const Tensor& hidden_states) const override {

@@ -32,9 +32,11 @@ class Model {
 
   // [T, hidden_size], after the last layer. Safe to call from several threads, each with its own run, once a first call has returned.
   virtual Tensor Encode(Run& run, const TokenBatch& batch) const = 0;
-  // [sequences, num_labels] logits, from Encode's result. Throws kUnsupported without that head; likewise below.
-  virtual Tensor Classify(Run& run, const Tensor& hidden_states, const Offsets& offsets) const = 0;
-  // [T, vocab_size] logits.
+  // [sequences, hidden_size]: what of Encode's result the classification head looks at. Without weights of its own.
+  virtual Tensor SequenceFeatures(Run& run, const Tensor& hidden_states, const Offsets& offsets) const = 0;
+  // [sequences, num_labels] logits, from SequenceFeatures' result. Throws kUnsupported without that head; likewise below.
+  virtual Tensor Classify(Run& run, const Tensor& features) const = 0;
+  // [T, vocab_size] logits, from Encode's result.
   virtual Tensor PredictTokens(Run& run, const Tensor& hidden_states) const = 0;
 
   ParameterStore& parameters() { return *store_; }

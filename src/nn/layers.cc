@@ -5,7 +5,6 @@
 
 #include <map>
 
-#include "autograd/elementwise.h"
 #include "autograd/embedding.h"
 #include "autograd/layer_norm.h"
 #include "base/error.h"
@@ -44,7 +43,7 @@ Tensor LayerNorm::operator()(Run& run, const Tensor& x, const Tensor& residual) 
   return LayerNormForward(run, x, &residual, *weight_, *bias_, eps_);
 }
 
-Tensor Dropout::operator()(Run& run, const Tensor& x) const { return DropoutForward(run, x, probability_); }
+Tensor Dropout::operator()(Run& run, const Tensor& x) const { return DropoutForward(run, x, probability_, rows_); }
 
 std::vector<int32_t> PositionIds(const Offsets& offsets) {
   std::vector<int32_t> ids(offsets.back());

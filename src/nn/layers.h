@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "autograd/elementwise.h"
 #include "autograd/linear.h"
 #include "autograd/run.h"
 #include "kernels/activation.h"
@@ -61,11 +62,12 @@ class LayerNorm {
 // Drops elements where the run drops at all.
 class Dropout {
  public:
-  explicit Dropout(float probability) : probability_(probability) {}
+  explicit Dropout(float probability, RowKind rows = RowKind::kTokens) : probability_(probability), rows_(rows) {}
   Tensor operator()(Run& run, const Tensor& x) const;
 
  private:
   float probability_;
+  RowKind rows_;
 };
 
 // 0, 1, 2, ... again in every sequence: the offsets alone give the positions.

@@ -1,0 +1,10 @@
+# prometheus-cpp's own CMake file asks for its HTTP client and server too (curl, civetweb); mlac uses its core alone.
+find_path(PROMETHEUS_INCLUDE prometheus/registry.h)
+find_library(PROMETHEUS_CORE prometheus-cpp-core)
+mark_as_advanced(PROMETHEUS_INCLUDE PROMETHEUS_CORE)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(PrometheusCore REQUIRED_VARS PROMETHEUS_CORE PROMETHEUS_INCLUDE)
+if(PrometheusCore_FOUND AND NOT TARGET prometheus::core)
+  add_library(prometheus::core UNKNOWN IMPORTED)
+  set_target_properties(prometheus::core PROPERTIES IMPORTED_LOCATION "${PROMETHEUS_CORE}" INTERFACE_INCLUDE_DIRECTORIES "${PROMETHEUS_INCLUDE}")
+endif()

@@ -1,0 +1,11 @@
+# Cross-compiling for 64-bit Arm on another Debian: g++-aarch64-linux-gnu and the libraries as PACKAGE:arm64; qemu-user runs the tests.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+find_program(QEMU NAMES qemu-aarch64-static qemu-aarch64)
+if(QEMU)
+  set(CMAKE_CROSSCOMPILING_EMULATOR ${QEMU})
+endif()

@@ -1,0 +1,60 @@
+#include "cli/command.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/nearest_name.h"
+#include "base/thread_team.h"
+
+namespace mlac {
+
+CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& description, const std::string& example) {
+  CLI::App& command = *parent.add_subcommand(name, description);
+  command.group("Commands");
+  std::string footer = "Example:";
+  for (const std::string& line : CLI::detail::split(example, '\n')) footer += "\n  " + line;
+  command.footer(footer);
+  return command;
+}
+
+CLI::App& AddTask(CLI::App& parent, const std::string& task, const std::string& description, const std::string& example) {
+  return *AddCommand(parent, task, description, example).group("Tasks");
+}
+
+std::string HintForUnknown(const std::string& name, const std::vector<std::string>& known) {
+  const std::string nearest = NearestName(name, known);
+  return nearest.empty() ? fmt::format("there are {}", fmt::join(known, ", ")) : fmt::format("did you mean '{}'?", nearest);
+}
+
+void AddModelOption(CLI::App& command, std::string& model) {
+  command.add_option("-m,--model", model, "The model: a folder in the Hugging Face layout")->required()->type_name("DIR");
+}
+
+void AddThreadsOption(CLI::App& command, size_t& num_threads) {
+  num_threads = DefaultNumThreads();
+  command.add_option("--threads", num_threads, "Threads to compute with; else OMP_NUM_THREADS, else the cores that may be used")
+      ->check(CLI::Range(size_t{1}, size_t{1024}).description(""))
+      ->type_name("N");
+}
+
+void AddJsonFlag(CLI::App& command, bool& json) { command.add_flag("--json", json, "Print the result as JSON"); }
+
+void AddTexts(CLI::App& command, std::vector<std::string>& texts, const std::string& description) {
+  // The raw results: CLI11's conversion to a vector takes the text "{}" for an empty list.
+  command
+      .add_option(
+          "text",
+          [&texts](const CLI::results_t& results) {
+            texts = results;
+            return true;
+          },
+          description)
+      ->type_name("TEXT")
+      ->type_size(1)
+      ->expected(0, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args()
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+}  // namespace mlac

@@ -1,0 +1,42 @@
+#pragma once
+// What the commands share: how one is declared, and the options that are spelt the same everywhere.
+#include <cstddef>
+#include <exception>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace mlac {
+
+// A command line that asks for something that cannot be, found after parsing (two options that exclude each other): exit status 2.
+class UsageError : public std::exception {
+ public:
+  explicit UsageError(std::string message, std::string hint = "") : message_(std::move(message)), hint_(std::move(hint)) {}
+  const std::string& message() const { return message_; }
+  const std::string& hint() const { return hint_; }
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  std::string message_, hint_;
+};
+
+// Adds the command `name` under `parent`. description: one line without a full stop. example: lines as a user types them.
+CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& description, const std::string& example);
+
+// Adds a task under `run`, `train`, ...: a command whose name is that of a task, so that messages speak of tasks.
+CLI::App& AddTask(CLI::App& parent, const std::string& task, const std::string& description, const std::string& example);
+
+// What to say of a name that is none of `known`: "did you mean 'x'?" or, if none is near, what there is.
+std::string HintForUnknown(const std::string& name, const std::vector<std::string>& known);
+
+void AddModelOption(CLI::App& command, std::string& model);    // -m, --model: required
+void AddThreadsOption(CLI::App& command, size_t& num_threads);  // --threads: the number given, or else DefaultNumThreads()
+void AddJsonFlag(CLI::App& command, bool& json);                // --json
+
+// Texts as positional arguments, exactly as given: "[a, b]", "{}" and "" are texts like any other.
+void AddTexts(CLI::App& command, std::vector<std::string>& texts, const std::string& description);
+
+}  // namespace mlac

@@ -1,0 +1,16 @@
+#pragma once
+// Every command: its Add function declares name, options and help, and what runs when the user gives it.
+namespace CLI {
+class App;
+}
+
+namespace mlac {
+
+void AddCompletion(CLI::App& app);
+void AddEnv(CLI::App& app);
+void AddEval(CLI::App& app);
+void AddHelp(CLI::App& app);
+void AddRun(CLI::App& app);
+void AddTrain(CLI::App& app);
+
+}  // namespace mlac

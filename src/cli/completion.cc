@@ -1,0 +1,161 @@
+// mlac completion bash|zsh|fish: completion scripts, made from the commands and options that this very program has.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/commands.h"
+
+namespace mlac {
+namespace {
+
+struct Candidate {
+  std::string word, description;
+};
+
+// What may follow one command: its subcommands, its options, and the fixed values of its arguments.
+struct CommandWords {
+  std::string path;  // "" for mlac itself, " run" for "mlac run": each word with a blank before it
+  std::vector<Candidate> words;
+  bool takes_files;  // any other argument is, or may be, a file
+};
+
+// The values that a check for one of a set allows: CLI11 writes them into the type's name, "TEXT:{bash,zsh,fish}".
+std::vector<std::string> FixedValues(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const size_t open = type.find('{'), close = type.rfind('}');
+  if (open == std::string::npos || close == std::string::npos || close < open) return {};
+  return CLI::detail::split(type.substr(open + 1, close - open - 1), ',');
+}
+
+void Collect(const CLI::App& app, const std::string& path, std::vector<CommandWords>& out) {
+  CommandWords found{.path = path, .words = {}, .takes_files = false};
+  for (const CLI::App* command : app.get_subcommands(nullptr)) found.words.push_back({command->get_name(), command->get_description()});
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty()) continue;  // hidden
+    for (const std::string& name : option->get_lnames()) found.words.push_back({"--" + name, option->get_description()});
+    const std::vector<std::string> values = FixedValues(*option);
+    for (const std::string& value : values) found.words.push_back({value, option->get_description()});
+    if (option->get_type_size() > 0 && values.empty()) found.takes_files = true;
+  }
+  if (path == " help")
+    for (const CLI::App* command : app.get_parent()->get_subcommands(nullptr))
+      found.words.push_back({command->get_name(), command->get_description()});
+  out.push_back(std::move(found));
+  for (const CLI::App* command : app.get_subcommands(nullptr)) Collect(*command, path + " " + command->get_name(), out);
+}
+
+// In single quotes, for a shell's script.
+std::string Quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+// The pattern of a case over "$path $word" that is true where the word goes one command deeper.
+std::string DeeperPattern(const std::vector<CommandWords>& commands) {
+  std::string pattern;
+  for (const CommandWords& command : commands)
+    if (!command.path.empty()) pattern += (pattern.empty() ? "" : " | ") + Quoted(command.path);
+  return pattern;
+}
+
+std::string BashScript(const std::vector<CommandWords>& commands) {
+  std::string out =
+      "# bash completion of mlac: source <(mlac completion bash)\n"
+      "_mlac() {\n"
+      "  local path='' words='' current=${COMP_WORDS[COMP_CWORD]} i\n"
+      "  COMPREPLY=()\n"
+      "  for ((i = 1; i < COMP_CWORD; ++i)); do\n"
+      "    case \"$path ${COMP_WORDS[i]}\" in\n";
+  out += fmt::format("      {}) path+=\" ${{COMP_WORDS[i]}}\" ;;\n", DeeperPattern(commands));
+  out +=
+      "    esac\n"
+      "  done\n"
+      "  case \"$path\" in\n";
+  for (const CommandWords& command : commands) {
+    std::string words;
+    for (const Candidate& candidate : command.words) words += (words.empty() ? "" : " ") + candidate.word;
+    out += fmt::format("    {}) words={} ;;\n", Quoted(command.path), Quoted(words));
+  }
+  out +=
+      "  esac\n"
+      "  mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")\n"
+      "}\n"
+      "complete -o default -F _mlac mlac\n";
+  return out;
+}
+
+std::string ZshScript(const std::vector<CommandWords>& commands) {
+  std::string out =
+      "#compdef mlac\n"
+      "# zsh completion of mlac: source <(mlac completion zsh), or this file as _mlac in a folder of $fpath\n"
+      "_mlac() {\n"
+      "  local at='' word\n"
+      "  local -a candidates\n"
+      "  for word in \"${(@)words[2,CURRENT-1]}\"; do\n"
+      "    case \"$at $word\" in\n";
+  out += fmt::format("      ({}) at+=\" $word\" ;;\n", DeeperPattern(commands));
+  out +=
+      "    esac\n"
+      "  done\n"
+      "  case \"$at\" in\n";
+  for (const CommandWords& command : commands) {
+    out += fmt::format("    ({}) candidates=(", Quoted(command.path));
+    for (const Candidate& candidate : command.words) {
+      // _describe takes "word:description"; a colon in the word would end it.
+      std::string word;
+      for (const char c : candidate.word) word += c == ':' ? std::string("\\:") : std::string(1, c);
+      out += "\n        " + Quoted(word + ":" + candidate.description);
+    }
+    out += fmt::format(") ;;\n");
+  }
+  out +=
+      "  esac\n"
+      "  _describe mlac candidates\n"
+      "  [[ $PREFIX == -* || -z $at ]] || _files\n"
+      "}\n"
+      "if [[ $funcstack[1] == _mlac ]]; then _mlac \"$@\"; else compdef _mlac mlac; fi\n";
+  return out;
+}
+
+std::string FishScript(const std::vector<CommandWords>& commands) {
+  std::string out = "# fish completion of mlac: mlac completion fish | source\n";
+  for (const CommandWords& command : commands) {
+    std::string condition = "__fish_use_subcommand";
+    if (!command.path.empty()) {
+      condition.clear();
+      for (const std::string& word : CLI::detail::split(command.path.substr(1), ' '))
+        condition += (condition.empty() ? "" : "; and ") + std::string("__fish_seen_subcommand_from ") + word;
+    }
+    for (const Candidate& candidate : command.words) {
+      const bool is_option = candidate.word.starts_with("--");
+      out += fmt::format("complete -c mlac -n {} {} {} -d {}{}\n", Quoted(condition), is_option ? "-l" : "-a",
+                         is_option ? candidate.word.substr(2) : candidate.word, Quoted(candidate.description),
+                         command.takes_files ? "" : " -f");
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+void AddCompletion(CLI::App& app) {
+  auto shell = std::make_shared<std::string>();
+  CLI::App& command = AddCommand(app, "completion", "Print a script that completes commands and options in a shell",
+                                 "source <(mlac completion bash)       # also zsh; for good: add the line to ~/.bashrc\n"
+                                 "mlac completion fish | source");
+  command.add_option("shell", *shell, "The shell")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}))->type_name("");
+  command.callback([shell, &app] {
+    std::vector<CommandWords> commands;
+    Collect(app, "", commands);
+    fmt::print("{}", *shell == "bash" ? BashScript(commands) : *shell == "zsh" ? ZshScript(commands) : FishScript(commands));
+  });
+}
+
+}  // namespace mlac

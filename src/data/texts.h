@@ -1,0 +1,57 @@
+#pragma once
+// Texts, with or without labels, from a file or a folder: what is trained on, evaluated and run.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/table.h"
+
+namespace mlac {
+
+// Rows of one source. Parallel: texts, labels and lines have one entry a row.
+struct LabelledTexts {
+  std::string source;  // the file's or folder's own name, without its path: "train.csv"
+  std::vector<std::string> texts;
+  std::vector<int32_t> labels;           // an index into label_names
+  std::vector<std::string> label_names;  // by number if all are integers, else by their bytes; or as they were given
+  std::vector<size_t> lines;             // where each row starts, from 1; 1 for the files of a folder
+  std::vector<std::string> files;        // of a folder: each text's "label/name.txt"; else empty
+  std::vector<std::string> notes;        // what was recognised and what was passed over, one sentence each
+
+  size_t size() const { return texts.size(); }
+  // "train.csv line 5", "reviews/pos/12.txt": where a person finds the row.
+  std::string Place(size_t row) const;
+};
+
+struct LabelledTextsOptions {
+  std::string text_column = "text", label_column = "label";
+  std::vector<std::string> label_names = {};  // if not empty, the labels there are: another is an error, and label_names keeps this order
+  size_t max_row_bytes = size_t{16} << 20;
+};
+
+// Reads CSV, TSV or JSONL by the file's name, or a folder that holds one folder of .txt files a label (DIR/label/*.txt, labels and
+// files in the order of their bytes, each file one text as it stands). Throws what OpenTable throws, and kInvalidInput for rows
+// without a label and labels that are not among those given.
+LabelledTexts ReadLabelledTexts(const std::string& path, const LabelledTextsOptions& options);
+LabelledTexts ReadLabelledTexts(TableReader& reader, const LabelledTextsOptions& options);  // reader's columns: text, label
+
+// The given rows, in the given order, of the same source with the same label names.
+LabelledTexts Subset(const LabelledTexts& data, std::span<const size_t> rows);
+
+// Sorts label names: by value if all are integers, else by their bytes. Equal names must not occur.
+void SortLabelNames(std::vector<std::string>& names);
+
+struct Texts {
+  std::vector<std::string> texts;
+  std::vector<size_t> lines;
+  std::vector<std::string> notes;
+};
+
+// Reads texts alone: each line of a .txt file or of standard input ("-"), empty ones too, so that text n is line n; or one column of
+// CSV, TSV or JSONL.
+Texts ReadTexts(const std::string& path, const std::string& text_column = "text");
+Texts ReadTexts(TableReader& reader);  // one column
+
+}  // namespace mlac

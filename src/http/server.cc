@@ -1,0 +1,232 @@
+#include "http/server.h"
+
+#include <fmt/format.h>
+#include <netdb.h>
+#include <openssl/rand.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <condition_variable>
+#include <cstring>
+#include <optional>
+#include <thread>
+
+#include "http/connection.h"
+#include "http/target.h"
+
+namespace mlac {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using tcp = asio::ip::tcp;
+
+// How long accepting rests when there is no room for another connection.
+constexpr std::chrono::milliseconds kAcceptPause{100};
+// Where there is no room, connections that have waited this long for a request give way.
+constexpr std::chrono::seconds kMinIdle{1};
+
+// The first address of host. Throws kInvalidArgument.
+tcp::endpoint Resolve(const std::string& host, int port) {
+  addrinfo hints = {};
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int status = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  if (status != 0)
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("host '{}': {}", host, gai_strerror(status)), "--host takes an address or a name of this machine");
+  tcp::endpoint endpoint;
+  endpoint.resize(found->ai_addrlen);
+  std::memcpy(endpoint.data(), found->ai_addr, found->ai_addrlen);
+  freeaddrinfo(found);
+  return endpoint;
+}
+
+std::string ToString(const tcp::endpoint& endpoint) {
+  const std::string address = endpoint.address().to_string();
+  return fmt::format(fmt::runtime(endpoint.address().is_v6() ? "[{}]:{}" : "{}:{}"), address, endpoint.port());
+}
+
+std::string HostOfUrl(const std::string& url) {
+  if (url.empty()) return "";
+  const std::optional<HttpTarget> target = ParseTarget("GET", url);
+  if (!target || target->authority.empty())
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("public URL '{}' is no URL", url), "as in --public-url https://models.example.org");
+  return std::string(HostOf(target->authority));
+}
+
+std::string RandomHex() {
+  unsigned char bytes[8];
+  if (RAND_bytes(bytes, sizeof bytes) != 1) throw Error(ErrorCode::kInternal, "no random bytes");
+  std::string hex;
+  for (const unsigned char byte : bytes) hex += fmt::format("{:02x}", byte);
+  return hex;
+}
+
+}  // namespace
+
+struct HttpServer::Impl {
+  using Acceptor = asio::basic_socket_acceptor<tcp, asio::io_context::executor_type>;
+
+  ServerShared shared;
+  std::vector<std::unique_ptr<IoThread>> io;
+  std::vector<asio::executor_work_guard<asio::io_context::executor_type>> work;
+  std::optional<Acceptor> acceptor;  // on the first of io
+  std::optional<asio::steady_timer> accept_pause;  // on the first of io
+  size_t next_thread = 0;
+  bool stopped = false;  // on the first of io
+  std::string url;
+  int port = 0;
+  std::vector<std::thread> threads;
+
+  void Listen();
+  void Accept();
+  void Start(IoThread& thread, Connection::Socket socket);
+  void MakeRoom();
+  void StopAccepting();
+  void Stop();
+  template <typename Function>
+  void OnEachConnection(Function function);
+};
+
+void HttpServer::Impl::Listen() {
+  const tcp::endpoint wanted = Resolve(shared.options.host, shared.options.port);
+  error_code error;
+  acceptor.emplace(io[0]->context);
+  acceptor->open(wanted.protocol(), error);
+  if (!error) acceptor->set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor->bind(wanted, error);
+  if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
+  if (error)
+    throw Error(ErrorCode::kIo, fmt::format("cannot listen on {}: {}", ToString(wanted), error.message()),
+                error == asio::error::address_in_use ? "another program has the port; choose one with --port" : "");
+  acceptor->non_blocking(true, error);
+  const tcp::endpoint bound = acceptor->local_endpoint();
+  port = bound.port();
+  url = "http://" + ToString(bound);
+  shared.checks_host = shared.options.api_keys.empty() && bound.address().is_loopback();
+}
+
+void HttpServer::Impl::Accept() {
+  IoThread& thread = *io[next_thread];
+  next_thread = (next_thread + 1) % io.size();
+  acceptor->async_accept(thread.context, [this, &thread](const error_code& error, Connection::Socket socket) {
+    if (!error && !stopped) Start(thread, std::move(socket));
+    if (!acceptor->is_open()) return;
+    // An accept that fails has no descriptor or memory left; trying again at once would spin.
+    if (!error && shared.num_connections.load() < shared.options.max_connections) return Accept();
+    MakeRoom();
+    accept_pause->expires_after(kAcceptPause);
+    accept_pause->async_wait([this](const error_code&) {
+      if (acceptor->is_open()) Accept();
+    });
+  });
+}
+
+void HttpServer::Impl::Start(IoThread& thread, Connection::Socket socket) {
+  asio::post(thread.context, [this, &thread, slot = ConnectionSlot(shared), socket = std::move(socket)]() mutable {
+    std::make_shared<Connection>(shared, thread, std::move(slot), std::move(socket))->Start();
+  });
+}
+
+template <typename Function>
+void HttpServer::Impl::OnEachConnection(Function function) {
+  for (const std::unique_ptr<IoThread>& thread : io)
+    asio::post(thread->context, [&thread = *thread, function] {
+      std::vector<std::shared_ptr<Connection>> connections;  // closing takes one from the list
+      for (Connection* connection : thread.connections)
+        if (auto held = connection->weak_from_this().lock()) connections.push_back(std::move(held));
+      for (const std::shared_ptr<Connection>& connection : connections) function(*connection);
+    });
+}
+
+void HttpServer::Impl::MakeRoom() {
+  const auto since = Connection::Clock::now() - kMinIdle;
+  OnEachConnection([since](Connection& connection) { connection.CloseIfIdleSince(since); });
+}
+
+// Takes what the system has accepted for us already, then closes the door.
+void HttpServer::Impl::StopAccepting() {
+  error_code error;
+  while (acceptor->is_open()) {
+    IoThread& thread = *io[0];
+    Connection::Socket socket(thread.context);
+    acceptor->accept(socket, error);
+    if (error) break;
+    Start(thread, std::move(socket));
+  }
+  acceptor->close(error);
+}
+
+void HttpServer::Impl::Stop() {
+  if (threads.empty()) return;
+  asio::post(io[0]->context, [this] {  // where connections begin, so that none begins behind the closing
+    stopped = true;
+    error_code ignored;
+    accept_pause->cancel();
+    acceptor->close(ignored);
+    OnEachConnection([](Connection& connection) { connection.Close(); });
+    work.clear();
+  });
+  for (std::thread& thread : threads) thread.join();
+  threads.clear();
+}
+
+HttpServer::HttpServer(HttpServerOptions options, HttpRouter router) : impl_(std::make_unique<Impl>()) {
+  if (options.num_io_threads < 1) throw Error(ErrorCode::kInvalidArgument, "the server needs at least one thread");
+  if (options.port < 0 || options.port > 65535)
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("port {} is not between 0 and 65535", options.port));
+  ServerShared& shared = impl_->shared;
+  shared.options = std::move(options);
+  shared.router = std::move(router);
+  shared.public_host = HostOfUrl(shared.options.public_url);
+  shared.id_prefix = RandomHex();
+  for (int i = 0; i < shared.options.num_io_threads; ++i) {
+    impl_->io.push_back(std::make_unique<IoThread>());
+    impl_->work.push_back(asio::make_work_guard(impl_->io.back()->context));
+  }
+  impl_->Listen();
+  impl_->accept_pause.emplace(impl_->io[0]->context);
+  impl_->Accept();
+  for (const std::unique_ptr<IoThread>& thread : impl_->io)
+    impl_->threads.emplace_back([&context = thread->context] {
+      for (;;) {
+        try {
+          context.run();
+          return;
+        } catch (const std::exception&) {  // no memory for a new connection, which is closed thereby
+        }
+      }
+    });
+}
+
+HttpServer::~HttpServer() { impl_->Stop(); }
+
+int HttpServer::port() const { return impl_->port; }
+std::string HttpServer::url() const { return impl_->url; }
+size_t HttpServer::num_connections() const { return impl_->shared.num_connections.load(); }
+
+bool HttpServer::Shutdown(std::chrono::milliseconds grace) {
+  const auto end = std::chrono::steady_clock::now() + grace;
+  ServerShared& shared = impl_->shared;
+  shared.draining = true;
+  bool stopped = false;  // accepting
+  asio::post(impl_->io[0]->context, [impl = impl_.get(), &stopped] {
+    impl->StopAccepting();
+    impl->OnEachConnection([](Connection& connection) { connection.Drain(); });
+    const std::lock_guard lock(impl->shared.mutex);
+    stopped = true;
+    impl->shared.changed.notify_all();
+  });
+  {
+    std::unique_lock lock(shared.mutex);
+    shared.changed.wait(lock, [&] { return stopped; });
+    shared.changed.wait_until(lock, end, [&] { return shared.num_connections == 0; });
+  }
+  const bool all_answered = shared.num_unanswered == 0;
+  impl_->Stop();
+  return all_answered;
+}
+
+}  // namespace mlac

@@ -1,0 +1,54 @@
+#include "models/inference.h"
+
+#include <algorithm>
+
+namespace mlac {
+namespace {
+
+constexpr size_t kRowsPerGroup = 128;
+
+// Bounds of groups of whole sequences: sequences groups[i] to groups[i + 1], of about the same number of tokens each, near kRowsPerGroup, and
+// as many as fill the threads evenly.
+std::vector<size_t> CutIntoGroups(const Offsets& offsets, size_t num_threads) {
+  const size_t tokens = offsets.back(), sequences = offsets.size() - 1;
+  size_t count = std::max<size_t>(1, (tokens + kRowsPerGroup / 2) / kRowsPerGroup);
+  if (count > 1) count = (count + num_threads - 1) / num_threads * num_threads;
+  std::vector<size_t> groups = {0};
+  for (size_t i = 1; i < count; ++i) {
+    const size_t target = tokens * i / count;
+    const size_t bound = static_cast<size_t>(std::lower_bound(offsets.begin(), offsets.end(), target) - offsets.begin());
+    if (bound > groups.back() && bound < sequences) groups.push_back(bound);
+  }
+  groups.push_back(sequences);
+  return groups;
+}
+
+}  // namespace
+
+TokenBatch Slice(const TokenBatch& batch, size_t begin, size_t end) {
+  const size_t first = batch.offsets[begin], last = batch.offsets[end];
+  TokenBatch slice;
+  slice.token_ids.assign(batch.token_ids.begin() + static_cast<ptrdiff_t>(first), batch.token_ids.begin() + static_cast<ptrdiff_t>(last));
+  slice.token_type_ids.assign(batch.token_type_ids.begin() + static_cast<ptrdiff_t>(first),
+                              batch.token_type_ids.begin() + static_cast<ptrdiff_t>(last));
+  slice.offsets.clear();
+  for (size_t s = begin; s <= end; ++s) slice.offsets.push_back(batch.offsets[s] - first);
+  return slice;
+}
+
+Inference::Inference(size_t num_threads) : team_(num_threads), together_(std::make_unique<Run>(RunOptions{.team = &team_, .tape = nullptr})) {
+  for (size_t i = 0; i < team_.num_threads(); ++i) alone_.push_back(std::make_unique<Run>());
+}
+
+void Inference::ForEachGroup(const TokenBatch& batch, const std::function<void(Run&, const TokenBatch&, size_t)>& body) {
+  if (batch.num_sequences() == 0) return;
+  const std::vector<size_t> groups = CutIntoGroups(batch.offsets, num_threads());
+  const size_t count = groups.size() - 1;
+  if (count < num_threads() || num_threads() == 1) {
+    for (size_t i = 0; i < count; ++i) body(*together_, Slice(batch, groups[i], groups[i + 1]), groups[i]);
+    return;
+  }
+  team_.ParallelTasks(count, [&](size_t i, size_t thread) { body(*alone_[thread], Slice(batch, groups[i], groups[i + 1]), groups[i]); });
+}
+
+}  // namespace mlac

@@ -1,0 +1,34 @@
+#pragma once
+// Running a model over ragged batches on several threads.
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "autograd/run.h"
+#include "base/thread_team.h"
+#include "tensor/token_batch.h"
+
+namespace mlac {
+
+// The sequences [begin, end) of a batch as a batch of their own.
+TokenBatch Slice(const TokenBatch& batch, size_t begin, size_t end);
+
+// Threads and their memory. One batch at a time.
+class Inference {
+ public:
+  explicit Inference(size_t num_threads);
+
+  size_t num_threads() const { return team_.num_threads(); }
+
+  // Calls body for groups of whole sequences that together make up the batch; what it computes for a sequence must not depend on the
+  // group (nothing of ours does). Many groups: each runs on one thread, all layers on some 128 rows, so that intermediates stay in L2.
+  // Few: one after the other, all threads within each operator. first_sequence: where the group begins in the batch.
+  void ForEachGroup(const TokenBatch& batch, const std::function<void(Run& run, const TokenBatch& group, size_t first_sequence)>& body);
+
+ private:
+  ThreadTeam team_;
+  std::unique_ptr<Run> together_;            // all threads within an operator
+  std::vector<std::unique_ptr<Run>> alone_;  // one thread each
+};
+
+}  // namespace mlac

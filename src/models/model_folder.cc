@@ -1,0 +1,54 @@
+#include "models/model_folder.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "models/config.h"
+#include "models/sentence_encoder.h"
+#include "tensor/weight_files.h"
+
+namespace mlac {
+namespace {
+
+nlohmann::json ReadConfig(const std::string& transformer_folder) { return ReadJsonFile(transformer_folder + "/config.json"); }
+
+}  // namespace
+
+std::string TransformerFolder(const std::string& folder) {
+  if (!FolderExists(folder))
+    throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such folder", folder), "a model is a folder with config.json and model.safetensors");
+  std::string inner = folder;
+  for (const SentenceModule& module : ReadSentenceModules(folder))
+    if (module.kind == "Transformer" && !module.path.empty()) inner = folder + "/" + module.path;
+  if (!FileExists(inner + "/config.json"))
+    throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no config.json", inner), "a model is a folder with config.json and model.safetensors");
+  return inner;
+}
+
+std::unique_ptr<Model> OpenModel(const std::string& folder, const std::optional<HeadRequest>& request) {
+  const std::string inner = TransformerFolder(folder), file = inner + "/config.json";
+  const nlohmann::json config = ReadConfig(inner);
+  const HeadRequest head = request ? *request : HeadOf(config, file);
+  if (const std::vector<std::string> known = KnownModelTypes(); !config.is_object() || !config.contains("model_type"))
+    return MakeModel(config, file, nullptr, "", head);  // throws what is wrong before weights are looked for
+  const auto files = std::make_shared<const WeightFiles>(WeightFiles::Open(inner));
+  const auto lookup = [files](const std::string& name) -> std::optional<Tensor> {
+    if (files->Find(name) == nullptr) return std::nullopt;
+    return files->Get(name);
+  };
+  return MakeModel(config, file, lookup, inner + "/model.safetensors", head);
+}
+
+std::vector<std::string> LabelNamesOf(const std::string& folder) {
+  const std::string inner = TransformerFolder(folder), file = inner + "/config.json";
+  const nlohmann::json config = ReadConfig(inner);
+  if (HeadOf(config, file).head != Head::kSequenceClassification) return {};
+  return ConfigReader(config, file).LabelNames();
+}
+
+}  // namespace mlac

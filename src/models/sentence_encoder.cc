@@ -1,0 +1,170 @@
+#include "models/sentence_encoder.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "models/config.h"
+#include "nn/layers.h"
+#include "tensor/safetensors.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kLargestFeature = 1 << 20;
+
+// The modes of 1_Pooling/config.json: "pooling_mode" since version 5, one boolean a mode before.
+Pooling ReadPooling(const std::string& path) {
+  const json config = ReadJsonFile(path);
+  const ConfigReader reader(config, path);
+  static const std::map<std::string, Pooling> kModes = {{"mean", Pooling::kMean}, {"cls", Pooling::kCls}, {"max", Pooling::kMax}};
+  std::vector<std::string> modes;
+  if (const auto mode = config.find("pooling_mode"); mode != config.end() && mode->is_array()) {
+    for (const json& name : *mode) modes.push_back(name.is_string() ? name.get<std::string>() : name.dump());
+  } else if (mode != config.end()) {
+    modes.push_back(reader.String("pooling_mode", ""));
+  } else {
+    for (const auto& [field, name] : {std::pair{"pooling_mode_cls_token", "cls"}, {"pooling_mode_mean_tokens", "mean"}, {"pooling_mode_max_tokens", "max"},
+                                      {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"}, {"pooling_mode_weightedmean_tokens", "weightedmean"},
+                                      {"pooling_mode_lasttoken", "lasttoken"}})
+      if (reader.Boolean(field, false)) modes.emplace_back(name);
+  }
+  if (modes.size() != 1 || !kModes.contains(modes.front()))
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: pooling '{}' is not supported; supported is one of cls, max, mean", path, fmt::join(modes, " + ")));
+  return kModes.at(modes.front());
+}
+
+kernels::Activation ReadDenseActivation(const ConfigReader& reader) {
+  using kernels::Activation;
+  const std::string name = reader.String("activation_function", "torch.nn.modules.activation.Tanh");
+  static const std::map<std::string, Activation> kNames = {{"Identity", Activation::kNone}, {"Tanh", Activation::kTanh}, {"ReLU", Activation::kRelu},
+                                                           {"GELU", Activation::kGelu}};
+  const auto found = kNames.find(name.substr(name.rfind('.') + 1));
+  if (found == kNames.end())
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: activation_function '{}' is not supported; supported are Identity, Tanh, ReLU and GELU",
+                                                     reader.file(), name));
+  return found->second;
+}
+
+}  // namespace
+
+std::string_view Name(Pooling pooling) {
+  switch (pooling) {
+    case Pooling::kMean: return "mean";
+    case Pooling::kCls: return "cls";
+    case Pooling::kMax: return "max";
+  }
+  return "";
+}
+
+std::vector<SentenceModule> ReadSentenceModules(const std::string& folder) {
+  const std::string path = folder + "/modules.json";
+  if (!FileExists(path)) return {};
+  const json list = ReadJsonFile(path);
+  if (!list.is_array()) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a list, found {}", path, list.type_name()));
+  std::vector<SentenceModule> modules;
+  for (const json& item : list) {
+    const ConfigReader reader(item, path);
+    const std::string type = reader.String("type", ""), name = reader.String("path", "");
+    const std::string kind = type.substr(type.rfind('.') + 1);
+    if (kind != "Transformer" && kind != "Pooling" && kind != "Dense" && kind != "Normalize")
+      throw Error(ErrorCode::kUnsupported, fmt::format("{}: module '{}' is not supported; supported are Transformer, Pooling, Dense and Normalize", path, type));
+    if (name.find('/') != std::string::npos || name.find('\0') != std::string::npos || name == "." || name == "..")
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is no plain name of a folder", path, name));
+    modules.push_back({kind, name});
+  }
+  return modules;
+}
+
+// One of pooling, dense and normalise.
+class SentenceEncoder::Step {
+ public:
+  virtual ~Step() = default;
+  virtual Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets) const = 0;
+};
+
+namespace {
+
+template <class Base>
+class PoolingStep : public Base {
+ public:
+  explicit PoolingStep(Pooling pooling) : pooling_(pooling) {}
+  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets) const override { return PoolForward(run, x, offsets, pooling_); }
+
+ private:
+  Pooling pooling_;
+};
+
+template <class Base>
+class NormalizeStep : public Base {
+ public:
+  Tensor operator()(Run& run, const Tensor& x, const Offsets&) const override { return NormalizeForward(run, x); }
+};
+
+// A linear layer over the sentence's vector, with weights of its own.
+template <class Base>
+class DenseStep : public Base {
+ public:
+  DenseStep(const std::string& folder, size_t inputs) {
+    const std::string path = folder + "/config.json", weights = folder + "/model.safetensors";
+    const json config = ReadJsonFile(path);
+    const ConfigReader reader(config, path);
+    if (const size_t expected = reader.Integer("in_features", 1, kLargestFeature); expected != inputs)
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: in_features is {}; the module before it gives {}", path, expected, inputs));
+    outputs_ = reader.Integer("out_features", 1, kLargestFeature);
+    const auto file = std::make_shared<const SafetensorsFile>(std::make_shared<const MappedFile>(weights));
+    store_ = std::make_unique<ParameterStore>(
+        [file](const std::string& name) { return file->Find(name) == nullptr ? std::nullopt : std::optional(file->Get(name)); }, weights, "linear");
+    const WeightScope scope = WeightScope(*store_).In("linear");
+    Parameter& bias = reader.Boolean("bias", true) ? scope.Get("bias", {outputs_}) : scope.Fresh(0, 0).Get("bias", {outputs_}, Initial::kZero);
+    linear_.emplace(scope.Get("weight", {outputs_, inputs}), bias, ReadDenseActivation(reader));
+  }
+
+  size_t outputs() const { return outputs_; }
+  Tensor operator()(Run& run, const Tensor& x, const Offsets&) const override { return (*linear_)(run, x); }
+
+ private:
+  size_t outputs_ = 0;
+  std::unique_ptr<ParameterStore> store_;
+  std::optional<Linear> linear_;
+};
+
+}  // namespace
+
+SentenceEncoder::SentenceEncoder(const std::string& folder, const Model& model) : embedding_size_(model.hidden_size()) {
+  bool pools = false;
+  for (const SentenceModule& module : ReadSentenceModules(folder)) {
+    const std::string path = folder + "/" + module.path;
+    if (module.kind == "Pooling") {
+      pooling_ = ReadPooling(path + "/config.json");
+      steps_.push_back(std::make_unique<PoolingStep<Step>>(pooling_));
+      pools = true;
+    } else if (module.kind == "Dense") {
+      if (!pools) throw Error(ErrorCode::kUnsupported, fmt::format("{}/modules.json: Dense before Pooling is not supported", folder));
+      auto dense = std::make_unique<DenseStep<Step>>(path, embedding_size_);
+      embedding_size_ = dense->outputs();
+      steps_.push_back(std::move(dense));
+    } else if (module.kind == "Normalize") {
+      normalizes_ = true;
+      steps_.push_back(std::make_unique<NormalizeStep<Step>>());
+    }
+  }
+  if (!pools) steps_.insert(steps_.begin(), std::make_unique<PoolingStep<Step>>(pooling_));
+}
+
+SentenceEncoder::~SentenceEncoder() = default;
+
+Tensor SentenceEncoder::operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets) const {
+  Tensor x = hidden_states;
+  for (const std::unique_ptr<Step>& step : steps_) x = (*step)(run, x, offsets);
+  return x;
+}
+
+}  // namespace mlac

@@ -1,0 +1,47 @@
+#pragma once
+// From texts to one vector each: an encoder and the modules that sentence-transformers puts behind it.
+// Reimers and Gurevych 2019, https://arxiv.org/abs/1908.10084; the folders of sentence-transformers 2 to 6.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "autograd/pooling.h"
+#include "models/model.h"
+
+namespace mlac {
+
+// A line of modules.json: kind is the class without its package ("Transformer", "Pooling", "Dense", "Normalize"), path a folder inside.
+struct SentenceModule {
+  std::string kind, path;
+};
+
+// The modules of a folder in their order; none where there is no modules.json. Throws kInvalidInput for a path that leaves the folder,
+// kUnsupported for a kind that is not known.
+std::vector<SentenceModule> ReadSentenceModules(const std::string& folder);
+
+// What stands behind the encoder. Without modules.json: the mean of the tokens.
+class SentenceEncoder {
+ public:
+  // Throws kUnsupported for a pooling or an activation that is not known, kInvalidInput for weights that do not fit.
+  SentenceEncoder(const std::string& folder, const Model& model);
+  ~SentenceEncoder();
+
+  size_t embedding_size() const { return embedding_size_; }
+  bool normalizes() const { return normalizes_; }
+  Pooling pooling() const { return pooling_; }
+
+  // [sequences, embedding_size] from the hidden states of a batch.
+  Tensor operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets) const;
+
+ private:
+  class Step;
+  Pooling pooling_ = Pooling::kMean;
+  bool normalizes_ = false;
+  size_t embedding_size_;
+  std::vector<std::unique_ptr<Step>> steps_;
+};
+
+// "mean", "cls" or "max".
+std::string_view Name(Pooling pooling);
+
+}  // namespace mlac

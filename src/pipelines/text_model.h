@@ -1,0 +1,79 @@
+#pragma once
+// A model folder, ready for texts: tokenizer, encoder, head and labels together.
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/inference.h"
+#include "models/model.h"
+#include "models/sentence_encoder.h"
+#include "tensor/tensor.h"
+#include "text/tokenizer.h"
+
+namespace mlac {
+
+struct TextModelOptions {
+  size_t num_threads = 0;            // 0: DefaultNumThreads()
+  std::optional<size_t> max_length;  // tokens; without it the folder's limit
+  bool truncate = false;             // cut longer texts instead of refusing them
+};
+
+// One line of input: a text, or two that are read together.
+struct TextInput {
+  std::string text;
+  std::optional<std::string> pair;
+};
+
+// Encoded texts, end to end.
+struct EncodedTexts {
+  TokenBatch batch;
+  size_t num_truncated = 0;
+};
+
+// One batch at a time: not for several threads at once.
+class TextModel {
+ public:
+  // Throws as OpenModel and Tokenizer::Load, kInvalidInput if the tokenizer has ids that the model has no embedding for.
+  explicit TextModel(const std::string& folder, const TextModelOptions& options = {});
+
+  const Model& model() const { return *model_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const std::vector<std::string>& label_names() const { return label_names_; }
+  size_t max_length() const { return max_length_; }
+  size_t embedding_size() const;
+  const SentenceEncoder& sentence_encoder() const { return *sentence_encoder_; }
+
+  // Throws kTooLarge with both lengths for a text above max_length() unless options.truncate, naming its index among several.
+  EncodedTexts Encode(std::span<const TextInput> texts) const;
+
+  // [texts, embedding_size()]: one vector a text, pooled (and normalised) as the folder says, else the mean of its tokens.
+  std::vector<float> Embed(const TokenBatch& batch);
+  // [tokens, hidden_size]: one vector a token.
+  std::vector<float> EmbedTokens(const TokenBatch& batch);
+  // [texts, labels]. Throws kUnsupported for a model without a classification head, saying what it can do.
+  std::vector<float> Logits(const TokenBatch& batch);
+
+  // The tasks that this model can do: "feature-extraction", "sentence-similarity", "text-classification".
+  std::vector<std::string> Tasks() const;
+
+ private:
+  TextModelOptions options_;
+  std::string folder_;
+  std::unique_ptr<Model> model_;
+  Tokenizer tokenizer_;
+  std::unique_ptr<SentenceEncoder> sentence_encoder_;
+  std::vector<std::string> label_names_;
+  size_t max_length_;
+  Inference inference_;
+};
+
+// softmax of each row of logits.
+std::vector<float> Probabilities(std::span<const float> logits, size_t num_labels);
+
+// The cosine of two vectors, by one order of sums; 0 if one is all zeros.
+float Cosine(std::span<const float> a, std::span<const float> b);
+
+}  // namespace mlac

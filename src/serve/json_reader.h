@@ -1,0 +1,67 @@
+#pragma once
+// Reads the JSON body of a request once, from front to back: strictly, within limits, and saying where it is wrong.
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "http/message.h"
+
+namespace mlac {
+
+// One value, valid until the callback that was given it returns. What is read of it is read once; what is not is checked and skipped.
+class JsonValue {
+ public:
+  enum class Kind { kObject, kArray, kString, kNumber, kBool, kNull };
+
+  Kind kind() const { return kind_; }
+  std::string_view text_of_kind() const;  // "a string"
+  size_t position() const { return position_; }  // in the body, in bytes
+  // Where it stands: "inputs[3]".
+  const std::string& path() const;
+
+  // Each throws the error of the field if the value is of another kind.
+  std::string String();
+  bool Bool();
+  int64_t Integer(int64_t min, int64_t max);
+  // The index of the string in choices.
+  size_t Choice(std::initializer_list<std::string_view> choices);
+  void ForEachItem(const std::function<void(JsonValue& item)>& on_item);
+
+  // The error of this field: "'inputs[3]' must be a string, is null (byte 17)".
+  HttpError Error(std::string_view must_be) const;
+
+ private:
+  friend class JsonReader;
+  JsonValue() = default;
+  struct Access;
+  class JsonReader* reader_ = nullptr;
+  void* value_ = nullptr;  // simdjson's
+  Kind kind_ = Kind::kNull;
+  size_t position_ = 0;
+  bool used_ = false;
+};
+
+class JsonReader {
+ public:
+  // Nesting beyond kMaxDepth and more than kMaxKeys names are refused.
+  static constexpr size_t kMaxDepth = 32, kMaxKeys = 1000;
+
+  // field_status: of errors about a field of valid JSON (400 for OpenAI's protocol, 422 for TEI's); invalid JSON is 400.
+  JsonReader(std::string text, int field_status);
+  ~JsonReader();
+
+  // The text has to be one object; on_field gets each of its fields, in order. Fields that it leaves alone are checked all the same.
+  // Throws HttpError: for invalid JSON with the position in bytes.
+  void ReadObject(const std::function<void(std::string_view name, JsonValue& value)>& on_field);
+
+ private:
+  friend class JsonValue;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mlac

@@ -1,0 +1,305 @@
+#include "text/tokenizer.h"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/utf8.h"
+#include "text/tokenizer_parts.h"
+
+namespace mlac {
+namespace {
+
+constexpr size_t kMaxFileBytes = size_t{256} << 20;
+constexpr size_t kMaxTextBytes = std::numeric_limits<uint32_t>::max() - 1;
+
+// The tokens of one text, before special ones are put around them.
+struct Tokens {
+  std::vector<int32_t> ids;
+  std::vector<TextSpan> offsets;  // empty unless asked for
+};
+
+void CheckText(std::string_view text) {
+  if (text.size() > kMaxTextBytes)
+    throw Error(ErrorCode::kTooLarge, fmt::format("the text has {} bytes; at most {} can be encoded", text.size(), kMaxTextBytes));
+  if (simdjson::validate_utf8(text.data(), text.size())) return;
+  throw Error(ErrorCode::kInvalidInput, fmt::format("the text is no valid UTF-8: byte {}", FindInvalidUtf8(text)));
+}
+
+// How many tokens of each text stay when room tokens are left for both: what truncate_encodings of `tokenizers` does for
+// "longest_first".
+std::pair<size_t, size_t> LongestFirst(size_t first, size_t second, size_t room) {
+  if (first + second <= room) return {first, second};
+  size_t shorter = std::min(first, second);
+  size_t longer = shorter > room ? shorter : std::max(shorter, room - shorter);
+  if (shorter + longer > room) {
+    shorter = room / 2;
+    longer = shorter + room % 2;
+  }
+  return first > second ? std::pair(longer, shorter) : std::pair(shorter, longer);
+}
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  TokenizerParts parts;
+  SpecialTokenIds special_ids;
+  bool clean_up_spaces = false;
+  bool lowercases = false, strips_accents = false;
+  size_t vocab_size = 0;
+  int32_t largest_id = -1;
+
+  Tokens Tokenize(std::string_view text, bool with_offsets) const;
+  void TokenizePiece(const TextPiece& piece, bool with_offsets, Tokens& tokens) const;
+  void TokenizeWords(const TextPiece& piece, bool with_offsets, std::vector<TokenPiece>& scratch, Tokens& tokens) const;
+  bool NormalizesTo(std::string_view text, std::string_view expected) const;
+  Encoding Assemble(std::span<const Tokens> texts, const EncodeOptions& options) const;
+};
+
+// The order of `tokenizers`: added tokens of the original text; what is between them is normalised; added tokens of the normalised
+// text; what is between those is cut into words, and these into tokens.
+Tokens Tokenizer::Impl::Tokenize(std::string_view text, bool with_offsets) const {
+  CheckText(text);
+  Tokens tokens;
+  std::vector<AddedTokenSplit> splits;
+  parts.added_tokens->SplitOriginal(text, splits);
+  for (const AddedTokenSplit& split : splits) {
+    if (split.id >= 0) {
+      tokens.ids.push_back(split.id);
+      if (with_offsets) tokens.offsets.push_back({split.begin, split.end});
+    } else {
+      TokenizePiece({text.substr(split.begin, split.end - split.begin), {}, static_cast<uint32_t>(split.begin)}, with_offsets, tokens);
+    }
+  }
+  return tokens;
+}
+
+void Tokenizer::Impl::TokenizePiece(const TextPiece& piece, bool with_offsets, Tokens& tokens) const {
+  AlignedText normalized(with_offsets);
+  if (parts.normalizer != nullptr) parts.normalizer->Normalize(piece, normalized);
+  const TextPiece text = parts.normalizer != nullptr ? normalized.piece() : piece;
+  std::vector<TokenPiece> scratch;
+  if (!parts.added_tokens->any_normalized()) return TokenizeWords(text, with_offsets, scratch, tokens);
+  std::vector<AddedTokenSplit> splits;
+  parts.added_tokens->SplitNormalized(text.text, splits);
+  for (const AddedTokenSplit& split : splits) {
+    if (split.id >= 0) {
+      tokens.ids.push_back(split.id);
+      if (with_offsets) {
+        const SourceSpan source = text.SourceOf(split.begin, split.end);
+        tokens.offsets.push_back({source.begin, source.end});
+      }
+      continue;
+    }
+    const size_t length = split.end - split.begin;
+    TokenizeWords({text.text.substr(split.begin, length), text.sources.empty() ? text.sources : text.sources.subspan(split.begin, length),
+                   static_cast<uint32_t>(text.base + split.begin)},
+                  with_offsets, scratch, tokens);
+  }
+}
+
+void Tokenizer::Impl::TokenizeWords(const TextPiece& piece, bool with_offsets, std::vector<TokenPiece>& scratch, Tokens& tokens) const {
+  std::array<Word, 256> words;  // a few at a time, so that they stay in the cache
+  for (size_t position = 0;;) {
+    size_t num_words;
+    if (parts.pre_tokenizer != nullptr) {
+      num_words = parts.pre_tokenizer->NextWords(piece.text, position, words);
+    } else {
+      words[0] = {0, static_cast<uint32_t>(piece.text.size())};
+      num_words = position == 0 && !piece.text.empty() ? 1 : 0;
+      position = piece.text.size();
+    }
+    if (num_words == 0) return;
+    scratch.clear();
+    for (size_t i = 0; i < num_words; ++i) parts.model->Tokenize(piece.text, words[i].begin, words[i].end, scratch);
+    for (const TokenPiece& token : scratch) tokens.ids.push_back(token.id);
+    if (!with_offsets) continue;
+    for (const TokenPiece& token : scratch) {
+      const SourceSpan source = piece.SourceOf(token.begin, token.end);
+      tokens.offsets.push_back({source.begin, source.end});
+    }
+  }
+}
+
+bool Tokenizer::Impl::NormalizesTo(std::string_view text, std::string_view expected) const {
+  if (parts.normalizer == nullptr) return false;
+  AlignedText normalized(/*keep_sources=*/false);
+  parts.normalizer->Normalize({text, {}, 0}, normalized);
+  return normalized.text() == expected;
+}
+
+Encoding Tokenizer::Impl::Assemble(std::span<const Tokens> texts, const EncodeOptions& options) const {
+  const bool is_pair = texts.size() == 2;
+  const size_t num_added = options.add_special_tokens ? parts.post_processor.NumAdded(is_pair) : 0;
+  const size_t first = texts[0].ids.size(), second = is_pair ? texts[1].ids.size() : 0;
+  std::pair<size_t, size_t> kept = {first, second};
+
+  Encoding encoding;
+  encoding.num_tokens_before_truncation = first + second + num_added;
+  if (options.max_length != 0 && encoding.num_tokens_before_truncation > options.max_length) {
+    if (!options.truncate) {
+      throw Error(ErrorCode::kTooLarge, fmt::format("the text has {} tokens; at most {} are possible", encoding.num_tokens_before_truncation,
+                                                    options.max_length),
+                  "--truncate cuts it");
+    }
+    if (options.max_length < num_added) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("a limit of {} tokens leaves no room for the {} special tokens", options.max_length, num_added));
+    }
+    kept = LongestFirst(first, second, options.max_length - num_added);
+    encoding.truncated = true;
+  }
+
+  const size_t total = kept.first + kept.second + num_added;
+  encoding.token_ids.reserve(total);
+  encoding.token_type_ids.reserve(total);
+  encoding.special_tokens_mask.reserve(total);
+  encoding.sequence_ids.reserve(total);
+  if (options.with_offsets) encoding.offsets.reserve(total);
+  for (const TemplatePiece& piece : is_pair ? parts.post_processor.pair : parts.post_processor.single) {
+    const bool special = piece.sequence < 0;
+    if (special && !options.add_special_tokens) continue;
+    const size_t count = special ? piece.special_ids.size() : piece.sequence == 0 ? kept.first : kept.second;
+    const int32_t* ids = special ? piece.special_ids.data() : texts[static_cast<size_t>(piece.sequence)].ids.data();
+    encoding.token_ids.insert(encoding.token_ids.end(), ids, ids + count);
+    encoding.token_type_ids.insert(encoding.token_type_ids.end(), count, piece.type_id);
+    encoding.special_tokens_mask.insert(encoding.special_tokens_mask.end(), count, special);
+    encoding.sequence_ids.insert(encoding.sequence_ids.end(), count, static_cast<int8_t>(piece.sequence));
+    if (!options.with_offsets) continue;
+    if (special) {
+      encoding.offsets.resize(encoding.offsets.size() + count);
+    } else {
+      const TextSpan* offsets = texts[static_cast<size_t>(piece.sequence)].offsets.data();
+      encoding.offsets.insert(encoding.offsets.end(), offsets, offsets + count);
+    }
+  }
+  return encoding;
+}
+
+Tokenizer::Tokenizer(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+Tokenizer Tokenizer::Load(const std::string& folder) {
+  const std::string json_path = folder + "/tokenizer.json", txt_path = folder + "/vocab.txt";
+  const bool has_json = FileExists(json_path);
+  if (!has_json && !FileExists(txt_path)) {
+    throw Error(ErrorCode::kNotFound, fmt::format("{}: has neither tokenizer.json nor vocab.txt", folder),
+                "the folder of a model in the Hugging Face layout holds one of them");
+  }
+  const TokenizerConfig config = ReadTokenizerConfig(folder);
+  auto impl = std::make_unique<Impl>();
+  impl->parts = has_json ? ParseTokenizerJson(ReadFile(json_path, kMaxFileBytes), json_path, config)
+                         : ParseVocabTxt(ReadFile(txt_path, kMaxFileBytes), txt_path, config);
+
+  const Vocabulary& vocabulary = impl->parts.model->vocabulary();
+  const AddedTokens& added = *impl->parts.added_tokens;
+  const auto find = [&](std::string_view token) {
+    const int32_t id = added.Find(token);
+    return id >= 0 ? id : vocabulary.Find(token);
+  };
+  impl->special_ids = {.cls = find(config.cls_token),
+                       .sep = find(config.sep_token),
+                       .pad = find(config.pad_token),
+                       .mask = find(config.mask_token),
+                       .unk = impl->parts.model->unknown_id()};
+  impl->clean_up_spaces = config.clean_up_tokenization_spaces;
+  impl->lowercases = impl->NormalizesTo("A", "a");
+  impl->strips_accents = impl->NormalizesTo("\u00E9", "e");
+  impl->vocab_size = vocabulary.size();
+  impl->largest_id = std::max(vocabulary.largest_id(), added.largest_id());
+  for (const AddedToken& token : added.tokens()) impl->vocab_size += vocabulary.Find(token.content) < 0;
+  for (const auto* pieces : {&impl->parts.post_processor.single, &impl->parts.post_processor.pair}) {
+    for (const TemplatePiece& piece : *pieces) {
+      for (const int32_t id : piece.special_ids) impl->largest_id = std::max(impl->largest_id, id);
+    }
+  }
+  return Tokenizer(std::move(impl));
+}
+
+Encoding Tokenizer::Encode(std::string_view text, const EncodeOptions& options) const {
+  const Tokens tokens = impl_->Tokenize(text, options.with_offsets);
+  return impl_->Assemble({&tokens, 1}, options);
+}
+
+Encoding Tokenizer::EncodePair(std::string_view first, std::string_view second, const EncodeOptions& options) const {
+  const std::array<Tokens, 2> tokens = {impl_->Tokenize(first, options.with_offsets), impl_->Tokenize(second, options.with_offsets)};
+  return impl_->Assemble(tokens, options);
+}
+
+std::string Tokenizer::Decode(std::span<const int32_t> token_ids, bool skip_special_tokens) const {
+  std::vector<std::string_view> tokens;
+  for (const int32_t id : token_ids) {
+    if (const AddedToken* added = impl_->parts.added_tokens->FindId(id)) {
+      if (!skip_special_tokens || !added->special) tokens.push_back(added->content);
+    } else if (const std::string_view token = impl_->parts.model->vocabulary().TokenOf(id); token.data() != nullptr) {
+      tokens.push_back(token);
+    }
+  }
+  std::string text = impl_->parts.decoder->Decode(tokens);
+  return impl_->clean_up_spaces ? CleanUpSpaces(std::move(text)) : text;
+}
+
+std::string_view Tokenizer::kind() const { return impl_->parts.model->kind(); }
+size_t Tokenizer::vocab_size() const { return impl_->vocab_size; }
+int32_t Tokenizer::largest_id() const { return impl_->largest_id; }
+const SpecialTokenIds& Tokenizer::special_ids() const { return impl_->special_ids; }
+bool Tokenizer::lowercases() const { return impl_->lowercases; }
+bool Tokenizer::strips_accents() const { return impl_->strips_accents; }
+
+int32_t Tokenizer::FindToken(std::string_view token) const {
+  const int32_t id = impl_->parts.added_tokens->Find(token);
+  return id >= 0 ? id : impl_->parts.model->vocabulary().Find(token);
+}
+
+std::string_view Tokenizer::TokenOf(int32_t token_id) const {
+  const AddedToken* added = impl_->parts.added_tokens->FindId(token_id);
+  return added != nullptr ? std::string_view(added->content) : impl_->parts.model->vocabulary().TokenOf(token_id);
+}
+
+void Tokenizer::CheckEmbeddingSize(size_t vocab_size) const {
+  if (impl_->largest_id < 0 || static_cast<size_t>(impl_->largest_id) < vocab_size) return;
+  throw Error(ErrorCode::kInvalidInput,
+              fmt::format("the tokenizer gives token {} the id {}; config.json has vocab_size {}, so ids go up to {}",
+                          ShownToken(TokenOf(impl_->largest_id)), impl_->largest_id, vocab_size, static_cast<int64_t>(vocab_size) - 1),
+              "are tokenizer and config.json from the same model?");
+}
+
+std::vector<TextSpan> CodePointOffsets(const Encoding& encoding, std::string_view text, std::string_view second) {
+  // Code points before each 64th byte, so that any place is found with a short count.
+  constexpr size_t kStride = 64;
+  const auto is_start = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+  std::array<std::vector<size_t>, 2> before;
+  const std::array<std::string_view, 2> texts = {text, second};
+  for (size_t t = 0; t < texts.size(); ++t) {
+    size_t count = 0;
+    for (size_t i = 0; i < texts[t].size(); ++i) {
+      if (i % kStride == 0) before[t].push_back(count);
+      count += is_start(texts[t][i]);
+    }
+    before[t].push_back(count);
+  }
+  const auto convert = [&](size_t t, size_t position) {
+    const size_t block = position / kStride;
+    size_t count = before[t].at(std::min(block, before[t].size() - 1));
+    for (size_t i = block * kStride; i < std::min(position, texts[t].size()); ++i) count += is_start(texts[t][i]);
+    return count;
+  };
+  std::vector<TextSpan> spans;
+  spans.reserve(encoding.offsets.size());
+  for (size_t i = 0; i < encoding.offsets.size(); ++i) {
+    const TextSpan& span = encoding.offsets[i];
+    const int sequence = encoding.sequence_ids[i];
+    spans.push_back(sequence < 0 ? TextSpan() : TextSpan{convert(static_cast<size_t>(sequence), span.begin), convert(static_cast<size_t>(sequence), span.end)});
+  }
+  return spans;
+}
+
+}  // namespace mlac

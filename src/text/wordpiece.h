@@ -1,0 +1,35 @@
+#pragma once
+// WordPiece: a word is cut, from its start on, into the longest pieces that are in the vocabulary.
+// Wu et al. 2016, section 4.1, https://arxiv.org/abs/1609.08144; the greedy search of BERT.
+#include <string>
+
+#include "text/byte_trie.h"
+#include "text/token_model.h"
+
+namespace mlac {
+
+struct WordPieceOptions {
+  std::string unk_token = "[UNK]";
+  std::string continuing_subword_prefix = "##";
+  size_t max_input_chars_per_word = 100;  // a longer word is unknown as a whole
+};
+
+class WordPiece final : public TokenModel {
+ public:
+  // where: the file and field of the vocabulary, for messages. Throws kInvalidInput if it lacks unk_token.
+  WordPiece(Vocabulary vocabulary, const WordPieceOptions& options, std::string_view where);
+
+  std::string_view kind() const override { return "WordPiece"; }
+  const Vocabulary& vocabulary() const override { return vocabulary_; }
+  int32_t unknown_id() const override { return unknown_id_; }
+  void Tokenize(std::string_view text, uint32_t begin, uint32_t end, std::vector<TokenPiece>& tokens) const override;
+
+ private:
+  Vocabulary vocabulary_;
+  size_t max_input_chars_per_word_;
+  int32_t unknown_id_;
+  ByteTrie trie_;               // of all tokens
+  ByteTrie::Node continuation_;  // where the tokens that continue a word begin; kNone if there are none
+};
+
+}  // namespace mlac

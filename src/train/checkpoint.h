@@ -1,0 +1,32 @@
+#pragma once
+// The state of a training run on disk: written whole or not at all, and read back bit for bit.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "train/optimizer.h"
+#include "train/trainer.h"
+
+namespace mlac {
+
+// All that a run needs to go on, besides weights and moments.
+struct TrainingState {
+  size_t step = 0;  // steps done
+  std::vector<double> step_losses;
+  std::vector<EpochReport> epochs;
+  size_t best_epoch = 0;
+  double best_score = 0;
+  bool stopped_early = false;
+};
+
+// Replaces the checkpoint in `folder`. best: weights of the best epoch, in the optimiser's order, or empty; best_is_saved: the checkpoint
+// that is replaced holds them already (its file is linked, not written again). Throws as StagedFolder does.
+void WriteCheckpoint(const std::string& folder, const std::map<std::string, std::string>& identity, const TrainingState& state, Optimizer& optimizer,
+                     const std::vector<Tensor>& best, bool best_is_saved);
+
+// Restores weights and moments into the optimiser, and `best`. Throws kNotFound if there is none, kInvalidInput if it is broken, of another
+// format, or of a run with another identity (naming what differs).
+TrainingState ReadCheckpoint(const std::string& folder, const std::map<std::string, std::string>& identity, Optimizer& optimizer,
+                             std::vector<Tensor>& best);
+
+}  // namespace mlac

@@ -1,0 +1,211 @@
+#include "train/metrics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <iterator>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/random.h"
+
+namespace mlac {
+namespace {
+
+constexpr int kFormatVersion = 1;
+constexpr size_t kNumResamples = 1000;
+constexpr uint64_t kBootstrapSeed = 0, kBootstrapStream = 0x626F6F7473747261;  // "bootstra"
+constexpr double kNormalQuantile = 1.959963984540054;                          // of 0.975
+
+double Ratio(uint64_t part, uint64_t whole) { return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole); }
+
+// 2 precision recall / (precision + recall), in whole numbers.
+double F1(uint64_t num_correct, uint64_t support, uint64_t num_predicted) { return Ratio(2 * num_correct, support + num_predicted); }
+
+// What F1 is computed from, of each label.
+struct Counts {
+  std::vector<uint64_t> correct, support, predicted;
+  explicit Counts(size_t num_labels) : correct(num_labels), support(num_labels), predicted(num_labels) {}
+  void Clear() {
+    for (std::vector<uint64_t>* counts : {&correct, &support, &predicted}) std::fill(counts->begin(), counts->end(), 0);
+  }
+  void Add(int32_t truth, int32_t guess) {
+    ++support[static_cast<size_t>(truth)];
+    ++predicted[static_cast<size_t>(guess)];
+    if (truth == guess) ++correct[static_cast<size_t>(truth)];
+  }
+  bool Occurs(size_t label) const { return support[label] + predicted[label] > 0; }
+  double F1Of(size_t label) const { return F1(correct[label], support[label], predicted[label]); }
+  double MacroF1() const {
+    double sum = 0;
+    size_t num_occurring = 0;
+    for (size_t label = 0; label < correct.size(); ++label) {
+      if (!Occurs(label)) continue;
+      sum += F1Of(label);
+      ++num_occurring;
+    }
+    return sum / static_cast<double>(num_occurring);
+  }
+};
+
+// The 2.5th and 97.5th percentile, linear between neighbours as numpy.percentile has it.
+Interval Percentiles(std::vector<double>& values) {
+  if (values.empty()) return {};
+  std::sort(values.begin(), values.end());
+  const auto at = [&](double share) {
+    const double position = share * static_cast<double>(values.size() - 1);
+    const size_t below = static_cast<size_t>(position), above = std::min(below + 1, values.size() - 1);
+    return values[below] + (position - static_cast<double>(below)) * (values[above] - values[below]);
+  };
+  return {at(0.025), at(0.975)};
+}
+
+// Efron 1979, https://doi.org/10.1214/aos/1176344552: the spread over samples drawn from the examples with replacement.
+void Bootstrap(std::span<const int32_t> truth, std::span<const int32_t> predicted, ClassificationMetrics& metrics) {
+  const size_t num_labels = metrics.per_class.size();
+  Random random(kBootstrapSeed, kBootstrapStream);
+  std::vector<double> macro_f1;
+  std::vector<std::vector<double>> f1(num_labels);
+  Counts counts(num_labels);
+  for (size_t resample = 0; resample < kNumResamples; ++resample) {
+    counts.Clear();
+    for (size_t i = 0; i < truth.size(); ++i) {
+      // By multiplication: an example is favoured by at most truth.size() / 2^32, which no percentile of 1,000 shows.
+      const size_t drawn = static_cast<size_t>(uint64_t{random.Next()} * truth.size() >> 32);
+      counts.Add(truth[drawn], predicted[drawn]);
+    }
+    macro_f1.push_back(counts.MacroF1());
+    for (size_t label = 0; label < num_labels; ++label) {
+      if (counts.Occurs(label)) f1[label].push_back(counts.F1Of(label));
+    }
+  }
+  metrics.macro_f1_interval = Percentiles(macro_f1);
+  for (size_t label = 0; label < num_labels; ++label) metrics.per_class[label].f1_interval = Percentiles(f1[label]);
+}
+
+std::vector<ConfusionCell> CountCells(std::span<const int32_t> truth, std::span<const int32_t> predicted) {
+  std::vector<std::pair<int32_t, int32_t>> pairs(truth.size());
+  for (size_t i = 0; i < truth.size(); ++i) pairs[i] = {truth[i], predicted[i]};
+  std::sort(pairs.begin(), pairs.end());
+  std::vector<ConfusionCell> cells;
+  for (const auto& [label, guess] : pairs) {
+    if (cells.empty() || cells.back().truth != label || cells.back().predicted != guess) cells.push_back({label, guess, 0});
+    ++cells.back().count;
+  }
+  return cells;
+}
+
+// The shortest decimal that reads back as value, always with a point or an exponent.
+std::string Number(double value) {
+  if (!std::isfinite(value)) return "null";
+  char buffer[32];
+  std::string text(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+std::string Json(const Interval& interval) { return fmt::format("[{}, {}]", Number(interval.low), Number(interval.high)); }
+
+std::string Json(const std::string& text) {
+  std::string out;
+  AppendJsonString(out, text);
+  return out;
+}
+
+}  // namespace
+
+ClassificationMetrics ComputeMetrics(std::span<const int32_t> truth, std::span<const int32_t> predicted, std::span<const float> losses,
+                                     std::vector<std::string> label_names, const MetricsOptions& options) {
+  if (truth.empty()) throw Error(ErrorCode::kInvalidArgument, "metrics: expected examples, found none");
+  if (predicted.size() != truth.size() || (!losses.empty() && losses.size() != truth.size()))
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("metrics: expected {} predictions and as many losses or none, found {} and {}",
+                                                         truth.size(), predicted.size(), losses.size()));
+  for (size_t i = 0; i < truth.size(); ++i) {
+    for (const int32_t label : {truth[i], predicted[i]}) {
+      if (label < 0 || static_cast<size_t>(label) >= label_names.size())
+        throw Error(ErrorCode::kInvalidArgument,
+                    fmt::format("metrics: example {}: expected a label from 0 to below {}, found {}", i, label_names.size(), label));
+    }
+  }
+  const size_t num_labels = label_names.size();
+  Counts counts(num_labels);
+  for (size_t i = 0; i < truth.size(); ++i) counts.Add(truth[i], predicted[i]);
+  ClassificationMetrics metrics;
+  metrics.label_names = std::move(label_names);
+  metrics.num_examples = truth.size();
+  metrics.macro_f1 = counts.MacroF1();
+  uint64_t num_correct = 0;
+  double weighted = 0;
+  for (size_t label = 0; label < num_labels; ++label) {
+    const uint64_t correct = counts.correct[label], support = counts.support[label], num_predicted = counts.predicted[label];
+    num_correct += correct;
+    weighted += counts.F1Of(label) * static_cast<double>(support);
+    metrics.per_class.push_back({.precision = Ratio(correct, num_predicted),
+                                 .recall = Ratio(correct, support),
+                                 .f1 = counts.F1Of(label),
+                                 .support = support,
+                                 .num_predicted = num_predicted,
+                                 .num_correct = correct,
+                                 .precision_interval = WilsonInterval(correct, num_predicted),
+                                 .recall_interval = WilsonInterval(correct, support),
+                                 .f1_interval = {}});
+  }
+  metrics.accuracy = Ratio(num_correct, truth.size());
+  metrics.accuracy_interval = WilsonInterval(num_correct, truth.size());
+  metrics.weighted_f1 = weighted / static_cast<double>(truth.size());
+  if (!losses.empty()) {
+    double sum = 0;
+    for (const float loss : losses) sum += static_cast<double>(loss);
+    metrics.loss = sum / static_cast<double>(losses.size());
+  }
+  metrics.confusion = CountCells(truth, predicted);
+  if (options.intervals) Bootstrap(truth, predicted, metrics);
+  return metrics;
+}
+
+Interval WilsonInterval(uint64_t num_successes, uint64_t num_trials) {
+  if (num_trials == 0) return {};
+  const double n = static_cast<double>(num_trials), p = static_cast<double>(num_successes) / n, z = kNormalQuantile;
+  const double scale = 1 + z * z / n, centre = (p + z * z / (2 * n)) / scale;
+  const double half = z * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale;
+  // At the ends the bounds are 0 and 1; rounding must not say otherwise.
+  return {num_successes == 0 ? 0.0 : std::max(0.0, centre - half), num_successes == num_trials ? 1.0 : std::min(1.0, centre + half)};
+}
+
+LargestClass FindLargestClass(const ClassificationMetrics& metrics) {
+  size_t largest = 0;
+  for (size_t label = 1; label < metrics.per_class.size(); ++label) {
+    if (metrics.per_class[label].support > metrics.per_class[largest].support) largest = label;
+  }
+  return {largest, Ratio(metrics.per_class[largest].support, metrics.num_examples)};
+}
+
+std::string MetricsJson(const ClassificationMetrics& metrics) {
+  std::string out;
+  const auto write = std::back_inserter(out);
+  fmt::format_to(write, "{{\n  \"format_version\": {},\n  \"accuracy\": {},\n  \"macro_f1\": {},\n  \"weighted_f1\": {},\n", kFormatVersion,
+                 Number(metrics.accuracy), Number(metrics.macro_f1), Number(metrics.weighted_f1));
+  fmt::format_to(write, "  \"loss\": {},\n  \"num_examples\": {},\n", metrics.loss ? Number(*metrics.loss) : "null", metrics.num_examples);
+  fmt::format_to(write, "  \"accuracy_interval\": {},\n  \"macro_f1_interval\": {},\n  \"per_class\": {{", Json(metrics.accuracy_interval),
+                 Json(metrics.macro_f1_interval));
+  for (size_t label = 0; label < metrics.per_class.size(); ++label) {
+    const ClassMetrics& c = metrics.per_class[label];
+    fmt::format_to(write, "{}\n    {}: {{\"precision\": {}, \"recall\": {}, \"f1\": {}, \"support\": {}, ", label == 0 ? "" : ",",
+                   Json(metrics.label_names[label]), Number(c.precision), Number(c.recall), Number(c.f1), c.support);
+    fmt::format_to(write, "\"precision_interval\": {}, \"recall_interval\": {}, \"f1_interval\": {}}}", Json(c.precision_interval),
+                   Json(c.recall_interval), Json(c.f1_interval));
+  }
+  out += "\n  },\n  \"confusion\": [";
+  for (size_t i = 0; i < metrics.confusion.size(); ++i) {
+    const ConfusionCell& cell = metrics.confusion[i];
+    fmt::format_to(write, "{}\n    {{\"truth\": {}, \"predicted\": {}, \"count\": {}}}", i == 0 ? "" : ",",
+                   Json(metrics.label_names[static_cast<size_t>(cell.truth)]), Json(metrics.label_names[static_cast<size_t>(cell.predicted)]),
+                   cell.count);
+  }
+  out += "\n  ]\n}\n";
+  return out;
+}
+
+}  // namespace mlac

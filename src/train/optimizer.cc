@@ -1,0 +1,103 @@
+#include "train/optimizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "kernels/vector_ops.h"
+
+namespace mlac {
+namespace {
+
+constexpr size_t kChunk = 4096;  // elements that one f32 sum covers; beyond, chunks add up in double
+
+// The sum of squares: chunks in 16 lanes of f32, which add up in double, in order.
+double SumOfSquares(Run& run, std::span<const float> values) {
+  const size_t chunks = (values.size() + kChunk - 1) / kChunk;
+  std::vector<float> sums(chunks);
+  run.ParallelFor(chunks, 1, [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i) {
+      const std::span<const float> part = values.subspan(i * kChunk, std::min(kChunk, values.size() - i * kChunk));
+      sums[i] = kernels::Dot(part.data(), part.data(), part.size());
+    }
+  });
+  double sum = 0;
+  for (const float part : sums) sum += static_cast<double>(part);
+  return sum;
+}
+
+// x to the power of t from multiplications alone, so that it is the same on every machine.
+double Power(double x, uint64_t t) {
+  double result = 1;
+  for (; t > 0; t >>= 1, x *= x)
+    if (t & 1) result *= x;
+  return result;
+}
+
+// As transformers' Trainer: neither biases nor the parameters of norms decay.
+bool Decays(const std::string& name) { return !name.ends_with(".bias") && name.find("LayerNorm") == std::string::npos; }
+
+}  // namespace
+
+double LearningRate(double peak, size_t step, size_t num_warmup_steps, size_t num_steps) {
+  if (step < num_warmup_steps) return peak * (static_cast<double>(step) / static_cast<double>(std::max<size_t>(1, num_warmup_steps)));
+  if (step >= num_steps) return 0;
+  return peak * (static_cast<double>(num_steps - step) / static_cast<double>(std::max<size_t>(1, num_steps - num_warmup_steps)));
+}
+
+Optimizer::Optimizer(std::deque<Parameter>& parameters, const AdamWOptions& options) : options_(options) {
+  for (Parameter& parameter : parameters)
+    if (parameter.trainable)
+      slots_.push_back({&parameter, Decays(parameter.name), Tensor::Zeros(parameter.value.shape()), Tensor::Zeros(parameter.value.shape())});
+}
+
+void Optimizer::ZeroGradients(Run& run) {
+  for (Slot& slot : slots_) {
+    Tensor& gradient = slot.parameter->gradient;
+    if (!gradient.defined()) {
+      gradient = Tensor::Zeros(slot.parameter->value.shape());
+      continue;
+    }
+    float* values = gradient.mutable_floats().data();
+    run.ParallelFor(gradient.num_elements(), kChunk, [&](size_t begin, size_t end, size_t) { std::fill(values + begin, values + end, 0.0f); });
+  }
+}
+
+double Optimizer::GradientNorm(Run& run) const {
+  double sum = 0;
+  for (const Slot& slot : slots_) {
+    const double part = SumOfSquares(run, slot.parameter->gradient.floats());
+    if (!std::isfinite(part))
+      throw Error(ErrorCode::kInvalidInput, fmt::format("the gradient of '{}' is not finite", slot.parameter->name));
+    sum += part;
+  }
+  return std::sqrt(sum);
+}
+
+void Optimizer::Step(Run& run, double learning_rate, uint64_t t, double gradient_norm) {
+  constexpr double kSmallest = 1e-6;  // as torch.nn.utils.clip_grad_norm_
+  const double clip = options_.max_grad_norm > 0 ? std::min(1.0, options_.max_grad_norm / (gradient_norm + kSmallest)) : 1.0;
+  kernels::AdamWStep step = {.beta1 = static_cast<float>(options_.beta1),
+                             .rest1 = static_cast<float>(1 - options_.beta1),
+                             .beta2 = static_cast<float>(options_.beta2),
+                             .rest2 = static_cast<float>(1 - options_.beta2),
+                             .eps = static_cast<float>(options_.eps),
+                             .decay = 1,
+                             .step_size = static_cast<float>(learning_rate / (1 - Power(options_.beta1, t))),
+                             .inverse_root_correction = static_cast<float>(1 / std::sqrt(1 - Power(options_.beta2, t))),
+                             .gradient_scale = static_cast<float>(clip)};
+  const auto decay = static_cast<float>(1 - learning_rate * options_.weight_decay);
+  for (Slot& slot : slots_) {
+    step.decay = slot.decays ? decay : 1.0f;
+    const float* gradient = slot.parameter->gradient.floats().data();
+    float *value = slot.parameter->value.mutable_floats().data(), *moment1 = slot.moment1.mutable_floats().data(),
+          *moment2 = slot.moment2.mutable_floats().data();
+    run.ParallelFor(slot.moment1.num_elements(), kChunk, [&](size_t begin, size_t end, size_t) {
+      kernels::AdamW(step, gradient + begin, value + begin, moment1 + begin, moment2 + begin, end - begin);
+    });
+  }
+}
+
+}  // namespace mlac

@@ -1,0 +1,47 @@
+#pragma once
+// AdamW with clipping, and the learning rate's course.
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "autograd/parameter.h"
+#include "autograd/run.h"
+
+namespace mlac {
+
+struct AdamWOptions {
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double weight_decay = 0.01;  // not for biases and norms
+  double max_grad_norm = 1.0;  // 0: no clipping
+};
+
+// Linear warm-up from 0, then linear decay to 0, as transformers' get_linear_schedule_with_warmup. step counts from 0.
+double LearningRate(double peak, size_t step, size_t num_warmup_steps, size_t num_steps);
+
+// The moments of the parameters that learn. Loshchilov and Hutter 2017; the formula of torch.optim.AdamW.
+class Optimizer {
+ public:
+  // Takes those of `parameters` that are trainable; they must stay where they are.
+  Optimizer(std::deque<Parameter>& parameters, const AdamWOptions& options);
+
+  // Sets all gradients to zero, making them at first.
+  void ZeroGradients(Run& run);
+  // The Euclidean length of all gradients together, before clipping. Throws kInvalidInput naming the first parameter whose gradient is not
+  // finite.
+  double GradientNorm(Run& run) const;
+  // One step, the t-th from 1, with gradients of this length.
+  void Step(Run& run, double learning_rate, uint64_t t, double gradient_norm);
+
+  struct Slot {
+    Parameter* parameter;
+    bool decays;
+    Tensor moment1, moment2;  // of the parameter's shape
+  };
+  std::vector<Slot>& slots() { return slots_; }
+
+ private:
+  AdamWOptions options_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace mlac

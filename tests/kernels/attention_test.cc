@@ -1,0 +1,107 @@
+#include "kernels/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/layer_norm.h"
+#include "tests/support/numbers.h"
+
+namespace mlac::kernels {
+namespace {
+
+using test::ForEachInstructionSet;
+using test::RandomFloats;
+using test::SameBits;
+
+std::vector<double> ExactAttention(const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v, size_t n, size_t d, double scale) {
+  std::vector<double> out(n * d);
+  for (size_t i = 0; i < n; ++i) {
+    std::vector<double> scores(n);
+    double maximum = -1e300, sum = 0;
+    for (size_t j = 0; j < n; ++j) {
+      for (size_t c = 0; c < d; ++c) scores[j] += static_cast<double>(q[i * d + c]) * k[j * d + c];
+      maximum = std::max(maximum, scores[j] *= scale);
+    }
+    for (double& score : scores) sum += score = std::exp(score - maximum);
+    for (size_t j = 0; j < n; ++j)
+      for (size_t c = 0; c < d; ++c) out[i * d + c] += scores[j] / sum * v[j * d + c];
+  }
+  return out;
+}
+
+TEST(Attention, IsNearDoublePrecisionAndTheSameBitsOnEveryInstructionSet) {
+  for (const size_t n : {1, 2, 15, 16, 17, 33, 70})
+    for (const size_t d : {8, 16, 24, 32, 64}) {
+      const std::vector<float> q = RandomFloats(n * d, 1), k = RandomFloats(n * d, 2), v = RandomFloats(n * d, 3);
+      const AttentionArguments t = {.q = q.data(), .k = k.data(), .v = v.data(), .stride = d, .num_tokens = n, .head_dim = d, .scale = 0.5f};
+      const std::vector<double> exact = ExactAttention(q, k, v, n, d, 0.5);
+      std::vector<float> first;
+      ForEachInstructionSet([&](std::string_view name) {
+        std::vector<float> out(n * d), parts(n * d), scratch(AttentionScratchSize(n, d));
+        Attention(t, 0, n, out.data(), d, scratch.data());
+        for (size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], exact[i], 2e-6) << name << ", n = " << n << ", d = " << d;
+        Attention(t, 0, n / 2, parts.data(), d, scratch.data());
+        Attention(t, n / 2, n, parts.data(), d, scratch.data());
+        EXPECT_TRUE(SameBits(parts, out)) << name << ", n = " << n;
+        if (first.empty()) first = out;
+        EXPECT_TRUE(SameBits(out, first)) << name << ", n = " << n << ", d = " << d;
+      });
+    }
+}
+
+TEST(AttentionBackward, GivesTheSameBitsOnEveryInstructionSet) {
+  for (const size_t n : {1, 16, 21, 40})
+    for (const size_t d : {8, 32}) {
+      const std::vector<float> q = RandomFloats(n * d, 1), k = RandomFloats(n * d, 2), v = RandomFloats(n * d, 3), g = RandomFloats(n * d, 4);
+      const DropoutKey key = {.seed = 5, .step = 1, .operation = 2, .probability = 0.2f};
+      const AttentionArguments t = {.q = q.data(), .k = k.data(), .v = v.data(), .stride = d, .num_tokens = n, .head_dim = d, .scale = 0.3f,
+                                    .dropout = &key, .dropout_row = 3, .dropout_block = 1};
+      std::vector<float> first;
+      ForEachInstructionSet([&](std::string_view name) {
+        std::vector<float> out(3 * n * d), scratch(AttentionBackwardScratchSize(n, d));
+        AttentionBackward(t, g.data(), d, out.data(), out.data() + n * d, out.data() + 2 * n * d, scratch.data());
+        if (first.empty()) first = out;
+        EXPECT_TRUE(SameBits(out, first)) << name << ", n = " << n << ", d = " << d;
+      });
+    }
+}
+
+TEST(LayerNorm, IsNearDoublePrecisionAndTheSameBitsOnEveryInstructionSet) {
+  for (const size_t size : {1, 15, 16, 17, 40, 384})
+    for (const size_t rows : {1, 3, 4, 5, 9}) {
+      const std::vector<float> x = RandomFloats(rows * size, 1), residual = RandomFloats(rows * size, 2), gamma = RandomFloats(size, 3),
+                               beta = RandomFloats(size, 4), gradient = RandomFloats(rows * size, 5);
+      std::vector<std::vector<float>> first;
+      ForEachInstructionSet([&](std::string_view name) {
+        std::vector<float> y(rows * size), sum(rows * size), stats(2 * rows), in_place = x, gradient_x(rows * size), parameters(2 * size);
+        LayerNormArguments n = {.x = x.data(), .residual = residual.data(), .gamma = gamma.data(), .beta = beta.data(), .eps = 1e-5f, .size = size,
+                                .sum = sum.data(), .stats = stats.data(), .y = y.data()};
+        LayerNorm(n, 0, rows);
+        LayerNormBackward(sum.data(), stats.data(), gamma.data(), gradient.data(), size, gradient_x.data(), 0, rows);
+        LayerNormBackwardParameters(sum.data(), stats.data(), gradient.data(), size, rows, parameters.data(), parameters.data() + size, 0, size);
+        n.x = n.y = in_place.data();
+        n.sum = n.stats = nullptr;
+        LayerNorm(n, 0, rows);
+        EXPECT_TRUE(SameBits(in_place, y)) << name << ", size " << size << ", rows " << rows;
+        for (size_t r = 0; r < rows; ++r) {
+          double mean = 0, variance = 0;
+          for (size_t i = 0; i < size; ++i) mean += (static_cast<double>(x[r * size + i]) + residual[r * size + i]) / static_cast<double>(size);
+          for (size_t i = 0; i < size; ++i) {
+            const double difference = static_cast<double>(x[r * size + i]) + residual[r * size + i] - mean;
+            variance += difference * difference / static_cast<double>(size);
+          }
+          for (size_t i = 0; i < size; ++i) {
+            const double value = static_cast<double>(x[r * size + i]) + residual[r * size + i];
+            ASSERT_NEAR(y[r * size + i], (value - mean) / std::sqrt(variance + 1e-5) * gamma[i] + beta[i], 3e-6) << name << ", size " << size;
+          }
+        }
+        const std::vector<std::vector<float>> found = {y, gradient_x, parameters};
+        if (first.empty()) first = found;
+        for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(SameBits(found[i], first[i])) << name << ", size " << size << ", rows " << rows;
+      });
+    }
+}
+
+}  // namespace
+}  // namespace mlac::kernels

@@ -1,0 +1,23 @@
+#pragma once
+// What the numeric tests share.
+#include <cstring>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mlac::test {
+
+// Uniform in [-1, 1), the same on every machine.
+std::vector<float> RandomFloats(size_t count, uint64_t seed);
+
+bool SameBits(std::span<const float> a, std::span<const float> b);
+
+// Calls body once for each instruction set that the machine has, with that set in use; then the widest is in use again.
+void ForEachInstructionSet(const std::function<void(std::string_view name)>& body);
+
+// FNV-1a over the bytes: what committed hashes of results are made with.
+uint64_t HashOfBits(std::span<const float> values);
+
+}  // namespace mlac::test
