@@ -107,6 +107,11 @@ int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
   if (!word.empty()) return Report(fmt::format("{}'{}' is one argument too many", place, word), help, kUsage);
   std::string message = error.what();
   std::erase(message, '\0');
+  // Only numbers can fail to convert: "Could not convert: --seed = x".
+  constexpr std::string_view kConversion = "Could not convert: ", kEquals = " = ";
+  if (const size_t equals = message.find(kEquals); message.starts_with(kConversion) && equals != std::string::npos)
+    message = fmt::format("{}: expected a number, found '{}'", message.substr(kConversion.size(), equals - kConversion.size()),
+                          message.substr(equals + kEquals.size()));
   return Report(place + message, help, kUsage);
 }
 

@@ -11,6 +11,7 @@ void AddEnv(CLI::App& app);
 void AddEval(CLI::App& app);
 void AddHelp(CLI::App& app);
 void AddRun(CLI::App& app);
+void AddTokenize(CLI::App& app);
 void AddTrain(CLI::App& app);
 
 }  // namespace mlac
