@@ -31,7 +31,8 @@ void Execute(EvalOptions options) {
 
 void AddEval(CLI::App& app) {
   auto options = std::make_shared<EvalOptions>();
-  CLI::App& command = AddCommand(app, "eval", "Measure a trained model on labelled texts", "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json");
+  CLI::App& command = AddCommand(app, "eval", "Measure a trained model on labelled texts",
+                                 "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json");
   command.add_option("model", options->evaluation.model, "The folder of a trained model")->required()->type_name("DIR");
   command.add_option("--data", options->evaluation.data, "Labelled texts: CSV, TSV, JSONL, or a folder with a folder of texts for each label")
       ->required()

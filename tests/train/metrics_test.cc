@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -42,10 +43,11 @@ TEST(Metrics, AreThoseOfScikitLearn) {
     EXPECT_NEAR(metrics.weighted_f1, expected["weighted_f1"], 1e-15);
     EXPECT_NEAR(metrics.loss.value(), expected["loss"], 1e-15);
     EXPECT_EQ(metrics.num_examples, example["truth"].size());
-    std::vector<std::vector<uint64_t>> matrix(example["num_labels"], std::vector<uint64_t>(example["num_labels"]));
+    const size_t num_labels = example["num_labels"].get<size_t>();
+    std::vector<std::vector<uint64_t>> matrix(num_labels, std::vector<uint64_t>(num_labels));
     for (const ConfusionCell& cell : metrics.confusion) matrix[static_cast<size_t>(cell.truth)][static_cast<size_t>(cell.predicted)] = cell.count;
     EXPECT_EQ(json(matrix), expected["confusion"]);
-    ASSERT_EQ(metrics.per_class.size(), example["num_labels"].get<size_t>());
+    ASSERT_EQ(metrics.per_class.size(), num_labels);
     ExpectInterval(metrics.accuracy_interval, expected["accuracy_interval"], 1e-12);
     for (size_t label = 0; label < metrics.per_class.size(); ++label) {
       const ClassMetrics& found = metrics.per_class[label];
@@ -157,7 +159,7 @@ TEST(MetricsJson, IsThisText) {
   "weighted_f1": 0.6666666666666666,
   "loss": 0.75,
   "num_examples": 3,
-  "accuracy_interval": [0.20765960080204865, 0.9385080552796091],
+  "accuracy_interval": [0.2076596008020477, 0.9385080552796037],
   "macro_f1_interval": [0.0, 1.0],
   "per_class": {
     "no": {"precision": 1.0, "recall": 0.5, "f1": 0.6666666666666666, "support": 2, "precision_interval": [0.20654931437723745, 1.0], "recall_interval": [0.09453120573423074, 0.9054687942657693], "f1_interval": [0.0, 1.0]},

@@ -1,0 +1,49 @@
+#pragma once
+// What the server needs of a model. Made from a folder by OpenServedModel; tests have one of their own.
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/token_batch.h"
+#include "text/tokenizer.h"
+
+namespace mlac {
+
+class ServedModel {
+ public:
+  virtual ~ServedModel() = default;
+
+  virtual const Tokenizer& tokenizer() const = 0;
+  virtual size_t max_length() const = 0;  // of a text in tokens, special ones included; 0: no limit
+  virtual size_t vocab_size() const = 0;  // token ids are below this
+
+  // A classifier gives logits, any other model one vector a text.
+  virtual bool is_classifier() const = 0;
+  virtual const std::vector<std::string>& label_names() const = 0;  // of a classifier
+  virtual size_t output_size() const = 0;                           // labels, or the size of a vector
+
+  virtual std::string_view pooling() const = 0;  // "mean", of an embedder
+  virtual bool normalizes() const = 0;           // whether its folder wants vectors of length 1
+  virtual const std::map<std::string, std::string>& prompts() const = 0;  // what to put before a text, by the name of its use
+
+  // out: [sequences, output_size()], logits or vectors that are not normalised yet. The bits of a sequence do not depend on the batch.
+  // One call at a time.
+  virtual void Compute(const TokenBatch& batch, std::span<float> out) = 0;
+};
+
+struct ServedModelOptions {
+  size_t num_threads = 0;            // 0: DefaultNumThreads()
+  std::optional<size_t> max_length;  // as in TextModelOptions
+};
+
+// The model of a folder in the Hugging Face layout. Throws as TextModel.
+std::unique_ptr<ServedModel> OpenServedModel(const std::string& folder, const ServedModelOptions& options = {});
+
+// Divides the vector by its length, with the bits of NormalizeForward.
+void NormalizeVector(std::span<float> vector);
+
+}  // namespace mlac

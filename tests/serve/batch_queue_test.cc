@@ -1,0 +1,250 @@
+#include "serve/batch_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <latch>
+#include <new>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/random.h"
+
+namespace mlac {
+namespace {
+
+QueuedSequence Sequence(size_t length, int32_t first = 0) {
+  QueuedSequence sequence;
+  sequence.token_ids.resize(length);
+  std::iota(sequence.token_ids.begin(), sequence.token_ids.end(), first);
+  sequence.token_type_ids.resize(length);
+  return sequence;
+}
+
+// A computation that the test lets through batch by batch: the answer to a sequence is {its length, the sum of its ids}.
+class Gate {
+ public:
+  void operator()(const TokenBatch& batch, std::span<float> out) {
+    {
+      std::unique_lock lock(mutex_);
+      std::vector<size_t> lengths;
+      for (size_t s = 0; s < batch.num_sequences(); ++s) lengths.push_back(batch.offsets[s + 1] - batch.offsets[s]);
+      batches_.push_back(lengths);
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return open_ || num_allowed_ > 0; });
+      if (!open_) --num_allowed_;
+      if (failing_) throw Error(ErrorCode::kInternal, "the computation failed");
+    }
+    for (size_t s = 0; s < batch.num_sequences(); ++s) {
+      out[2 * s] = static_cast<float>(batch.offsets[s + 1] - batch.offsets[s]);
+      out[2 * s + 1] = static_cast<float>(
+          std::accumulate(batch.token_ids.begin() + static_cast<ptrdiff_t>(batch.offsets[s]),
+                          batch.token_ids.begin() + static_cast<ptrdiff_t>(batch.offsets[s + 1]), 0));
+    }
+  }
+  void Open() {
+    const std::lock_guard lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  void Allow() {
+    const std::lock_guard lock(mutex_);
+    ++num_allowed_;
+    changed_.notify_all();
+  }
+  void Fail() {
+    const std::lock_guard lock(mutex_);
+    failing_ = true;
+  }
+  // The lengths of the batches so far, when there are at least so many.
+  std::vector<std::vector<size_t>> Batches(size_t at_least) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return batches_.size() >= at_least; });
+    return batches_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false, failing_ = false;
+  size_t num_allowed_ = 0;
+  std::vector<std::vector<size_t>> batches_;
+};
+
+class BatchQueueTest : public testing::Test {
+ protected:
+  BatchQueue& Make(BatchQueueOptions options = {}) {
+    options.output_size = 2;
+    queue_.emplace(options, [this](const TokenBatch& batch, std::span<float> out) { gate_(batch, out); });
+    return *queue_;
+  }
+  ~BatchQueueTest() override { gate_.Open(); }
+
+  BatchQueue::Ticket Submit(std::vector<QueuedSequence> sequences, std::future<BatchResult>& result) {
+    const auto promise = std::make_shared<std::promise<BatchResult>>();
+    result = promise->get_future();
+    return queue_->Submit(std::move(sequences), [promise](BatchResult result) { promise->set_value(std::move(result)); });
+  }
+
+  Gate gate_;
+  std::optional<BatchQueue> queue_;
+};
+
+TEST_F(BatchQueueTest, ComputesWhatCameMeanwhileTogetherAndAnswersEachItsOwn) {
+  Make();
+  std::future<BatchResult> first, second, third;
+  Submit({Sequence(5)}, first);
+  gate_.Batches(1);  // under way, so the rest waits
+  Submit({Sequence(2, 10), Sequence(3, 20)}, second);
+  Submit({Sequence(4, 30)}, third);
+  EXPECT_EQ(queue_->num_waiting(), 3u);
+  gate_.Open();
+  EXPECT_EQ(first.get().values, (std::vector<float>{5, 10}));
+  EXPECT_EQ(second.get().values, (std::vector<float>{2, 21, 3, 63}));
+  EXPECT_EQ(third.get().values, (std::vector<float>{4, 126}));
+  EXPECT_EQ(gate_.Batches(2), (std::vector<std::vector<size_t>>{{5}, {2, 4, 3}}));
+  EXPECT_EQ(queue_->num_waiting(), 0u);
+}
+
+TEST_F(BatchQueueTest, FillsABatchUpToItsLimitAndNotBeyond) {
+  Make({.max_batch_tokens = 10, .max_request_tokens = 100});
+  std::future<BatchResult> results[4];
+  Submit({Sequence(1)}, results[0]);
+  gate_.Batches(1);
+  Submit({Sequence(6), Sequence(4), Sequence(1)}, results[1]);
+  Submit({Sequence(11)}, results[2]);  // longer than a batch: computed all the same, alone
+  gate_.Open();
+  EXPECT_EQ(results[1].get().values.size(), 6u);
+  EXPECT_EQ(results[2].get().values[0], 11);
+  EXPECT_EQ(gate_.Batches(4), (std::vector<std::vector<size_t>>{{1}, {6, 4}, {11}, {1}}));
+}
+
+TEST_F(BatchQueueTest, LetsATextAloneNotWaitForTheWholeOfALargeRequest) {
+  Make({.max_batch_tokens = 100, .max_request_tokens = 20});
+  std::future<BatchResult> large, small;
+  Submit(std::vector<QueuedSequence>(100, Sequence(10)), large);
+  EXPECT_EQ(gate_.Batches(1), (std::vector<std::vector<size_t>>{{10, 10}}));  // its share, though more would fit
+  Submit({Sequence(3)}, small);
+  gate_.Allow();
+  gate_.Allow();
+  EXPECT_EQ(small.get().values[0], 3);  // in the very next batch
+  EXPECT_EQ(gate_.Batches(2)[1], (std::vector<size_t>{10, 3, 10}));
+  gate_.Open();
+  EXPECT_EQ(large.get().values.size(), 200u);
+}
+
+TEST_F(BatchQueueTest, TakesTurnsBetweenRequestsSoThatNoneStarves) {
+  Make({.max_batch_tokens = 10, .max_request_tokens = 10});
+  std::future<BatchResult> first, a, b;
+  Submit({Sequence(1)}, first);
+  gate_.Batches(1);
+  Submit(std::vector<QueuedSequence>(3, Sequence(6)), a);
+  Submit(std::vector<QueuedSequence>(3, Sequence(7)), b);
+  gate_.Open();
+  a.get();
+  b.get();
+  EXPECT_EQ(gate_.Batches(7), (std::vector<std::vector<size_t>>{{1}, {6}, {7}, {6}, {7}, {6}, {7}}));
+}
+
+TEST_F(BatchQueueTest, DropsWhatIsCancelledBeforeItIsComputed) {
+  Make();
+  std::future<BatchResult> first, cancelled, last;
+  Submit({Sequence(1)}, first);
+  gate_.Batches(1);
+  const BatchQueue::Ticket ticket = Submit({Sequence(2), Sequence(3)}, cancelled);
+  Submit({Sequence(4)}, last);
+  queue_->Cancel(ticket);
+  queue_->Cancel(ticket);
+  EXPECT_EQ(queue_->num_waiting(), 1u);
+  EXPECT_THROW(cancelled.get(), std::future_error);  // done has gone, uncalled
+  gate_.Open();
+  last.get();
+  EXPECT_EQ(gate_.Batches(2), (std::vector<std::vector<size_t>>{{1}, {4}}));
+}
+
+TEST_F(BatchQueueTest, DropsTheRestOfARequestThatIsCancelledInTheMiddle) {
+  Make({.max_request_tokens = 2});
+  std::future<BatchResult> cancelled, last;
+  const BatchQueue::Ticket ticket = Submit(std::vector<QueuedSequence>(5, Sequence(2)), cancelled);
+  gate_.Batches(1);
+  queue_->Cancel(ticket);
+  Submit({Sequence(1)}, last);
+  gate_.Open();
+  last.get();
+  EXPECT_THROW(cancelled.get(), std::future_error);
+  EXPECT_EQ(gate_.Batches(2), (std::vector<std::vector<size_t>>{{2}, {1}}));
+}
+
+TEST_F(BatchQueueTest, GivesTheErrorOfTheComputationToThoseInTheBatchAndGoesOn) {
+  Make({.max_request_tokens = 2});
+  gate_.Fail();
+  std::future<BatchResult> failed, second;
+  Submit(std::vector<QueuedSequence>(5, Sequence(2)), failed);
+  gate_.Open();
+  const BatchResult result = failed.get();
+  EXPECT_TRUE(result.values.empty());
+  EXPECT_THROW(std::rethrow_exception(result.error), Error);
+  Submit({Sequence(1)}, second);
+  EXPECT_TRUE(second.get().error);
+  EXPECT_EQ(gate_.Batches(2), (std::vector<std::vector<size_t>>{{2}, {1}}));  // the rest of the first was not tried
+}
+
+TEST_F(BatchQueueTest, AnswersWhatIsLeftAtItsEndWithAnError) {
+  Make();
+  std::future<BatchResult> first, left;
+  Submit({Sequence(1)}, first);
+  gate_.Batches(1);
+  Submit({Sequence(2)}, left);
+  std::thread end([&] { queue_.reset(); });
+  gate_.Open();
+  end.join();
+  first.get();
+  const BatchResult result = left.get();  // computed, or given up
+  EXPECT_TRUE(result.error || result.values.size() == 2);
+}
+
+TEST_F(BatchQueueTest, ReportsEachBatch) {
+  std::vector<BatchStats> stats;
+  gate_.Open();
+  Make({.on_batch = [&](const BatchStats& batch) { stats.push_back(batch); }});
+  std::future<BatchResult> result;
+  Submit({Sequence(2), Sequence(3)}, result);
+  const BatchResult found = result.get();
+  EXPECT_GE(found.queue_ms, 0);
+  EXPECT_GE(found.compute_ms, 0);
+  queue_.reset();
+  ASSERT_EQ(stats.size(), 1u);
+  EXPECT_EQ(stats[0].num_sequences, 2u);
+  EXPECT_EQ(stats[0].num_tokens, 5u);
+}
+
+TEST_F(BatchQueueTest, GivesEveryRequestOfManyThreadsItsOwnAnswerWithTwoWorkers) {
+  gate_.Open();
+  Make({.max_batch_tokens = 64, .max_request_tokens = 16, .num_workers = 2});
+  std::vector<std::thread> clients;
+  for (size_t c = 0; c < 4; ++c)
+    clients.emplace_back([&, c] {
+      Random random(/*seed=*/c);
+      for (size_t i = 0; i < 100; ++i) {
+        std::vector<QueuedSequence> sequences;
+        std::vector<float> expected;
+        for (size_t s = 0; s <= random.Below(10); ++s) {
+          const size_t length = 1 + random.Below(20), first = random.Below(1000);
+          sequences.push_back(Sequence(length, static_cast<int32_t>(first)));
+          expected.push_back(static_cast<float>(length));
+          expected.push_back(static_cast<float>(length * first + length * (length - 1) / 2));
+        }
+        std::future<BatchResult> result;
+        const BatchQueue::Ticket ticket = Submit(std::move(sequences), result);
+        if (i % 7 == 0) {
+          queue_->Cancel(ticket);
+        } else {
+          EXPECT_EQ(result.get().values, expected);
+        }
+      }
+    });
+  for (std::thread& client : clients) client.join();
+}
+
+}  // namespace
+}  // namespace mlac
