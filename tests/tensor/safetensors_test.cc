@@ -196,7 +196,7 @@ std::vector<BadFile> BadFiles() {
       {FileOf(R"({"a":3})"), "tensor 'a': expected an object, found '3'"},
       {FileOf(R"({"a":[[[[[[]]]]]]})"), "tensor 'a': expected an object, found an array"},
       {FileOf(R"({"a":null})"), "tensor 'a': expected an object, found 'null'"},
-      {FileOf(R"({"a\nb":"x"})"), "tensor 'a\\x0ab': expected an object, found '\"x\"'"},
+      {FileOf(R"({"a\nb":"x"})"), "tensor 'a\\nb': expected an object, found '\"x\"'"},
       {FileOf(OneTensor(shape + "," + offsets), 8), "tensor 'a': dtype is missing"},
       {FileOf(OneTensor(dtype + "," + offsets), 8), "tensor 'a': shape is missing"},
       {FileOf(OneTensor(dtype + "," + shape), 8), "tensor 'a': data_offsets is missing"},
