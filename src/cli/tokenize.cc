@@ -73,7 +73,8 @@ std::string AsText(const Tokenizer& tokenizer, const Encoding& encoding, const s
   if (encoding.truncated) out += fmt::format(", cut from {}", encoding.num_tokens_before_truncation);
   out += '\n';
   size_t token_width = 0;
-  for (const int32_t id : encoding.token_ids) token_width = std::max(token_width, DisplayWidth(Printable(tokenizer.TokenOf(id))));
+  for (size_t i = 0; i < encoding.token_ids.size(); ++i)
+    if (encoding.special_tokens_mask[i] == 0) token_width = std::max(token_width, DisplayWidth(Printable(tokenizer.TokenOf(encoding.token_ids[i]))));
   for (size_t i = 0; i < encoding.token_ids.size(); ++i) {
     const std::string token = Printable(tokenizer.TokenOf(encoding.token_ids[i]));
     if (encoding.special_tokens_mask[i] != 0) {
