@@ -85,6 +85,15 @@ void AppendFloat(std::string& out, float value) {
   out.append(buffer, end);
 }
 
+void AppendFloats(std::string& out, std::span<const float> values) {
+  out += '[';
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) out += ',';
+    AppendFloat(out, values[i]);
+  }
+  out += ']';
+}
+
 void AppendJsonString(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
   out += '"';

@@ -162,9 +162,10 @@ SentenceEncoder::SentenceEncoder(const std::string& folder, const Model& model) 
 
 SentenceEncoder::~SentenceEncoder() = default;
 
-Tensor SentenceEncoder::operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets) const {
+Tensor SentenceEncoder::operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets, bool normalize) const {
+  const bool leaves_out_last = !normalize && dynamic_cast<const NormalizeStep<Step>*>(steps_.back().get()) != nullptr;
   Tensor x = hidden_states;
-  for (const std::unique_ptr<Step>& step : steps_) x = (*step)(run, x, offsets);
+  for (size_t i = 0; i + (leaves_out_last ? 1 : 0) < steps_.size(); ++i) x = (*steps_[i])(run, x, offsets);
   return x;
 }
 
