@@ -16,6 +16,7 @@
 #include "base/build_info.h"
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "cli/bus_error.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 
@@ -165,6 +166,7 @@ int Run(CLI::App& app, std::vector<std::string> arguments) {
 
 int RunCommandLine(int argc, char** argv, void (*add_commands)(CLI::App&)) {
   signal(SIGPIPE, SIG_DFL);  // a parent may have had it ignored
+  CatchBusErrors();
   CLI::App app("mlac: fine-tune, run and serve Transformers, natively.", "mlac");
   app.set_version_flag("--version", std::string(), "Print the version and exit");
   app.set_help_flag("-h,--help", "Print this help and exit");
