@@ -9,6 +9,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "tests/support/system_faults.h"
 #include "tests/support/test_support.h"
 
 namespace mlac {
@@ -443,6 +444,27 @@ TEST(WriteSafetensors, RefusesNamesThatNoReaderWouldTakeAndWritesNothing) {
   ExpectError(ErrorCode::kInvalidArgument, path + ": the name 'a\\xff' is no valid UTF-8", write({{"a\xff", zero}}));
   ExpectError(ErrorCode::kInvalidArgument, path + ": the name '\\xff' in the metadata is no valid UTF-8", write({}, {{"a", "\xff"}}));
   EXPECT_TRUE(folder.List().empty());
+}
+
+TEST(WriteSafetensors, LeavesTheOldFileAndNoTemporaryWhereverTheDiskIsFull) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("m", "old");
+  const std::vector<NamedTensor> tensors = ReferenceTensors();
+  size_t nth = 0;
+  for (;; ++nth) {
+    const test::SystemFault full("write", nth, ENOSPC);
+    try {
+      WriteSafetensors(path, tensors);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kResourceExhausted);
+      EXPECT_EQ(error.message(), path + ": cannot write: No space left on device");
+      EXPECT_EQ(error.hint(), "free some space there");
+    }
+    if (!full.struck()) break;
+    EXPECT_EQ(ReadWhole(path), "old") << nth;
+    EXPECT_THAT(folder.List(), ElementsAre("m"));
+  }
+  EXPECT_EQ(nth, tensors.size());  // the header and each tensor but the empty one
 }
 
 }  // namespace
