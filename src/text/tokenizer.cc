@@ -53,6 +53,7 @@ struct Tokenizer::Impl {
   int32_t largest_id = -1;
   std::array<bool, 256> may_part_before = {};  // bytes before which a text may be parted without a change to its tokens
 
+  Impl(TokenizerParts parts, const TokenizerConfig& config);
   void FindPartingBytes();
   bool NormalizesTo(std::string_view text, std::string_view expected) const;
 
@@ -62,6 +63,32 @@ struct Tokenizer::Impl {
   void TokenizeWords(const TextPiece& piece, bool with_offsets, std::vector<TokenPiece>& scratch, Encoding& encoding) const;
   Encoding Encode(std::span<const std::string_view> texts, const EncodeOptions& options) const;
 };
+
+Tokenizer::Impl::Impl(TokenizerParts all_parts, const TokenizerConfig& config)
+    : parts(std::move(all_parts)), clean_up_spaces(config.clean_up_tokenization_spaces) {
+  const Vocabulary& vocabulary = parts.model->vocabulary();
+  const AddedTokens& added = *parts.added_tokens;
+  const auto find = [&](std::string_view token) {
+    const int32_t id = added.Find(token);
+    return id >= 0 ? id : vocabulary.Find(token);
+  };
+  special_ids = {.cls = find(config.cls_token),
+                 .sep = find(config.sep_token),
+                 .pad = find(config.pad_token),
+                 .mask = find(config.mask_token),
+                 .unk = parts.model->unknown_id()};
+  lowercases = NormalizesTo("A", "a");
+  strips_accents = NormalizesTo("\u00E9", "e");
+  vocab_size = vocabulary.size();
+  for (const AddedToken& token : added.tokens()) vocab_size += vocabulary.Find(token.content) < 0;
+  largest_id = std::max(vocabulary.largest_id(), added.largest_id());
+  for (const auto* pieces : {&parts.post_processor.single, &parts.post_processor.pair}) {
+    for (const TemplatePiece& piece : *pieces) {
+      for (const int32_t id : piece.special_ids) largest_id = std::max(largest_id, id);
+    }
+  }
+  FindPartingBytes();
+}
 
 void Tokenizer::Impl::FindPartingBytes() {
   if (parts.added_tokens->any_normalized() || parts.pre_tokenizer == nullptr) return;
@@ -228,34 +255,14 @@ Tokenizer Tokenizer::Load(const std::string& folder) {
                 "the folder of a model in the Hugging Face layout holds one of them");
   }
   const TokenizerConfig config = ReadTokenizerConfig(folder);
-  auto impl = std::make_unique<Impl>();
-  impl->parts = has_json ? ParseTokenizerJson(ReadFile(json_path, kMaxFileBytes), json_path, config)
-                         : ParseVocabTxt(ReadFile(txt_path, kMaxFileBytes), txt_path, config);
+  TokenizerParts parts = has_json ? ParseTokenizerJson(ReadFile(json_path, kMaxFileBytes), json_path, config)
+                                  : ParseVocabTxt(ReadFile(txt_path, kMaxFileBytes), txt_path, config);
+  return Tokenizer(std::make_unique<Impl>(std::move(parts), config));
+}
 
-  const Vocabulary& vocabulary = impl->parts.model->vocabulary();
-  const AddedTokens& added = *impl->parts.added_tokens;
-  const auto find = [&](std::string_view token) {
-    const int32_t id = added.Find(token);
-    return id >= 0 ? id : vocabulary.Find(token);
-  };
-  impl->special_ids = {.cls = find(config.cls_token),
-                       .sep = find(config.sep_token),
-                       .pad = find(config.pad_token),
-                       .mask = find(config.mask_token),
-                       .unk = impl->parts.model->unknown_id()};
-  impl->FindPartingBytes();
-  impl->clean_up_spaces = config.clean_up_tokenization_spaces;
-  impl->lowercases = impl->NormalizesTo("A", "a");
-  impl->strips_accents = impl->NormalizesTo("\u00E9", "e");
-  impl->vocab_size = vocabulary.size();
-  impl->largest_id = std::max(vocabulary.largest_id(), added.largest_id());
-  for (const AddedToken& token : added.tokens()) impl->vocab_size += vocabulary.Find(token.content) < 0;
-  for (const auto* pieces : {&impl->parts.post_processor.single, &impl->parts.post_processor.pair}) {
-    for (const TemplatePiece& piece : *pieces) {
-      for (const int32_t id : piece.special_ids) impl->largest_id = std::max(impl->largest_id, id);
-    }
-  }
-  return Tokenizer(std::move(impl));
+Tokenizer Tokenizer::FromJson(std::string tokenizer_json, const std::string& where) {
+  const TokenizerConfig config;
+  return Tokenizer(std::make_unique<Impl>(ParseTokenizerJson(std::move(tokenizer_json), where, config), config));
 }
 
 Encoding Tokenizer::Encode(std::string_view text, const EncodeOptions& options) const { return impl_->Encode({&text, 1}, options); }

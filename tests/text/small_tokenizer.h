@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "tests/support/test_support.h"
 #include "text/tokenizer.h"
 
 namespace mlac {
@@ -26,16 +25,10 @@ inline constexpr char kSmallTokenizer[] = R"({
     "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "cat": 5, "dog": 6, "##s": 7, ".": 8, "a": 9, "##a": 10, "e": 11}}
 })";
 
-inline Tokenizer LoadTokenizerJson(const std::string& content) {
-  const test::TemporaryFolder folder;
-  folder.Write("tokenizer.json", content);
-  return Tokenizer::Load(folder.path());
-}
-
 inline Tokenizer LoadSmall(const std::function<void(nlohmann::json&)>& change = [](nlohmann::json&) {}) {
   nlohmann::json content = nlohmann::json::parse(kSmallTokenizer);
   change(content);
-  return LoadTokenizerJson(content.dump());
+  return Tokenizer::FromJson(content.dump());
 }
 
 }  // namespace mlac

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/test_support.h"
 #include "tests/text/small_tokenizer.h"
 
 namespace mlac {

@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "tests/support/test_support.h"
 #include "tests/text/small_tokenizer.h"
 
 namespace mlac {
