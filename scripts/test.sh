@@ -58,8 +58,10 @@ section "fixtures"
 if MLAC_MINILM=$(scripts/fetch.sh minilm); then export MLAC_MINILM; else echo "no MiniLM: the tests that need it are skipped"; fi
 
 step "lint" scripts/lint.sh
+step "references of the documentation" tests/docs/references_test.sh
 run_ctest ci
 step "installed library" installed_library
+[ -z "${MLAC_MINILM:-}" ] || step "commands of the tutorial" tests/docs/tutorial_test.sh build/ci/mlac
 ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1} run_ctest asan -LE e2e
 
 printf '\n== %d min %d s\n' $((SECONDS / 60)) $((SECONDS % 60))
