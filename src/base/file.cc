@@ -16,6 +16,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/display.h"
 #include "base/error.h"
 
 namespace mlac {

@@ -8,6 +8,7 @@
 #include <set>
 #include <vector>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base/display.h"
+#include "base/error.h"
+
 namespace mlac {
 namespace {
 
@@ -22,6 +25,7 @@ size_t Distance(std::string_view a, std::string_view b) {
 }
 
 constexpr size_t kLongestName = 128;  // beyond, no name is a slip of ours, and the table would grow with a stranger's input
+constexpr size_t kMostCandidates = 10'000;
 
 }  // namespace
 
@@ -39,6 +43,12 @@ std::string NearestName(std::string_view name, std::span<const std::string> cand
   if (candidates.empty() || name.size() > kLongestName) return "";
   const std::string nearest = ByDistance(name, candidates).front();
   return Distance(name, nearest) <= std::max<size_t>(1, std::max(name.size(), nearest.size()) / 3) ? nearest : "";
+}
+
+std::string DidYouMean(std::string_view name, std::span<const std::string> candidates) {
+  if (candidates.size() > kMostCandidates) return "";
+  const std::string nearest = NearestName(name, candidates);
+  return nearest.empty() ? "" : "did you mean " + Quoted(nearest) + "?";
 }
 
 }  // namespace mlac

@@ -14,4 +14,7 @@ std::vector<std::string> ByDistance(std::string_view name, std::span<const std::
 // else "".
 std::string NearestName(std::string_view name, std::span<const std::string> candidates);
 
+// A hint: "did you mean 'x'?", or "" if no candidate is near, or there are more than 10,000, which a stranger's file may bring.
+std::string DidYouMean(std::string_view name, std::span<const std::string> candidates);
+
 }  // namespace mlac

@@ -8,7 +8,11 @@ namespace mlac {
 
 void AddCompletion(CLI::App& app);
 void AddEnv(CLI::App& app);
+void AddEval(CLI::App& app);
 void AddHelp(CLI::App& app);
+void AddInspect(CLI::App& app);
 void AddRun(CLI::App& app);
+void AddTokenize(CLI::App& app);
+void AddTrain(CLI::App& app);
 
 }  // namespace mlac

@@ -7,6 +7,10 @@ namespace {
 
 void AddCommands(CLI::App& app) {
   AddRun(app);
+  AddTrain(app);
+  AddEval(app);
+  AddInspect(app);
+  AddTokenize(app);
   AddEnv(app);
   AddCompletion(app);
   AddHelp(app);

@@ -25,6 +25,14 @@ using LanesTag = hn::CappedTag<float, kLanes>;
 inline constexpr size_t kWidth = hn::MaxLanes(LanesTag()), kParts = kLanes / kWidth;
 
 struct Lanes {
+#if HWY_ARCH_ARM  // vectors are classes there, and GCC gives the target of this namespace to no function that it makes itself
+  HWY_INLINE Lanes() {}
+  HWY_INLINE Lanes(const Lanes& other) { *this = other; }
+  HWY_INLINE Lanes& operator=(const Lanes& other) {
+    for (size_t p = 0; p < kParts; ++p) part[p] = other.part[p];
+    return *this;
+  }
+#endif
   hn::Vec<LanesTag> part[kParts];
 };
 
@@ -79,7 +87,7 @@ HWY_INLINE Lanes PowerOfTwo(const Lanes& n) {
   });
 }
 template <class Tag, class Vector>
-HWY_INLINE float FoldSumOf(Tag tag, Vector x) {
+HWY_INLINE float FoldSumOf(Tag, Vector x) {
   if constexpr (hn::MaxLanes(Tag()) == 1) {
     return hn::GetLane(x);
   } else {
@@ -88,7 +96,7 @@ HWY_INLINE float FoldSumOf(Tag tag, Vector x) {
   }
 }
 template <class Tag, class Vector>
-HWY_INLINE float FoldMaxOf(Tag tag, Vector x) {
+HWY_INLINE float FoldMaxOf(Tag, Vector x) {
   if constexpr (hn::MaxLanes(Tag()) == 1) {
     return hn::GetLane(x);
   } else {

@@ -75,7 +75,8 @@ std::vector<SentenceModule> ReadSentenceModules(const std::string& folder) {
     const std::string type = reader.String("type", ""), name = reader.String("path", "");
     const std::string kind = type.substr(type.rfind('.') + 1);
     if (kind != "Transformer" && kind != "Pooling" && kind != "Dense" && kind != "Normalize")
-      throw Error(ErrorCode::kUnsupported, fmt::format("{}: module '{}' is not supported; supported are Transformer, Pooling, Dense and Normalize", path, type));
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("{}: module '{}' is not supported; supported are Transformer, Pooling, Dense and Normalize", path, type));
     if (name.find('/') != std::string::npos || name.find('\0') != std::string::npos || name == "." || name == "..")
       throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is no plain name of a folder", path, name));
     modules.push_back({kind, name});

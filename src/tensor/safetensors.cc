@@ -10,6 +10,7 @@
 #include <limits>
 #include <set>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/nearest_name.h"
@@ -25,7 +26,6 @@ namespace json = simdjson::ondemand;
 constexpr size_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // MAX_HEADER_SIZE of the reference
 constexpr size_t kMaxDimensions = 64;              // more than any framework makes (NumPy's limit); keeps messages short
-constexpr size_t kMaxNamesToCompare = 10'000;      // for the nearest name: real models have fewer, and a stranger's list costs no time
 constexpr std::string_view kMetadataName = "__metadata__";
 
 struct Format {
@@ -291,14 +291,9 @@ const TensorInfo* SafetensorsFile::Find(std::string_view name) const {
 Tensor SafetensorsFile::Get(std::string_view name) const {
   const TensorInfo* info = Find(name);
   if (info == nullptr) {
-    std::string nearest;
-    if (tensors_.size() <= kMaxNamesToCompare) {
-      std::vector<std::string> names;
-      for (const TensorInfo& each : tensors_) names.push_back(each.name);
-      nearest = NearestName(name, names);
-    }
-    throw Error(ErrorCode::kNotFound, fmt::format("{}: has no tensor {}", name_, Quoted(name)),
-                nearest.empty() ? "" : fmt::format("did you mean {}?", Quoted(nearest)));
+    std::vector<std::string> names;
+    for (const TensorInfo& each : tensors_) names.push_back(each.name);
+    throw Error(ErrorCode::kNotFound, fmt::format("{}: has no tensor {}", name_, Quoted(name)), DidYouMean(name, names));
   }
   if (!info->dtype)
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: tensor {} is {}, which mlac cannot compute with", name_, Quoted(name), info->dtype_name),

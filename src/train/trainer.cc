@@ -204,7 +204,8 @@ class Trainer {
     report.has_validation = true;
     for (const double loss : losses) report.validation_loss += loss / static_cast<double>(losses.size());
     // Without intervals the names are not looked at; only their number matters.
-    const ClassificationMetrics metrics = ComputeMetrics(validation_.labels, predicted, {}, std::vector<std::string>(model_.num_labels()), {.intervals = false});
+    const ClassificationMetrics metrics =
+        ComputeMetrics(validation_.labels, predicted, {}, std::vector<std::string>(model_.num_labels()), {.intervals = false});
     report.accuracy = metrics.accuracy;
     report.macro_f1 = metrics.macro_f1;
   }
@@ -245,7 +246,8 @@ class Trainer {
     for (const size_t i : indices) lines.push_back(train_.lines[i]);
     std::sort(lines.begin(), lines.end());
     throw Error(ErrorCode::kInvalidInput,
-                fmt::format("step {}: {}{}; the batch is of lines {}", state_.step + 1, what, what == "the loss" ? " is not finite" : "", fmt::join(lines, ", ")),
+                fmt::format("step {}: {}{}; the batch is of lines {}", state_.step + 1, what, what == "the loss" ? " is not finite" : "",
+                            fmt::join(lines, ", ")),
                 "a lower --lr or --max-grad-norm, or longer --warmup helps most often; the last checkpoint is kept");
   }
 

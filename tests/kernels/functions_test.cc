@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "base/random.h"
 #include "kernels/activation.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
@@ -164,6 +165,23 @@ TEST(Dropout, DependsOnRowAndColumnAloneSoPartsGiveTheWhole) {
   Dropout(key, 8, 0, ones.data(), other.data(), 64);
   EXPECT_TRUE(SameBits(whole, parts));
   EXPECT_FALSE(SameBits(whole, other));
+}
+
+TEST(Dropout, DropsWhatTheGeneratorDecidesOnEveryInstructionSet) {
+  const DropoutKey key = {.seed = 0x123456789ABCDEF0, .step = 5, .operation = 6, .probability = 0.3f};
+  const auto threshold = static_cast<uint32_t>(0.3f * 65536.0f + 0.5f);
+  for (const size_t count : {1, 7, 8, 9, 127, 128, 129, 400}) {
+    const std::vector<float> ones(count, 1.0f);
+    ForEachInstructionSet([&](std::string_view name) {
+      std::vector<float> out(count);
+      Dropout(key, 11, 3, ones.data(), out.data(), count);
+      for (size_t i = 0; i < count; ++i) {
+        const std::array<uint32_t, 4> random = Philox(key.seed, {static_cast<uint32_t>(3 + i / 8), 11, 6, 5});
+        const uint32_t number = random[i % 8 / 2] >> (16 * (i % 2)) & 0xFFFF;
+        EXPECT_EQ(out[i] == 0, number < threshold) << name << ", column " << i << " of " << count;
+      }
+    });
+  }
 }
 
 TEST(InstructionSet, UpperBoundsChooseTheWidestAtOrBelow) {

@@ -1,0 +1,27 @@
+#include "cli/interrupt.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+namespace mlac {
+namespace {
+
+constexpr int kInterrupted = 130;
+std::atomic<bool> g_stop = false;  // a signal handler can reach nothing else
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+void Handle(int) {
+  if (g_stop.exchange(true)) _exit(kInterrupted);
+}
+
+}  // namespace
+
+const std::atomic<bool>& CatchInterrupts() {
+  struct sigaction action = {};
+  action.sa_handler = Handle;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  return g_stop;
+}
+
+}  // namespace mlac

@@ -1,0 +1,34 @@
+#pragma once
+// A progress bar on a terminal, plain lines elsewhere; on standard error.
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+namespace mlac {
+
+class Progress {
+ public:
+  // label: what is counted, "step".
+  explicit Progress(std::string label);
+  ~Progress();
+
+  // done of total so far, with a remark ("loss 0.412, macro-F1 0.44"). On a terminal the bar is drawn anew at most ten times a second; elsewhere
+  // a line appears every tenth of the whole.
+  void Update(size_t done, size_t total, const std::string& remark);
+  // A line of its own, above the bar.
+  void Line(const std::string& text);
+
+ private:
+  void Clear();
+
+  std::string label_;
+  bool terminal_, drawn_ = false;
+  std::chrono::steady_clock::time_point begin_, last_;
+  size_t first_ = 0, last_tenth_ = 0;
+  bool started_ = false;
+};
+
+// "48 s", "3 min 20 s", "2 h 05 min".
+std::string ShowDuration(double seconds);
+
+}  // namespace mlac

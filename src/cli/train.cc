@@ -1,0 +1,171 @@
+// mlac train TASK: a model folder from a model folder and labelled data.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/terminal.h"
+#include "train/fine_tune.h"
+
+namespace mlac {
+namespace {
+
+struct TrainOptions {
+  FineTuneOptions fine_tune;
+  size_t max_length = 0;
+  bool json = false;
+};
+
+class Console : public FineTuneObserver {
+ public:
+  void OnNote(const std::string& note) override { progress_.Line(note); }
+
+  void OnFinding(const Finding& finding) override {
+    progress_.Line(finding.severity == Severity::kWarning ? Colored(Stream::kError, Color::kYellow, FindingLine(finding)) : FindingLine(finding));
+  }
+
+  void OnStart(size_t num_train, size_t num_validation, size_t num_test, size_t num_labels) override {
+    progress_.Line(fmt::format("{} labels; {} texts to train{}{}", num_labels, num_train,
+                               num_validation > 0 ? fmt::format(", {} to validate", num_validation) : "",
+                               num_test > 0 ? fmt::format(", {} to test", num_test) : ""));
+    begin_ = std::chrono::steady_clock::now();
+  }
+
+  void OnResume(size_t step) override { progress_.Line(fmt::format("resumed from the checkpoint of step {}", step)); }
+
+  void OnStep(const StepReport& step) override {
+    mean_loss_ = count_ == 0 ? step.loss : mean_loss_ + (step.loss - mean_loss_) / static_cast<double>(std::min<size_t>(++count_, kSmoothing));
+    count_ = std::max<size_t>(count_, 1);
+    num_examples_ += step.num_examples;
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+    progress_.Update(step.step, step.num_steps,
+                     fmt::format("epoch {}, loss {:.3f}{}, {:.0f} examples/s", step.epoch, mean_loss_, metric_,
+                                 static_cast<double>(num_examples_) / std::max(seconds, 1e-9)));
+  }
+
+  void OnEpoch(const EpochReport& epoch) override {
+    std::string line = fmt::format("epoch {}: train loss {:.4f}", epoch.epoch, epoch.train_loss);
+    if (epoch.has_validation) {
+      line += fmt::format(", validation loss {:.4f}, accuracy {:.4f}, macro-F1 {:.4f}{}", epoch.validation_loss, epoch.accuracy, epoch.macro_f1,
+                          epoch.best ? " (best so far)" : "");
+      metric_ = fmt::format(", macro-F1 {:.3f}", epoch.macro_f1);
+    }
+    progress_.Line(line);
+  }
+
+  void OnCheckpoint(size_t step, const std::string& folder) override { progress_.Line(fmt::format("checkpoint of step {} in {}", step, folder)); }
+
+  void OnEarlyStop(size_t epoch) override { progress_.Line(fmt::format("no better validation score: stopped after epoch {}", epoch)); }
+
+ private:
+  static constexpr size_t kSmoothing = 20;  // steps that the loss shown is the mean of, about
+  Progress progress_{"step"};
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  double mean_loss_ = 0;
+  size_t count_ = 0, num_examples_ = 0;
+  std::string metric_;
+};
+
+std::string FileName(const std::string& path) {
+  const std::filesystem::path given(path);
+  return (given.has_filename() ? given : given.parent_path()).filename().string();
+}
+
+// The command as the card shows it: what changes the result, and names of files without their paths.
+std::string CardCommand(const CLI::App& command) {
+  std::string text = "mlac train " + command.get_name();
+  for (const CLI::Option* option : command.parse_order()) {
+    const std::string name = option->get_single_name();
+    if (name == "threads" || name == "resume" || name == "overwrite" || name == "json" || name == "save-steps" || name == "max-tokens") continue;
+    text += " --" + name;
+    if (option->get_type_size() == 0) continue;
+    const std::string value = option->as<std::string>();
+    text += ' ' + (name == "out" ? "OUT" : name == "model" || name == "data" || name == "validation" || name == "test" ? FileName(value) : value);
+  }
+  return text;
+}
+
+void AddDataOptions(CLI::App& command, FineTuneOptions& options) {
+  command.add_option("--data", options.data, "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label")
+      ->required()
+      ->type_name("FILE");
+  auto* validation = command.add_option("--validation", options.validation, "Texts to choose the best epoch by")->type_name("FILE");
+  command.add_option("--validation-split", options.validation_split, "Share of --data set aside for that; 0: none, the last epoch is kept")
+      ->type_name("SHARE")
+      ->check(CLI::Range(0.0, 0.9).description(""))
+      ->capture_default_str()
+      ->excludes(validation);
+  command.add_option("--test", options.test, "Texts for the final report, never trained on")->type_name("FILE");
+  command.add_option("--text-column", options.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
+  command.add_option("--target-column", options.target_column, "The column of labels")->type_name("NAME")->capture_default_str();
+}
+
+void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
+  const auto positive = CLI::Range(size_t{1}, size_t{1} << 40).description("");
+  const auto number = [&](const char* name, double& value, double low, double high, const char* description) {
+    command.add_option(name, value, description)->type_name("X")->check(CLI::Range(low, high).description(""))->capture_default_str();
+  };
+  command.add_option("--epochs", options.num_epochs, "Times that each text is seen")->type_name("N")->check(positive)->capture_default_str();
+  number("--lr", options.learning_rate, 0, 1, "Highest learning rate");
+  command.add_option("--batch-size", options.batch_size, "Texts a step")->type_name("N")->check(positive)->capture_default_str();
+  number("--max-grad-norm", options.max_grad_norm, 0, 1e9, "Longer gradients are scaled to this length; 0: never");
+  command.add_option("--save-steps", options.save_steps, "A checkpoint every N steps; 0: only when interrupted")->type_name("N")->capture_default_str();
+  command.add_option("--max-tokens", options.max_tokens, "Tokens computed at once, to save memory; the result does not change")->type_name("N");
+  number("--warmup", options.warmup, 0, 1, "Share of the steps in which the learning rate rises");
+  number("--weight-decay", options.weight_decay, 0, 1, "Decay of weights, biases and norms excepted");
+  command.add_option("--patience", options.patience, "Epochs without a better validation score before it stops; 0: never")
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_option("--seed", options.seed, "Decides the order, the dropout and the new head")->type_name("N")->capture_default_str();
+  command.add_flag("--freeze", options.freeze, "Only the head learns: faster, and less exact");
+  command.add_flag("--class-weights", options.class_weights, "Rare labels weigh as much as frequent ones");
+}
+
+void Execute(const CLI::App& command, TrainOptions options) {
+  if (options.fine_tune.overwrite && options.fine_tune.resume) throw UsageError("--overwrite and --resume exclude each other");
+  if (options.max_length > 0) options.fine_tune.max_length = options.max_length;
+  options.fine_tune.command = CardCommand(command);
+  FineTuneResult result;
+  {
+    Console console;
+    result = FineTuneClassifier(options.fine_tune, console, CatchInterrupts());
+  }
+  if (options.json) {
+    fmt::print("{}", MetricsJson(result.metrics));
+    return;
+  }
+  fmt::print("{}: {} texts of {}: accuracy {:.4f}, macro-F1 {:.4f}\n", options.fine_tune.out, result.metrics.num_examples, result.evaluated_on,
+             result.metrics.accuracy, result.metrics.macro_f1);
+}
+
+}  // namespace
+
+void AddTrain(CLI::App& app) {
+  const std::string example =
+      "mlac train text-classification -m ./all-MiniLM-L6-v2 --data train.csv --text-column text --target-column label --out ./topics";
+  CLI::App& train = AddCommand(app, "train", "Fine-tune a model on your own data", example);
+  train.require_subcommand(1);
+  auto options = std::make_shared<TrainOptions>();
+  CLI::App& command = AddCommand(train, "text-classification", "Learn to give each text one label", example);
+  command.group("Tasks");
+  FineTuneOptions& fine_tune = options->fine_tune;
+  AddModelOption(command, fine_tune.model);
+  AddDataOptions(command, fine_tune);
+  command.add_option("--out", fine_tune.out, "The folder to write")->required()->type_name("DIR");
+  command.add_flag("--overwrite", fine_tune.overwrite, "Replace --out if it exists");
+  command.add_flag("--resume", fine_tune.resume, "Go on from the checkpoint in --out");
+  AddTrainingOptions(command, fine_tune.training);
+  command.add_option("--max-length", options->max_length, "Tokens a text may have, longer ones are cut; else the model's own limit")->type_name("N");
+  AddThreadsOption(command, fine_tune.training.num_threads);
+  AddJsonFlag(command, options->json);
+  command.callback([options, &command] { Execute(command, *options); });
+}
+
+}  // namespace mlac

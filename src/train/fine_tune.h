@@ -1,0 +1,58 @@
+#pragma once
+// `mlac train text-classification`: from a model folder and a file of labelled texts to a folder that can be served.
+#include <atomic>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/check.h"
+#include "train/metrics.h"
+#include "train/trainer.h"
+
+namespace mlac {
+
+struct FineTuneOptions {
+  std::string model;                // the folder to start from
+  std::string data;                 // CSV, TSV, JSONL or a folder of texts a class
+  std::string validation, test;     // files likewise, or ""
+  double validation_split = 0.1;    // of data, where there is no validation; 0: none, then the last epoch is kept
+  std::string text_column = "text", target_column = "label";
+  std::optional<size_t> max_length;  // tokens; longer texts are cut
+  std::string out;                   // the folder that is written
+  bool overwrite = false, resume = false;
+  std::string command;  // for the card: how this was run, without paths
+  TrainingOptions training;
+};
+
+class FineTuneObserver : public TrainingObserver {
+ public:
+  virtual void OnNote(const std::string& note) = 0;  // what was recognised, how the data was split
+  virtual void OnFinding(const Finding& finding) = 0;
+  virtual void OnStart(size_t num_train, size_t num_validation, size_t num_test, size_t num_labels) = 0;
+};
+
+struct FineTuneResult {
+  ClassificationMetrics metrics;
+  std::string evaluated_on;  // "test", "validation" or "train"
+  TrainingResult training;
+};
+
+// Writes options.out whole or not at all: weights, config.json, tokenizer files, README.md, metrics.json, training.json and SVGs. What it holds
+// is a function of model, data, parameters, seed and mlac's version alone. Checkpoints stand in out/checkpoint until then.
+// Throws kAlreadyExists if out exists and neither overwrite nor resume is set, and what reading, checking and training throw.
+FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop);
+
+// `mlac eval`: the metrics of a trained folder on labelled texts.
+struct EvaluationOptions {
+  std::string model, data, text_column = "text", target_column = "label";
+  std::optional<size_t> max_length;
+  size_t num_threads = 1;
+};
+struct EvaluationResult {
+  ClassificationMetrics metrics;
+  size_t num_truncated = 0, max_length = 0;
+  std::vector<std::string> notes;
+};
+EvaluationResult EvaluateClassifier(const EvaluationOptions& options);
+
+}  // namespace mlac

@@ -1,0 +1,69 @@
+#include "train/model_folder_writer.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "tensor/safetensors.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kLargestTokenizerFile = size_t{256} << 20;
+
+void WriteWeights(const std::string& folder, const Model& model) {
+  std::vector<NamedTensor> tensors;
+  for (const Parameter& parameter : model.parameters().parameters()) tensors.push_back({parameter.name, parameter.value});
+  WriteSafetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}});  // transformers asks for this entry
+}
+
+// "Bert" of "BertModel", "BertForMaskedLM"; the family's own spelling of its name.
+std::string FamilyName(const json& config) {
+  const std::string architecture = config.value("architectures", json::array({"BertModel"})).at(0);
+  for (const char* suffix : {"For", "Model"})
+    if (const size_t end = architecture.find(suffix); end != std::string::npos) return architecture.substr(0, end);
+  return architecture;
+}
+
+void WriteConfig(const std::string& folder, const std::string& source, const std::vector<std::string>& label_names) {
+  json config = ReadJsonFile(source + "/config.json");
+  config["architectures"] = {FamilyName(config) + "ForSequenceClassification"};
+  config["problem_type"] = "single_label_classification";
+  json id2label = json::object(), label2id = json::object();
+  for (size_t i = 0; i < label_names.size(); ++i) {
+    id2label[fmt::format("{}", i)] = label_names[i];
+    label2id[label_names[i]] = i;
+  }
+  config["id2label"] = id2label;
+  config["label2id"] = label2id;
+  // Where the weights came from may be a path, and their type is F32 now.
+  for (const char* field : {"_name_or_path", "torch_dtype", "num_labels"}) config.erase(field);
+  config["dtype"] = "float32";
+  WriteFileAtomically(folder + "/config.json", config.dump(2) + "\n");
+}
+
+void WriteTokenizer(const std::string& folder, const std::string& source, size_t max_length) {
+  for (const char* name : {"tokenizer.json", "vocab.txt", "special_tokens_map.json", "added_tokens.json"})
+    if (const std::string path = source + "/" + name; FileExists(path))
+      WriteFileAtomically(folder + "/" + name, ReadFile(path, kLargestTokenizerFile));
+  const std::string path = source + "/tokenizer_config.json";
+  json config = FileExists(path) ? ReadJsonFile(path) : json::object();
+  if (max_length > 0) config["model_max_length"] = max_length;
+  for (const char* field : {"name_or_path", "_name_or_path"}) config.erase(field);
+  WriteFileAtomically(folder + "/tokenizer_config.json", config.dump(2) + "\n");
+}
+
+}  // namespace
+
+void WriteModelFolder(const std::string& folder, const Model& model, const std::string& source, const std::vector<std::string>& label_names,
+                      size_t max_length) {
+  WriteWeights(folder, model);
+  WriteConfig(folder, source, label_names);
+  WriteTokenizer(folder, source, max_length);
+}
+
+}  // namespace mlac

@@ -1,0 +1,15 @@
+#pragma once
+// A trained model as a folder that mlac, transformers and everyone else's tools open.
+#include <string>
+#include <vector>
+
+#include "models/model.h"
+
+namespace mlac {
+
+// Writes model.safetensors, config.json (label names, architecture) and the tokenizer's files into `folder`. source: the folder that the model
+// began from, whose config.json and tokenizer are carried over. max_length becomes tokenizer_config.json's model_max_length; 0: no limit.
+void WriteModelFolder(const std::string& folder, const Model& model, const std::string& source, const std::vector<std::string>& label_names,
+                      size_t max_length);
+
+}  // namespace mlac
