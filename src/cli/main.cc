@@ -7,6 +7,7 @@ namespace {
 
 void AddCommands(CLI::App& app) {
   AddRun(app);
+  AddServe(app);
   AddTrain(app);
   AddEval(app);
   AddInspect(app);
