@@ -36,42 +36,58 @@ FRAGMENTS = [
     "2024-06-11", "$19.99", "50%", "a@b.example", "https://example.org/a_b?c=d&e=f#g", "C++", "f(x) = x^2", "...", "!?", "(", ")", "[", "]",
     "{", "}", "<", ">", "\"", "'", "`", "~", "|", "\\", "/", "+", "=", "*", "&", "#", "@", "_", "__init__", "snake_case", "camelCase",
     # special and added tokens inside a text
-    "[MASK]", "[CLS]", "[SEP]", "[PAD]", "[UNK]", "[mask]", "[ MASK ]", "[CLS] x", "[MASK][MASK]", "##ing", "##", "@@", "[E1]", "[E1]x", "[E2]",
-    "[E3]", "[E4]", "[e4]", "tok", "token", "tokens", "Tok", "tokÉn", "token", "ABC", "abc", "ab", "stop", "nonstop", "stopped", "\u00a0[E1]",
+    "[MASK]", "[CLS]", "[SEP]", "[PAD]", "[UNK]", "[mask]", "[ MASK ]", "[CLS] x", "[MASK][MASK]", "##ing", "##", "@@", "[E1]",
+    "[E1]x", "[E2]",
+    "[E3]", "[E4]", "[e4]", "tok", "token", "tokens", "Tok", "tokÉn", "token", "ABC", "abc", "ab", "stop", "nonstop", "stopped",
+    "\u00a0[E1]",
     # Latin with accents, composed and not; ligatures; Turkish
-    "café", "cafe\u0301", "naïve", "Ångström", "A\u030angström", "résumé", "Élève", "straße", "STRASSE", "GROẞ", "œuvre", "Œdipe", "ﬁnance", "oﬀice",
-    "İstanbul", "ISPARTA", "ısırgan", "I\u0307", "i\u0307", "ĲSSEL", "ǅungla", "ŉ", "ǰ", "ΐ", "Tiếng Việt", "Tiê\u0301ng", "Q\u0307\u0323", "q\u0323\u0307",
+    "café", "cafe\u0301", "naïve", "Ångström", "A\u030angström", "résumé", "Élève", "straße", "STRASSE", "GROẞ", "œuvre", "Œdipe",
+    "ﬁnance", "oﬀice",
+    "İstanbul", "ISPARTA", "ısırgan", "I\u0307", "i\u0307", "ĲSSEL", "ǅungla", "ŉ", "ǰ", "ΐ", "Tiếng Việt", "Tiê\u0301ng",
+    "Q\u0307\u0323", "q\u0323\u0307",
     "s\u0323\u0307", "\u1e9b\u0323", "Łódź", "žluťoučký kůň", "Þórr", "Ñandú", "ñ", "n\u0303", "ÀÉÎÕÜ", "þ", "ð", "ſ", "K", "Å", "Ω",
     # Greek, Cyrillic, Armenian, Georgian, Cherokee, Deseret: cases
-    "ΟΔΥΣΣΕΥΣ", "Ὀδυσσεύς", "ἄνθρωπος", "ᾳ", "ᾼ", "Привет", "МОСКВА", "ёлка", "Ёлка", "й", "и\u0306", "Ѿ", "ԱԲԳ", "աբգ", "Ⴀ", "ა", "Ა", "ᏣᎳᎩ", "ꭰ", "𐐀𐐨",
+    "ΟΔΥΣΣΕΥΣ", "Ὀδυσσεύς", "ἄνθρωπος", "ᾳ", "ᾼ", "Привет", "МОСКВА", "ёлка", "Ёлка", "й", "и\u0306", "Ѿ", "ԱԲԳ", "աբգ", "Ⴀ", "ა", "Ა",
+    "ᏣᎳᎩ", "ꭰ", "𐐀𐐨",
     # Hebrew, Arabic, Syriac, Thaana with points
     "שָׁלוֹם", "שלום", "\u05e9\u05bc\u05c1", "שּׁ", "العربية", "مُحَمَّد", "لا", "ﷺ", "ﻻ", "۱۲۳", "ܫܠܡܐ", "ދިވެހި",
     # Indic, South-East Asian, Tibetan, Ethiopic
-    "हिन्दी", "क्षत्रिय", "क़", "ক\u09cbটি", "ক\u09c7\u09be", "தமிழ்", "కన్నడ", "ಕೋ", "മലയാളം", "සිංහල", "ไทย", "น้ำ", "ລາວ", "မြန်မာ", "ខ្មែរ", "བོད་ཡིག", "\u0f71\u0f72",
+    "हिन्दी", "क्षत्रिय", "क़", "ক\u09cbটি", "ক\u09c7\u09be", "தமிழ்", "కన్నడ", "ಕೋ", "മലയാളം", "සිංහල", "ไทย", "น้ำ", "ລາວ", "မြန်မာ",
+    "ខ្មែរ", "བོད་ཡིག", "\u0f71\u0f72",
     "\u0f73", "\u0f75\u0f72", "\u0f81", "አማርኛ", "ᠮᠣᠩᠭᠣᠯ",
     # Chinese, Japanese, Korean
-    "東京", "中文字符", "漢字かな交じり文", "カタカナ", "ｶﾞ", "が", "か\u3099", "ヴ", "한국어", "한", "\u1112\u1161\u11ab", "ㅎㅏㄴ", "가각", "\uac00\u11a8", "㍿", "㈱", "豈", "\ufa0e", "\U0002f800", "\U00020000",
+    "東京", "中文字符", "漢字かな交じり文", "カタカナ", "ｶﾞ", "が", "か\u3099", "ヴ", "한국어", "한", "\u1112\u1161\u11ab", "ㅎㅏㄴ", "가각", "\uac00\u11a8", "㍿",
+    "㈱", "豈", "\ufa0e", "\U0002f800", "\U00020000",
     "\U0002a6df", "\U0002b81d", "\U0002b820", "\U0002ceb0", "\U00030000", "々", "〇", "「", "」", "。", "、", "・", "！", "ＡＢＣ", "ａｂｃ",
     # emoji, ZWJ, variation selectors, flags, keycaps, tags
-    "😀", "👩‍👩‍👧‍👦", "👨🏽‍🚀", "❤️", "🏳️‍🌈", "🇩🇪", "1️⃣", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "©", "™", "→", "∞", "½", "²", "№", "€", "₿",
+    "😀", "👩‍👩‍👧‍👦", "👨🏽‍🚀", "❤️", "🏳️‍🌈", "🇩🇪", "1️⃣", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "©", "™", "→",
+    "∞", "½", "²", "№", "€", "₿",
     # marks alone and in runs, in and out of canonical order, marks that are no nonspacing marks
-    "\u0301", "\u0316\u0301", "\u0301\u0316", "a\u0315\u0300\u05ae\u0062", "\u0344", "\u0344\u0316", "a\u0316\u0344\u0316", "\u302e", "\u302f\u0301", "a\u302e\u0316\u302f",
-    "\U0001d157\U0001d165", "\U0001d15e", "\U0001d160\U0001d165\u0316", "\u0340\u0341\u0343", "\u20dd", "\u0903", "\u0345\u0334", "\u0e38\u0e48", "\u0488",
+    "\u0301", "\u0316\u0301", "\u0301\u0316", "a\u0315\u0300\u05ae\u0062", "\u0344", "\u0344\u0316", "a\u0316\u0344\u0316", "\u302e",
+    "\u302f\u0301", "a\u302e\u0316\u302f",
+    "\U0001d157\U0001d165", "\U0001d15e", "\U0001d160\U0001d165\u0316", "\u0340\u0341\u0343", "\u20dd", "\u0903", "\u0345\u0334",
+    "\u0e38\u0e48", "\u0488",
     # white space and controls of all sorts
-    " ", "  ", "\t", "\n", "\r", "\r\n", "\u000b", "\u000c", "\u0085", "\u00a0", "\u1680", "\u2000", "\u2003", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000", "\u180e", "\u200b",
-    "\u200c", "\u200d", "\u2060", "\ufeff", "\u0000", "\u0001", "\u001f", "\u007f", "\u0080", "\u009f", "\u00ad", "\u061c", "\u202a", "\u2066", "\ufffd", "\ufffe", "\uffff",
+    " ", "  ", "\t", "\n", "\r", "\r\n", "\u000b", "\u000c", "\u0085", "\u00a0", "\u1680", "\u2000", "\u2003", "\u2028", "\u2029",
+    "\u202f", "\u205f", "\u3000", "\u180e", "\u200b",
+    "\u200c", "\u200d", "\u2060", "\ufeff", "\u0000", "\u0001", "\u001f", "\u007f", "\u0080", "\u009f", "\u00ad", "\u061c", "\u202a",
+    "\u2066", "\ufffd", "\ufffe", "\uffff",
     "a\u0301\u0001\u0316b", "a\u00adb", "\ue000", "\U000f0000", "\U0010ffff", "\u0378", "\U000e0001", "\ufdd0",
     # mathematical, old and other planes
     "𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "𝟘𝟙", "𒀀", "𓀀", "𐌰", "𞤀𞤢", "\U0001f100", "\u2160", "\u24b6", "Ⓐ",
 ]
 # Where random scalars are drawn from; each range as often as the others.
 RANGES = [
-    (0x00, 0x7F), (0x80, 0x24F), (0x250, 0x2FF), (0x300, 0x36F), (0x370, 0x52F), (0x531, 0x5FF), (0x600, 0x8FF), (0x900, 0xDFF), (0xE00, 0x109F),
-    (0x10A0, 0x13FF), (0x1400, 0x1AFF), (0x1AB0, 0x1DFF), (0x1E00, 0x1FFF), (0x2000, 0x206F), (0x20A0, 0x2BFF), (0x2C00, 0x2FFF), (0x3000, 0x33FF),
+    (0x00, 0x7F), (0x80, 0x24F), (0x250, 0x2FF), (0x300, 0x36F), (0x370, 0x52F), (0x531, 0x5FF), (0x600, 0x8FF), (0x900, 0xDFF),
+    (0xE00, 0x109F),
+    (0x10A0, 0x13FF), (0x1400, 0x1AFF), (0x1AB0, 0x1DFF), (0x1E00, 0x1FFF), (0x2000, 0x206F), (0x20A0, 0x2BFF), (0x2C00, 0x2FFF),
+    (0x3000, 0x33FF),
     (0x3400, 0x9FFF), (0xA000, 0xABFF), (0xAC00, 0xD7FF), (0xE000, 0xFAFF), (0xFB00, 0xFFFF), (0x10000, 0x10FFF), (0x11000, 0x12FFF),
-    (0x16A00, 0x16FFF), (0x1B000, 0x1BCFF), (0x1D000, 0x1D7FF), (0x1E000, 0x1EFFF), (0x1F000, 0x1FAFF), (0x20000, 0x2FA1F), (0xE0000, 0x10FFFF),
+    (0x16A00, 0x16FFF), (0x1B000, 0x1BCFF), (0x1D000, 0x1D7FF), (0x1E000, 0x1EFFF), (0x1F000, 0x1FAFF), (0x20000, 0x2FA1F), (0xE0000,
+    0x10FFFF),
 ]
-MARKS = [0x300, 0x301, 0x315, 0x316, 0x323, 0x327, 0x334, 0x338, 0x340, 0x344, 0x345, 0x5B0, 0x5BC, 0x64B, 0x651, 0x93C, 0xE38, 0xF71, 0xF72, 0xF73, 0xF75,
+MARKS = [0x300, 0x301, 0x315, 0x316, 0x323, 0x327, 0x334, 0x338, 0x340, 0x344, 0x345, 0x5B0, 0x5BC, 0x64B, 0x651, 0x93C, 0xE38,
+0xF71, 0xF72, 0xF73, 0xF75,
          0xF81, 0x1DCE, 0x20D0, 0x302A, 0x302E, 0x302F, 0x3099, 0x1D165, 0x1D16D, 0x1D160]
 SEPARATORS = ["", "", " ", " ", "\t", "", ", "]
 
@@ -149,9 +165,11 @@ def make_tokenizers(vocab):
     base = {
         "version": "1.0",
         "truncation": {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0},
-        "padding": {"strategy": {"Fixed": 16}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"},
+        "padding": {"strategy": {"Fixed": 16}, "direction": "Right", "pad_to_multiple_of": None,
+        "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"},
         "added_tokens": [special(t, ids[t]) for t in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")],
-        "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
+        "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None,
+        "lowercase": True},
         "pre_tokenizer": {"type": "BertPreTokenizer"},
         "post_processor": {
             "type": "TemplateProcessing",
@@ -160,7 +178,8 @@ def make_tokenizers(vocab):
             "special_tokens": {t: {"id": t, "ids": [ids[t]], "tokens": [t]} for t in ("[CLS]", "[SEP]")},
         },
         "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
-        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": None},
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": 100, "vocab": None},
     }
 
     def variant(normalizer=None, model=None, **fields):
@@ -176,7 +195,8 @@ def make_tokenizers(vocab):
     more = [
         added("[E1]", special=True, lstrip=True), added("[E2]", special=True, rstrip=True), added("[E3]", lstrip=True, rstrip=True),
         added("[E4]", normalized=True), added("[E1]x"), added("tok", single_word=True), added("tokÉn", normalized=True), added("tokens"),
-        added("ABC", normalized=True, single_word=True), added("stop", single_word=True, lstrip=True, rstrip=True), added("\u00a0[E1]", lstrip=True),
+        added("ABC", normalized=True, single_word=True), added("stop", single_word=True, lstrip=True, rstrip=True), added("\u00a0[E1]",
+        lstrip=True),
         added("  ", rstrip=True), added("東", normalized=True, lstrip=True), added("ï", normalized=True), added("e\u0301", normalized=False),
         added("the", normalized=True, rstrip=True), added("ing", special=True, normalized=True),
     ]
@@ -211,7 +231,8 @@ def make_tokenizers(vocab):
     }
 
 
-SWEPT = ["uncased", "cased", "lower_with_accents", "cased_without_accents", "as_it_is", "added_tokens", "one_word"]  # over every scalar value
+SWEPT = ["uncased", "cased", "lower_with_accents", "cased_without_accents", "as_it_is", "added_tokens",
+"one_word"]  # over every scalar value
 
 
 def pack(encoding):
@@ -292,7 +313,8 @@ def main():
         with open(os.path.join(arguments.out, name), "w", encoding="utf-8", newline="\n") as file:
             file.write(content)
 
-    write("strings.json", json.dumps({"seed": SEED, "num_strings": NUM_STRINGS, "num_pairs": NUM_PAIRS, "block": BLOCK, "scalar_block": SCALAR_BLOCK,
+    write("strings.json",
+    json.dumps({"seed": SEED, "num_strings": NUM_STRINGS, "num_pairs": NUM_PAIRS, "block": BLOCK, "scalar_block": SCALAR_BLOCK,
                                       "fragments": FRAGMENTS, "ranges": RANGES, "marks": MARKS, "separators": SEPARATORS}) + "\n")
     write("vocab.txt", "".join(token + "\n" for token in vocab))
     write("tokenizers.json", json.dumps(configurations) + "\n")

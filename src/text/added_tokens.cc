@@ -38,12 +38,8 @@ class WhiteSpaceRuns {
  public:
   explicit WhiteSpaceRuns(std::string_view text) : text_(text) {}
 
-  size_t BeginOfRunBefore(size_t position) {
-    return position > 0 && Find(position) ? begin_ : position;
-  }
-  size_t EndOfRunFrom(size_t position) {
-    return position < text_.size() && Find(position) ? end_ : position;
-  }
+  size_t BeginOfRunBefore(size_t position) { return position > 0 && Find(position) ? begin_ : position; }
+  size_t EndOfRunFrom(size_t position) { return position < text_.size() && Find(position) ? end_ : position; }
 
  private:
   // Makes [begin_, end_] the run that holds position or ends or begins there; false if it is empty.
@@ -72,11 +68,12 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocab
   for (AddedToken& token : tokens) {
     if (token.content.empty()) continue;
     if (token.content.size() > kMaxContentBytes)
-      throw Error(ErrorCode::kUnsupported, fmt::format("{}: an added token of {} bytes; at most {} are supported", where,
-                                                       token.content.size(), kMaxContentBytes));
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("{}: an added token of {} bytes; at most {} are supported", where, token.content.size(), kMaxContentBytes));
     if (const int32_t known = Find(token.content); known >= 0) {
       if (!SameFlags(*FindId(known), token) || (token.id >= 0 && token.id != known))
-        throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {} stands twice, with different ids or flags", where, ShownToken(token.content)));
+        throw Error(ErrorCode::kInvalidInput,
+                    fmt::format("{}: {} stands twice, with different ids or flags", where, ShownToken(token.content)));
       continue;
     }
     int64_t id = vocabulary.Find(token.content);
@@ -88,11 +85,12 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocab
                               in_vocabulary ? "as in the vocabulary" : "the next one after the vocabulary's tokens"));
     }
     if (id > std::numeric_limits<int32_t>::max())
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {} has id {}; expected 0 to 2147483647", where, ShownToken(token.content), id));
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{}: {} has id {}; expected 0 to 2147483647", where, ShownToken(token.content), id));
     if (const AddedToken* other = id <= largest_id_ ? FindId(static_cast<int32_t>(id)) : nullptr;
         other != nullptr || (!in_vocabulary && vocabulary.TokenOf(static_cast<int32_t>(id)).data() != nullptr)) {
       throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {} would get id {}, which {} has", where, ShownToken(token.content), id,
-                              ShownToken(other ? other->content : vocabulary.TokenOf(static_cast<int32_t>(id)))));
+                                                        ShownToken(other ? other->content : vocabulary.TokenOf(static_cast<int32_t>(id)))));
     }
     token.id = id;
     largest_id_ = std::max(largest_id_, static_cast<int32_t>(id));
@@ -132,7 +130,7 @@ const AddedToken* AddedTokens::FindId(int32_t id) const {
 }
 
 int32_t AddedTokens::Find(std::string_view content) const {
-  const auto found = id_of_content_.find(std::string(content));
+  const auto found = id_of_content_.find(content);
   return found == id_of_content_.end() ? -1 : found->second;
 }
 
@@ -155,8 +153,7 @@ size_t AddedTokens::Matcher::NextStart(std::string_view text, size_t from) const
   return from;
 }
 
-void AddedTokens::Matcher::Split(std::string_view text, const std::vector<AddedToken>& tokens,
-                                 std::vector<AddedTokenSplit>& splits) const {
+void AddedTokens::Matcher::Split(std::string_view text, const std::vector<AddedToken>& tokens, std::vector<AddedTokenSplit>& splits) const {
   size_t done = 0;  // the end of the last split
   WhiteSpaceRuns runs(text);
   for (size_t at = trie.has_value() ? NextStart(text, 0) : text.size(); at < text.size();) {

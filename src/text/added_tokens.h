@@ -2,7 +2,8 @@
 // Added tokens: whole strings that are cut out of a text before the model sees it, such as [MASK].
 #include <array>
 #include <cstdint>
-#include <memory>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,8 +62,8 @@ class AddedTokens {
   };
 
   std::vector<AddedToken> tokens_;  // each with its id
-  std::unordered_map<std::string, int32_t> id_of_content_;
-  std::unordered_map<int32_t, size_t> index_of_id_;
+  std::unordered_map<std::string, int32_t, TokenHash, std::equal_to<>> id_of_content_;
+  std::map<int32_t, size_t> index_of_id_;
   Matcher original_, normalized_;
   int32_t largest_id_ = -1;
 };

@@ -12,8 +12,9 @@ struct CleanUp {
 
 // Each in turn, over all that is cleaned.
 constexpr CleanUp kCleanUps[] = {
-    {" .", ".", true},     {" ?", "?", true},   {" !", "!", true},           {" ,", ",", true},   {" ' ", "'", true},    {" n't", "n't", true},
-    {" 'm", "'m", true}, {" do not", " don't", false}, {" 's", "'s", true}, {" 've", "'ve", true}, {" 're", "'re", true},
+    {" .", ".", true},   {" ?", "?", true},     {" !", "!", true},     {" ,", ",", true},
+    {" ' ", "'", true},  {" n't", "n't", true}, {" 'm", "'m", true},   {" do not", " don't", false},
+    {" 's", "'s", true}, {" 've", "'ve", true}, {" 're", "'re", true},
 };
 
 std::string ReplaceAll(std::string_view text, std::string_view from, std::string_view to) {

@@ -35,8 +35,8 @@ LengthLimit FindLengthLimit(const std::string& folder, std::optional<size_t> req
   if (requested.has_value()) {
     if (*requested == 0) throw Error(ErrorCode::kInvalidArgument, "--max-length 0: expected 1 or more");
     if (max_position_embeddings != 0 && *requested > max_position_embeddings) {
-      throw Error(ErrorCode::kInvalidArgument, fmt::format("--max-length {} is above the model's max_position_embeddings {}", *requested,
-                                                           max_position_embeddings));
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("--max-length {} is above the model's max_position_embeddings {}", *requested, max_position_embeddings));
     }
     return {*requested, "--max-length"};
   }

@@ -7,7 +7,7 @@
 namespace mlac {
 
 struct TemplatePiece {
-  int sequence = -1;                // 0: the first text's tokens, 1: the second's, -1: the special tokens below
+  int sequence = -1;  // 0: the first text's tokens, 1: the second's, -1: the special tokens below
   int32_t type_id = 0;
   std::vector<int32_t> special_ids;
 };

@@ -334,7 +334,9 @@ std::vector<TextSpan> CodePointOffsets(const Encoding& encoding, std::string_vie
   for (size_t i = 0; i < encoding.offsets.size(); ++i) {
     const TextSpan& span = encoding.offsets[i];
     const int sequence = encoding.sequence_ids[i];
-    spans.push_back(sequence < 0 ? TextSpan() : TextSpan{convert(static_cast<size_t>(sequence), span.begin), convert(static_cast<size_t>(sequence), span.end)});
+    spans.push_back(sequence < 0
+                        ? TextSpan()
+                        : TextSpan{convert(static_cast<size_t>(sequence), span.begin), convert(static_cast<size_t>(sequence), span.end)});
   }
   return spans;
 }

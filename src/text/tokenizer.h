@@ -62,9 +62,9 @@ class Tokenizer {
   // Ids that no token has are left out, as `tokenizers` does.
   std::string Decode(std::span<const int32_t> token_ids, bool skip_special_tokens = true) const;
 
-  std::string_view kind() const;     // "WordPiece"
-  size_t vocab_size() const;         // added tokens included
-  int32_t largest_id() const;        // that Encode can give
+  std::string_view kind() const;  // "WordPiece"
+  size_t vocab_size() const;      // added tokens included
+  int32_t largest_id() const;     // that Encode can give
   const SpecialTokenIds& special_ids() const;
   int32_t FindToken(std::string_view token) const;  // its id, or -1
   // The token with this id; data() is nullptr if there is none. Valid as long as the tokenizer.

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
-#include <unordered_set>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -47,8 +47,11 @@ AddedToken ReadToken(const json& value, const std::string& where, const std::str
   const json* content = Find(value, "content");
   if (content == nullptr) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {} has no \"content\"", where, key));
   token.content = ReadString(*content, where, key + ".content");
-  const std::pair<const char*, bool*> flags[] = {{"single_word", &token.single_word}, {"lstrip", &token.lstrip}, {"rstrip", &token.rstrip},
-                                                 {"normalized", &token.normalized},   {"special", &token.special}};
+  const std::pair<const char*, bool*> flags[] = {{"single_word", &token.single_word},
+                                                 {"lstrip", &token.lstrip},
+                                                 {"rstrip", &token.rstrip},
+                                                 {"normalized", &token.normalized},
+                                                 {"special", &token.special}};
   for (const auto& [name, flag] : flags) {
     if (const json* found = Find(value, name)) *flag = ReadBool(*found, where, key + "." + name);
   }
@@ -56,8 +59,10 @@ AddedToken ReadToken(const json& value, const std::string& where, const std::str
 }
 
 void ReadSpecialTokens(const json& object, const std::string& where, TokenizerConfig& config) {
-  const std::pair<const char*, std::string*> names[] = {{"cls_token", &config.cls_token},   {"sep_token", &config.sep_token},
-                                                        {"pad_token", &config.pad_token},   {"mask_token", &config.mask_token},
+  const std::pair<const char*, std::string*> names[] = {{"cls_token", &config.cls_token},
+                                                        {"sep_token", &config.sep_token},
+                                                        {"pad_token", &config.pad_token},
+                                                        {"mask_token", &config.mask_token},
                                                         {"unk_token", &config.unk_token}};
   for (const auto& [name, content] : names) {
     const auto found = object.find(name);
@@ -65,7 +70,7 @@ void ReadSpecialTokens(const json& object, const std::string& where, TokenizerCo
   }
   if (const json* more = Find(object, "additional_special_tokens")) {
     if (!more->is_array()) ThrowType(where, "additional_special_tokens", *more, "an array");
-    std::unordered_set<std::string> known;
+    std::set<std::string> known;
     for (const AddedToken& token : config.added_tokens) known.insert(token.content);
     for (size_t i = 0; i < more->size(); ++i) {
       AddedToken token = ReadToken((*more)[i], where, fmt::format("additional_special_tokens[{}]", i));
@@ -92,7 +97,7 @@ void SortById(std::vector<AddedToken>& tokens) {
 
 // added_tokens.json, where transformers 3 and older kept them: content to id.
 void ReadAddedTokensJson(const json& object, const std::string& where, TokenizerConfig& config) {
-  std::unordered_set<std::string> special = {config.cls_token, config.sep_token, config.pad_token, config.mask_token, config.unk_token};
+  std::set<std::string> special = {config.cls_token, config.sep_token, config.pad_token, config.mask_token, config.unk_token};
   for (const AddedToken& token : config.added_tokens) special.insert(token.content);
   config.added_tokens.clear();
   for (const auto& [content, id] : object.items()) {

@@ -24,13 +24,20 @@ constexpr size_t kMaxReparsedBytes = size_t{16} << 20;  // a broken file is pars
 
 std::string_view NameOf(element_type type) {
   switch (type) {
-    case element_type::ARRAY: return "an array";
-    case element_type::OBJECT: return "an object";
-    case element_type::STRING: return "a string";
-    case element_type::BOOL: return "true or false";
-    case element_type::NULL_VALUE: return "null";
-    case element_type::DOUBLE: return "a number that is not whole";
-    default: return "a whole number";
+    case element_type::ARRAY:
+      return "an array";
+    case element_type::OBJECT:
+      return "an object";
+    case element_type::STRING:
+      return "a string";
+    case element_type::BOOL:
+      return "true or false";
+    case element_type::NULL_VALUE:
+      return "null";
+    case element_type::DOUBLE:
+      return "a number that is not whole";
+    default:
+      return "a whole number";
   }
 }
 
@@ -44,9 +51,7 @@ class Value {
   const std::string& where() const { return where_; }
   bool is_null() const { return value_.is_null(); }
 
-  [[noreturn]] void Throw(std::string_view message) const {
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {}", where_, message));
-  }
+  [[noreturn]] void Throw(std::string_view message) const { throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {}", where_, message)); }
   [[noreturn]] void ThrowType(std::string_view expected) const {
     Throw(fmt::format("expected {}, found {}", expected, NameOf(value_.type())));
   }
@@ -109,7 +114,7 @@ class Fields {
 
  private:
   std::string prefix_;  // of the place of a field: "tokenizer.json: model."
-  std::unordered_map<std::string_view, element> fields_;
+  std::unordered_map<std::string_view, element, TokenHash> fields_;
 };
 
 // ---- Normalisers
@@ -140,14 +145,13 @@ std::unique_ptr<TokenModel> ReadWordPiece(const Fields& fields, const TokenizerC
   std::vector<VocabularyEntry> entries;
   entries.reserve(vocab.Object().size());
   for (const auto [token, id] : vocab.Object()) {
-    if (!IsWhole(id))
-      vocab.Throw(fmt::format("the id of token {} is {}; expected a whole number", ShownToken(token), NameOf(id.type())));
+    if (!IsWhole(id)) vocab.Throw(fmt::format("the id of token {} is {}; expected a whole number", ShownToken(token), NameOf(id.type())));
     entries.push_back({token, id.is_int64() ? id.get_int64().value_unsafe() : std::numeric_limits<int64_t>::max()});
   }
-  const WordPieceOptions options = {
-      .unk_token = std::string(fields.Get("unk_token").String()),
-      .continuing_subword_prefix = std::string(fields.Get("continuing_subword_prefix").String()),
-      .max_input_chars_per_word = static_cast<size_t>(fields.Get("max_input_chars_per_word").Whole(0, std::numeric_limits<int64_t>::max()))};
+  const WordPieceOptions options = {.unk_token = std::string(fields.Get("unk_token").String()),
+                                    .continuing_subword_prefix = std::string(fields.Get("continuing_subword_prefix").String()),
+                                    .max_input_chars_per_word = static_cast<size_t>(
+                                        fields.Get("max_input_chars_per_word").Whole(0, std::numeric_limits<int64_t>::max()))};
   return std::make_unique<WordPiece>(Vocabulary(std::move(entries), vocab.where()), options, vocab.where());
 }
 
@@ -167,7 +171,7 @@ std::unique_ptr<PostProcessor> ReadBertProcessing(const Fields& fields, const To
   return std::make_unique<PostProcessor>(PostProcessor{{cls, {0, 0, {}}, sep}, {cls, {0, 0, {}}, sep, {1, 1, {}}, second_sep}});
 }
 
-using SpecialTokens = std::unordered_map<std::string_view, std::vector<int32_t>>;
+using SpecialTokens = std::unordered_map<std::string_view, std::vector<int32_t>, TokenHash>;
 
 std::vector<TemplatePiece> ReadTemplate(const Value& value, const SpecialTokens& special_tokens, int num_sequences) {
   std::vector<TemplatePiece> pieces;
@@ -184,8 +188,7 @@ std::vector<TemplatePiece> ReadTemplate(const Value& value, const SpecialTokens&
     } else if (const auto token = kinds.Find("SpecialToken")) {
       const Fields fields(*token);
       const auto found = special_tokens.find(fields.Get("id").String());
-      if (found == special_tokens.end())
-        token->Throw(fmt::format("{} is not among special_tokens", ShownToken(fields.Get("id").String())));
+      if (found == special_tokens.end()) token->Throw(fmt::format("{} is not among special_tokens", ShownToken(fields.Get("id").String())));
       piece.type_id = fields.Get("type_id").TokenId();
       piece.special_ids = found->second;
     } else {
@@ -233,12 +236,14 @@ struct PartType {
 constexpr PartType<Normalizer> kNormalizers[] = {{"BertNormalizer", ReadBertNormalizer}};
 constexpr PartType<PreTokenizer> kPreTokenizers[] = {{"BertPreTokenizer", ReadBertPreTokenizer}};
 constexpr PartType<TokenModel> kModels[] = {{"WordPiece", ReadWordPiece}};
-constexpr PartType<PostProcessor> kPostProcessors[] = {{"BertProcessing", ReadBertProcessing}, {"TemplateProcessing", ReadTemplateProcessing}};
+constexpr PartType<PostProcessor> kPostProcessors[] = {{"BertProcessing", ReadBertProcessing},
+                                                       {"TemplateProcessing", ReadTemplateProcessing}};
 constexpr PartType<Decoder> kDecoders[] = {{"WordPiece", ReadWordPieceDecoder}};
 
 // Reads the part in field `key`; null if it is missing or null.
 template <typename Part, size_t kCount>
-std::unique_ptr<Part> ReadPart(const Fields& file, std::string_view key, const PartType<Part> (&types)[kCount], const TokenizerConfig& config) {
+std::unique_ptr<Part> ReadPart(const Fields& file, std::string_view key, const PartType<Part> (&types)[kCount],
+                               const TokenizerConfig& config) {
   const std::optional<Value> value = file.Find(key);
   if (!value.has_value()) return nullptr;
   const Fields fields(*value);
@@ -292,8 +297,8 @@ TokenizerParts ParseTokenizerJson(std::string text, const std::string& where, co
   if (auto post_processor = ReadPart(file, "post_processor", kPostProcessors, config)) parts.post_processor = std::move(*post_processor);
   parts.decoder = ReadPart(file, "decoder", kDecoders, config);
   if (parts.decoder == nullptr) parts.decoder = std::make_unique<SpaceDecoder>();
-  parts.added_tokens = std::make_unique<AddedTokens>(ReadAddedTokens(file), parts.model->vocabulary(), parts.normalizer.get(),
-                                                     where + ": added_tokens");
+  parts.added_tokens =
+      std::make_unique<AddedTokens>(ReadAddedTokens(file), parts.model->vocabulary(), parts.normalizer.get(), where + ": added_tokens");
   return parts;
 }
 

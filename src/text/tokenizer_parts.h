@@ -14,8 +14,8 @@
 namespace mlac {
 
 struct TokenizerParts {
-  std::unique_ptr<Normalizer> normalizer;        // null: the text as it is
-  std::unique_ptr<PreTokenizer> pre_tokenizer;   // null: the whole text is one word
+  std::unique_ptr<Normalizer> normalizer;       // null: the text as it is
+  std::unique_ptr<PreTokenizer> pre_tokenizer;  // null: the whole text is one word
   std::unique_ptr<TokenModel> model;
   std::unique_ptr<AddedTokens> added_tokens;
   PostProcessor post_processor;

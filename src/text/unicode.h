@@ -7,14 +7,14 @@
 namespace mlac {
 
 enum ScalarFlag : uint8_t {
-  kRemovedByCleaning = 1,   // BertNormalizer's clean_text removes it: controls, formats, private use, U+FFFD
-  kSpaceByCleaning = 2,     // clean_text turns it into a space
-  kChinese = 4,             // handle_chinese_chars puts spaces around it
-  kNonspacingMark = 8,      // strip_accents removes it after NFD
-  kWhiteSpace = 16,         // splits words; lstrip and rstrip of added tokens take it in
-  kPunctuation = 32,        // a word of its own to BertPreTokenizer
-  kWordScalar = 64,         // \w: no border for an added token that is a single_word
-  kHangulSyllable = 128,    // decomposes by arithmetic
+  kRemovedByCleaning = 1,  // BertNormalizer's clean_text removes it: controls, formats, private use, U+FFFD
+  kSpaceByCleaning = 2,    // clean_text turns it into a space
+  kChinese = 4,            // handle_chinese_chars puts spaces around it
+  kNonspacingMark = 8,     // strip_accents removes it after NFD
+  kWhiteSpace = 16,        // splits words; lstrip and rstrip of added tokens take it in
+  kPunctuation = 32,       // a word of its own to BertPreTokenizer
+  kWordScalar = 64,        // \w: no border for an added token that is a single_word
+  kHangulSyllable = 128,   // decomposes by arithmetic
 };
 
 struct ScalarProperties {

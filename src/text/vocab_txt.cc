@@ -30,7 +30,7 @@ void CheckClass(const std::string& where, std::string_view tokenizer_class) {
 // Where a token stands on two lines the last one counts, as in transformers; nothing has the earlier id then.
 std::vector<VocabularyEntry> ReadLines(std::string_view text) {
   std::vector<VocabularyEntry> entries;
-  std::unordered_map<std::string_view, size_t> index_of;
+  std::unordered_map<std::string_view, size_t, TokenHash> index_of;
   int64_t id = 0;
   for (size_t begin = 0; begin < text.size(); ++id) {
     const size_t end = std::min(text.find('\n', begin), text.size());
@@ -55,11 +55,11 @@ TokenizerParts ParseVocabTxt(const std::string& text, const std::string& where, 
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: invalid UTF-8 at byte {}", where, position));
   TokenizerParts parts;
   parts.model = std::make_unique<WordPiece>(Vocabulary(ReadLines(text), where), WordPieceOptions{.unk_token = config.unk_token}, where);
-  parts.normalizer = std::make_unique<BertNormalizer>(
-      BertNormalizerOptions{.clean_text = true,
-                            .handle_chinese_chars = config.tokenize_chinese_chars.value_or(true),
-                            .strip_accents = config.strip_accents.value_or(std::nullopt),
-                            .lowercase = config.do_lower_case.value_or(true)});
+  parts.normalizer =
+      std::make_unique<BertNormalizer>(BertNormalizerOptions{.clean_text = true,
+                                                             .handle_chinese_chars = config.tokenize_chinese_chars.value_or(true),
+                                                             .strip_accents = config.strip_accents.value_or(std::nullopt),
+                                                             .lowercase = config.do_lower_case.value_or(true)});
   parts.pre_tokenizer = std::make_unique<BertPreTokenizer>();
   parts.decoder = std::make_unique<WordPieceDecoder>("##", /*clean_up=*/true);
 
@@ -77,8 +77,8 @@ TokenizerParts ParseVocabTxt(const std::string& text, const std::string& where, 
   };
   for (const auto& [name, content] : {std::pair("cls_token", &config.cls_token), std::pair("sep_token", &config.sep_token)}) {
     if (content->empty() || vocabulary.Find(*content) < 0) {
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the {} {} is not among the {} tokens", where, name, ShownToken(*content),
-                                                        vocabulary.size()));
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{}: the {} {} is not among the {} tokens", where, name, ShownToken(*content), vocabulary.size()));
     }
   }
   const TemplatePiece cls = special(config.cls_token, 0), sep = special(config.sep_token, 0);

@@ -49,45 +49,12 @@ std::string ShownToken(std::string_view token) {
   return "'" + shown + "'";
 }
 
-Vocabulary::Vocabulary(std::vector<VocabularyEntry> entries, std::string_view where) {
-  const auto by_id = [](const VocabularyEntry& a, const VocabularyEntry& b) { return a.id < b.id; };
-  if (!std::is_sorted(entries.begin(), entries.end(), by_id)) std::stable_sort(entries.begin(), entries.end(), by_id);
-  size_t num_bytes = 0;
-  for (size_t i = 0; i < entries.size(); ++i) {
-    const auto& [token, id] = entries[i];
-    if (id < 0 || id > std::numeric_limits<int32_t>::max())
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: token {} has id {}; expected 0 to 2147483647", where, ShownToken(token), id));
-    if (i > 0 && id == entries[i - 1].id)
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tokens {} and {} share id {}", where, ShownToken(entries[i - 1].token),
-                                                        ShownToken(token), id));
-    num_bytes += token.size();
-  }
-  if (num_bytes > kMaxBytes || entries.size() > kMaxBytes)
-    throw Error(ErrorCode::kTooLarge, fmt::format("{}: {} tokens of {} bytes; at most 2 GiB are read", where, entries.size(), num_bytes));
-
-  std::random_device entropy;  // so that no vocabulary can be made whose tokens all collide
+TokenHash::TokenHash() {
+  std::random_device entropy;
   seed_ = uint64_t{entropy()} << 32 | entropy();
-  bytes_.reserve(num_bytes);
-  begins_.reserve(entries.size() + 1);
-  begins_.push_back(0);
-  ids_.reserve(entries.size());
-  places_.resize(std::bit_ceil(entries.size() * 2 + 1), {0, 0});
-  for (const auto& [token, id] : entries) {
-    const uint64_t hash = Hash(token);
-    size_t place = hash & (places_.size() - 1);
-    for (; places_[place].index_plus_1 != 0; place = (place + 1) & (places_.size() - 1)) {
-      const size_t index = places_[place].index_plus_1 - 1;
-      if (places_[place].hash == hash >> 32 && this->token(index) == token)
-        throw Error(ErrorCode::kInvalidInput, fmt::format("{}: token {} stands twice, with ids {} and {}", where, ShownToken(token), ids_[index], id));
-    }
-    places_[place] = {static_cast<uint32_t>(hash >> 32), static_cast<uint32_t>(ids_.size() + 1)};
-    bytes_ += token;
-    begins_.push_back(static_cast<uint32_t>(bytes_.size()));
-    ids_.push_back(static_cast<int32_t>(id));
-  }
 }
 
-uint64_t Vocabulary::Hash(std::string_view token) const {
+uint64_t TokenHash::operator()(std::string_view token) const {
   constexpr uint64_t kOdd1 = 0x9E3779B97F4A7C15, kOdd2 = 0xD6E8FEB86659FD93;  // the golden ratio; any other with bits well spread
   const char* bytes = token.data();
   size_t left = token.size();
@@ -102,8 +69,45 @@ uint64_t Vocabulary::Hash(std::string_view token) const {
   return Mix(Mix(hash ^ last, kOdd2) ^ kOdd1, hash ^ kOdd1);
 }
 
+Vocabulary::Vocabulary(std::vector<VocabularyEntry> entries, std::string_view where) {
+  const auto by_id = [](const VocabularyEntry& a, const VocabularyEntry& b) { return a.id < b.id; };
+  if (!std::is_sorted(entries.begin(), entries.end(), by_id)) std::stable_sort(entries.begin(), entries.end(), by_id);
+  size_t num_bytes = 0;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const auto& [token, id] = entries[i];
+    if (id < 0 || id > std::numeric_limits<int32_t>::max())
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: token {} has id {}; expected 0 to 2147483647", where, ShownToken(token), id));
+    if (i > 0 && id == entries[i - 1].id)
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{}: tokens {} and {} share id {}", where, ShownToken(entries[i - 1].token), ShownToken(token), id));
+    num_bytes += token.size();
+  }
+  if (num_bytes > kMaxBytes || entries.size() > kMaxBytes)
+    throw Error(ErrorCode::kTooLarge, fmt::format("{}: {} tokens of {} bytes; at most 2 GiB are read", where, entries.size(), num_bytes));
+
+  bytes_.reserve(num_bytes);
+  begins_.reserve(entries.size() + 1);
+  begins_.push_back(0);
+  ids_.reserve(entries.size());
+  places_.resize(std::bit_ceil(entries.size() * 2 + 1), {0, 0});
+  for (const auto& [token, id] : entries) {
+    const uint64_t hash = hash_(token);
+    size_t place = hash & (places_.size() - 1);
+    for (; places_[place].index_plus_1 != 0; place = (place + 1) & (places_.size() - 1)) {
+      const size_t index = places_[place].index_plus_1 - 1;
+      if (places_[place].hash == hash >> 32 && this->token(index) == token)
+        throw Error(ErrorCode::kInvalidInput,
+                    fmt::format("{}: token {} stands twice, with ids {} and {}", where, ShownToken(token), ids_[index], id));
+    }
+    places_[place] = {static_cast<uint32_t>(hash >> 32), static_cast<uint32_t>(ids_.size() + 1)};
+    bytes_ += token;
+    begins_.push_back(static_cast<uint32_t>(bytes_.size()));
+    ids_.push_back(static_cast<int32_t>(id));
+  }
+}
+
 int32_t Vocabulary::Find(std::string_view token) const {
-  const uint64_t hash = Hash(token);
+  const uint64_t hash = hash_(token);
   for (size_t place = hash & (places_.size() - 1); places_[place].index_plus_1 != 0; place = (place + 1) & (places_.size() - 1)) {
     const size_t index = places_[place].index_plus_1 - 1;
     if (places_[place].hash == hash >> 32 && this->token(index) == token) return ids_[index];

@@ -11,6 +11,17 @@ namespace mlac {
 // A token as messages show it: in quotes, controls escaped, cut after 60 bytes.
 std::string ShownToken(std::string_view token);
 
+// A hash of short strings that is drawn anew for each object, so that no file can be made whose keys all collide.
+class TokenHash {
+ public:
+  using is_transparent = void;
+  TokenHash();
+  uint64_t operator()(std::string_view token) const;
+
+ private:
+  uint64_t seed_;
+};
+
 struct VocabularyEntry {
   std::string_view token;
   int64_t id;
@@ -43,9 +54,7 @@ class Vocabulary {
     uint32_t index_plus_1;  // 0: free
   };
 
-  uint64_t Hash(std::string_view token) const;
-
-  uint64_t seed_;
+  TokenHash hash_;
   std::string bytes_;             // the tokens end to end, in the order of their ids
   std::vector<uint32_t> begins_;  // [size() + 1]
   std::vector<int32_t> ids_;      // rising

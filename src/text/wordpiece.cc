@@ -44,7 +44,8 @@ void WordPiece::Tokenize(std::string_view text, uint32_t begin, uint32_t end, st
   const size_t num_before = tokens.size();
   for (uint32_t position = begin; position < end;) {
     const ByteTrie::Node node = position == begin ? ByteTrie::kRoot : continuation_;
-    const ByteTrie::Match match = node == ByteTrie::kNone ? ByteTrie::Match() : trie_.LongestMatch(node, text.substr(position, end - position));
+    const ByteTrie::Match match =
+        node == ByteTrie::kNone ? ByteTrie::Match() : trie_.LongestMatch(node, text.substr(position, end - position));
     if (match.value < 0) {  // no piece fits here: the whole word is unknown
       tokens.resize(num_before);
       tokens.push_back({unknown_id_, begin, end});

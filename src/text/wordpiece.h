@@ -28,7 +28,7 @@ class WordPiece final : public TokenModel {
   Vocabulary vocabulary_;
   size_t max_input_chars_per_word_;
   int32_t unknown_id_;
-  ByteTrie trie_;               // of all tokens
+  ByteTrie trie_;                // of all tokens
   ByteTrie::Node continuation_;  // where the tokens that continue a word begin; kNone if there are none
 };
 

@@ -21,7 +21,8 @@ constexpr char kTokenizer[] = R"({
   "pre_tokenizer": {"type": "BertPreTokenizer"},
   "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
   "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 10,
-    "vocab": {"[UNK]": 0, "[MASK]": 1, "a": 2, "##a": 3, "b": 4, "##b": 5, "ab": 6, "##ab": 7, ".": 8, "e": 9, "##e": 10, "i": 11, "##\u0307": 12, "##bab": 13}}
+    "vocab": {"[UNK]": 0, "[MASK]": 1, "a": 2, "##a": 3, "b": 4, "##b": 5, "ab": 6, "##ab": 7, ".": 8, "e": 9,
+              "##e": 10, "i": 11, "##\u0307": 12, "##bab": 13}}
 })";
 
 void Check(bool holds) {

@@ -8,8 +8,8 @@
 namespace mlac {
 namespace {
 
-using ::testing::ElementsAre;
 using nlohmann::json;
+using ::testing::ElementsAre;
 
 // Expects the small tokenizer.json, changed so, to be refused with "<path>: <message>".
 void ExpectRefused(ErrorCode code, std::string_view message, const std::function<void(json&)>& change) {
@@ -28,16 +28,19 @@ void ExpectTextRefused(std::string_view content, std::string_view message) {
 
 TEST(TokenizerFiles, AFolderWithoutOneIsNamed) {
   const test::TemporaryFolder folder;
-  test::ExpectError(ErrorCode::kNotFound, folder.path() + ": has neither tokenizer.json nor vocab.txt", [&] { Tokenizer::Load(folder.path()); });
+  test::ExpectError(ErrorCode::kNotFound, folder.path() + ": has neither tokenizer.json nor vocab.txt",
+                    [&] { Tokenizer::Load(folder.path()); });
 }
 
 TEST(TokenizerFiles, OtherTypesAreNamedWithWhatIsSupported) {
   const auto type = [](const char* part, const char* name) { return [=](json& content) { content[part]["type"] = name; }; };
   ExpectRefused(ErrorCode::kUnsupported, "model: type 'BPE' is not supported; supported: WordPiece", type("model", "BPE"));
-  ExpectRefused(ErrorCode::kUnsupported, "normalizer: type 'Sequence' is not supported; supported: BertNormalizer", type("normalizer", "Sequence"));
+  ExpectRefused(ErrorCode::kUnsupported, "normalizer: type 'Sequence' is not supported; supported: BertNormalizer",
+                type("normalizer", "Sequence"));
   ExpectRefused(ErrorCode::kUnsupported, "pre_tokenizer: type 'Metaspace' is not supported; supported: BertPreTokenizer",
                 type("pre_tokenizer", "Metaspace"));
-  ExpectRefused(ErrorCode::kUnsupported, "post_processor: type 'RobertaProcessing' is not supported; supported: BertProcessing, TemplateProcessing",
+  ExpectRefused(ErrorCode::kUnsupported,
+                "post_processor: type 'RobertaProcessing' is not supported; supported: BertProcessing, TemplateProcessing",
                 type("post_processor", "RobertaProcessing"));
   ExpectRefused(ErrorCode::kUnsupported, "decoder: type 'ByteLevel' is not supported; supported: WordPiece", type("decoder", "ByteLevel"));
   ExpectRefused(ErrorCode::kUnsupported, "version is '2.0'; supported: 1.0", [](json& content) { content["version"] = "2.0"; });
@@ -67,7 +70,8 @@ TEST(TokenizerFiles, AModelWithoutATypeIsWordPieceByItsFields) {
 }
 
 TEST(TokenizerFiles, FieldsOfAnotherTypeAreNamed) {
-  ExpectRefused(ErrorCode::kInvalidInput, "model: expected an object, found an array", [](json& content) { content["model"] = json::array(); });
+  ExpectRefused(ErrorCode::kInvalidInput, "model: expected an object, found an array",
+                [](json& content) { content["model"] = json::array(); });
   ExpectRefused(ErrorCode::kInvalidInput, "model.unk_token: expected a string, found a whole number",
                 [](json& content) { content["model"]["unk_token"] = 1; });
   ExpectRefused(ErrorCode::kInvalidInput, "model.unk_token: missing", [](json& content) { content["model"].erase("unk_token"); });
@@ -75,12 +79,14 @@ TEST(TokenizerFiles, FieldsOfAnotherTypeAreNamed) {
                 [](json& content) { content["model"]["max_input_chars_per_word"] = 1.5; });
   ExpectRefused(ErrorCode::kInvalidInput, "model.max_input_chars_per_word: expected 0 to 9223372036854775807, found -1",
                 [](json& content) { content["model"]["max_input_chars_per_word"] = -1; });
-  ExpectRefused(ErrorCode::kInvalidInput, "model.vocab: expected an object, found an array",
-                [](json& content) { content["model"]["vocab"] = {"a", "b"}; });
+  ExpectRefused(ErrorCode::kInvalidInput, "model.vocab: expected an object, found an array", [](json& content) {
+    content["model"]["vocab"] = {"a", "b"};
+  });
   ExpectRefused(ErrorCode::kInvalidInput, "normalizer.lowercase: expected true or false, found null",
                 [](json& content) { content["normalizer"]["lowercase"] = nullptr; });
   ExpectRefused(ErrorCode::kInvalidInput, "decoder.cleanup: missing", [](json& content) { content["decoder"].erase("cleanup"); });
-  ExpectRefused(ErrorCode::kInvalidInput, "added_tokens[1].lstrip: missing", [](json& content) { content["added_tokens"][1].erase("lstrip"); });
+  ExpectRefused(ErrorCode::kInvalidInput, "added_tokens[1].lstrip: missing",
+                [](json& content) { content["added_tokens"][1].erase("lstrip"); });
   ExpectRefused(ErrorCode::kInvalidInput, "added_tokens[0].id: expected 0 to 2147483647, found -2",
                 [](json& content) { content["added_tokens"][0]["id"] = -2; });
   ExpectRefused(ErrorCode::kInvalidInput, "added_tokens[0].id: expected 0 to 2147483647, found 18446744073709551615",
@@ -92,8 +98,10 @@ TEST(TokenizerFiles, IdsThatCannotBeAreNamed) {
   ExpectRefused(ErrorCode::kInvalidInput, "model.vocab: tokens 'bird' and 'dog' share id 6", with_id(6));
   ExpectRefused(ErrorCode::kInvalidInput, "model.vocab: token 'bird' has id -1; expected 0 to 2147483647", with_id(-1));
   ExpectRefused(ErrorCode::kInvalidInput, "model.vocab: token 'bird' has id 2147483648; expected 0 to 2147483647", with_id(2147483648));
-  ExpectRefused(ErrorCode::kInvalidInput, "model.vocab: token 'bird' has id 9223372036854775807; expected 0 to 2147483647", with_id(UINT64_MAX));
-  ExpectRefused(ErrorCode::kInvalidInput, "model.vocab: the id of token 'bird' is a number that is not whole; expected a whole number", with_id(6.0));
+  ExpectRefused(ErrorCode::kInvalidInput, "model.vocab: token 'bird' has id 9223372036854775807; expected 0 to 2147483647",
+                with_id(UINT64_MAX));
+  ExpectRefused(ErrorCode::kInvalidInput, "model.vocab: the id of token 'bird' is a number that is not whole; expected a whole number",
+                with_id(6.0));
   ExpectRefused(ErrorCode::kInvalidInput, "model.vocab: the id of token 'bird' is a string; expected a whole number", with_id("12"));
   ExpectRefused(ErrorCode::kInvalidInput, "model.vocab: the unknown token '[UNK]' is not among the 11 tokens",
                 [](json& content) { content["model"]["vocab"].erase("[UNK]"); });
@@ -121,8 +129,13 @@ TEST(TokenizerFiles, TokensInMessagesAreShortAndOnOneLine) {
 TEST(TokenizerFiles, AddedTokensThatDoNotFitTheVocabularyAreNamed) {
   const auto add = [](const char* token, int64_t id, bool normalized = false) {
     return [=](json& content) {
-      content["added_tokens"].push_back({{"id", id}, {"content", token}, {"single_word", false}, {"lstrip", false}, {"rstrip", false},
-                                         {"normalized", normalized}, {"special", false}});
+      content["added_tokens"].push_back({{"id", id},
+                                         {"content", token},
+                                         {"single_word", false},
+                                         {"lstrip", false},
+                                         {"rstrip", false},
+                                         {"normalized", normalized},
+                                         {"special", false}});
     };
   };
   ExpectRefused(ErrorCode::kInvalidInput, "added_tokens: 'dog' has id 7; expected 6, as in the vocabulary", add("dog", 7));
@@ -151,10 +164,11 @@ TEST(TokenizerFiles, TemplatesThatCannotBeFilledAreNamed) {
                 [](json& content) { content["post_processor"]["single"][1] = json::object(); });
   ExpectRefused(ErrorCode::kUnsupported, "post_processor.pair: sequence B is there 0 times; supported: each text once",
                 [](json& content) { content["post_processor"]["pair"].erase(3); });
-  ExpectRefused(ErrorCode::kUnsupported, "post_processor.single: sequence A is there 2 times; supported: each text once", [](json& content) {
-    json& single = content["post_processor"]["single"];
-    single.push_back(json(single[1]));
-  });
+  ExpectRefused(ErrorCode::kUnsupported, "post_processor.single: sequence A is there 2 times; supported: each text once",
+                [](json& content) {
+                  json& single = content["post_processor"]["single"];
+                  single.push_back(json(single[1]));
+                });
   ExpectRefused(ErrorCode::kInvalidInput, "post_processor.cls: expected a token and its id", [](json& content) {
     content["post_processor"] = {{"type", "BertProcessing"}, {"cls", {"[CLS]"}}, {"sep", {"[SEP]", 3}}};
   });
@@ -212,7 +226,8 @@ TEST(TokenizerFiles, TokenizerConfigGoesBeforeTheNormalizerAsInTransformers) {
   EXPECT_TRUE(bert.strips_accents());
   folder.Write("tokenizer_config.json", R"({"do_lower_case": false, "tokenizer_class": "PreTrainedTokenizerFast"})");
   EXPECT_TRUE(Tokenizer::Load(folder.path()).lowercases());
-  folder.Write("tokenizer_config.json", R"({"strip_accents": null, "do_lower_case": null, "model_max_length": 1000000000000000019884624838656})");
+  folder.Write("tokenizer_config.json",
+               R"({"strip_accents": null, "do_lower_case": null, "model_max_length": 1000000000000000019884624838656})");
   EXPECT_TRUE(Tokenizer::Load(folder.path()).strips_accents());
 }
 

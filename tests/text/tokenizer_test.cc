@@ -35,7 +35,8 @@ TEST(Tokenizer, PutsSpecialTokensAroundATextUnlessToldNotTo) {
 
 TEST(Tokenizer, AnEmptyTextHasTheSpecialTokensAlone) {
   const Tokenizer tokenizer = LoadSmall();
-  for (const std::string_view text : {std::string_view(), std::string_view(" \t\n"), std::string_view("\0\x01", 2), std::string_view("\u200b")}) {
+  for (const std::string_view text :
+       {std::string_view(), std::string_view(" \t\n"), std::string_view("\0\x01", 2), std::string_view("\u200b")}) {
     EXPECT_THAT(tokenizer.Encode(text).token_ids, ElementsAre(kCls, kSep));
     EXPECT_THAT(tokenizer.Encode(text, {.add_special_tokens = false, .with_offsets = true}).token_ids, IsEmpty());
   }
@@ -47,10 +48,10 @@ TEST(Tokenizer, GivesOffsetsInBytesAndInCodePoints) {
   const Encoding encoding = tokenizer.Encode(text, {.with_offsets = true});
   EXPECT_THAT(encoding.token_ids, ElementsAre(kCls, kE, kUnk, kCat, kS, kMask, kSep));
   // [MASK] strips to its left, so that the ideographic space (bytes 14 to 17) is part of it.
-  EXPECT_THAT(encoding.offsets, ElementsAre(TextSpan{0, 0}, TextSpan{0, 2}, TextSpan{3, 7}, TextSpan{8, 13}, TextSpan{13, 14}, TextSpan{14, 23},
-                                            TextSpan{0, 0}));
-  EXPECT_THAT(CodePointOffsets(encoding, text), ElementsAre(TextSpan{0, 0}, TextSpan{0, 1}, TextSpan{2, 3}, TextSpan{4, 8}, TextSpan{8, 9},
-                                                            TextSpan{9, 16}, TextSpan{0, 0}));
+  EXPECT_THAT(encoding.offsets, ElementsAre(TextSpan{0, 0}, TextSpan{0, 2}, TextSpan{3, 7}, TextSpan{8, 13}, TextSpan{13, 14},
+                                            TextSpan{14, 23}, TextSpan{0, 0}));
+  EXPECT_THAT(CodePointOffsets(encoding, text),
+              ElementsAre(TextSpan{0, 0}, TextSpan{0, 1}, TextSpan{2, 3}, TextSpan{4, 8}, TextSpan{8, 9}, TextSpan{9, 16}, TextSpan{0, 0}));
 }
 
 TEST(Tokenizer, CodePointOffsetsAreRightFarInsideALongText) {
@@ -89,7 +90,8 @@ TEST(Tokenizer, ALimitMustLeaveRoomForTheSpecialTokens) {
 TEST(Tokenizer, PairsAreCutTheLongerTextFirst) {
   const Tokenizer tokenizer = LoadSmall();
   const auto counts = [&](size_t first, size_t second, size_t room) {
-    const Encoding encoding = tokenizer.EncodePair(Repeat("cat ", first), Repeat("dog ", second), {.max_length = room + 3, .truncate = true});
+    const Encoding encoding =
+        tokenizer.EncodePair(Repeat("cat ", first), Repeat("dog ", second), {.max_length = room + 3, .truncate = true});
     EXPECT_EQ(encoding.num_tokens_before_truncation, first + second + 3);
     EXPECT_EQ(encoding.truncated, first + second > room);
     EXPECT_EQ(encoding.token_type_ids.back(), 1);
@@ -153,8 +155,13 @@ TEST(Tokenizer, CleansSpacesUpAsTokenizerConfigSays) {
 
 TEST(Tokenizer, KnowsWhatItIs) {
   const Tokenizer tokenizer = LoadSmall([](nlohmann::json& content) {
-    content["added_tokens"].push_back({{"id", 12}, {"content", "<new>"}, {"single_word", false}, {"lstrip", false}, {"rstrip", false},
-                                       {"normalized", false}, {"special", false}});
+    content["added_tokens"].push_back({{"id", 12},
+                                       {"content", "<new>"},
+                                       {"single_word", false},
+                                       {"lstrip", false},
+                                       {"rstrip", false},
+                                       {"normalized", false},
+                                       {"special", false}});
   });
   EXPECT_EQ(tokenizer.kind(), "WordPiece");
   EXPECT_EQ(tokenizer.vocab_size(), 13u);
@@ -186,9 +193,8 @@ TEST(Tokenizer, ChecksItsIdsAgainstTheEmbedding) {
                                         [&] { tokenizer.CheckEmbeddingSize(11); });
   EXPECT_EQ(error.hint(), "are tokenizer and config.json from the same model?");
   // An id that only the post-processor uses counts too.
-  const Tokenizer template_id = LoadSmall([](nlohmann::json& content) {
-    content["post_processor"]["special_tokens"]["[SEP]"]["ids"] = {500};
-  });
+  const Tokenizer template_id =
+      LoadSmall([](nlohmann::json& content) { content["post_processor"]["special_tokens"]["[SEP]"]["ids"] = {500}; });
   EXPECT_NO_THROW(template_id.CheckEmbeddingSize(501));
   EXPECT_THROW(template_id.CheckEmbeddingSize(500), Error);
 }
@@ -221,23 +227,28 @@ TEST(Tokenizer, ManyThreadsGetTheSameTokens) {
 TEST(Tokenizer, HostileTextsOfTenMegabytesAreEncoded) {
   const Tokenizer tokenizer = LoadSmall([](nlohmann::json& content) {
     for (const auto& [text, id] : {std::pair("  ", 12), std::pair("a a", 13)}) {
-      content["added_tokens"].push_back({{"id", id}, {"content", text}, {"single_word", false}, {"lstrip", true}, {"rstrip", true},
-                                         {"normalized", id == 13}, {"special", false}});
+      content["added_tokens"].push_back({{"id", id},
+                                         {"content", text},
+                                         {"single_word", false},
+                                         {"lstrip", true},
+                                         {"rstrip", true},
+                                         {"normalized", id == 13},
+                                         {"special", false}});
     }
   });
   const size_t size = 10'000'000;
   const std::string texts[] = {
-      Repeat("a", size),                            // one word
-      Repeat(".", size),                            // as many words as bytes
-      Repeat("aaaaaaaaa\u00e9x ", size / 13),       // words whose last letter makes them unknown
-      "a" + Repeat("\u0301", 1'000'000),            // one starter and its marks
-      Repeat("\u302e\u0344\u0316", 1'000'000),      // marks that are reordered and stay
-      Repeat(std::string_view("\0", 1), size),      // nothing is left of it
-      Repeat(" ", size) + "a",                      // added tokens of white space that strip white space
-      Repeat("[MASK", size / 5),                    // tokens that never end
+      Repeat("a", size),                        // one word
+      Repeat(".", size),                        // as many words as bytes
+      Repeat("aaaaaaaaa\u00e9x ", size / 13),   // words whose last letter makes them unknown
+      "a" + Repeat("\u0301", 1'000'000),        // one starter and its marks
+      Repeat("\u302e\u0344\u0316", 1'000'000),  // marks that are reordered and stay
+      Repeat(std::string_view("\0", 1), size),  // nothing is left of it
+      Repeat(" ", size) + "a",                  // added tokens of white space that strip white space
+      Repeat("[MASK", size / 5),                // tokens that never end
       Repeat("  [MASK]", size / 8),
-      Repeat("\uac01", size / 3),                   // three letters a syllable
-      Repeat("\u6771", size / 3),                   // a word a character
+      Repeat("\uac01", size / 3),  // three letters a syllable
+      Repeat("\u6771", size / 3),  // a word a character
   };
   for (const std::string& text : texts) {
     const Encoding encoding = tokenizer.Encode(text, {.with_offsets = true});

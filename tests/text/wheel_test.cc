@@ -120,8 +120,9 @@ TEST(Wheel, ALongTextGivesTheTokensOfItsSentences) {
   std::string text;
   std::vector<int32_t> ids;
   std::vector<TextSpan> offsets;
-  for (size_t i = 0; i < 4000; ++i) {
+  for (size_t i = 0; i < 8000; ++i) {
     const std::string sentence = Strings().Make(i);
+    if (sentence.find('[') != std::string::npos) continue;  // an added token would part the text
     const Encoding encoding = tokenizer.Encode(sentence, options);
     ids.insert(ids.end(), encoding.token_ids.begin(), encoding.token_ids.end());
     for (const TextSpan& span : encoding.offsets) offsets.push_back({span.begin + text.size(), span.end + text.size()});
