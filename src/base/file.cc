@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <vector>
 
 #include "base/error.h"
 
@@ -86,15 +87,18 @@ void RefuseNul(const std::string& path) {
   if (path.find('\0') != std::string::npos) throw Error(ErrorCode::kInvalidArgument, fmt::format("the path {} holds a NUL byte", Quoted(path)));
 }
 
+constexpr std::string_view kPartial = ".partial-";
+constexpr size_t kPartialLetters = 8;
+
 // Creates a file or folder of a new name beside target by create(name), which returns -1 and errno; gives the name. The kernel applies
 // the umask, which mkstemp would leave to us, and to ask for it is not thread-safe.
 template <typename Create>
 std::string CreateBeside(const std::string& target, Create create) {
   static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz234567";
   while (true) {
-    std::array<unsigned char, 8> random;
+    std::array<unsigned char, kPartialLetters> random;
     if (Retry([&] { return getrandom(random.data(), random.size(), 0); }) < 0) ThrowSystem("cannot make a name beside it", target, errno);
-    std::string name = target + ".partial-";
+    std::string name = target + std::string(kPartial);
     for (const unsigned char byte : random) name += kLetters[byte % kLetters.size()];
     if (Retry([&] { return create(name); }) != -1) return name;
     if (errno == EEXIST) continue;
@@ -462,6 +466,22 @@ StagedFolder::StagedFolder(const std::string& target, bool overwrite) : target_(
   if (error) ThrowSystem("cannot follow the link", target_, error.value());
   CheckTarget(target_, overwrite_);
   staging_ = CreateBeside(target_, [](const std::string& path) { return mkdir(path.c_str(), 0777); });
+}
+
+void StagedFolder::RemoveLeftovers(const std::string& target) {
+  const fs::path above = FolderAbove(target);
+  const std::string name = fs::path(target).filename().string() + std::string(kPartial);
+  std::vector<fs::path> leftovers;
+  std::error_code error;
+  for (fs::directory_iterator entry(above, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string found = entry->path().filename().string();
+    // "-old": the folder that Exchange moved aside.
+    if (found.starts_with(name) && (found.size() == name.size() + kPartialLetters || found.ends_with("-old"))) leftovers.push_back(entry->path());
+  }
+  for (const fs::path& path : leftovers) {
+    fs::remove_all(path, error);
+    if (error) ThrowSystem("cannot remove", path.string(), error.value());
+  }
 }
 
 StagedFolder::~StagedFolder() {
