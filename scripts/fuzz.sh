@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # dev fuzz [TARGET...]: builds the fuzz targets and runs each for MLAC_FUZZ_SECONDS (60), from the inputs kept under the cache and those of
-# tests/fuzz/corpus/TARGET. A finding is left in build/fuzz/findings, with the command that repeats it. Totals: totals.tsv in the cache.
+# tests/fuzz/corpus/TARGET, with the words of tests/fuzz/TARGET.dict. A finding is left in build/fuzz/findings, with the command that repeats
+# it. Totals: totals.tsv in the cache.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh build fuzz
@@ -21,6 +22,7 @@ for program in "${programs[@]}"; do
   corpus=("$cache/$target")
   mkdir -p "${corpus[0]}"
   [ ! -d "tests/fuzz/corpus/$target" ] || corpus+=("tests/fuzz/corpus/$target")
+  [ ! -f "tests/fuzz/$target.dict" ] || corpus+=("-dict=tests/fuzz/$target.dict")
   log=build/fuzz/$target.log
   printf '%-24s ' "$target"
   status=0

@@ -42,7 +42,12 @@ mapfile -t plain_headers < <(printf '%s\n' "${headers[@]}" | grep -v -e '-inl\.h
 for header in "${plain_headers[@]}"; do
   [ "$(head -n 1 "$header")" = "#pragma once" ] || echo "$header:1: a header starts with #pragma once" >> "$findings"
 done
-search "JSON, CLI11, Beast and Highway headers stay in .cc files" '#include <(nlohmann/json\.hpp|simdjson|CLI/|boost/|hwy/)' "${plain_headers[@]}"
+# JSON, HTTP, CLI11 and Highway headers are slow to compile: a header that includes one is for the .cc files of its own folder alone.
+{ grep -lE '#include <(nlohmann/json\.hpp|simdjson|CLI/|boost/|hwy/)' "${plain_headers[@]}" || true; } | while read -r heavy; do
+  { grep -nH "#include \"${heavy#src/}\"" "${sources[@]}" || true; } | awk -F : -v heavy="$heavy" '
+    { from = $1; sub("/[^/]*$", "", from); own = heavy; sub("/[^/]*$", "", own) }
+    from != own || $1 ~ /\.h$/ { print $1 ":" $2 ": " heavy " includes JSON, HTTP, CLI11 or Highway headers, which stay in .cc files" }'
+done >> "$findings"
 mapfile -t library < <(printf '%s\n' "${sources[@]}" | grep -v '^src/cli/')
 search "the library does not print, exit or abort" '(std::|[^_[:alnum:].])(exit|abort|quick_exit)\(|std::(cout|cerr)|[^[:alnum:]_](f?printf|fmt::print)\(' \
   "${library[@]}"

@@ -156,6 +156,12 @@ std::string Printable(std::string_view text, size_t max_width) {
   return out;
 }
 
+std::string Quoted(std::string_view text) {
+  constexpr size_t kWidest = 100, kLongest = 4 * kWidest;  // every character of one column has at most 4 bytes
+  const std::string shown = Printable(text.substr(0, kLongest), kWidest);
+  return "'" + shown + (text.size() > kLongest && !shown.ends_with("…") ? "…" : "") + "'";
+}
+
 std::string PadRight(std::string_view text, size_t width) {
   const size_t shown = DisplayWidth(text);
   return std::string(text) + std::string(shown < width ? width - shown : 0, ' ');

@@ -14,6 +14,9 @@ size_t DisplayWidth(std::string_view text);
 // that holds such an escape itself looks the same.
 std::string Printable(std::string_view text, size_t max_width = static_cast<size_t>(-1));
 
+// A name from a stranger's file for a message: 'printable', of at most 100 columns, bounded in bytes too (combining marks have no width).
+std::string Quoted(std::string_view text);
+
 // text and as many spaces as fill it up to width columns. text must be valid UTF-8.
 std::string PadRight(std::string_view text, size_t width);
 

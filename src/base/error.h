@@ -44,8 +44,4 @@ class Error : public std::exception {
   std::string message_, hint_, what_;
 };
 
-// A stranger's text as it may stand in a message, in single quotes: one line that cannot steer a terminal. Control characters, direction
-// marks and bytes that are no UTF-8 become \xNN; what is longer than 100 bytes is cut and ends in "...".
-std::string Quoted(std::string_view text);
-
 }  // namespace mlac

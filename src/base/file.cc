@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/display.h"
 #include "base/error.h"
 
 namespace mlac {

@@ -8,6 +8,7 @@
 #include <set>
 #include <vector>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -82,6 +83,15 @@ void AppendFloat(std::string& out, float value) {
   char buffer[32];
   const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value);
   out.append(buffer, end);
+}
+
+void AppendFloats(std::string& out, std::span<const float> values) {
+  out += '[';
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) out += ',';
+    AppendFloat(out, values[i]);
+  }
+  out += ']';
 }
 
 void AppendJsonString(std::string& out, std::string_view text) {

@@ -3,6 +3,7 @@
 // Only the forward declaration stands here; a .cc that looks inside includes <nlohmann/json.hpp>.
 #include <cstddef>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,9 @@ nlohmann::json ReadJsonFile(const std::string& path, size_t max_bytes = size_t{1
 
 // Appends the shortest decimal that reads back as the same f32, as JSON; NaN and infinities have no JSON form and become null.
 void AppendFloat(std::string& out, float value);
+
+// Appends "[1,2.5]".
+void AppendFloats(std::string& out, std::span<const float> values);
 
 // Appends text as a JSON string with its quotes. text must be UTF-8.
 void AppendJsonString(std::string& out, std::string_view text);

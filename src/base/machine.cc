@@ -130,6 +130,9 @@ size_t NumUsableCores() {
   return cores;
 }
 
+// getrusage would also count the program that started this one.
+uint64_t PeakMemoryBytes() { return KibibytesOf(ReadSystemFile("/proc/self/status"), "VmHWM"); }
+
 Machine DescribeMachine() {
   utsname names = {};
   uname(&names);

@@ -19,6 +19,9 @@ CgroupLimits ReadCgroupLimits(const std::string& root = "/");
 // Cores that this process may run on: those of its affinity mask, and no more than its control group gives time for (rounded up).
 size_t NumUsableCores();
 
+// The most memory that this process has had resident so far, mapped files included; 0 where the kernel does not say.
+uint64_t PeakMemoryBytes();
+
 struct Machine {
   std::string operating_system;           // "Debian GNU/Linux 12 (bookworm)"
   std::string kernel;                     // "Linux 6.1.0-18-amd64"

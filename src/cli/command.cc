@@ -18,10 +18,6 @@ CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::strin
   return command;
 }
 
-CLI::App& AddTask(CLI::App& parent, const std::string& task, const std::string& description, const std::string& example) {
-  return *AddCommand(parent, task, description, example).group("Tasks");
-}
-
 std::string HintForUnknown(const std::string& name, const std::vector<std::string>& known) {
   const std::string nearest = NearestName(name, known);
   return nearest.empty() ? fmt::format("there are {}", fmt::join(known, ", ")) : fmt::format("did you mean '{}'?", nearest);

@@ -26,9 +26,6 @@ class UsageError : public std::exception {
 // Adds the command `name` under `parent`. description: one line without a full stop. example: lines as a user types them.
 CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& description, const std::string& example);
 
-// Adds a task under `run`, `train`, ...: a command whose name is that of a task, so that messages speak of tasks.
-CLI::App& AddTask(CLI::App& parent, const std::string& task, const std::string& description, const std::string& example);
-
 // What to say of a name that is none of `known`: "did you mean 'x'?" or, if none is near, what there is.
 std::string HintForUnknown(const std::string& name, const std::vector<std::string>& known);
 

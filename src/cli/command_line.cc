@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include "base/build_info.h"
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "cli/bus_error.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 
@@ -57,15 +59,27 @@ std::string PathOf(const CLI::App& command) {
   return before.empty() ? command.get_name() : before + " " + command.get_name();
 }
 
-// CLI11 reads a value that stands in brackets as a list where several values may stand, so "[CLS]" would lose its brackets. A NUL,
-// which no argument can hold, behind the bracket hides it; every option takes the NUL off again before anything else sees the value.
-std::string Hide(std::string argument) {
-  if (!argument.empty() && argument.back() == ']') argument += '\0';
-  return argument;
+// Two habits of CLI11 would change texts: a value in brackets is read as a list where several values may stand, so that "[CLS]" loses its
+// brackets, and behind "--" only as many arguments count as positional as must stand. A NUL, which no argument can hold, hides both: behind
+// a closing bracket, and before a dash. Every option takes it off again before anything else sees the value.
+std::vector<std::string> HideArguments(int argc, char** argv) {
+  std::vector<std::string> hidden;
+  bool positional_only = false;
+  for (int i = 1; i < argc; ++i) {
+    std::string argument = argv[i];
+    if (!positional_only && argument == "--") {
+      positional_only = true;
+      continue;
+    }
+    if (argument.ends_with(']')) argument += '\0';
+    if (positional_only && argument.starts_with('-')) argument.insert(0, 1, '\0');
+    hidden.push_back(std::move(argument));
+  }
+  return hidden;
 }
 
 std::string Reveal(std::string argument) {
-  if (!argument.empty() && argument.back() == '\0') argument.pop_back();
+  std::erase(argument, '\0');
   return argument;
 }
 
@@ -101,12 +115,18 @@ int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
   if (!option.empty()) {
     const std::string name = option.substr(0, option.find('='));
     const std::string nearest = NearestName(name, FlagNames(command));
-    return Report(fmt::format("{}there is no option '{}'", place, name),
-                  nearest.empty() ? help : fmt::format("did you mean '{}'?", nearest), kUsage);
+    const std::string hint = !nearest.empty()                        ? fmt::format("did you mean '{}'?", nearest)
+                             : name.find(' ') != std::string::npos ? "a text that begins with a dash stands behind '--'"
+                                                                     : help;
+    return Report(fmt::format("{}there is no option '{}'", place, name), hint, kUsage);
   }
   if (!word.empty()) return Report(fmt::format("{}'{}' is one argument too many", place, word), help, kUsage);
-  std::string message = error.what();
-  std::erase(message, '\0');
+  std::string message = Reveal(error.what());
+  // Only numbers can fail to convert: "Could not convert: --seed = x".
+  constexpr std::string_view kConversion = "Could not convert: ", kEquals = " = ";
+  if (const size_t equals = message.find(kEquals); message.starts_with(kConversion) && equals != std::string::npos)
+    message = fmt::format("{}: expected a number, found '{}'", message.substr(kConversion.size(), equals - kConversion.size()),
+                          message.substr(equals + kEquals.size()));
   return Report(place + message, help, kUsage);
 }
 
@@ -146,6 +166,7 @@ int Run(CLI::App& app, std::vector<std::string> arguments) {
 
 int RunCommandLine(int argc, char** argv, void (*add_commands)(CLI::App&)) {
   signal(SIGPIPE, SIG_DFL);  // a parent may have had it ignored
+  CatchBusErrors();
   CLI::App app("mlac: fine-tune, run and serve Transformers, natively.", "mlac");
   app.set_version_flag("--version", std::string(), "Print the version and exit");
   app.set_help_flag("-h,--help", "Print this help and exit");
@@ -158,8 +179,8 @@ int RunCommandLine(int argc, char** argv, void (*add_commands)(CLI::App&)) {
   add_commands(app);
   RevealValues(app);
 
-  std::vector<std::string> arguments;  // CLI11 takes them last first
-  for (int i = argc - 1; i > 0; --i) arguments.push_back(Hide(argv[i]));
+  std::vector<std::string> arguments = HideArguments(argc, argv);
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   return FinishOutput(Run(app, std::move(arguments)));
 }
 

@@ -10,7 +10,10 @@ void AddCompletion(CLI::App& app);
 void AddEnv(CLI::App& app);
 void AddEval(CLI::App& app);
 void AddHelp(CLI::App& app);
+void AddInspect(CLI::App& app);
 void AddRun(CLI::App& app);
+void AddServe(CLI::App& app);
+void AddTokenize(CLI::App& app);
 void AddTrain(CLI::App& app);
 
 }  // namespace mlac

@@ -7,8 +7,11 @@ namespace {
 
 void AddCommands(CLI::App& app) {
   AddRun(app);
+  AddServe(app);
   AddTrain(app);
   AddEval(app);
+  AddInspect(app);
+  AddTokenize(app);
   AddEnv(app);
   AddCompletion(app);
   AddHelp(app);

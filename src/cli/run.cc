@@ -1,6 +1,5 @@
 // mlac run TASK: answers on standard output for texts from arguments, a file or standard input.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -11,16 +10,15 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/commands.h"
-#include "cli/terminal.h"
-#include "data/texts.h"
+#include "cli/text_input.h"
 #include "pipelines/task.h"
 
 namespace mlac {
 namespace {
 
 struct RunCommandOptions {
-  std::string model, file, text_column = "text";
-  std::vector<std::string> texts;
+  std::string model;
+  TextInputOptions input;
   TextModelOptions text_model;
   size_t max_length = 0;
   TaskOptions task;
@@ -30,17 +28,10 @@ struct RunCommandOptions {
 
 constexpr size_t kTextsPerChunk = 256;
 
-std::vector<std::string> ReadInput(const RunCommandOptions& options) {
-  if (!options.texts.empty() && !options.file.empty()) throw UsageError("texts and --file were given", "one of the two");
-  if (!options.texts.empty()) return options.texts;
-  if (options.file.empty() && isatty(STDIN_FILENO)) throw UsageError("which text?", "give it as an argument, by --file or on standard input");
-  return ReadTexts(options.file.empty() ? "-" : options.file, options.text_column).texts;
-}
-
 void Execute(const TaskInfo& info, RunCommandOptions options) {
   if (options.max_length > 0) options.text_model.max_length = options.max_length;
   options.task.format = options.json ? OutputFormat::kJson : OutputFormat::kText;
-  const std::vector<std::string> texts = ReadInput(options);
+  const std::vector<std::string> texts = ReadTextInput(options.input);
   TextModel model(options.model, options.text_model);
   const std::unique_ptr<Task> task = info.make(options.task);
   std::string out;
@@ -71,8 +62,6 @@ void AddTask(CLI::App& run, const TaskInfo& info) {
   CLI::App& command = AddCommand(run, std::string(info.name), std::string(info.description), ExampleOf(info.name));
   command.group("Tasks");
   AddModelOption(command, options->model);
-  command.add_option("--file", options->file, "Texts from a file: .txt (one a line), .csv, .tsv or .jsonl")->type_name("FILE");
-  command.add_option("--text-column", options->text_column, "The column of texts in --file")->type_name("NAME")->capture_default_str();
   command.add_option("--max-length", options->max_length, "Tokens a text may have; else the model's own limit")->type_name("N");
   command.add_flag("--truncate", options->text_model.truncate, "Cut longer texts instead of refusing them");
   if (info.name == "feature-extraction") command.add_flag("--tokens", options->task.tokens, "One vector a token instead of one a text");
@@ -80,7 +69,7 @@ void AddTask(CLI::App& run, const TaskInfo& info) {
     command.add_option("--top-k", options->top_k, "The best K labels of each text, or 'all'")->type_name("K");
   AddThreadsOption(command, options->text_model.num_threads);
   AddJsonFlag(command, options->json);
-  AddTexts(command, options->texts, "The texts; without them and --file: standard input, one a line");
+  AddTextInput(command, options->input);
   command.callback([options, &info] {
     if (!options->top_k.empty()) {
       size_t k = 0;

@@ -48,7 +48,8 @@ class Console : public FineTuneObserver {
     num_examples_ += step.num_examples;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
     progress_.Update(step.step, step.num_steps,
-                     fmt::format("epoch {}, loss {:.3f}{}, {:.0f} examples/s", step.epoch, mean_loss_, metric_, static_cast<double>(num_examples_) / std::max(seconds, 1e-9)));
+                     fmt::format("epoch {}, loss {:.3f}{}, {:.0f} examples/s", step.epoch, mean_loss_, metric_,
+                                 static_cast<double>(num_examples_) / std::max(seconds, 1e-9)));
   }
 
   void OnSpike(const SpikeReport& spike) override {
@@ -156,7 +157,9 @@ void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
   command.add_option("--max-tokens", options.max_tokens, "Tokens computed at once, to save memory; the result does not change")->type_name("N");
   number("--warmup", options.warmup, 0, 1, "Share of the steps in which the learning rate rises");
   number("--weight-decay", options.weight_decay, 0, 1, "Decay of weights, biases and norms excepted");
-  command.add_option("--patience", options.patience, "Epochs without a better validation score before it stops; 0: never")->type_name("N")->capture_default_str();
+  command.add_option("--patience", options.patience, "Epochs without a better validation score before it stops; 0: never")
+      ->type_name("N")
+      ->capture_default_str();
   command.add_option("--seed", options.seed, "Decides the order, the dropout and the new head")->type_name("N")->capture_default_str();
   command.add_flag("--freeze", options.freeze, "Only the head learns: faster, and less exact");
   command.add_flag("--class-weights", options.class_weights, "Rare labels weigh as much as frequent ones");

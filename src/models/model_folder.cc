@@ -34,8 +34,7 @@ std::unique_ptr<Model> OpenModel(const std::string& folder, const std::optional<
   const std::string inner = TransformerFolder(folder), file = inner + "/config.json";
   const nlohmann::json config = ReadConfig(inner);
   const HeadRequest head = request ? *request : HeadOf(config, file);
-  if (const std::vector<std::string> known = KnownModelTypes(); !config.is_object() || !config.contains("model_type"))
-    return MakeModel(config, file, nullptr, "", head);  // throws what is wrong before weights are looked for
+  CheckModelType(config, file);  // before weights are looked for
   const auto files = std::make_shared<const WeightFiles>(WeightFiles::Open(inner));
   const auto lookup = [files](const std::string& name) -> std::optional<Tensor> {
     if (files->Find(name) == nullptr) return std::nullopt;

@@ -22,6 +22,16 @@ constexpr Family kFamilies[] = {
     {"bert", MakeBert},
 };
 
+const Family& FindFamily(const ConfigReader& config) {
+  const std::string model_type = config.String("model_type", "");
+  for (const Family& family : kFamilies)
+    if (model_type == family.model_type) return family;
+  const std::vector<std::string> known = ByDistance(model_type, KnownModelTypes());
+  if (model_type.empty())
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: model_type is missing; known are {}", config.file(), fmt::join(known, ", ")));
+  throw Error(ErrorCode::kUnsupported, fmt::format("{}: model_type '{}' is not known; known are {}", config.file(), model_type, fmt::join(known, ", ")));
+}
+
 }  // namespace
 
 std::vector<std::string> KnownModelTypes() {
@@ -43,16 +53,12 @@ HeadRequest HeadOf(const nlohmann::json& config, const std::string& file) {
   return {};
 }
 
+void CheckModelType(const nlohmann::json& config, const std::string& file) { FindFamily(ConfigReader(config, file)); }
+
 std::unique_ptr<Model> MakeModel(const nlohmann::json& config, const std::string& file, WeightLookup weights, const std::string& source,
                                  const HeadRequest& request) {
   const ConfigReader reader(config, file);
-  const std::string model_type = reader.String("model_type", "");
-  for (const Family& family : kFamilies)
-    if (model_type == family.model_type) return family.make(reader, std::move(weights), source, request);
-  const std::vector<std::string> known = ByDistance(model_type, KnownModelTypes());
-  if (model_type.empty())
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: model_type is missing; known are {}", file, fmt::join(known, ", ")));
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: model_type '{}' is not known; known are {}", file, model_type, fmt::join(known, ", ")));
+  return FindFamily(reader).make(reader, std::move(weights), source, request);
 }
 
 }  // namespace mlac

@@ -22,8 +22,11 @@ struct HeadRequest {
 // The head that config.json's "architectures" names: "...ForSequenceClassification", "...ForMaskedLM", else none.
 HeadRequest HeadOf(const nlohmann::json& config, const std::string& file);
 
-// Builds the model that config describes. file, source: config.json's and the weights' names, for messages. Throws kUnsupported for a
-// model_type that no family has (naming the known ones, nearest first), kInvalidInput for absurd values and weights that do not fit.
+// Throws kUnsupported for a model_type that no family has (naming the known ones, nearest first), kInvalidInput where there is none.
+void CheckModelType(const nlohmann::json& config, const std::string& file);
+
+// Builds the model that config describes. file, source: config.json's and the weights' names, for messages. Throws as CheckModelType, and
+// kInvalidInput for absurd values and weights that do not fit.
 std::unique_ptr<Model> MakeModel(const nlohmann::json& config, const std::string& file, WeightLookup weights, const std::string& source,
                                  const HeadRequest& request);
 

@@ -75,7 +75,8 @@ std::vector<SentenceModule> ReadSentenceModules(const std::string& folder) {
     const std::string type = reader.String("type", ""), name = reader.String("path", "");
     const std::string kind = type.substr(type.rfind('.') + 1);
     if (kind != "Transformer" && kind != "Pooling" && kind != "Dense" && kind != "Normalize")
-      throw Error(ErrorCode::kUnsupported, fmt::format("{}: module '{}' is not supported; supported are Transformer, Pooling, Dense and Normalize", path, type));
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("{}: module '{}' is not supported; supported are Transformer, Pooling, Dense and Normalize", path, type));
     if (name.find('/') != std::string::npos || name.find('\0') != std::string::npos || name == "." || name == "..")
       throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is no plain name of a folder", path, name));
     modules.push_back({kind, name});
@@ -161,9 +162,10 @@ SentenceEncoder::SentenceEncoder(const std::string& folder, const Model& model) 
 
 SentenceEncoder::~SentenceEncoder() = default;
 
-Tensor SentenceEncoder::operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets) const {
+Tensor SentenceEncoder::operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets, bool normalize) const {
+  const bool leaves_out_last = !normalize && dynamic_cast<const NormalizeStep<Step>*>(steps_.back().get()) != nullptr;
   Tensor x = hidden_states;
-  for (const std::unique_ptr<Step>& step : steps_) x = (*step)(run, x, offsets);
+  for (size_t i = 0; i + (leaves_out_last ? 1 : 0) < steps_.size(); ++i) x = (*steps_[i])(run, x, offsets);
   return x;
 }
 

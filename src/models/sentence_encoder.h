@@ -30,8 +30,8 @@ class SentenceEncoder {
   bool normalizes() const { return normalizes_; }
   Pooling pooling() const { return pooling_; }
 
-  // [sequences, embedding_size] from the hidden states of a batch.
-  Tensor operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets) const;
+  // [sequences, embedding_size] from the hidden states of a batch. normalize: false leaves out the normalising at the end, if there is one.
+  Tensor operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets, bool normalize = true) const;
 
  private:
   class Step;

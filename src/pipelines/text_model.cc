@@ -49,10 +49,10 @@ EncodedTexts TextModel::Encode(std::span<const TextInput> texts) const {
   return encoded;
 }
 
-std::vector<float> TextModel::Embed(const TokenBatch& batch) {
+std::vector<float> TextModel::Embed(const TokenBatch& batch, bool normalize) {
   std::vector<float> out(batch.num_sequences() * embedding_size());
   inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
-    const Tensor part = (*sentence_encoder_)(run, model_->Encode(run, group), group.offsets);
+    const Tensor part = (*sentence_encoder_)(run, model_->Encode(run, group), group.offsets, normalize);
     std::copy(part.floats().begin(), part.floats().end(), out.begin() + static_cast<ptrdiff_t>(first * embedding_size()));
   });
   return out;

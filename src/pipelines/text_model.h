@@ -50,7 +50,8 @@ class TextModel {
   EncodedTexts Encode(std::span<const TextInput> texts) const;
 
   // [texts, embedding_size()]: one vector a text, pooled (and normalised) as the folder says, else the mean of its tokens.
-  std::vector<float> Embed(const TokenBatch& batch);
+  // normalize: false leaves out the normalising at the end.
+  std::vector<float> Embed(const TokenBatch& batch, bool normalize = true);
   // [tokens, hidden_size]: one vector a token.
   std::vector<float> EmbedTokens(const TokenBatch& batch);
   // [texts, labels]. Throws kUnsupported for a model without a classification head, saying what it can do.

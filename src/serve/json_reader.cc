@@ -165,6 +165,7 @@ JsonValue JsonValue::Access::Make(JsonReader& reader, ondemand::value& value) {
   JsonValue json;
   json.reader_ = &reader;
   json.value_ = &value;
+  json.path_size_ = impl.path.size();
   json.position_ = impl.PositionOf(value.raw_json_token().data());
   ondemand::json_type type;
   impl.Check(value.type().get(type));
@@ -231,11 +232,11 @@ std::string_view JsonValue::text_of_kind() const {
   return "";
 }
 
-const std::string& JsonValue::path() const { return Access::Reader(*this).path; }
+std::string JsonValue::path() const { return Access::Reader(*this).path.substr(0, path_size_); }
 
 HttpError JsonValue::Error(std::string_view must_be) const {
   const JsonReader::Impl& impl = Access::Reader(*this);
-  return HttpError(impl.field_status, fmt::format("'{}' must be {}, is {} (byte {})", impl.path, must_be, text_of_kind(), position_), impl.path);
+  return HttpError(impl.field_status, fmt::format("'{}' must be {}, is {} (byte {})", path(), must_be, text_of_kind(), position_), path());
 }
 
 std::string JsonValue::String() {
@@ -258,7 +259,7 @@ int64_t JsonValue::Integer(int64_t min, int64_t max) {
   const auto refuse = [&](std::string_view found) {
     JsonReader::Impl& impl = Access::Reader(*this);
     return HttpError(impl.field_status,
-                     fmt::format("'{}' must be an integer from {} to {}, is {} (byte {})", impl.path, min, max, found, position_), impl.path);
+                     fmt::format("'{}' must be an integer from {} to {}, is {} (byte {})", path(), min, max, found, position_), path());
   };
   if (kind_ != Kind::kNumber) throw refuse(text_of_kind());
   used_ = true;
@@ -279,7 +280,7 @@ size_t JsonValue::Choice(std::initializer_list<std::string_view> choices) {
   for (size_t i = 0; i < choices.size(); ++i)
     if (kind_ == Kind::kString && choices.begin()[i] == text) return i;
   JsonReader::Impl& impl = Access::Reader(*this);
-  throw HttpError(impl.field_status, fmt::format("'{}' must be one of '{}' (byte {})", impl.path, fmt::join(choices, "', '"), position_), impl.path);
+  throw HttpError(impl.field_status, fmt::format("'{}' must be one of '{}' (byte {})", path(), fmt::join(choices, "', '"), position_), path());
 }
 
 void JsonValue::ForEachItem(const std::function<void(JsonValue& item)>& on_item) {

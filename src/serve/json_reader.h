@@ -21,7 +21,7 @@ class JsonValue {
   std::string_view text_of_kind() const;  // "a string"
   size_t position() const { return position_; }  // in the body, in bytes
   // Where it stands: "inputs[3]".
-  const std::string& path() const;
+  std::string path() const;
 
   // Each throws the error of the field if the value is of another kind.
   std::string String();
@@ -41,7 +41,7 @@ class JsonValue {
   class JsonReader* reader_ = nullptr;
   void* value_ = nullptr;  // simdjson's
   Kind kind_ = Kind::kNull;
-  size_t position_ = 0;
+  size_t position_ = 0, path_size_ = 0;  // path_size_: how much of the reader's path is its own
   bool used_ = false;
 };
 

@@ -10,6 +10,7 @@
 #include <limits>
 #include <set>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/nearest_name.h"

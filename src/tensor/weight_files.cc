@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/nearest_name.h"
@@ -14,6 +15,10 @@ namespace mlac {
 namespace {
 
 constexpr size_t kMaxIndexBytes = size_t{64} << 20;  // at about 100 bytes a tensor, 600,000 tensors
+
+constexpr char kConversion[] =
+    "convert it once, there, with PyTorch: python3 -c \"import torch, safetensors.torch as s; s.save_file({k: v.clone(memory_format="
+    "torch.contiguous_format) for k, v in torch.load('pytorch_model.bin', weights_only=True).items()}, 'model.safetensors', {'format': 'pt'})\"";
 
 // A shard lies beside its index. OpenBeneath would keep a path with folders inside as well, but no index has one.
 bool IsPlainName(std::string_view name) { return !name.empty() && name != "." && name != ".." && name.find_first_of("/\\") == std::string_view::npos; }
@@ -24,11 +29,12 @@ std::string_view TypeName(const nlohmann::json& value) {
 
 [[noreturn]] void ThrowNoWeights(const std::string& folder) {
   if (!FolderExists(folder)) throw Error(ErrorCode::kNotFound, fmt::format("{}: no such folder", folder));
-  for (const std::string name : {"pytorch_model.bin", "pytorch_model.bin.index.json"})
-    if (FileExists(folder + "/" + name))
-      throw Error(ErrorCode::kUnsupported, fmt::format("{}: has its weights in {}, a pickle, which can run code; mlac reads safetensors", folder, name),
-                  "convert it once, in Python, by transformers' from_pretrained(..., weights_only=True) and save_pretrained(...), or fetch the "
-                  "model's revision refs/convert/safetensors from the Hub");
+  if (FileExists(folder + "/pytorch_model.bin"))
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: has its weights in pytorch_model.bin, a pickle, which can run code; mlac reads safetensors", folder),
+                kConversion);
+  if (FileExists(folder + "/pytorch_model.bin.index.json"))
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: has its weights in shards of pickles, which can run code; mlac reads safetensors", folder),
+                "convert it once with transformers: from_pretrained(FOLDER) and save_pretrained(FOLDER) of the model's class");
   throw Error(ErrorCode::kNotFound, fmt::format("{}: has no weights: neither model.safetensors nor model.safetensors.index.json is there", folder));
 }
 

@@ -138,9 +138,7 @@ int32_t AddedTokens::Find(std::string_view content) const {
 
 void AddedTokens::Matcher::Build(const std::vector<std::pair<std::string, size_t>>& patterns) {
   if (patterns.empty()) return;
-  size_t num_bytes = 0;
-  for (const auto& [pattern, index] : patterns) num_bytes += pattern.size();
-  trie.emplace(num_bytes);
+  trie.emplace();
   int num_starts = 0;
   for (const auto& [pattern, index] : patterns) {
     trie->Insert(pattern, static_cast<int32_t>(index));

@@ -1,5 +1,6 @@
 #pragma once
 // Text on its way through normalisers, each byte with the place in the original text that it comes from.
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -42,10 +43,8 @@ class AlignedText {
     text_.reserve(num_bytes);
     if (keep_sources_) sources_.reserve(num_bytes);
   }
-  void AppendAscii(char c, SourceSpan source) {
-    text_ += c;
-    if (keep_sources_) sources_.push_back(source);
-  }
+  // Appends bytes [begin, end) of piece, all ASCII, as `table` maps them; those that it maps to `removed` are left out.
+  void AppendAscii(const TextPiece& piece, size_t begin, size_t end, const std::array<uint8_t, 128>& table, uint8_t removed);
   void Append(char32_t scalar, SourceSpan source) {
     AppendUtf8(text_, scalar);
     if (keep_sources_) sources_.resize(text_.size(), source);

@@ -38,16 +38,22 @@ class AccentStripper {
     }
   }
 
-  void PutAscii(char c, SourceSpan source) {
-    Flush();
-    last_source_ = source;
-    out_.AppendAscii(c, source);
+  // To be called before ASCII, which are all starters and are written directly.
+  void Flush() {
+    if (!any_marks_) return;
+    if (!kept_.empty()) WriteMarks();
+    kept_.clear();
+    sources_.clear();
+    num_own_.fill(0);
+    any_marks_ = false;
   }
 
  private:
+  // A mark that is no nonspacing mark, so that it stays. num_own: of its combining order, the marks up to it (itself included) that
+  // have a place of their own in the source.
   struct Mark {
     char32_t scalar;
-    bool inserted, kept;
+    uint32_t num_own;
   };
 
   // The Unicode Standard 15.0, section 3.12: 19 x 21 x 28 syllables from U+AC00, of leads from U+1100, vowels from U+1161 and tails
@@ -70,43 +76,38 @@ class AccentStripper {
       if (kept) Write(scalar, last_source_, lowercase_, out_);
       return;
     }
-    if (!inserted) sources_.push_back(source);
-    marks_.push_back({scalar, inserted, kept});
-    any_kept_ |= kept;
-  }
-
-  void Flush() {
-    if (marks_.empty()) return;
-    if (any_kept_) {
-      WriteMarks();
-    } else if (!sources_.empty()) {
-      last_source_ = sources_.back();
+    any_marks_ = true;
+    if (!inserted) {
+      ++num_own_[properties.combining_order];
+      if (out_.keep_sources()) sources_.push_back(source);
     }
-    marks_.clear();
-    sources_.clear();
-    any_kept_ = false;
+    if (kept) kept_.push_back({scalar, num_own_[properties.combining_order]});
   }
 
   // Writes the marks in the order of their combining classes; a counting sort, so that a million marks take no longer each than two.
+  // The n-th mark with a place of its own, in that order, takes the n-th place; an inserted one that of the mark before it.
   void WriteMarks() {
     std::array<size_t, kNumCombiningOrders + 1> begin = {};
-    for (const Mark& mark : marks_) ++begin[PropertiesOf(mark.scalar).combining_order + 1];
+    for (const Mark& mark : kept_) ++begin[PropertiesOf(mark.scalar).combining_order + 1];
     for (size_t i = 1; i < begin.size(); ++i) begin[i] += begin[i - 1];
-    sorted_.resize(marks_.size());
-    for (const Mark& mark : marks_) sorted_[begin[PropertiesOf(mark.scalar).combining_order]++] = mark;
-    size_t next_source = 0;
+    sorted_.resize(kept_.size());
+    for (const Mark& mark : kept_) sorted_[begin[PropertiesOf(mark.scalar).combining_order]++] = mark;
+    size_t order = 0, num_own_below = 0;
     for (const Mark& mark : sorted_) {
-      if (!mark.inserted) last_source_ = sources_[next_source++];
-      if (mark.kept) Write(mark.scalar, last_source_, lowercase_, out_);
+      for (; order < PropertiesOf(mark.scalar).combining_order; ++order) num_own_below += num_own_[order];
+      const size_t place = num_own_below + mark.num_own;
+      if (place > 0 && out_.keep_sources()) last_source_ = sources_[place - 1];
+      Write(mark.scalar, last_source_, lowercase_, out_);
     }
   }
 
   bool lowercase_;
   AlignedText& out_;
   SourceSpan last_source_ = {0, 0};  // of the last scalar that was read and written
-  std::vector<Mark> marks_, sorted_;
-  std::vector<SourceSpan> sources_;  // of the marks that are not inserted
-  bool any_kept_ = false;
+  bool any_marks_ = false;
+  std::array<uint32_t, kNumCombiningOrders> num_own_ = {};  // marks with a place of their own, by combining order
+  std::vector<SourceSpan> sources_;                         // theirs, as they were read; empty if nobody asks for offsets
+  std::vector<Mark> kept_, sorted_;
 };
 
 }  // namespace
@@ -137,15 +138,13 @@ void BertNormalizer::Normalize(const TextPiece& in, AlignedText& out) const {
     const size_t begin = position;
     const auto byte = static_cast<unsigned char>(in.text[position]);
     if (byte < 0x80) {
-      ++position;
-      const uint8_t result = ascii_[byte];
-      if (result == kRemoved) continue;
-      const SourceSpan source = in.SourceOf(begin, position);
-      if (strip_accents_) {
-        stripper.PutAscii(static_cast<char>(result), source);
-      } else {
-        out.AppendAscii(static_cast<char>(result), source);
-      }
+      bool any_kept = false;
+      do {
+        any_kept |= ascii_[static_cast<unsigned char>(in.text[position])] != kRemoved;
+      } while (++position < in.text.size() && static_cast<unsigned char>(in.text[position]) < 0x80);
+      if (!any_kept) continue;  // marks before and behind it stand side by side then
+      stripper.Flush();
+      out.AppendAscii(in, begin, position, ascii_, kRemoved);
       continue;
     }
     char32_t scalar = DecodeUtf8(in.text, position);

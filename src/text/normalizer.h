@@ -14,6 +14,8 @@ class Normalizer {
   // Appends the normalised form of `in`, which is valid UTF-8. Time and memory are linear in its length. Safe to call from several
   // threads.
   virtual void Normalize(const TextPiece& in, AlignedText& out) const = 0;
+  // Whether a text may be parted before each ASCII character c and the parts be normalised one by one, c staying what it is.
+  virtual bool MayPartBefore(char c) const = 0;
 };
 
 struct BertNormalizerOptions {
@@ -29,6 +31,7 @@ class BertNormalizer final : public Normalizer {
  public:
   explicit BertNormalizer(const BertNormalizerOptions& options);
   void Normalize(const TextPiece& in, AlignedText& out) const override;
+  bool MayPartBefore(char c) const override { return ascii_[static_cast<unsigned char>(c)] == static_cast<unsigned char>(c); }
 
  private:
   BertNormalizerOptions options_;

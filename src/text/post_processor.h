@@ -12,7 +12,7 @@ struct TemplatePiece {
   std::vector<int32_t> special_ids;
 };
 
-// The pieces of an encoding, in order. A model without a post-processor has {first} and {first, second}.
+// The pieces of an encoding, in order; each text stands once. A model without a post-processor has {first} and {first, second}.
 struct PostProcessor {
   std::vector<TemplatePiece> single = {{0, 0, {}}};
   std::vector<TemplatePiece> pair = {{0, 0, {}}, {1, 1, {}}};

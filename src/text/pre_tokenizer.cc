@@ -19,6 +19,8 @@ BertPreTokenizer::BertPreTokenizer() {
   for (size_t byte = 0; byte < classes_.size(); ++byte) classes_[byte] = byte < 0x80 ? ClassOf(static_cast<char32_t>(byte)) : kNotAscii;
 }
 
+bool BertPreTokenizer::MayPartBefore(char c) const { return classes_[static_cast<unsigned char>(c)] != kInside; }
+
 size_t BertPreTokenizer::NextWords(std::string_view text, size_t& position, std::span<Word> words) const {
   size_t count = 0, begin = position;  // begin: of the word that is being read
   const auto put = [&](size_t from, size_t to) { words[count++] = {static_cast<uint32_t>(from), static_cast<uint32_t>(to)}; };

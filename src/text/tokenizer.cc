@@ -19,11 +19,8 @@ namespace {
 constexpr size_t kMaxFileBytes = size_t{256} << 20;
 constexpr size_t kMaxTextBytes = std::numeric_limits<uint32_t>::max() - 1;
 
-// The tokens of one text, before special ones are put around them.
-struct Tokens {
-  std::vector<int32_t> ids;
-  std::vector<TextSpan> offsets;  // empty unless asked for
-};
+// A long text goes through normaliser and words in parts of about this size, so that they stay in the cache.
+constexpr size_t kPartBytes = size_t{16} << 10;
 
 void CheckText(std::string_view text) {
   if (text.size() > kMaxTextBytes)
@@ -54,57 +51,111 @@ struct Tokenizer::Impl {
   bool lowercases = false, strips_accents = false;
   size_t vocab_size = 0;
   int32_t largest_id = -1;
+  std::array<bool, 256> may_part_before = {};  // bytes before which a text may be parted without a change to its tokens
 
-  Tokens Tokenize(std::string_view text, bool with_offsets) const;
-  void TokenizePiece(const TextPiece& piece, bool with_offsets, Tokens& tokens) const;
-  void TokenizeWords(const TextPiece& piece, bool with_offsets, std::vector<TokenPiece>& scratch, Tokens& tokens) const;
+  Impl(TokenizerParts parts, const TokenizerConfig& config);
+  void FindPartingBytes();
   bool NormalizesTo(std::string_view text, std::string_view expected) const;
-  Encoding Assemble(std::span<const Tokens> texts, const EncodeOptions& options) const;
+
+  // Each appends to token_ids and, if asked for, offsets of an encoding.
+  void Tokenize(std::string_view text, bool with_offsets, Encoding& encoding) const;
+  void TokenizePiece(const TextPiece& piece, AlignedText& normalized, std::vector<TokenPiece>& scratch, Encoding& encoding) const;
+  void TokenizeWords(const TextPiece& piece, bool with_offsets, std::vector<TokenPiece>& scratch, Encoding& encoding) const;
+  Encoding Encode(std::span<const std::string_view> texts, const EncodeOptions& options) const;
 };
+
+Tokenizer::Impl::Impl(TokenizerParts all_parts, const TokenizerConfig& config)
+    : parts(std::move(all_parts)), clean_up_spaces(config.clean_up_tokenization_spaces) {
+  const Vocabulary& vocabulary = parts.model->vocabulary();
+  const AddedTokens& added = *parts.added_tokens;
+  const auto find = [&](std::string_view token) {
+    const int32_t id = added.Find(token);
+    return id >= 0 ? id : vocabulary.Find(token);
+  };
+  special_ids = {.cls = find(config.cls_token),
+                 .sep = find(config.sep_token),
+                 .pad = find(config.pad_token),
+                 .mask = find(config.mask_token),
+                 .unk = parts.model->unknown_id()};
+  lowercases = NormalizesTo("A", "a");
+  strips_accents = NormalizesTo("\u00E9", "e");
+  vocab_size = vocabulary.size();
+  for (const AddedToken& token : added.tokens()) vocab_size += vocabulary.Find(token.content) < 0;
+  largest_id = std::max(vocabulary.largest_id(), added.largest_id());
+  for (const auto* pieces : {&parts.post_processor.single, &parts.post_processor.pair}) {
+    for (const TemplatePiece& piece : *pieces) {
+      for (const int32_t id : piece.special_ids) largest_id = std::max(largest_id, id);
+    }
+  }
+  FindPartingBytes();
+}
+
+void Tokenizer::Impl::FindPartingBytes() {
+  if (parts.added_tokens->any_normalized() || parts.pre_tokenizer == nullptr) return;
+  for (size_t byte = 0; byte < 0x80; ++byte) {
+    const char c = static_cast<char>(byte);
+    may_part_before[byte] = parts.pre_tokenizer->MayPartBefore(c) && (parts.normalizer == nullptr || parts.normalizer->MayPartBefore(c));
+  }
+}
 
 // The order of `tokenizers`: added tokens of the original text; what is between them is normalised; added tokens of the normalised
 // text; what is between those is cut into words, and these into tokens.
-Tokens Tokenizer::Impl::Tokenize(std::string_view text, bool with_offsets) const {
+void Tokenizer::Impl::Tokenize(std::string_view text, bool with_offsets, Encoding& encoding) const {
   CheckText(text);
-  Tokens tokens;
+  AlignedText normalized(with_offsets);
+  std::vector<TokenPiece> scratch;
   std::vector<AddedTokenSplit> splits;
   parts.added_tokens->SplitOriginal(text, splits);
+  // English has a token about every four bytes; memory that is reserved and not touched costs nothing.
+  encoding.token_ids.reserve(encoding.token_ids.size() + text.size() / 4 + 8);
+  if (with_offsets) encoding.offsets.reserve(encoding.offsets.size() + text.size() / 4 + 8);
   for (const AddedTokenSplit& split : splits) {
     if (split.id >= 0) {
-      tokens.ids.push_back(split.id);
-      if (with_offsets) tokens.offsets.push_back({split.begin, split.end});
-    } else {
-      TokenizePiece({text.substr(split.begin, split.end - split.begin), {}, static_cast<uint32_t>(split.begin)}, with_offsets, tokens);
+      encoding.token_ids.push_back(split.id);
+      if (with_offsets) encoding.offsets.push_back({split.begin, split.end});
+      continue;
+    }
+    for (size_t begin = split.begin; begin < split.end;) {
+      size_t end = split.end;
+      if (end - begin > 2 * kPartBytes) {
+        end = begin + kPartBytes;
+        while (end < split.end && !may_part_before[static_cast<unsigned char>(text[end])]) ++end;
+      }
+      TokenizePiece({text.substr(begin, end - begin), {}, static_cast<uint32_t>(begin)}, normalized, scratch, encoding);
+      begin = end;
     }
   }
-  return tokens;
 }
 
-void Tokenizer::Impl::TokenizePiece(const TextPiece& piece, bool with_offsets, Tokens& tokens) const {
-  AlignedText normalized(with_offsets);
-  if (parts.normalizer != nullptr) parts.normalizer->Normalize(piece, normalized);
-  const TextPiece text = parts.normalizer != nullptr ? normalized.piece() : piece;
-  std::vector<TokenPiece> scratch;
-  if (!parts.added_tokens->any_normalized()) return TokenizeWords(text, with_offsets, scratch, tokens);
+void Tokenizer::Impl::TokenizePiece(const TextPiece& piece, AlignedText& normalized, std::vector<TokenPiece>& scratch,
+                                    Encoding& encoding) const {
+  const bool with_offsets = normalized.keep_sources();
+  TextPiece text = piece;
+  if (parts.normalizer != nullptr) {
+    normalized.Clear();
+    parts.normalizer->Normalize(piece, normalized);
+    text = normalized.piece();
+  }
+  if (!parts.added_tokens->any_normalized()) return TokenizeWords(text, with_offsets, scratch, encoding);
   std::vector<AddedTokenSplit> splits;
   parts.added_tokens->SplitNormalized(text.text, splits);
   for (const AddedTokenSplit& split : splits) {
     if (split.id >= 0) {
-      tokens.ids.push_back(split.id);
+      encoding.token_ids.push_back(split.id);
       if (with_offsets) {
         const SourceSpan source = text.SourceOf(split.begin, split.end);
-        tokens.offsets.push_back({source.begin, source.end});
+        encoding.offsets.push_back({source.begin, source.end});
       }
       continue;
     }
     const size_t length = split.end - split.begin;
     TokenizeWords({text.text.substr(split.begin, length), text.sources.empty() ? text.sources : text.sources.subspan(split.begin, length),
                    static_cast<uint32_t>(text.base + split.begin)},
-                  with_offsets, scratch, tokens);
+                  with_offsets, scratch, encoding);
   }
 }
 
-void Tokenizer::Impl::TokenizeWords(const TextPiece& piece, bool with_offsets, std::vector<TokenPiece>& scratch, Tokens& tokens) const {
+void Tokenizer::Impl::TokenizeWords(const TextPiece& piece, bool with_offsets, std::vector<TokenPiece>& scratch, Encoding& encoding) const {
   std::array<Word, 256> words;  // a few at a time, so that they stay in the cache
   for (size_t position = 0;;) {
     size_t num_words;
@@ -118,11 +169,13 @@ void Tokenizer::Impl::TokenizeWords(const TextPiece& piece, bool with_offsets, s
     if (num_words == 0) return;
     scratch.clear();
     for (size_t i = 0; i < num_words; ++i) parts.model->Tokenize(piece.text, words[i].begin, words[i].end, scratch);
-    for (const TokenPiece& token : scratch) tokens.ids.push_back(token.id);
+    const size_t old_size = encoding.token_ids.size();
+    encoding.token_ids.resize(old_size + scratch.size());
+    for (size_t i = 0; i < scratch.size(); ++i) encoding.token_ids[old_size + i] = scratch[i].id;
     if (!with_offsets) continue;
     for (const TokenPiece& token : scratch) {
       const SourceSpan source = piece.SourceOf(token.begin, token.end);
-      tokens.offsets.push_back({source.begin, source.end});
+      encoding.offsets.push_back({source.begin, source.end});
     }
   }
 }
@@ -134,50 +187,57 @@ bool Tokenizer::Impl::NormalizesTo(std::string_view text, std::string_view expec
   return normalized.text() == expected;
 }
 
-Encoding Tokenizer::Impl::Assemble(std::span<const Tokens> texts, const EncodeOptions& options) const {
+Encoding Tokenizer::Impl::Encode(std::span<const std::string_view> texts, const EncodeOptions& options) const {
   const bool is_pair = texts.size() == 2;
-  const size_t num_added = options.add_special_tokens ? parts.post_processor.NumAdded(is_pair) : 0;
-  const size_t first = texts[0].ids.size(), second = is_pair ? texts[1].ids.size() : 0;
-  std::pair<size_t, size_t> kept = {first, second};
-
+  const size_t num_special = options.add_special_tokens ? parts.post_processor.NumAdded(is_pair) : 0;
+  if (options.max_length != 0 && options.truncate && options.max_length < num_special) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("a limit of {} tokens leaves no room for the {} special tokens", options.max_length, num_special));
+  }
+  const std::vector<TemplatePiece>& pieces = is_pair ? parts.post_processor.pair : parts.post_processor.single;
   Encoding encoding;
-  encoding.num_tokens_before_truncation = first + second + num_added;
-  if (options.max_length != 0 && encoding.num_tokens_before_truncation > options.max_length) {
+  std::vector<size_t> ends;           // of each piece in the encoding
+  std::array<size_t, 2> counts = {};  // of tokens of each text
+  for (const TemplatePiece& piece : pieces) {
+    const size_t begin = encoding.token_ids.size();
+    if (piece.sequence >= 0) {
+      const auto sequence = static_cast<size_t>(piece.sequence);
+      Tokenize(texts[sequence], options.with_offsets, encoding);
+      counts[sequence] = encoding.token_ids.size() - begin;
+    } else if (options.add_special_tokens) {
+      encoding.token_ids.insert(encoding.token_ids.end(), piece.special_ids.begin(), piece.special_ids.end());
+      if (options.with_offsets) encoding.offsets.resize(encoding.token_ids.size());
+    }
+    ends.push_back(encoding.token_ids.size());
+  }
+
+  encoding.num_tokens_before_truncation = encoding.token_ids.size();
+  if (options.max_length != 0 && encoding.token_ids.size() > options.max_length) {
     if (!options.truncate) {
-      throw Error(ErrorCode::kTooLarge, fmt::format("the text has {} tokens; at most {} are possible", encoding.num_tokens_before_truncation,
-                                                    options.max_length),
+      throw Error(ErrorCode::kTooLarge,
+                  fmt::format("the text has {} tokens; at most {} are possible", encoding.token_ids.size(), options.max_length),
                   "--truncate cuts it");
     }
-    if (options.max_length < num_added) {
-      throw Error(ErrorCode::kInvalidArgument,
-                  fmt::format("a limit of {} tokens leaves no room for the {} special tokens", options.max_length, num_added));
+    const auto [first, second] = LongestFirst(counts[0], counts[1], options.max_length - num_special);
+    const std::array<size_t, 2> kept = {first, second};
+    for (size_t p = pieces.size(); p-- > 0;) {  // from the end, so that the places before it stay
+      if (pieces[p].sequence < 0) continue;
+      const auto sequence = static_cast<size_t>(pieces[p].sequence);
+      const auto num_cut = static_cast<ptrdiff_t>(counts[sequence] - kept[sequence]), end = static_cast<ptrdiff_t>(ends[p]);
+      encoding.token_ids.erase(encoding.token_ids.begin() + end - num_cut, encoding.token_ids.begin() + end);
+      if (options.with_offsets) encoding.offsets.erase(encoding.offsets.begin() + end - num_cut, encoding.offsets.begin() + end);
+      for (size_t later = p; later < pieces.size(); ++later) ends[later] -= static_cast<size_t>(num_cut);
     }
-    kept = LongestFirst(first, second, options.max_length - num_added);
     encoding.truncated = true;
   }
 
-  const size_t total = kept.first + kept.second + num_added;
-  encoding.token_ids.reserve(total);
-  encoding.token_type_ids.reserve(total);
-  encoding.special_tokens_mask.reserve(total);
-  encoding.sequence_ids.reserve(total);
-  if (options.with_offsets) encoding.offsets.reserve(total);
-  for (const TemplatePiece& piece : is_pair ? parts.post_processor.pair : parts.post_processor.single) {
-    const bool special = piece.sequence < 0;
-    if (special && !options.add_special_tokens) continue;
-    const size_t count = special ? piece.special_ids.size() : piece.sequence == 0 ? kept.first : kept.second;
-    const int32_t* ids = special ? piece.special_ids.data() : texts[static_cast<size_t>(piece.sequence)].ids.data();
-    encoding.token_ids.insert(encoding.token_ids.end(), ids, ids + count);
-    encoding.token_type_ids.insert(encoding.token_type_ids.end(), count, piece.type_id);
-    encoding.special_tokens_mask.insert(encoding.special_tokens_mask.end(), count, special);
-    encoding.sequence_ids.insert(encoding.sequence_ids.end(), count, static_cast<int8_t>(piece.sequence));
-    if (!options.with_offsets) continue;
-    if (special) {
-      encoding.offsets.resize(encoding.offsets.size() + count);
-    } else {
-      const TextSpan* offsets = texts[static_cast<size_t>(piece.sequence)].offsets.data();
-      encoding.offsets.insert(encoding.offsets.end(), offsets, offsets + count);
-    }
+  encoding.token_type_ids.reserve(encoding.token_ids.size());
+  encoding.special_tokens_mask.reserve(encoding.token_ids.size());
+  encoding.sequence_ids.reserve(encoding.token_ids.size());
+  for (size_t p = 0; p < pieces.size(); ++p) {
+    encoding.token_type_ids.resize(ends[p], pieces[p].type_id);
+    encoding.special_tokens_mask.resize(ends[p], pieces[p].sequence < 0);
+    encoding.sequence_ids.resize(ends[p], static_cast<int8_t>(pieces[p].sequence));
   }
   return encoding;
 }
@@ -195,43 +255,20 @@ Tokenizer Tokenizer::Load(const std::string& folder) {
                 "the folder of a model in the Hugging Face layout holds one of them");
   }
   const TokenizerConfig config = ReadTokenizerConfig(folder);
-  auto impl = std::make_unique<Impl>();
-  impl->parts = has_json ? ParseTokenizerJson(ReadFile(json_path, kMaxFileBytes), json_path, config)
-                         : ParseVocabTxt(ReadFile(txt_path, kMaxFileBytes), txt_path, config);
-
-  const Vocabulary& vocabulary = impl->parts.model->vocabulary();
-  const AddedTokens& added = *impl->parts.added_tokens;
-  const auto find = [&](std::string_view token) {
-    const int32_t id = added.Find(token);
-    return id >= 0 ? id : vocabulary.Find(token);
-  };
-  impl->special_ids = {.cls = find(config.cls_token),
-                       .sep = find(config.sep_token),
-                       .pad = find(config.pad_token),
-                       .mask = find(config.mask_token),
-                       .unk = impl->parts.model->unknown_id()};
-  impl->clean_up_spaces = config.clean_up_tokenization_spaces;
-  impl->lowercases = impl->NormalizesTo("A", "a");
-  impl->strips_accents = impl->NormalizesTo("\u00E9", "e");
-  impl->vocab_size = vocabulary.size();
-  impl->largest_id = std::max(vocabulary.largest_id(), added.largest_id());
-  for (const AddedToken& token : added.tokens()) impl->vocab_size += vocabulary.Find(token.content) < 0;
-  for (const auto* pieces : {&impl->parts.post_processor.single, &impl->parts.post_processor.pair}) {
-    for (const TemplatePiece& piece : *pieces) {
-      for (const int32_t id : piece.special_ids) impl->largest_id = std::max(impl->largest_id, id);
-    }
-  }
-  return Tokenizer(std::move(impl));
+  TokenizerParts parts = has_json ? ParseTokenizerJson(ReadFile(json_path, kMaxFileBytes), json_path, config)
+                                  : ParseVocabTxt(ReadFile(txt_path, kMaxFileBytes), txt_path, config);
+  return Tokenizer(std::make_unique<Impl>(std::move(parts), config));
 }
 
-Encoding Tokenizer::Encode(std::string_view text, const EncodeOptions& options) const {
-  const Tokens tokens = impl_->Tokenize(text, options.with_offsets);
-  return impl_->Assemble({&tokens, 1}, options);
+Tokenizer Tokenizer::FromJson(std::string tokenizer_json, const std::string& where) {
+  const TokenizerConfig config;
+  return Tokenizer(std::make_unique<Impl>(ParseTokenizerJson(std::move(tokenizer_json), where, config), config));
 }
+
+Encoding Tokenizer::Encode(std::string_view text, const EncodeOptions& options) const { return impl_->Encode({&text, 1}, options); }
 
 Encoding Tokenizer::EncodePair(std::string_view first, std::string_view second, const EncodeOptions& options) const {
-  const std::array<Tokens, 2> tokens = {impl_->Tokenize(first, options.with_offsets), impl_->Tokenize(second, options.with_offsets)};
-  return impl_->Assemble(tokens, options);
+  return impl_->Encode(std::array<std::string_view, 2>{first, second}, options);
 }
 
 std::string Tokenizer::Decode(std::span<const int32_t> token_ids, bool skip_special_tokens) const {

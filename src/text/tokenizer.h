@@ -45,6 +45,8 @@ class Tokenizer {
   // and `padding` in tokenizer.json are ignored. Throws kNotFound if there is neither; kInvalidInput for a broken file; kUnsupported,
   // with what is supported, for a type of tokenizer that mlac does not have.
   static Tokenizer Load(const std::string& folder);
+  // The same from the content of a tokenizer.json alone. where: what it is, for messages.
+  static Tokenizer FromJson(std::string tokenizer_json, const std::string& where = "tokenizer.json");
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

@@ -138,6 +138,7 @@ std::unique_ptr<PreTokenizer> ReadBertPreTokenizer(const Fields&, const Tokenize
 std::unique_ptr<TokenModel> ReadWordPiece(const Fields& fields, const TokenizerConfig&) {
   const Value vocab = fields.Get("vocab");
   std::vector<VocabularyEntry> entries;
+  entries.reserve(vocab.Object().size());
   for (const auto [token, id] : vocab.Object()) {
     if (!IsWhole(id))
       vocab.Throw(fmt::format("the id of token {} is {}; expected a whole number", ShownToken(token), NameOf(id.type())));
@@ -193,9 +194,10 @@ std::vector<TemplatePiece> ReadTemplate(const Value& value, const SpecialTokens&
     pieces.push_back(std::move(piece));
   }
   for (int sequence = 0; sequence < num_sequences; ++sequence) {
-    if (std::count_if(pieces.begin(), pieces.end(), [&](const TemplatePiece& piece) { return piece.sequence == sequence; }) != 1) {
-      throw Error(ErrorCode::kUnsupported, fmt::format("{}: sequence {} stands not once in the template; supported: each text once",
-                                                       value.where(), sequence == 0 ? "A" : "B"));
+    const auto count = std::count_if(pieces.begin(), pieces.end(), [&](const TemplatePiece& piece) { return piece.sequence == sequence; });
+    if (count != 1) {
+      throw Error(ErrorCode::kUnsupported, fmt::format("{}: sequence {} is there {} times; supported: each text once", value.where(),
+                                                       sequence == 0 ? "A" : "B", count));
     }
   }
   return pieces;

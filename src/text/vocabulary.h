@@ -23,8 +23,8 @@ class Vocabulary {
   Vocabulary(std::vector<VocabularyEntry> entries, std::string_view where);
 
   size_t size() const { return ids_.size(); }
-  int32_t largest_id() const { return ids_.empty() ? -1 : ids_.back(); }
   size_t num_bytes() const { return bytes_.size(); }  // of all tokens together
+  int32_t largest_id() const { return ids_.empty() ? -1 : ids_.back(); }
 
   int32_t Find(std::string_view token) const;  // its id, or -1
 

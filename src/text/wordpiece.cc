@@ -22,7 +22,7 @@ WordPiece::WordPiece(Vocabulary vocabulary, const WordPieceOptions& options, std
     : vocabulary_(std::move(vocabulary)),
       max_input_chars_per_word_(options.max_input_chars_per_word),
       unknown_id_(vocabulary_.Find(options.unk_token)),
-      trie_(vocabulary_.num_bytes()) {
+      trie_(vocabulary_.num_bytes() / 3) {  // of BERT's vocabulary a third of the bytes are nodes
   if (unknown_id_ < 0) {
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the unknown token {} is not among the {} tokens", where,
                                                       ShownToken(options.unk_token), vocabulary_.size()));

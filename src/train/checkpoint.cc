@@ -10,7 +10,6 @@
 #include "base/json.h"
 #include "base/sha256.h"
 #include "tensor/safetensors.h"
-#include "train/training_record.h"
 
 namespace mlac {
 namespace {
@@ -23,6 +22,25 @@ constexpr char kSums[] = "SHA256SUMS";  // as sha256sum writes it, so that `sha2
 constexpr size_t kLargestState = size_t{1} << 30, kLargestSums = 4096;
 constexpr size_t kShown = 16;  // characters of a value in a message: enough of a hash to see that it differs
 constexpr char kMoment1[] = "moment1.", kMoment2[] = "moment2.";
+
+json EpochJson(const EpochReport& epoch) {
+  json out = {{"epoch", epoch.epoch}, {"step", epoch.step}, {"train_loss", epoch.train_loss}};
+  if (epoch.has_validation)
+    out.update({{"validation_loss", epoch.validation_loss}, {"accuracy", epoch.accuracy}, {"macro_f1", epoch.macro_f1}, {"best", epoch.best}});
+  return out;
+}
+
+EpochReport EpochFromJson(const json& in) {
+  EpochReport epoch = {.epoch = in.at("epoch"), .step = in.at("step"), .train_loss = in.at("train_loss")};
+  epoch.has_validation = in.contains("validation_loss");
+  if (epoch.has_validation) {
+    epoch.validation_loss = in.at("validation_loss");
+    epoch.accuracy = in.at("accuracy");
+    epoch.macro_f1 = in.at("macro_f1");
+    epoch.best = in.at("best");
+  }
+  return epoch;
+}
 
 void CheckIdentity(const std::map<std::string, std::string>& expected, const json& found, const std::string& folder) {
   for (const auto& [name, value] : expected) {

@@ -19,14 +19,16 @@
 #include "text/length_limit.h"
 #include "text/tokenizer.h"
 #include "train/model_folder_writer.h"
-#include "train/training_record.h"
+#include "train/report_card.h"
+#include "train/report_svg.h"
 
 namespace mlac {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kRecord[] = "/training.json";
+constexpr char kRecordFile[] = "training.json";
+constexpr int kRecordFormat = 1;
 
 // A part of the data as texts and as tokens.
 struct Part {
@@ -195,13 +197,89 @@ Output CheckOutput(const FineTuneOptions& options) {
   return output;
 }
 
-ClassificationMetrics Measure(const Model& model, Run& run, const Part& part) {
-  const std::vector<float> logits = Predict(model, run, part.tokens);
-  const std::vector<int32_t> predicted = Argmax(logits, model.num_labels());
+ClassificationMetrics Measure(std::span<const float> logits, const Part& part) {
+  const size_t num_labels = part.texts.label_names.size();
+  const std::vector<int32_t> predicted = Argmax(logits, num_labels);
   std::vector<double> exact(part.tokens.size());
-  kernels::CrossEntropy(logits.data(), part.tokens.labels.data(), exact.size(), model.num_labels(), exact.data(), nullptr, nullptr);
+  kernels::CrossEntropy(logits.data(), part.tokens.labels.data(), exact.size(), num_labels, exact.data(), nullptr, nullptr);
   const std::vector<float> losses(exact.begin(), exact.end());
   return ComputeMetrics(part.tokens.labels, predicted, losses, part.texts.label_names);
+}
+
+// The last component of a path: what the card may say of where something was.
+std::string NameOf(const std::string& path) {
+  const fs::path given(path);
+  return (given.has_filename() ? given : given.parent_path()).filename().string();
+}
+
+std::vector<std::pair<std::string, std::string>> ParametersOf(const FineTuneOptions& options, size_t max_length) {
+  const TrainingOptions& t = options.training;
+  return {{"epochs", fmt::format("{}", t.num_epochs)},
+          {"learning rate", fmt::format("{}", t.learning_rate)},
+          {"batch size", fmt::format("{}", t.batch_size)},
+          {"warm-up", fmt::format("{}", t.warmup)},
+          {"weight decay", fmt::format("{}", t.weight_decay)},
+          {"max gradient norm", fmt::format("{}", t.max_grad_norm)},
+          {"max length", fmt::format("{} tokens", max_length)},
+          {"patience", fmt::format("{}", t.patience)},
+          {"validation split", options.validation.empty() ? fmt::format("{}", options.validation_split) : "a file"},
+          {"class weights", t.class_weights ? "yes" : "no"},
+          {"frozen encoder", t.freeze ? "yes" : "no"},
+          {"seed", fmt::format("{}", t.seed)}};
+}
+
+// What the model was made from, for programs.
+std::string RecordJson(const FineTuneOptions& options, const FineTuneData& data, size_t max_length, const std::map<std::string, std::string>& identity,
+                       const FineTuneResult& result) {
+  nlohmann::ordered_json parts = nlohmann::ordered_json::array(), parameters = nlohmann::ordered_json::object();
+  for (const auto& [name, part] : {std::pair{"train", &data.train}, {"validation", &data.validation}, {"test", &data.test}})
+    if (part->texts.size() > 0)
+      parts.push_back({{"name", name}, {"source", part->texts.source}, {"num_rows", part->texts.size()}, {"sha256", HashOf(*part)},
+                       {"num_cut", part->num_truncated}});
+  for (const auto& [name, value] : ParametersOf(options, max_length)) parameters[name] = value;
+  nlohmann::ordered_json epochs = nlohmann::ordered_json::array();
+  for (const EpochReport& epoch : result.training.epochs) {
+    epochs.push_back({{"epoch", epoch.epoch}, {"train_loss", epoch.train_loss}});
+    if (epoch.has_validation)
+      epochs.back().update({{"validation_loss", epoch.validation_loss}, {"accuracy", epoch.accuracy}, {"macro_f1", epoch.macro_f1}});
+  }
+  const nlohmann::ordered_json record = {{"format_version", kRecordFormat},
+                                         {"task", "text-classification"},
+                                         {"mlac_version", GetBuildInfo().version},
+                                         {"base_model", NameOf(options.model)},
+                                         {"command", options.command},
+                                         {"parameters", parameters},
+                                         {"data", parts},
+                                         {"epochs", epochs},
+                                         {"best_epoch", result.training.best_epoch},
+                                         {"evaluated_on", result.evaluated_on},
+                                         {"identity", identity}};
+  return record.dump(2) + "\n";
+}
+
+// Whether the folder is what a finished run with this identity wrote.
+bool IsResultOf(const std::string& folder, const std::map<std::string, std::string>& identity) {
+  const std::string path = folder + "/" + kRecordFile;
+  if (!FileExists(path)) return false;
+  const nlohmann::json record = ReadJsonFile(path);
+  return record.is_object() && record.value("format_version", nlohmann::json()) == kRecordFormat &&
+         record.value("identity", nlohmann::json()) == nlohmann::json(identity);
+}
+
+void WriteReport(const std::string& folder, const FineTuneOptions& options, const FineTuneData& data, const std::vector<Finding>& findings,
+                 size_t max_length, const std::map<std::string, std::string>& identity, const FineTuneResult& result) {
+  ModelCard card = {.base_model = NameOf(options.model), .license = "", .text_column = options.text_column, .label_column = options.target_column,
+                    .max_length = max_length, .parts = {}, .findings = findings, .metrics = &result.metrics, .measured_on = result.evaluated_on,
+                    .label_names = data.train.texts.label_names, .parameters = ParametersOf(options, max_length), .command = options.command,
+                    .mlac_version = GetBuildInfo().version};
+  for (const auto& [name, part] : {std::pair{"train", &data.train}, {"validation", &data.validation}, {"test", &data.test}})
+    if (part->texts.size() > 0) card.parts.push_back({name, part->texts.source, part->texts.size()});
+  const auto write = [&](const std::string& name, const std::string& content) { WriteFileAtomically(folder + "/" + name, content); };
+  write(kModelCardFile, ModelCardMarkdown(card));
+  write(kMetricsFile, MetricsJson(result.metrics));
+  write(kRecordFile, RecordJson(options, data, max_length, identity, result));
+  write(kLearningCurvesFile, LearningCurvesSvg(result.training));
+  write(kConfusionMatrixFile, ConfusionMatrixSvg(result.metrics));
 }
 
 }  // namespace
@@ -227,14 +305,11 @@ FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserv
                                         .resume_command = options.resume_command,
                                         .identity = IdentityOf(options, data, *model, source, max_length)};
   FineTuneResult result;
-  std::optional<TrainingResult> finished;
   if (output.maybe_finished) {
-    finished = FindTrainingRecord(output.folder + kRecord, checkpoint.identity);
-    if (!finished)
+    if (!IsResultOf(output.folder, checkpoint.identity))
       throw Error(ErrorCode::kNotFound, fmt::format("{}: holds neither a checkpoint nor the result of this run", output.folder),
                   "--overwrite replaces it");
     observer.OnNote(fmt::format("{}: is the result of this run already; there is nothing left to train", output.folder));
-    result.training = std::move(*finished);
     model = OpenModel(output.folder);
   } else {
     if (options.resume && !output.resume) observer.OnNote(fmt::format("{}: no checkpoint yet; this run begins at step 0", output.folder));
@@ -252,13 +327,12 @@ FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserv
     measured = &data.validation;
     result.evaluated_on = "validation";
   }
-  result.metrics = Measure(*model, run, *measured);
+  result.metrics = Measure(Predict(*model, run, measured->tokens), *measured);
   if (output.maybe_finished) return result;
 
   StagedFolder staged(output.folder, options.overwrite || output.resume || HoldsCheckpointAlone(output.folder));
   WriteModelFolder(staged.path(), *model, source, data.train.texts.label_names, max_length);
-  WriteFileAtomically(staged.path() + "/metrics.json", MetricsJson(result.metrics));
-  WriteFileAtomically(staged.path() + kRecord, TrainingRecord(checkpoint.identity, result.training));
+  WriteReport(staged.path(), options, data, findings, max_length, checkpoint.identity, result);
   staged.Commit();
   return result;
 }
@@ -270,9 +344,7 @@ EvaluationResult EvaluateClassifier(const EvaluationOptions& options) {
   part.texts = ReadLabelledTexts(options.data, {.text_column = options.text_column, .label_column = options.target_column,
                                                 .label_names = text_model.label_names()});
   Tokenize(text_model.tokenizer(), text_model.max_length(), part);
-  ThreadTeam team(options.num_threads);
-  Run run({.team = &team, .tape = nullptr});
-  return {Measure(text_model.model(), run, part), part.num_truncated, text_model.max_length(), part.texts.notes};
+  return {Measure(text_model.Logits(part.tokens.tokens), part), part.num_truncated, text_model.max_length(), part.texts.notes};
 }
 
 }  // namespace mlac

@@ -36,7 +36,7 @@ class FineTuneObserver : public TrainingObserver {
 struct FineTuneResult {
   ClassificationMetrics metrics;
   std::string evaluated_on;  // "test", "validation" or "train"
-  TrainingResult training;
+  TrainingResult training;   // empty if out was finished already
 };
 
 // Writes options.out whole or not at all: weights, config.json, tokenizer files, README.md, metrics.json, training.json and SVGs. What it holds

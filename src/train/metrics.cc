@@ -201,8 +201,8 @@ std::string MetricsJson(const ClassificationMetrics& metrics) {
   for (size_t i = 0; i < metrics.confusion.size(); ++i) {
     const ConfusionCell& cell = metrics.confusion[i];
     fmt::format_to(write, "{}\n    {{\"truth\": {}, \"predicted\": {}, \"count\": {}}}", i == 0 ? "" : ",",
-                   Json(metrics.label_names[static_cast<size_t>(cell.truth)]), Json(metrics.label_names[static_cast<size_t>(cell.predicted)]),
-                   cell.count);
+                   Json(metrics.label_names[static_cast<size_t>(cell.truth)]),
+                   Json(metrics.label_names[static_cast<size_t>(cell.predicted)]), cell.count);
   }
   out += "\n  ]\n}\n";
   return out;

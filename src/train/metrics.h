@@ -15,7 +15,7 @@ struct Interval {
 };
 
 struct ClassMetrics {
-  double precision = 0, recall = 0, f1 = 0;  // 0 where the denominator is 0
+  double precision = 0, recall = 0, f1 = 0;                  // 0 where the denominator is 0
   uint64_t support = 0, num_predicted = 0, num_correct = 0;  // examples that are of the label, that were given it, both
   Interval precision_interval, recall_interval, f1_interval;
 };
@@ -28,14 +28,14 @@ struct ConfusionCell {
 
 struct ClassificationMetrics {
   double accuracy = 0;
-  double macro_f1 = 0;     // mean over the labels that occur in truth or prediction
-  double weighted_f1 = 0;  // mean weighted by support
+  double macro_f1 = 0;         // mean over the labels that occur in truth or prediction
+  double weighted_f1 = 0;      // mean weighted by support
   std::optional<double> loss;  // mean of the examples' losses
   uint64_t num_examples = 0;
   Interval accuracy_interval, macro_f1_interval;
   std::vector<std::string> label_names;
-  std::vector<ClassMetrics> per_class;    // one a label
-  std::vector<ConfusionCell> confusion;   // by truth, then predicted
+  std::vector<ClassMetrics> per_class;   // one a label
+  std::vector<ConfusionCell> confusion;  // by truth, then predicted
 };
 
 struct MetricsOptions {

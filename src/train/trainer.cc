@@ -265,7 +265,8 @@ class Trainer {
     report.has_validation = true;
     for (const double loss : losses) report.validation_loss += loss / static_cast<double>(losses.size());
     // Without intervals the names are not looked at; only their number matters.
-    const ClassificationMetrics metrics = ComputeMetrics(validation_.labels, predicted, {}, std::vector<std::string>(model_.num_labels()), {.intervals = false});
+    const ClassificationMetrics metrics =
+        ComputeMetrics(validation_.labels, predicted, {}, std::vector<std::string>(model_.num_labels()), {.intervals = false});
     report.accuracy = metrics.accuracy;
     report.macro_f1 = metrics.macro_f1;
   }

@@ -1,5 +1,6 @@
 #include "base/display.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace mlac {
@@ -34,6 +35,17 @@ TEST(Printable, CutsToAWidthAndSaysSo) {
   EXPECT_EQ(Printable("日本語", 4), "日…");  // half a character is not shown
   EXPECT_EQ(Printable("ab\n", 4), "ab\\n");
   EXPECT_EQ(Printable("abc\n", 4), "abc…");
+}
+
+TEST(Quoted, ShowsAStrangersNameInOneBoundedLine) {
+  EXPECT_EQ(Quoted(""), "''");
+  EXPECT_EQ(Quoted("größe 重み"), "'größe 重み'");
+  EXPECT_EQ(Quoted("a\n\xff"), "'a\\n\\xff'");
+  EXPECT_EQ(Quoted(std::string(100, 'x')), fmt::format("'{:x<100}'", ""));
+  EXPECT_EQ(Quoted(std::string(101, 'x')), fmt::format("'{:x<99}…'", ""));
+  std::string marks;
+  for (int i = 0; i < 1000; ++i) marks += "\u0301";
+  EXPECT_EQ(Quoted(marks), fmt::format("'{}…'", marks.substr(0, 400)));
 }
 
 TEST(PadRight, FillsUpToColumns) {

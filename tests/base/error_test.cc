@@ -34,25 +34,5 @@ TEST(Error, SaysMessageAndHintInOneLine) {
   EXPECT_EQ(hinted.hint(), "did you mean 'bert'?");
 }
 
-TEST(Quoted, LeavesOrdinaryTextOfAnyScript) {
-  EXPECT_EQ(Quoted(""), "''");
-  EXPECT_EQ(Quoted("bert.pooler.weight"), "'bert.pooler.weight'");
-  EXPECT_EQ(Quoted("größe 重み 😀"), "'größe 重み 😀'");
-}
-
-TEST(Quoted, EscapesWhatWouldSteerATerminalOrBreakTheLine) {
-  EXPECT_EQ(Quoted("a\nb\x1b[31m\x7f"), "'a\\x0ab\\x1b[31m\\x7f'");
-  EXPECT_EQ(Quoted(std::string_view("a\0b", 3)), "'a\\x00b'");
-  EXPECT_EQ(Quoted("\u009b \u00a0"), "'\\xc2\\x9b \u00a0'");                // C1 control; the no-break space after it is none
-  EXPECT_EQ(Quoted("\u202egnp.exe"), "'\\xe2\\x80\\xaegnp.exe'");             // right-to-left override
-  EXPECT_EQ(Quoted("\xff\xc3\xed\xa0\x80"), "'\\xff\\xc3\\xed\\xa0\\x80'");  // no UTF-8, a surrogate included
-}
-
-TEST(Quoted, CutsLongTextBetweenCharacters) {
-  EXPECT_EQ(Quoted(std::string(100, 'x')), "'" + std::string(100, 'x') + "'");
-  EXPECT_EQ(Quoted(std::string(101, 'x')), "'" + std::string(100, 'x') + "...'");
-  EXPECT_EQ(Quoted(std::string(99, 'x') + "é" + "y"), "'" + std::string(99, 'x') + "é...'");
-}
-
 }  // namespace
 }  // namespace mlac

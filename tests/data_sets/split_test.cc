@@ -94,6 +94,11 @@ TEST(SplitStratified, TextsUnderTwoLabelsStayInTraining) {
   LabelledTexts data = Texts({20, 20});
   for (size_t row = 0; row < data.size(); ++row) data.texts[row] = row % 2 == 0 ? "both" : fmt::format("text {}", row);
   for (const size_t row : SplitStratified(data, 0.4, 0).validation) EXPECT_EQ(row % 2, 1u);
+  // Label 0 has one text of its own: that stays too, however large the share.
+  for (size_t row = 0; row < data.size(); ++row) data.texts[row] = data.labels[row] == 0 ? "both" : fmt::format("text {}", row);
+  data.texts[static_cast<size_t>(std::find(data.labels.begin(), data.labels.end(), 0) - data.labels.begin())] = "own";
+  data.texts[static_cast<size_t>(std::find(data.labels.begin(), data.labels.end(), 1) - data.labels.begin())] = "both";
+  EXPECT_THAT(Counts(data, SplitStratified(data, 0.4, 0).validation), ElementsAre(0, 8));
   for (std::string& text : data.texts) text = "one text";
   EXPECT_THAT(SplitStratified(data, 0.4, 0).validation, IsEmpty());
 }

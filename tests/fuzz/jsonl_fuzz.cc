@@ -11,8 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace mlac;
   const std::string_view content(reinterpret_cast<const char*>(data), size);
   try {
-    const auto reader =
-        OpenTable(ByteStream(content, "fuzz"), TableFormat::kJsonLines, {.columns = {"text", "label"}, .max_row_bytes = 4096, .max_json_depth = 8});
+    const auto reader = OpenTable(ByteStream(content, "fuzz"), TableFormat::kJsonLines,
+                                  {.columns = {"text", "label"}, .max_row_bytes = 4096, .max_json_depth = 8});
     size_t last_line = 0;
     for (std::vector<std::string> cells; reader->Next(cells);) {
       for (const std::string& cell : cells) {

@@ -34,7 +34,7 @@ std::string TemporaryFolder::Write(std::string_view name, std::string_view conte
 
 std::vector<std::string> TemporaryFolder::List() const {
   std::vector<std::string> names;
-  for (const auto& entry : fs::recursive_directory_iterator(path_)) names.push_back(fs::relative(entry.path(), path_).string());
+  for (const auto& entry : fs::recursive_directory_iterator(path_)) names.push_back(entry.path().lexically_relative(path_).string());
   std::sort(names.begin(), names.end());
   return names;
 }

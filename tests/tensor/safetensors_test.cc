@@ -9,6 +9,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "tests/support/system_faults.h"
 #include "tests/support/test_support.h"
 
 namespace mlac {
@@ -196,7 +197,7 @@ std::vector<BadFile> BadFiles() {
       {FileOf(R"({"a":3})"), "tensor 'a': expected an object, found '3'"},
       {FileOf(R"({"a":[[[[[[]]]]]]})"), "tensor 'a': expected an object, found an array"},
       {FileOf(R"({"a":null})"), "tensor 'a': expected an object, found 'null'"},
-      {FileOf(R"({"a\nb":"x"})"), "tensor 'a\\x0ab': expected an object, found '\"x\"'"},
+      {FileOf(R"({"a\nb":"x"})"), "tensor 'a\\nb': expected an object, found '\"x\"'"},
       {FileOf(OneTensor(shape + "," + offsets), 8), "tensor 'a': dtype is missing"},
       {FileOf(OneTensor(dtype + "," + offsets), 8), "tensor 'a': shape is missing"},
       {FileOf(OneTensor(dtype + "," + shape), 8), "tensor 'a': data_offsets is missing"},
@@ -443,6 +444,27 @@ TEST(WriteSafetensors, RefusesNamesThatNoReaderWouldTakeAndWritesNothing) {
   ExpectError(ErrorCode::kInvalidArgument, path + ": the name 'a\\xff' is no valid UTF-8", write({{"a\xff", zero}}));
   ExpectError(ErrorCode::kInvalidArgument, path + ": the name '\\xff' in the metadata is no valid UTF-8", write({}, {{"a", "\xff"}}));
   EXPECT_TRUE(folder.List().empty());
+}
+
+TEST(WriteSafetensors, LeavesTheOldFileAndNoTemporaryWhereverTheDiskIsFull) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("m", "old");
+  const std::vector<NamedTensor> tensors = ReferenceTensors();
+  size_t nth = 0;
+  for (;; ++nth) {
+    const test::SystemFault full("write", nth, ENOSPC);
+    try {
+      WriteSafetensors(path, tensors);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kResourceExhausted);
+      EXPECT_EQ(error.message(), path + ": cannot write: No space left on device");
+      EXPECT_EQ(error.hint(), "free some space there");
+    }
+    if (!full.struck()) break;
+    EXPECT_EQ(ReadWhole(path), "old") << nth;
+    EXPECT_THAT(folder.List(), ElementsAre("m"));
+  }
+  EXPECT_EQ(nth, tensors.size());  // the header and each tensor but the empty one
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 
-#include "tests/text/temporary_folder.h"
+#include "tests/support/test_support.h"
 #include "tests/text/wheel_strings.h"
 #include "text/tokenizer.h"
 
@@ -92,7 +92,7 @@ TEST(Wheel, EveryConfigurationGivesTheWheelsTokensAndOffsets) {
   }
   for (auto& [name, configuration] : configurations.items()) {
     if (configuration["model"]["vocab"].is_null()) configuration["model"]["vocab"] = vocab;
-    TemporaryFolder folder;
+    test::TemporaryFolder folder;
     folder.Write("tokenizer.json", configuration.dump());
     ExpectAsTheWheel(name, Tokenizer::Load(folder.path()), hashes[name]);
   }
@@ -101,7 +101,7 @@ TEST(Wheel, EveryConfigurationGivesTheWheelsTokensAndOffsets) {
 TEST(Wheel, AVocabTxtAloneGivesTheTokensOfTokenizerJson) {
   const nlohmann::json hashes = ReadTestData("hashes.json");
   const std::string vocab_txt = ReadFile(std::string(MLAC_TEST_DATA) + "/text/vocab.txt", size_t{1} << 20);
-  TemporaryFolder folder;
+  test::TemporaryFolder folder;
   folder.Write("vocab.txt", vocab_txt);
   nlohmann::json uncased = hashes["uncased"];
   uncased.erase("scalars");
@@ -111,6 +111,28 @@ TEST(Wheel, AVocabTxtAloneGivesTheTokensOfTokenizerJson) {
   nlohmann::json cased = hashes["cased_without_accents"];
   cased.erase("scalars");
   ExpectAsTheWheel("vocab.txt, cased", Tokenizer::Load(folder.path()), cased);
+}
+
+// A long text is tokenised in parts; the wheel was given short ones only.
+TEST(Wheel, ALongTextGivesTheTokensOfItsSentences) {
+  const Tokenizer tokenizer = Tokenizer::Load(std::string(MLAC_TEST_DATA) + "/text");  // a vocab.txt alone
+  const EncodeOptions options = {.add_special_tokens = false, .with_offsets = true};
+  std::string text;
+  std::vector<int32_t> ids;
+  std::vector<TextSpan> offsets;
+  for (size_t i = 0; i < 4000; ++i) {
+    const std::string sentence = Strings().Make(i);
+    const Encoding encoding = tokenizer.Encode(sentence, options);
+    ids.insert(ids.end(), encoding.token_ids.begin(), encoding.token_ids.end());
+    for (const TextSpan& span : encoding.offsets) offsets.push_back({span.begin + text.size(), span.end + text.size()});
+    text += sentence + ". ";
+    ids.push_back(tokenizer.FindToken("."));
+    offsets.push_back({text.size() - 2, text.size() - 1});
+  }
+  ASSERT_GT(text.size(), size_t{200'000});
+  const Encoding whole = tokenizer.Encode(text, options);
+  EXPECT_EQ(whole.token_ids, ids);
+  EXPECT_EQ(whole.offsets, offsets);
 }
 
 TEST(Wheel, TheRealMiniLmTokenizerGivesTheWheelsTokensAndOffsets) {

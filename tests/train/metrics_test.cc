@@ -45,7 +45,8 @@ TEST(Metrics, AreThoseOfScikitLearn) {
     EXPECT_EQ(metrics.num_examples, example["truth"].size());
     const size_t num_labels = example["num_labels"].get<size_t>();
     std::vector<std::vector<uint64_t>> matrix(num_labels, std::vector<uint64_t>(num_labels));
-    for (const ConfusionCell& cell : metrics.confusion) matrix[static_cast<size_t>(cell.truth)][static_cast<size_t>(cell.predicted)] = cell.count;
+    for (const ConfusionCell& cell : metrics.confusion)
+      matrix[static_cast<size_t>(cell.truth)][static_cast<size_t>(cell.predicted)] = cell.count;
     EXPECT_EQ(json(matrix), expected["confusion"]);
     ASSERT_EQ(metrics.per_class.size(), num_labels);
     ExpectInterval(metrics.accuracy_interval, expected["accuracy_interval"], 1e-12);

@@ -1,0 +1,53 @@
+#include "serve/access_log.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/json.h"
+
+namespace mlac {
+namespace {
+
+std::string FormatTime(std::chrono::system_clock::time_point time) {
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(time)), milliseconds % 1000);
+}
+
+// Whether text is a JSON number as it stands: notes are numbers or names.
+bool IsNumber(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || c == '.'; }) &&
+         std::count(text.begin(), text.end(), '.') <= 1 && text.front() != '.' && text.back() != '.' &&
+         (text.size() == 1 || text[0] != '0' || text[1] == '.');
+}
+
+std::string FormatJson(const HttpAccess& access) {
+  std::string line = fmt::format(R"({{"time":"{}","id":"{}","method":"{}","route":)", FormatTime(access.time), access.id, access.method);
+  AppendJsonString(line, access.route);
+  line += fmt::format(R"(,"status":{},"duration_ms":{:.3f},"request_bytes":{},"response_bytes":{})", access.status, access.duration_ms,
+                      access.num_request_bytes, access.num_response_bytes);
+  for (const HttpField& note : access.notes) {
+    line += ',';
+    AppendJsonString(line, note.name);
+    line += ':';
+    if (note.name != "model" && IsNumber(note.value)) {
+      line += note.value;
+    } else {
+      AppendJsonString(line, note.value);
+    }
+  }
+  return line + "}\n";
+}
+
+}  // namespace
+
+std::string FormatAccess(const HttpAccess& access, LogFormat format) {
+  if (format == LogFormat::kJson) return FormatJson(access);
+  std::string line = fmt::format("{} {} {} {} {:.1f} ms id={}", FormatTime(access.time), access.method, access.route, access.status,
+                                 access.duration_ms, access.id);
+  for (const HttpField& note : access.notes) line += fmt::format(" {}={}", note.name, note.value);
+  return line + "\n";
+}
+
+}  // namespace mlac

@@ -1,0 +1,87 @@
+#pragma once
+// From texts of a request to the model's answer: admission, tokens, the queue, and the answer's headers. Protocols sit on top.
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "http/router.h"
+#include "serve/batch_queue.h"
+#include "serve/metrics.h"
+#include "serve/served_model.h"
+#include "serve/worker_thread.h"
+
+namespace mlac {
+
+// A text, a pair of texts, or token ids as they are to be computed.
+using InferenceInput = std::variant<std::string, std::pair<std::string, std::string>, std::vector<int32_t>>;
+
+struct InferenceRequest {
+  std::vector<InferenceInput> inputs;  // at least one
+  bool is_batch = false;               // whether the client sent a list
+  std::string prompt = "";             // put before each text
+  bool truncate = false;               // cut what is longer than the model's limit; else it is an error
+  bool truncate_left = false;          // cut at the beginning
+  // For errors: what the protocol calls the inputs, and the status that a faulty one gets.
+  std::string_view field = "inputs";
+  int field_status = 422;
+};
+
+struct InferenceAnswer {
+  std::vector<float> values;  // [inputs, output_size]
+  size_t num_inputs = 0, num_tokens = 0;
+  // Row i of values.
+  std::span<const float> Row(size_t i) const { return std::span(values).subspan(i * values.size() / num_inputs, values.size() / num_inputs); }
+};
+
+struct InferenceServiceOptions {
+  std::string model_name = "";  // what clients call it
+  size_t max_batch_tokens = 16'384;
+  size_t max_request_tokens = 2'048;  // of one request in one batch
+  size_t max_concurrent_requests = 512;
+  size_t max_client_batch_size = 2'048;
+  bool auto_truncate = false;  // what `truncate` is where the client does not say
+};
+
+class InferenceService {
+ public:
+  // One of max_concurrent_requests, as long as it is held.
+  using Slot = std::shared_ptr<void>;
+  using Format = std::function<HttpResponse(const InferenceAnswer& answer)>;
+
+  InferenceService(ServedModel& model, InferenceServiceOptions options, ServeMetrics& metrics);
+  ~InferenceService();
+
+  ServedModel& model() const { return model_; }
+  const InferenceServiceOptions& options() const { return options_; }
+
+  // Throws HttpError 429 with Retry-After if all slots are taken. Taken before a request is looked at, so that overload is cheap.
+  Slot Admit();
+  // Encodes, computes and answers; returns at once. format may be called on any thread. What goes wrong is sent as an error.
+  void Infer(Slot slot, InferenceRequest request, HttpResponder responder, Format format);
+  // Runs work that is too long for a thread of the HTTP server and is no computation of the model; it answers by itself.
+  void InBackground(HttpResponder responder, std::function<void()> work);
+
+  size_t num_in_flight() const { return num_in_flight_->load(); }
+  size_t num_waiting() const { return queue_->num_waiting(); }
+
+ private:
+  struct Job;
+  void Encode(Job& job) const;
+  void EncodeText(Job& job, size_t index, QueuedSequence& sequence) const;
+  void Start(const std::shared_ptr<Job>& job);
+  void Finish(const std::shared_ptr<Job>& job, BatchResult result);
+
+  ServedModel& model_;
+  const InferenceServiceOptions options_;
+  ServeMetrics& metrics_;
+  std::shared_ptr<std::atomic<size_t>> num_in_flight_ = std::make_shared<std::atomic<size_t>>(0);
+  WorkerThread worker_;  // makes tokens of large requests, and text of large answers
+  std::unique_ptr<BatchQueue> queue_;
+};
+
+}  // namespace mlac

@@ -1,0 +1,120 @@
+#include "serve/inputs.h"
+
+#include <fmt/format.h>
+
+namespace mlac {
+namespace {
+
+using Kind = JsonValue::Kind;
+
+HttpError EmptyError(const JsonValue& value) { return HttpError(400, fmt::format("'{}' cannot be empty", value.path()), value.path()); }
+
+std::string ReadText(JsonValue& value) {
+  std::string text = value.String();
+  if (text.empty()) throw EmptyError(value);
+  return text;
+}
+
+void CheckCount(const JsonValue& list, size_t count, const InputLimits& limits) {
+  if (count > limits.max_inputs)
+    throw HttpError(limits.too_many_status, fmt::format("'{}' has more than {} inputs", list.path(), limits.max_inputs), list.path(),
+                    "send them in several requests");
+}
+
+int32_t ReadId(JsonValue& value, const InputLimits& limits) {
+  return static_cast<int32_t>(value.Integer(0, static_cast<int64_t>(limits.vocab_size) - 1));
+}
+
+std::vector<int32_t> ReadIds(JsonValue& list, const InputLimits& limits) {
+  std::vector<int32_t> ids;
+  list.ForEachItem([&](JsonValue& item) { ids.push_back(ReadId(item, limits)); });
+  if (ids.empty()) throw EmptyError(list);
+  return ids;
+}
+
+}  // namespace
+
+Inputs ReadInputs(JsonValue& value, const InputLimits& limits) {
+  Inputs result;
+  if (value.kind() == Kind::kString) {
+    result.inputs.emplace_back(ReadText(value));
+    return result;
+  }
+  if (value.kind() != Kind::kArray) throw value.Error("a text, a list of token ids, or a list of those");
+  std::vector<int32_t> ids;  // if the list itself is one input
+  value.ForEachItem([&](JsonValue& item) {
+    if (item.kind() == Kind::kNumber && result.inputs.empty()) {
+      ids.push_back(ReadId(item, limits));
+      return;
+    }
+    if (!ids.empty()) throw item.Error("a token id, as those before it");
+    CheckCount(value, result.inputs.size() + 1, limits);
+    if (item.kind() == Kind::kString) {
+      result.inputs.emplace_back(ReadText(item));
+    } else if (item.kind() == Kind::kArray) {
+      result.inputs.emplace_back(ReadIds(item, limits));
+    } else {
+      throw item.Error("a text or a list of token ids");
+    }
+  });
+  result.is_batch = ids.empty();
+  if (!ids.empty()) result.inputs.emplace_back(std::move(ids));
+  if (result.inputs.empty()) throw EmptyError(value);
+  return result;
+}
+
+Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits) {
+  constexpr std::string_view kMustBe = "a text, a pair of texts, or a list of [text] and [text, text]";
+  Inputs result;
+  if (value.kind() == Kind::kString) {
+    result.inputs.emplace_back(ReadText(value));
+    return result;
+  }
+  if (value.kind() != Kind::kArray) throw value.Error(kMustBe);
+  const auto append = [&](const JsonValue& list, std::vector<std::string>& texts) {
+    if (texts.empty()) throw EmptyError(list);
+    if (texts.size() == 1) {
+      result.inputs.emplace_back(std::move(texts[0]));
+    } else {
+      result.inputs.emplace_back(std::pair(std::move(texts[0]), std::move(texts[1])));
+    }
+  };
+  std::vector<std::string> texts;  // if the list itself is one input
+  value.ForEachItem([&](JsonValue& item) {
+    if (item.kind() == Kind::kString && result.inputs.empty()) {
+      if (texts.size() == 2) throw value.Error(kMustBe);
+      texts.push_back(ReadText(item));
+      return;
+    }
+    if (!texts.empty()) throw item.Error("a text, as the one before it");
+    if (item.kind() != Kind::kArray) throw item.Error("[text] or [text, text]");
+    CheckCount(value, result.inputs.size() + 1, limits);
+    std::vector<std::string> parts;
+    item.ForEachItem([&](JsonValue& part) {
+      if (parts.size() == 2) throw item.Error("[text] or [text, text]");
+      parts.push_back(ReadText(part));
+    });
+    append(item, parts);
+  });
+  result.is_batch = texts.empty();
+  if (!texts.empty()) append(value, texts);
+  if (result.inputs.empty()) throw EmptyError(value);
+  return result;
+}
+
+std::vector<std::string> ReadTexts(JsonValue& value, const InputLimits& limits) {
+  std::vector<std::string> texts;
+  if (value.kind() == Kind::kString) {
+    texts.push_back(value.String());  // TEI makes tokens of nothing too
+    return texts;
+  }
+  if (value.kind() != Kind::kArray) throw value.Error("a text or a list of texts");
+  value.ForEachItem([&](JsonValue& item) {
+    CheckCount(value, texts.size() + 1, limits);
+    texts.push_back(item.String());
+  });
+  if (texts.empty()) throw EmptyError(value);
+  return texts;
+}
+
+}  // namespace mlac

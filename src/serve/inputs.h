@@ -1,0 +1,34 @@
+#pragma once
+// The inputs of a request as OpenAI's and TEI's protocols write them.
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serve/inference_service.h"
+#include "serve/json_reader.h"
+
+namespace mlac {
+
+struct Inputs {
+  std::vector<InferenceInput> inputs;
+  bool is_batch = false;  // a list, even of one
+};
+
+struct InputLimits {
+  size_t max_inputs;
+  int too_many_status;  // TEI says 413, OpenAI 400
+  size_t vocab_size;    // token ids are below this
+};
+
+// A text, a list of token ids, or a list of those. Throws HttpError 400 for what is empty, as both protocols do, and the error of the
+// field for anything else.
+Inputs ReadInputs(JsonValue& value, const InputLimits& limits);
+
+// For /predict: a text, [text, text] (a pair), or [[text], [text, text], ...].
+Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits);
+
+// For /tokenize: a text, or a list of texts.
+std::vector<std::string> ReadTexts(JsonValue& value, const InputLimits& limits);
+
+}  // namespace mlac

@@ -1,0 +1,185 @@
+#include "train/report_card.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <numeric>
+
+#include "base/display.h"
+#include "train/report_escape.h"
+#include "train/report_text.h"
+
+namespace mlac {
+namespace {
+
+constexpr size_t kShownLabel = 60;  // columns of a label in a table
+
+std::string Label(const std::string& name) {
+  const std::string shown = EscapeMarkdown(Printable(name, kShownLabel));
+  return shown.empty() ? "(empty)" : shown;
+}
+
+const CardPart* FindPart(const ModelCard& card, const std::string& name) {
+  const auto part = std::find_if(card.parts.begin(), card.parts.end(), [&](const CardPart& p) { return p.name == name; });
+  return part == card.parts.end() ? nullptr : &*part;
+}
+
+// The Hub's metadata: https://github.com/huggingface/hub-docs/blob/main/modelcard.md
+std::string FrontMatter(const ModelCard& card) {
+  std::string out = "---\n";
+  const auto write = std::back_inserter(out);
+  if (!card.license.empty()) fmt::format_to(write, "license: {}\n", QuoteYaml(card.license));
+  out += "library_name: mlac\npipeline_tag: text-classification\n";
+  if (!card.base_model.empty()) fmt::format_to(write, "base_model: {}\n", QuoteYaml(card.base_model));
+  if (card.metrics != nullptr) {
+    out += "metrics:\n- accuracy\n- f1\nmodel-index:\n- name: text-classification\n  results:\n";
+    out += "  - task:\n      type: text-classification\n      name: Text classification\n";
+    const CardPart* part = FindPart(card, card.measured_on);
+    const std::string source = part == nullptr ? card.measured_on : part->source;
+    const std::string ending = std::filesystem::path(source).extension().string();
+    fmt::format_to(write, "    dataset:\n      name: {}\n      type: {}\n      split: {}\n", QuoteYaml(source),
+                   QuoteYaml(ending.size() > 1 ? ending.substr(1) : "text"), QuoteYaml(card.measured_on));
+    fmt::format_to(write, "    metrics:\n    - type: accuracy\n      value: {:.4f}\n      name: Accuracy\n", card.metrics->accuracy);
+    fmt::format_to(write, "    - type: f1\n      value: {:.4f}\n      name: Macro F1\n      args:\n        average: macro\n",
+                   card.metrics->macro_f1);
+    fmt::format_to(write, "    - type: f1\n      value: {:.4f}\n      name: Weighted F1\n      args:\n        average: weighted\n",
+                   card.metrics->weighted_f1);
+  }
+  return out + "---\n";
+}
+
+std::string Introduction(const ModelCard& card) {
+  std::string out = fmt::format("\n# Text classifier of {} labels\n\n", card.label_names.size());
+  const auto write = std::back_inserter(out);
+  out += "Gives a text one label";
+  constexpr size_t kMostNamed = 30;
+  if (card.label_names.size() <= kMostNamed) {
+    for (size_t i = 0; i < card.label_names.size(); ++i)
+      fmt::format_to(write, "{}{}", i == 0 ? ": " : i + 1 == card.label_names.size() ? " or " : ", ", Label(card.label_names[i]));
+  }
+  out += ".";
+  if (!card.base_model.empty()) fmt::format_to(write, " Fine-tuned from {} by mlac.", EscapeMarkdown(card.base_model));
+  if (card.max_length > 0) fmt::format_to(write, " Reads the first {} tokens of a text.", card.max_length);
+  if (card.metrics != nullptr) {
+    const LargestClass largest = FindLargestClass(*card.metrics);
+    fmt::format_to(write,
+                   "\n\nOn {} {} examples: accuracy {:.3f} (95 % interval {:.3f} to {:.3f}), macro F1 {:.3f} ({:.3f} to {:.3f}). Always "
+                   "answering {} would reach an accuracy of {:.3f}.",
+                   card.metrics->num_examples, EscapeMarkdown(card.measured_on), card.metrics->accuracy,
+                   card.metrics->accuracy_interval.low, card.metrics->accuracy_interval.high, card.metrics->macro_f1,
+                   card.metrics->macro_f1_interval.low, card.metrics->macro_f1_interval.high,
+                   Label(card.metrics->label_names[largest.label]), largest.share);
+  }
+  return out + "\n";
+}
+
+std::string Usage() {
+  return "\n## How to use it\n\nIn this folder, with mlac:\n\n" +
+         CodeBlock("sh", "mlac run text-classification -m . \"your text here\"\nmlac serve . --port 8080") + "\nWith transformers:\n\n" +
+         CodeBlock("python",
+                   "from transformers import pipeline\n\n"
+                   "classify = pipeline(\"text-classification\", model=\".\")\n"
+                   "print(classify(\"your text here\", top_k=3, truncation=True))");
+}
+
+std::string Data(const ModelCard& card) {
+  std::string out = "\n## Data\n\n| part | file | rows |\n| --- | --- | ---: |\n";
+  const auto write = std::back_inserter(out);
+  for (const CardPart& part : card.parts)
+    fmt::format_to(write, "| {} | {} | {} |\n", EscapeMarkdown(part.name), EscapeMarkdown(part.source), part.num_rows);
+  if (!card.text_column.empty())
+    fmt::format_to(write, "\nTexts from the column {}, labels from {}.\n", Label(card.text_column), Label(card.label_column));
+  if (card.findings.empty()) return out + "\nThe check of the data found nothing to remark.\n";
+  out += "\nThe check of the data found:\n\n";
+  for (const Finding& finding : card.findings)
+    fmt::format_to(write, "- {}: {}\n", finding.severity == Severity::kWarning ? "warning" : "note", EscapeMarkdown(finding.message));
+  return out;
+}
+
+std::string Figure(double value, const Interval& interval, bool is_known) {
+  return is_known ? fmt::format("{:.3f} ({:.3f} to {:.3f})", value, interval.low, interval.high) : "";
+}
+
+std::string ClassTable(const ClassificationMetrics& metrics) {
+  // Above this many, the labels with most examples: the rest stands in metrics.json.
+  constexpr size_t kMostRows = 200;
+  std::vector<size_t> rows(metrics.per_class.size());
+  std::iota(rows.begin(), rows.end(), size_t{0});
+  if (rows.size() > kMostRows) {
+    std::stable_sort(rows.begin(), rows.end(),
+                     [&](size_t a, size_t b) { return metrics.per_class[a].support > metrics.per_class[b].support; });
+    rows.resize(kMostRows);
+    std::sort(rows.begin(), rows.end());
+  }
+  std::string out = "| label | precision | recall | F1 | examples |\n| --- | --- | --- | --- | ---: |\n";
+  const auto write = std::back_inserter(out);
+  for (const size_t label : rows) {
+    const ClassMetrics& c = metrics.per_class[label];
+    fmt::format_to(write, "| {} | {} | {} | {} | {} |\n", Label(metrics.label_names[label]),
+                   Figure(c.precision, c.precision_interval, c.num_predicted > 0), Figure(c.recall, c.recall_interval, c.support > 0),
+                   Figure(c.f1, c.f1_interval, c.support + c.num_predicted > 0), c.support);
+  }
+  if (rows.size() < metrics.per_class.size())
+    fmt::format_to(write, "\nThe {} labels with most examples of {}; all stand in {}.\n", rows.size(), metrics.per_class.size(),
+                   kMetricsFile);
+  return out;
+}
+
+std::string ConfusionTable(const ClassificationMetrics& metrics) {
+  constexpr size_t kMostLabels = 12;
+  const SmallConfusion small = Condense(metrics, kMostLabels);
+  std::vector<std::string> names;
+  for (const int32_t label : small.labels) names.push_back(Label(metrics.label_names[static_cast<size_t>(label)]));
+  if (small.num_others > 0) names.push_back(fmt::format("others ({})", small.num_others));
+  std::string out = "| true \\\\ predicted |", rule = "| --- |";
+  for (const std::string& name : names) {
+    out += " " + name + " |";
+    rule += " ---: |";
+  }
+  out += "\n" + rule + "\n";
+  for (size_t row = 0; row < names.size(); ++row) {
+    out += "| " + names[row] + " |";
+    for (const uint64_t count : small.counts[row]) out += fmt::format(" {} |", count);
+    out += "\n";
+  }
+  const std::vector<ConfusionCell> mix_ups = MixUps(metrics, 5);
+  if (mix_ups.empty()) return out;
+  out += "\nMost frequent mix-ups:\n\n";
+  for (const ConfusionCell& cell : mix_ups)
+    out += fmt::format("- {} taken for {}: {}\n", Label(metrics.label_names[static_cast<size_t>(cell.truth)]),
+                       Label(metrics.label_names[static_cast<size_t>(cell.predicted)]), cell.count);
+  return out;
+}
+
+std::string Figures(const ModelCard& card) {
+  if (card.metrics == nullptr)
+    return fmt::format(
+        "\n## Metrics\n\nNothing was set aside to measure on: how good this model is, is not known.\n\n![Learning curves]({})\n",
+        kLearningCurvesFile);
+  std::string out = fmt::format(
+      "\n## Metrics\n\nMeasured on {}. Intervals are at 95 %: Wilson's for precision and recall, 1,000 bootstrap samples for F1.\n\n",
+      EscapeMarkdown(card.measured_on));
+  out += ClassTable(*card.metrics);
+  out += fmt::format("\n### Confusion matrix\n\n![Confusion matrix]({})\n\n", kConfusionMatrixFile);
+  out += ConfusionTable(*card.metrics);
+  return out + fmt::format("\n### Learning curves\n\n![Learning curves]({})\n", kLearningCurvesFile);
+}
+
+std::string Training(const ModelCard& card) {
+  std::string out = "\n## Training\n\n";
+  if (!card.command.empty()) out += CodeBlock("sh", card.command) + "\n";
+  out += "| parameter | value |\n| --- | --- |\n";
+  for (const auto& [name, value] : card.parameters) out += fmt::format("| {} | {} |\n", EscapeMarkdown(name), EscapeMarkdown(value));
+  return out + fmt::format("\nMade by mlac {}. The same data, parameters and version give the same files, byte for byte.\n",
+                           EscapeMarkdown(card.mlac_version));
+}
+
+}  // namespace
+
+std::string ModelCardMarkdown(const ModelCard& card) {
+  return FrontMatter(card) + Introduction(card) + Usage() + Data(card) + Figures(card) + Training(card);
+}
+
+}  // namespace mlac

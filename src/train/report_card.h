@@ -1,0 +1,43 @@
+#pragma once
+// The model card that a trained folder carries: README.md as the Hub reads it (https://huggingface.co/docs/hub/model-cards).
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/check.h"
+#include "train/metrics.h"
+
+namespace mlac {
+
+struct CardPart {
+  std::string name;    // "train", "validation", "test"
+  std::string source;  // the file's own name, without its path
+  size_t num_rows = 0;
+};
+
+struct ModelCard {
+  std::string base_model;                 // name or id of what was fine-tuned; "" leaves it out
+  std::string license;                    // the Hub's id of a licence; "" if it is not known
+  std::string text_column, label_column;  // "" where the data has no columns
+  size_t max_length = 0;                  // tokens of a text that are read
+  std::vector<CardPart> parts;
+  std::vector<Finding> findings;
+  const ClassificationMetrics* metrics = nullptr;  // null if nothing was set aside to measure on
+  std::string measured_on;                         // the part of it: "test"
+  std::vector<std::string> label_names;
+  std::vector<std::pair<std::string, std::string>> parameters;  // name and value, in order
+  std::string command;                                          // with file names only
+  std::string mlac_version;
+};
+
+// No date, path, host, duration or thread count: a function of the card alone. It names learning-curves.svg and, with metrics,
+// confusion-matrix.svg and metrics.json, which stand beside it.
+std::string ModelCardMarkdown(const ModelCard& card);
+
+inline constexpr char kLearningCurvesFile[] = "learning-curves.svg";
+inline constexpr char kConfusionMatrixFile[] = "confusion-matrix.svg";
+inline constexpr char kMetricsFile[] = "metrics.json";
+inline constexpr char kModelCardFile[] = "README.md";
+
+}  // namespace mlac

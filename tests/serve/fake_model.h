@@ -1,0 +1,101 @@
+#pragma once
+// A model without weights: its answer to a text is plain arithmetic on the token ids, so tests can say what it must be.
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+#include "serve/served_model.h"
+#include "tests/support/test_support.h"
+
+namespace mlac {
+
+struct FakeModelOptions {
+  bool is_classifier = false;
+  bool normalizes = true;
+  size_t max_length = 16;
+  bool broken = false;  // gives NaN
+};
+
+class FakeModel : public ServedModel {
+ public:
+  static constexpr size_t kEmbeddingSize = 4;
+
+  explicit FakeModel(FakeModelOptions options = {}) : options_(options), tokenizer_(Load()) {}
+
+  const Tokenizer& tokenizer() const override { return tokenizer_; }
+  size_t max_length() const override { return options_.max_length; }
+  size_t vocab_size() const override { return 64; }
+  bool is_classifier() const override { return options_.is_classifier; }
+  const std::vector<std::string>& label_names() const override { return labels_; }
+  size_t output_size() const override { return options_.is_classifier ? labels_.size() : kEmbeddingSize; }
+  std::string_view pooling() const override { return "mean"; }
+  bool normalizes() const override { return options_.normalizes; }
+  const std::map<std::string, std::string>& prompts() const override { return prompts_; }
+
+  void Compute(const TokenBatch& batch, std::span<float> out) override {
+    {
+      std::unique_lock lock(mutex_);
+      ++num_batches_;
+      for (size_t s = 0; s < batch.num_sequences(); ++s)
+        computed_.emplace_back(batch.token_ids.begin() + static_cast<ptrdiff_t>(batch.offsets[s]),
+                               batch.token_ids.begin() + static_cast<ptrdiff_t>(batch.offsets[s + 1]));
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return !held_; });
+    }
+    for (size_t s = 0; s < batch.num_sequences(); ++s) {
+      const std::vector<int32_t> ids(batch.token_ids.begin() + static_cast<ptrdiff_t>(batch.offsets[s]),
+                                     batch.token_ids.begin() + static_cast<ptrdiff_t>(batch.offsets[s + 1]));
+      const std::vector<float> row = Row(ids);
+      std::copy(row.begin(), row.end(), out.begin() + static_cast<ptrdiff_t>(s * output_size()));
+    }
+  }
+
+  // What Compute gives for one sequence.
+  std::vector<float> Row(const std::vector<int32_t>& ids) const {
+    std::vector<float> row(output_size());
+    for (size_t t = 0; t < ids.size(); ++t)
+      for (size_t j = 0; j < row.size(); ++j) row[j] += static_cast<float>((ids[t] * (j + 1) + t) % 7) / 4;
+    if (options_.broken) row[0] = 0.0f / row[0] * 0.0f + std::numeric_limits<float>::quiet_NaN();
+    return row;
+  }
+
+  // Computations wait from Hold to Release.
+  void Hold() { SetHeld(true); }
+  void Release() { SetHeld(false); }
+  // Waits until so many batches have begun.
+  void AwaitBatches(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return num_batches_ >= count; });
+  }
+  std::vector<std::vector<int32_t>> computed() {
+    const std::lock_guard lock(mutex_);
+    return computed_;
+  }
+
+ private:
+  void SetHeld(bool held) {
+    const std::lock_guard lock(mutex_);
+    held_ = held;
+    changed_.notify_all();
+  }
+
+  static Tokenizer Load() {
+    const test::TemporaryFolder folder;
+    std::string vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+    for (const char* word : {"a", "b", "c", "query", ":", "hello", "world", "good", "bad", "##s", "\xc3\xa9t\xc3\xa9"}) vocabulary += std::string(word) + "\n";
+    folder.Write("vocab.txt", vocabulary);
+    return Tokenizer::Load(folder.path());
+  }
+
+  const FakeModelOptions options_;
+  const Tokenizer tokenizer_;
+  const std::vector<std::string> labels_ = {"good", "bad", "so \"so\""};
+  const std::map<std::string, std::string> prompts_ = {{"query", "query: "}};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool held_ = false;
+  size_t num_batches_ = 0;
+  std::vector<std::vector<int32_t>> computed_;
+};
+
+}  // namespace mlac

@@ -1,0 +1,107 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "pipelines/text_model.h"
+#include "serve/model_server.h"
+#include "tests/http/raw_client.h"
+#include "tests/serve/server_fixture.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::json;
+
+std::string Fixture(const std::string& name) { return MLAC_TEST_FIXTURES "/models/" + name; }
+
+// What the folder's model gives for texts by itself.
+std::vector<std::vector<float>> Alone(const std::string& folder, const std::vector<std::string>& texts, bool classify) {
+  TextModel model(folder);
+  std::vector<std::vector<float>> rows;
+  for (const std::string& text : texts) {
+    const TokenBatch batch = model.Encode(std::vector<TextInput>{{text, std::nullopt}}).batch;
+    rows.push_back(classify ? Probabilities(model.Logits(batch), model.label_names().size()) : model.Embed(batch));
+  }
+  return rows;
+}
+
+const std::vector<std::string> kTexts = {"hello", "a large striped cat", "x y z, and more", "hello"};
+
+std::string Ask(int port, const std::string& path, const json& body) {
+  RawClient client(port);
+  client.Send(PostJson(path, body.dump()));
+  const RawAnswer answer = client.Receive();
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  return answer.body;
+}
+
+std::unique_ptr<ModelServer> Serve(const std::string& folder) {
+  return std::make_unique<ModelServer>(OpenServedModel(folder), ModelServerOptions{.http = {.port = 0}, .inference = {.model_name = "m"}});
+}
+
+// A copy of a fixture that is a folder of sentence-transformers with these modules behind the encoder.
+void MakeSentenceFolder(const test::TemporaryFolder& folder, bool normalizes) {
+  std::filesystem::copy(Fixture("embedding"), folder.path(), std::filesystem::copy_options::recursive);
+  json modules = {{{"idx", 0}, {"name", "0"}, {"path", ""}, {"type", "sentence_transformers.models.Transformer"}},
+                  {{"idx", 1}, {"name", "1"}, {"path", "1_Pooling"}, {"type", "sentence_transformers.models.Pooling"}}};
+  if (normalizes) modules.push_back({{"idx", 2}, {"name", "2"}, {"path", "2_Normalize"}, {"type", "sentence_transformers.models.Normalize"}});
+  folder.Write("modules.json", modules.dump());
+  folder.Write("1_Pooling/config.json", R"({"pooling_mode_mean_tokens": true})");
+  folder.Write("config_sentence_transformers.json", R"({"prompts": {"query": "find "}, "default_prompt_name": null})");
+}
+
+TEST(FolderModel, ServesTheBitsThatTheModelGivesByItself) {
+  for (const bool normalizes : {false, true}) {
+    const test::TemporaryFolder folder;
+    MakeSentenceFolder(folder, normalizes);
+    const std::vector<std::vector<float>> alone = Alone(folder.path(), kTexts, false);
+    const auto server = Serve(folder.path());
+    const json answer = json::parse(Ask(server->port(), "/v1/embeddings", {{"input", kTexts}}));
+    for (size_t i = 0; i < kTexts.size(); ++i) EXPECT_EQ(answer.at("data")[i].at("embedding").get<std::vector<float>>(), alone[i]) << normalizes;
+  }
+}
+
+TEST(FolderModel, NormalizesAsTheFoldersOwnModuleWouldAndGivesRawVectorsWhereAsked) {
+  const test::TemporaryFolder raw, normalized;
+  MakeSentenceFolder(raw, false);
+  MakeSentenceFolder(normalized, true);
+  const std::vector<std::vector<float>> raw_rows = Alone(raw.path(), kTexts, false), normalized_rows = Alone(normalized.path(), kTexts, false);
+  EXPECT_NE(raw_rows, normalized_rows);
+  for (const std::string& folder : {raw.path(), normalized.path()}) {
+    const auto server = Serve(folder);
+    using Rows = std::vector<std::vector<float>>;
+    EXPECT_EQ(json::parse(Ask(server->port(), "/embed", {{"inputs", kTexts}})).get<Rows>(), normalized_rows);
+    EXPECT_EQ(json::parse(Ask(server->port(), "/embed", {{"inputs", kTexts}, {"normalize", false}})).get<Rows>(), raw_rows);
+  }
+}
+
+TEST(FolderModel, ReadsThePromptsOfTheFolder) {
+  const test::TemporaryFolder folder;
+  MakeSentenceFolder(folder, true);
+  EXPECT_EQ(OpenServedModel(folder.path())->prompts(), (std::map<std::string, std::string>{{"query", "find "}}));
+  const auto server = Serve(folder.path());
+  EXPECT_EQ(Ask(server->port(), "/embed", {{"inputs", "a"}, {"prompt_name", "query"}}), Ask(server->port(), "/embed", {{"inputs", "find a"}}));
+  folder.Write("config_sentence_transformers.json", R"({"prompts": {"query": 7}})");
+  test::ExpectError(ErrorCode::kInvalidInput, (folder / "config_sentence_transformers.json") + ": the prompt 'query' is no text",
+                    [&] { OpenServedModel(folder.path()); });
+}
+
+TEST(FolderModel, ServesAClassifierWithTheProbabilitiesThatItGivesByItself) {
+  const std::string folder = Fixture("classifier");
+  const auto model = OpenServedModel(folder);
+  ASSERT_TRUE(model->is_classifier());
+  const std::vector<std::vector<float>> alone = Alone(folder, kTexts, true);
+  const auto server = Serve(folder);
+  json inputs = json::array();
+  for (const std::string& text : kTexts) inputs.push_back({text});
+  const json answer = json::parse(Ask(server->port(), "/predict", {{"inputs", inputs}}));
+  for (size_t i = 0; i < kTexts.size(); ++i)
+    for (const json& prediction : answer[i]) {
+      const auto label = std::find(model->label_names().begin(), model->label_names().end(), prediction.at("label").get<std::string>());
+      EXPECT_EQ(prediction.at("score").get<float>(), alone[i].at(static_cast<size_t>(label - model->label_names().begin())));
+    }
+}
+
+}  // namespace
+}  // namespace mlac

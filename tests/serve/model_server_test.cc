@@ -1,0 +1,345 @@
+#include "serve/model_server.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <thread>
+
+#include "base/random.h"
+#include "serve/access_log.h"
+#include "serve/embedded.h"
+#include "tests/serve/server_fixture.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+// "a a ... a", count words.
+std::string Words(size_t count) {
+  std::string text;
+  for (size_t i = 0; i < count; ++i) text += i > 0 ? " a" : "a";
+  return text;
+}
+
+TEST_F(ModelServerTest, ComputesRequestsThatArriveTogetherTogether) {
+  Serve();
+  model_->Hold();
+  RawClient first(server_->port()), second(server_->port()), third(server_->port());
+  first.Send(PostJson("/embed", R"({"inputs":"a"})"));
+  model_->AwaitBatches(1);
+  second.Send(PostJson("/embed", R"({"inputs":"b"})"));
+  third.Send(PostJson("/v1/embeddings", R"({"input":["c","a"]})"));
+  while (Ask(Get("/metrics")).body.find("mlac_sequences_waiting 3") == std::string::npos) {
+  }
+  model_->Release();
+  EXPECT_EQ(first.Receive().status, 200);
+  EXPECT_EQ(second.Receive().status, 200);
+  EXPECT_EQ(third.Receive().status, 200);
+  const std::string metrics = Ask(Get("/metrics")).body;
+  EXPECT_NE(metrics.find("mlac_batch_sequences_bucket{le=\"1\"} 1\n"), std::string::npos);
+  EXPECT_NE(metrics.find("mlac_batch_sequences_bucket{le=\"4\"} 2\n"), std::string::npos);
+}
+
+TEST_F(ModelServerTest, TurnsRequestsAwayWhereAllSlotsAreTakenAndTakesThemAgainAfterwards) {
+  Serve({}, {.inference = {.max_concurrent_requests = 1}});
+  model_->Hold();
+  RawClient held(server_->port());
+  held.Send(PostJson("/embed", R"({"inputs":"a"})"));
+  model_->AwaitBatches(1);
+  for (const char* path : {"/embed", "/predict", "/tokenize", "/", "/v1/embeddings"}) {
+    const RawAnswer answer = Ask(PostJson(path, R"({"inputs":"a","input":"a"})"));
+    EXPECT_EQ(answer.status, 429) << path;
+    EXPECT_EQ(answer.Field("retry-after"), "1") << path;
+  }
+  EXPECT_EQ(Outcome(PostJson("/embed", "{}")), R"x(429 {"error":"the model is overloaded (try again in a moment)","error_type":"Overloaded"})x");
+  EXPECT_EQ(Ask(Get("/health")).status, 200);
+  model_->Release();
+  EXPECT_EQ(held.Receive().status, 200);
+  EXPECT_EQ(Ask(PostJson("/embed", R"({"inputs":"a"})")).status, 200);
+}
+
+TEST_F(ModelServerTest, ComputesNothingForClientsThatHaveLeftAndFreesTheirSlots) {
+  Serve({}, {.inference = {.max_concurrent_requests = 4}});
+  model_->Hold();
+  RawClient first(server_->port());
+  first.Send(PostJson("/embed", R"({"inputs":"a"})"));
+  model_->AwaitBatches(1);
+  for (const bool reset : {false, true, false}) {
+    RawClient client(server_->port());
+    client.Send(PostJson("/embed", R"({"inputs":"b"})"));
+    while (Ask(Get("/metrics")).body.find("mlac_sequences_waiting 1") == std::string::npos) {
+    }
+    reset ? client.Reset() : client.Close();
+    while (Ask(Get("/metrics")).body.find("mlac_sequences_waiting 0") == std::string::npos) {
+    }
+    while (Ask(Get("/metrics")).body.find("mlac_requests_in_flight 1") == std::string::npos) {
+    }
+  }
+  model_->Release();
+  EXPECT_EQ(first.Receive().status, 200);
+  EXPECT_EQ(Ask(PostJson("/embed", R"({"inputs":"c"})")).status, 200);
+  EXPECT_EQ(model_->computed(), (std::vector<std::vector<int32_t>>{{2, 5, 3}, {2, 7, 3}}));
+}
+
+TEST_F(ModelServerTest, GivesEveryAnswerTheBitsItHasAloneUnderMixedLoad) {
+  Serve({.max_length = 512}, {.inference = {.max_batch_tokens = 256, .max_request_tokens = 64}});
+  std::vector<std::string> bodies, alone;
+  Random random(/*seed=*/5);
+  const char* words[] = {"a", "b", "c", "hello", "world"};
+  for (size_t i = 0; i < 40; ++i) {
+    std::string body = R"({"inputs":[)";
+    for (size_t t = 0; t <= random.Below(i % 10 == 0 ? 200 : 3); ++t) {
+      body += t > 0 ? ",\"" : "\"";
+      for (size_t w = 0; w <= random.Below(30); ++w) body += std::string(w > 0 ? " " : "") + words[random.Below(5)];
+      body += '"';
+    }
+    bodies.push_back(body + "]}");
+    alone.push_back(Ask(PostJson("/embed", bodies.back())).body);
+  }
+  std::vector<std::thread> clients;
+  std::atomic<size_t> num_different = 0;
+  for (size_t c = 0; c < 4; ++c)
+    clients.emplace_back([&, c] {
+      RawClient client(server_->port());
+      for (size_t i = 0; i < 80; ++i) {
+        const size_t which = (i * 7 + c * 13) % bodies.size();
+        if (i % 9 == 5) {  // one that leaves
+          RawClient leaver(server_->port());
+          leaver.Send(PostJson("/embed", bodies[which]));
+        }
+        client.Send(PostJson("/embed", bodies[which]));
+        num_different += client.Receive().body != alone[which];
+      }
+    });
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(num_different, 0u);
+}
+
+TEST_F(ModelServerTest, ShutdownAnswersWhatItHolds) {
+  Serve();
+  model_->Hold();
+  RawClient computing(server_->port()), queued(server_->port());
+  computing.Send(PostJson("/embed", R"({"inputs":"a"})"));
+  model_->AwaitBatches(1);
+  queued.Send(PostJson("/embed", R"({"inputs":"b"})"));
+  while (Ask(Get("/metrics")).body.find("mlac_sequences_waiting 1") == std::string::npos) {
+  }
+  bool all_answered = false;
+  std::thread shutdown([&] { all_answered = server_->Shutdown(60s); });
+  model_->Release();
+  EXPECT_EQ(computing.Receive().status, 200);
+  EXPECT_EQ(queued.Receive().status, 200);
+  computing.Close();
+  queued.Close();
+  shutdown.join();
+  EXPECT_TRUE(all_answered);
+}
+
+TEST_F(ModelServerTest, EndsWithRequestsInTheQueueAndTheWorker) {
+  Serve({.max_length = 100'000});
+  model_->Hold();
+  RawClient computing(server_->port()), queued(server_->port()), large(server_->port());
+  computing.Send(PostJson("/embed", R"({"inputs":"a"})"));
+  model_->AwaitBatches(1);
+  queued.Send(PostJson("/embed", R"({"inputs":"b"})"));
+  large.Send(PostJson("/embed", R"({"inputs":")" + Words(20'000) + "\"}"));
+  std::thread release([&] { model_->Release(); });
+  server_->Shutdown(0ms);
+  release.join();
+  server_.reset();
+}
+
+TEST_F(ModelServerTest, EveryRouteStandsInTheOpenApiFileAndTheOtherWayRound) {
+  Serve();
+  std::set<std::pair<std::string, std::string>> routes, documented;
+  std::map<std::string, bool> open;
+  for (const HttpRoute& route : server_->router().routes()) {
+    std::string path = route.pattern;
+    if (const size_t star = path.find("*}"); star != std::string::npos) path.erase(star, 1);
+    routes.emplace(route.method, path);
+    open[route.method + path] = route.open;
+  }
+  const json document = json::parse(kOpenApiJson);
+  for (const auto& [path, operations] : document.at("paths").items())
+    for (const auto& [method, operation] : operations.items()) {
+      std::string name = method;
+      std::transform(name.begin(), name.end(), name.begin(), [](char c) { return static_cast<char>(c - 'a' + 'A'); });
+      documented.emplace(name, path);
+      EXPECT_EQ(operation.contains("security") && operation.at("security").empty(), open[name + path]) << path;
+    }
+  EXPECT_EQ(routes, documented);
+  EXPECT_EQ(AskJson(Get("/openapi.json")), document);
+}
+
+// A value for each route's inputs that it takes.
+std::string GoodBody(const std::string& path) { return path.starts_with("/v1") ? R"({"input":"a"})" : R"({"inputs":"a"})"; }
+
+TEST_F(ModelServerTest, AsksForAKeyOnEveryRouteButTheOpenOnes) {
+  Serve({}, {.http = {.api_keys = ApiKeys::Parse("right", "test")}});
+  const std::set<std::string> open = {"GET/", "GET/health", "GET/ping"};
+  for (const HttpRoute& route : server_->router().routes()) {
+    const std::string path = route.pattern == "/v1/models/{id*}" ? "/v1/models/org/fake" : route.pattern;
+    const auto status = [&](const std::string& fields) {
+      return Ask(route.method == "GET" ? Get(path, fields) : PostJson(path, GoodBody(path), fields)).status;
+    };
+    const int closed = open.contains(route.method + path) ? 200 : 401;
+    EXPECT_EQ(status(""), closed) << path;
+    EXPECT_EQ(status("Authorization: Bearer wrong\r\n"), closed) << path;
+    EXPECT_EQ(status("Authorization: Bearer right\r\n"), path == "/predict" ? 424 : 200) << path;
+  }
+  EXPECT_EQ(json::parse(Ask(PostJson("/v1/embeddings", "{}")).body).at("error").at("code"), "invalid_api_key");
+  EXPECT_EQ(json::parse(Ask(PostJson("/embed", "{}")).body).at("error_type"), "Validation");
+}
+
+// Every field of every request in the OpenAPI file with values that it does not take, alone, first and last, and inside lists.
+TEST_F(ModelServerTest, AnswersAbsurdValuesOfEveryFieldWithAStatusBelow500AndNamesTheField) {
+  const json document = json::parse(kOpenApiJson);
+  const std::vector<std::string> values = {
+      "-1", "0", "1", "2", "3", "4", "5", "63", "64", "65", "2047", "2048", "2049", "-2147483648", "2147483647", "2147483648", "4294967296",
+      "9223372036854775807", "9223372036854775808", "-9223372036854775808", "18446744073709551615", "18446744073709551616", "1e308", "-1e308", "1e309", "1e-400",
+      "0.5", "1.0", "-0.0", "NaN", "Infinity", "-Infinity", "true", "false", "null", "\"\"", "\"a\"", "\"-1\"", "\"NaN\"", "\"\\u0000\"", "\"\\ud800\"", "[]", "{}",
+      "[[]]", "[{}]", "[null]", "[true]", "[-1]", "[64]", "[1.5]", "[1e308]", "[\"a\"]", "[\"\"]", "[[\"a\"]]", "[[\"a\",\"b\"]]", "[[\"a\",\"b\",\"c\"]]", "[\"a\",1]",
+      "[1,\"a\"]", "[[1],\"a\"]", "[[-1]]", "[[64]]", "[[[1]]]", "{\"a\":1}", "{\"a\":{\"b\":[]}}", "[[[[[[[[[[]]]]]]]]]]", "\"left\"", "\"Left\"", "\"base64\"", "tru",
+      "\"unclosed"};
+  size_t num_requests = 0;
+  for (const bool is_classifier : {false, true}) {
+    Serve({.is_classifier = is_classifier});
+    RawClient client(server_->port());
+    const auto check = [&](const std::string& path, const std::string& field, const std::string& body) {
+      ++num_requests;
+      client.Send(PostJson(path, body));
+      const RawAnswer answer = client.Receive();
+      ASSERT_TRUE(answer.status >= 200 && answer.status < 500) << path << " " << body << " gives " << answer.status;
+      if (answer.status < 300) return;
+      const json error = json::parse(answer.body);
+      const std::string text = path.starts_with("/v1") ? error.at("error").at("message").get<std::string>() : error.at("error").get<std::string>();
+      const bool wrong_model = text.starts_with("the model ");
+      EXPECT_TRUE(wrong_model || text.find("'" + field) != std::string::npos || text.find("at byte ") != std::string::npos) << path << " " << body << ": " << text;
+    };
+    for (const auto& [path, operations] : document.at("paths").items()) {
+      if (!operations.contains("post")) continue;
+      const json& schema = operations.at("post").at("requestBody").at("content").at("application/json").at("schema");
+      json properties;
+      for (const json& reference : schema.contains("oneOf") ? schema.at("oneOf") : json::array({schema})) {
+        const std::string name = reference.at("$ref").get<std::string>().substr(std::string("#/components/schemas/").size());
+        properties.update(document.at("components").at("schemas").at(name).at("properties"));
+      }
+      const std::string inputs = path.starts_with("/v1") ? "input" : "inputs";
+      for (const auto& [field, description] : properties.items())
+        for (const std::string& value : values) {
+          const std::string member = "\"" + field + "\":" + value, good = "\"" + inputs + "\":\"a\"";
+          if (field == inputs) {
+            check(path, field, "{" + member + "}");
+            for (const char* around : {"[$]", "[[$]]", "[\"a\",$]", "[[\"a\"],$]", "[[\"a\",$]]", "[1,$]", "[[1,$]]"}) {
+              std::string nested = around;
+              nested.replace(nested.find('$'), 1, value);
+              check(path, field, "{\"" + field + "\":" + nested + "}");
+            }
+          } else {
+            check(path, field, "{" + good + "," + member + "}");
+            check(path, field, "{" + member + "," + good + "}");
+            check(path, field, "{" + good + ",\"unknown\":" + value + "," + member + "}");
+          }
+        }
+    }
+  }
+  EXPECT_GE(num_requests, 3000u);
+}
+
+TEST_F(ModelServerTest, LogsAndCountsWhatWasComputedAndNothingThatTheClientWrote) {
+  Serve({}, {.http = {.api_keys = ApiKeys::Parse("canary-key", "test")}});
+  const std::string key = "Authorization: Bearer canary-key\r\n";
+  const std::vector<std::string> requests = {
+      PostJson("/embed", R"({"inputs":"hello canary"})", key + "X-Canary: canary\r\n"),
+      PostJson("/embed?canary=canary", R"({"inputs":"canary","truncation_direction":"canary"})", key),
+      PostJson("/embed", R"({"inputs":"canary","canary":{"canary":"canary","canary":1}})", key),
+      PostJson("/embed", R"({"inputs":"canary","prompt_name":"canary"})", key),
+      PostJson("/embed", "{\"inputs\":\"canary\xff\"}", key),
+      PostJson("/embed", R"({"inputs":["canary",{"canary":1}]})", key),
+      PostJson("/predict", R"({"inputs":"canary"})", key),
+      PostJson("/embed", R"({"inputs":")" + Words(20) + R"( canary"})", key),
+      PostJson("/v1/embeddings", R"({"input":"canary","user":"canary","model":"canary","encoding_format":"canary"})", key),
+      Get("/v1/models/canary", key),
+      Get("/canary/canary", key),
+      PostJson("/embed", R"({"inputs":"canary"})", "Authorization: Bearer canary\r\n"),
+      "CANARY /canary HTTP/1.1\r\nHost: localhost\r\n" + key + "\r\n",
+      "canary canary canary\r\n",
+  };
+  for (const std::string& request : requests) {
+    const RawAnswer answer = Ask(request);
+    EXPECT_EQ(answer.body.find("canary"), std::string::npos) << request << answer.body;
+    EXPECT_EQ(answer.head.find("canary"), std::string::npos) << request << answer.head;
+  }
+  const std::string metrics = Ask(Get("/metrics", key)).body;
+  EXPECT_EQ(metrics.find("canary"), std::string::npos);
+  EXPECT_EQ(metrics.find("CANARY"), std::string::npos);
+  for (const HttpAccess& access : Accesses(requests.size()))
+    for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) {
+      const std::string line = FormatAccess(access, format);
+      EXPECT_EQ(line.find("canary"), std::string::npos) << line;
+      EXPECT_EQ(line.find("CANARY"), std::string::npos) << line;
+      EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << line;
+    }
+  const HttpAccess access = Accesses(1)[0];
+  const json line = json::parse(FormatAccess(access, LogFormat::kJson));
+  EXPECT_EQ(line.at("route"), "/embed");
+  EXPECT_EQ(line.at("model"), "org/fake");
+  EXPECT_EQ(line.at("status"), 200);
+  EXPECT_EQ(line.at("tokens"), 4);
+  EXPECT_TRUE(line.at("queue_ms").is_number());
+  EXPECT_TRUE(line.at("compute_ms").is_number());
+  EXPECT_NE(metrics.find("mlac_http_requests_total{method=\"POST\",route=\"/embed\",status=\"200\"} 1\n"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("mlac_http_requests_total{method=\"-\",route=\"-\",status=\"400\"} 1\n"), std::string::npos);
+  EXPECT_NE(metrics.find("mlac_tokens_total 4\n"), std::string::npos);
+  EXPECT_NE(metrics.find("te_request_success{method=\"single\"} 1\n"), std::string::npos);
+  EXPECT_NE(metrics.find("mlac_info{model=\"org/fake\",version="), std::string::npos);
+}
+
+TEST(FormatAccess, WritesOneLineOfEitherForm) {
+  const HttpAccess access = {.time = std::chrono::system_clock::time_point(1'700'000'000'007ms),
+                             .id = "abc",
+                             .method = "POST",
+                             .route = "/embed",
+                             .status = 200,
+                             .num_request_bytes = 12,
+                             .num_response_bytes = 34,
+                             .duration_ms = 2.25,
+                             .notes = {{"model", "7"}, {"tokens", "21"}, {"queue_ms", "0.100"}}};
+  EXPECT_EQ(FormatAccess(access, LogFormat::kText), "2023-11-14T22:13:20.007Z POST /embed 200 2.2 ms id=abc model=7 tokens=21 queue_ms=0.100\n");
+  EXPECT_EQ(FormatAccess(access, LogFormat::kJson),
+            R"({"time":"2023-11-14T22:13:20.007Z","id":"abc","method":"POST","route":"/embed","status":200,"duration_ms":2.250,)"
+            R"("request_bytes":12,"response_bytes":34,"model":"7","tokens":21,"queue_ms":0.100})"
+            "\n");
+}
+
+TEST_F(ModelServerTest, ServesAPageThatLoadsNothingFromElsewhere) {
+  Serve();
+  const RawAnswer page = Ask(Get("/"));
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.Field("Content-Type"), "text/html; charset=utf-8");
+  EXPECT_EQ(page.Field("content-security-policy").substr(0, 18), "default-src 'none'");
+  EXPECT_TRUE(page.body == kIndexHtml);
+  EXPECT_EQ(page.body.find("http://"), std::string::npos);
+  EXPECT_EQ(page.body.find("https://"), std::string::npos);
+}
+
+TEST_F(ModelServerTest, RefusesLimitsThatCannotBe) {
+  const auto failure = [](ModelServerOptions options) -> std::string {
+    try {
+      options.http.port = 0;
+      const ModelServer server(std::make_unique<FakeModel>(), std::move(options));
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return "";
+  };
+  EXPECT_EQ(failure({.inference = {.max_batch_tokens = 0}}), "--max-batch-tokens is 0; it is at least 1");
+  EXPECT_EQ(failure({.inference = {.max_concurrent_requests = 0}}), "--max-concurrent-requests is 0; it is at least 1");
+  EXPECT_EQ(failure({.inference = {.max_client_batch_size = 0}}), "--max-client-batch-size is 0; it is at least 1");
+  EXPECT_EQ(failure({.http = {.limits = {.max_body_bytes = 0}}}), "--payload-limit is 0; it is at least 1");
+}
+
+}  // namespace
+}  // namespace mlac
