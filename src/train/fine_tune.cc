@@ -182,6 +182,7 @@ Output CheckOutput(const FineTuneOptions& options) {
   if (exists && !options.overwrite && !options.resume)
     throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: exists already", output.folder),
                 has_checkpoint ? "--resume goes on from its checkpoint, --overwrite begins anew" : "--overwrite replaces it");
+  { const StagedFolder probe(output.folder, /*overwrite=*/true); }  // throws where no folder can be made or replaced
   for (const auto& [name, path] : {std::pair{"--data", options.data}, {"--validation", options.validation}, {"--test", options.test}})
     if (exists && LiesIn(path, output.folder))
       throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: {} {} lies in it and would be replaced with it", output.folder, name, path),
@@ -189,7 +190,6 @@ Output CheckOutput(const FineTuneOptions& options) {
   if (exists && LiesIn(options.model, output.folder) && !LiesIn(output.folder, options.model))
     throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: --model {} lies in it and would be replaced with it", output.folder, options.model),
                 "choose another --out");
-  { const StagedFolder probe(output.folder, /*overwrite=*/true); }  // throws where no folder can be made or replaced
   StagedFolder::RemoveLeftovers(output.folder);
   if (exists) StagedFolder::RemoveLeftovers(output.checkpoint);
   output.resume = options.resume && has_checkpoint;
