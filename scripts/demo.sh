@@ -37,7 +37,7 @@ run mlac run sentence-similarity -m minilm "how do I reset my password" "I forgo
 recipe=(--data train.csv --text-column text --target-column label --validation-split 0 --epochs 2 --batch-size 32 --max-length 64 --seed 0)
 step "Fine-tune a topic classifier"
 run mlac train text-classification -m minilm "${recipe[@]}" --lr 1e-4 --out topics --overwrite
-step "For comparison: a linear head on the frozen encoder"
+step "For comparison: the head alone, on the frozen encoder"
 run mlac train text-classification -m minilm "${recipe[@]}" --lr 1e-2 --freeze --out frozen --overwrite
 
 step "How good is it, on texts that it has not seen?"
@@ -46,7 +46,7 @@ tuned=$(mlac eval topics --data test.csv --json)
 frozen=$(mlac eval frozen --data test.csv --json)
 printf '\n%-34s %9s %9s\n' "" accuracy macro-F1
 printf '%-34s %9s %9s\n' "always the largest class" "$largest_class" ""
-printf '%-34s %9.3f %9.3f\n' "linear head on the frozen encoder" "$(number accuracy <<< "$frozen")" "$(number macro_f1 <<< "$frozen")" \
+printf '%-34s %9.3f %9.3f\n' "the head alone, encoder frozen" "$(number accuracy <<< "$frozen")" "$(number macro_f1 <<< "$frozen")" \
   "fine-tuned" "$(number accuracy <<< "$tuned")" "$(number macro_f1 <<< "$tuned")"
 
 step "Classify a sentence"
@@ -56,7 +56,7 @@ run mlac run text-classification -m topics "$sentence"
 
 step "Serve it"
 port=$(free_port)
-show mlac serve topics --port "$port" "&"
+printf '$ mlac serve topics --port %s &\n' "$port"
 mlac serve topics --port "$port" 2> serve.log &
 server=$!
 trap 'kill $server 2> /dev/null || true' EXIT
@@ -69,7 +69,7 @@ body=$(python3 -c 'import json, sys; print(json.dumps({"inputs": sys.argv[1]}))'
 run curl -s "http://127.0.0.1:$port/predict" -H "Content-Type: application/json" -d "$body"
 printf '\n'
 show curl -s "http://127.0.0.1:$port/metrics"
-curl -s "http://127.0.0.1:$port/metrics" | grep -v '^#' | head -n 12
+curl -s "http://127.0.0.1:$port/metrics" | awk '!/^#/ && ++n <= 12'
 show kill -TERM "$server"
 kill -TERM $server
 wait $server
