@@ -210,10 +210,26 @@ void Unregister(const std::byte* data) {
 
 // ---- Folders ----
 
+// What std::filesystem does, again as long as a signal interrupts it.
+template <typename Call>
+auto RetryFilesystem(std::error_code& error, Call call) {
+  auto result = call();
+  while (error.value() == EINTR) result = call();
+  return result;
+}
+
+fs::directory_iterator ListFolder(const fs::path& folder, std::error_code& error) {
+  return RetryFilesystem(error, [&] { return fs::directory_iterator(folder, error); });
+}
+
+void RemoveAll(const fs::path& path, std::error_code& error) {
+  RetryFilesystem(error, [&] { return fs::remove_all(path, error); });
+}
+
 // Syncs everything in folder and then the folder itself.
 void SyncTree(const std::string& folder) {
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry = ListFolder(folder, error), end; !error && entry != end; entry.increment(error)) {
     const std::string path = entry->path().string();
     if (entry->is_symlink()) continue;
     if (entry->is_directory()) {
@@ -474,20 +490,20 @@ void StagedFolder::RemoveLeftovers(const std::string& target) {
   const std::string name = fs::path(target).filename().string() + std::string(kPartial);
   std::vector<fs::path> leftovers;
   std::error_code error;
-  for (fs::directory_iterator entry(above, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry = ListFolder(above, error), end; !error && entry != end; entry.increment(error)) {
     const std::string found = entry->path().filename().string();
     // "-old": the folder that Exchange moved aside.
     if (found.starts_with(name) && (found.size() == name.size() + kPartialLetters || found.ends_with("-old"))) leftovers.push_back(entry->path());
   }
   for (const fs::path& path : leftovers) {
-    fs::remove_all(path, error);
+    RemoveAll(path, error);
     if (error) ThrowSystem("cannot remove", path.string(), error.value());
   }
 }
 
 StagedFolder::~StagedFolder() {
   std::error_code ignored;
-  if (!staging_.empty()) fs::remove_all(staging_, ignored);
+  if (!staging_.empty()) RemoveAll(staging_, ignored);
 }
 
 void StagedFolder::Commit() {
@@ -498,7 +514,7 @@ void StagedFolder::Commit() {
   staging_ = old;
   SyncFolder(FolderAbove(target_));
   std::error_code error;
-  if (!old.empty()) fs::remove_all(old, error);
+  if (!old.empty()) RemoveAll(old, error);
   staging_.clear();
   if (error)
     throw Error(ErrorCode::kIo, fmt::format("{}: is written, but the folder that it replaces could not be removed and is now {}: {}", target_, old,
