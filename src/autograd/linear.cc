@@ -50,14 +50,18 @@ void LinearBackward(Run& run, const Tensor& x, const Tensor& z, Parameter& weigh
 }  // namespace
 
 const Tensor& PackedWeight::Get(Run& run, const Parameter& weight) {
-  std::call_once(once_, [&] {
-    const size_t outputs = weight.value.dim(0), inputs = weight.value.dim(1);
-    packed_ = Tensor::Uninitialized({kernels::PackedSize(inputs, outputs)});
-    float* to = packed_.mutable_floats().data();
-    run.ParallelFor(kernels::NumPanels(outputs), 1, [&](size_t begin, size_t end, size_t) {
-      kernels::PackPanels(weight.value.floats().data(), inputs, Layout::kTransposed, inputs, outputs, begin, end, to);
-    });
+  const Tensor& value = weight.value;
+  if (packed_from_.load(std::memory_order_acquire) == value.data()) return packed_;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (packed_from_.load(std::memory_order_relaxed) == value.data()) return packed_;
+  const size_t outputs = value.dim(0), inputs = value.dim(1);
+  packed_ = Tensor::Uninitialized({kernels::PackedSize(inputs, outputs)});
+  source_ = value;
+  float* to = packed_.mutable_floats().data();
+  run.ParallelFor(kernels::NumPanels(outputs), 1, [&](size_t begin, size_t end, size_t) {
+    kernels::PackPanels(value.floats().data(), inputs, Layout::kTransposed, inputs, outputs, begin, end, to);
   });
+  packed_from_.store(value.data(), std::memory_order_release);
   return packed_;
 }
 

@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <vector>
 
 #include "base/display.h"
 #include "base/error.h"
@@ -87,15 +88,18 @@ void RefuseNul(const std::string& path) {
   if (path.find('\0') != std::string::npos) throw Error(ErrorCode::kInvalidArgument, fmt::format("the path {} holds a NUL byte", Quoted(path)));
 }
 
+constexpr std::string_view kPartial = ".partial-";
+constexpr size_t kPartialLetters = 8;
+
 // Creates a file or folder of a new name beside target by create(name), which returns -1 and errno; gives the name. The kernel applies
 // the umask, which mkstemp would leave to us, and to ask for it is not thread-safe.
 template <typename Create>
 std::string CreateBeside(const std::string& target, Create create) {
   static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz234567";
   while (true) {
-    std::array<unsigned char, 8> random;
+    std::array<unsigned char, kPartialLetters> random;
     if (Retry([&] { return getrandom(random.data(), random.size(), 0); }) < 0) ThrowSystem("cannot make a name beside it", target, errno);
-    std::string name = target + ".partial-";
+    std::string name = target + std::string(kPartial);
     for (const unsigned char byte : random) name += kLetters[byte % kLetters.size()];
     if (Retry([&] { return create(name); }) != -1) return name;
     if (errno == EEXIST) continue;
@@ -206,10 +210,26 @@ void Unregister(const std::byte* data) {
 
 // ---- Folders ----
 
+// What std::filesystem does, again as long as a signal interrupts it.
+template <typename Call>
+auto RetryFilesystem(std::error_code& error, Call call) {
+  auto result = call();
+  while (error.value() == EINTR) result = call();
+  return result;
+}
+
+fs::directory_iterator ListFolder(const fs::path& folder, std::error_code& error) {
+  return RetryFilesystem(error, [&] { return fs::directory_iterator(folder, error); });
+}
+
+void RemoveAll(const fs::path& path, std::error_code& error) {
+  RetryFilesystem(error, [&] { return fs::remove_all(path, error); });
+}
+
 // Syncs everything in folder and then the folder itself.
 void SyncTree(const std::string& folder) {
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry = ListFolder(folder, error), end; !error && entry != end; entry.increment(error)) {
     const std::string path = entry->path().string();
     if (entry->is_symlink()) continue;
     if (entry->is_directory()) {
@@ -465,9 +485,25 @@ StagedFolder::StagedFolder(const std::string& target, bool overwrite) : target_(
   staging_ = CreateBeside(target_, [](const std::string& path) { return mkdir(path.c_str(), 0777); });
 }
 
+void StagedFolder::RemoveLeftovers(const std::string& target) {
+  const fs::path above = FolderAbove(target);
+  const std::string name = fs::path(target).filename().string() + std::string(kPartial);
+  std::vector<fs::path> leftovers;
+  std::error_code error;
+  for (fs::directory_iterator entry = ListFolder(above, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string found = entry->path().filename().string();
+    // "-old": the folder that Exchange moved aside.
+    if (found.starts_with(name) && (found.size() == name.size() + kPartialLetters || found.ends_with("-old"))) leftovers.push_back(entry->path());
+  }
+  for (const fs::path& path : leftovers) {
+    RemoveAll(path, error);
+    if (error) ThrowSystem("cannot remove", path.string(), error.value());
+  }
+}
+
 StagedFolder::~StagedFolder() {
   std::error_code ignored;
-  if (!staging_.empty()) fs::remove_all(staging_, ignored);
+  if (!staging_.empty()) RemoveAll(staging_, ignored);
 }
 
 void StagedFolder::Commit() {
@@ -478,7 +514,7 @@ void StagedFolder::Commit() {
   staging_ = old;
   SyncFolder(FolderAbove(target_));
   std::error_code error;
-  if (!old.empty()) fs::remove_all(old, error);
+  if (!old.empty()) RemoveAll(old, error);
   staging_.clear();
   if (error)
     throw Error(ErrorCode::kIo, fmt::format("{}: is written, but the folder that it replaces could not be removed and is now {}: {}", target_, old,

@@ -113,6 +113,10 @@ class StagedFolder {
   StagedFolder& operator=(const StagedFolder&) = delete;
   ~StagedFolder();
 
+  // Removes what a process that was killed left beside target: folders that a StagedFolder of that target, or a file that an AtomicFile,
+  // was writing. Two processes must not write one target at the same time.
+  static void RemoveLeftovers(const std::string& target);
+
   const std::string& path() const { return staging_; }
   // Throws kAlreadyExists if the target appeared meanwhile and overwrite is false; kResourceExhausted, kIo. The target is then as before,
   // but for one case that the message states: the new folder is in place and the old one, moved aside, could not be removed.

@@ -166,6 +166,7 @@ int Run(CLI::App& app, std::vector<std::string> arguments) {
 
 int RunCommandLine(int argc, char** argv, void (*add_commands)(CLI::App&)) {
   signal(SIGPIPE, SIG_DFL);  // a parent may have had it ignored
+  signal(SIGXFSZ, SIG_IGN);  // a file above `ulimit -f` is an error of write, said in one line
   CatchBusErrors();
   CLI::App app("mlac: fine-tune, run and serve Transformers, natively.", "mlac");
   app.set_version_flag("--version", std::string(), "Print the version and exit");

@@ -4,7 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "cli/command.h"
@@ -19,7 +21,7 @@ namespace {
 
 struct TrainOptions {
   FineTuneOptions fine_tune;
-  size_t max_length = 0;
+  std::optional<size_t> max_length;
   bool json = false;
 };
 
@@ -48,6 +50,12 @@ class Console : public FineTuneObserver {
     progress_.Update(step.step, step.num_steps,
                      fmt::format("epoch {}, loss {:.3f}{}, {:.0f} examples/s", step.epoch, mean_loss_, metric_,
                                  static_cast<double>(num_examples_) / std::max(seconds, 1e-9)));
+  }
+
+  void OnSpike(const SpikeReport& spike) override {
+    progress_.Line(Colored(Stream::kError, Color::kYellow,
+                           fmt::format("warning: step {}: the loss is {:.3f}, usual is {:.3f}; longest is the gradient of '{}'; the batch is {}",
+                                       spike.step, spike.loss, spike.usual_loss, spike.parameter, spike.places)));
   }
 
   void OnEpoch(const EpochReport& epoch) override {
@@ -92,6 +100,27 @@ std::string CardCommand(const CLI::App& command) {
   return text;
 }
 
+// As a POSIX shell reads it back.
+std::string ShellQuoted(const std::string& text) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
+// What a user types to go on after an interruption: the same, with --resume.
+std::string ResumeCommand(const CLI::App& command) {
+  std::string text = "mlac train " + command.get_name();
+  for (const CLI::Option* option : command.parse_order()) {
+    const std::string name = option->get_single_name();
+    if (name == "resume" || name == "overwrite") continue;
+    text += option->get_lnames().empty() ? " -" + name : " --" + name;
+    if (option->get_type_size() > 0) text += " " + ShellQuoted(option->as<std::string>());
+  }
+  return text + " --resume";
+}
+
 void AddDataOptions(CLI::App& command, FineTuneOptions& options) {
   command.add_option("--data", options.data, "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label")
       ->required()
@@ -110,7 +139,15 @@ void AddDataOptions(CLI::App& command, FineTuneOptions& options) {
 void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
   const auto positive = CLI::Range(size_t{1}, size_t{1} << 40).description("");
   const auto number = [&](const char* name, double& value, double low, double high, const char* description) {
-    command.add_option(name, value, description)->type_name("X")->check(CLI::Range(low, high).description(""))->capture_default_str();
+    const CLI::Validator in_range(
+        [low, high](std::string& text) {
+          double number = 0;  // NaN is in no range, which CLI::Range overlooks
+          return CLI::detail::lexical_cast(text, number) && number >= low && number <= high
+                     ? std::string()
+                     : fmt::format("expected a number from {} to {}, found '{}'", low, high, text);
+        },
+        "");
+    command.add_option(name, value, description)->type_name("X")->check(in_range)->capture_default_str();
   };
   command.add_option("--epochs", options.num_epochs, "Times that each text is seen")->type_name("N")->check(positive)->capture_default_str();
   number("--lr", options.learning_rate, 0, 1, "Highest learning rate");
@@ -130,8 +167,9 @@ void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
 
 void Execute(const CLI::App& command, TrainOptions options) {
   if (options.fine_tune.overwrite && options.fine_tune.resume) throw UsageError("--overwrite and --resume exclude each other");
-  if (options.max_length > 0) options.fine_tune.max_length = options.max_length;
+  options.fine_tune.max_length = options.max_length;
   options.fine_tune.command = CardCommand(command);
+  options.fine_tune.resume_command = ResumeCommand(command);
   FineTuneResult result;
   {
     Console console;

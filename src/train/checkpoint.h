@@ -19,13 +19,14 @@ struct TrainingState {
   bool stopped_early = false;
 };
 
-// Replaces the checkpoint in `folder`. best: weights of the best epoch, in the optimiser's order, or empty; best_is_saved: the checkpoint
-// that is replaced holds them already (its file is linked, not written again). Throws as StagedFolder does.
+// Replaces the checkpoint in `folder`, and makes the folder above it if there is none. best: weights of the best epoch, in the optimiser's
+// order, or empty; best_is_saved: the checkpoint that is replaced holds them already (its file is linked, not written again). Throws as
+// StagedFolder does; the old checkpoint is then as it was, and a folder above that was made for this one is gone.
 void WriteCheckpoint(const std::string& folder, const std::map<std::string, std::string>& identity, const TrainingState& state, Optimizer& optimizer,
                      const std::vector<Tensor>& best, bool best_is_saved);
 
-// Restores weights and moments into the optimiser, and `best`. Throws kNotFound if there is none, kInvalidInput if it is broken, of another
-// format, or of a run with another identity (naming what differs).
+// Restores weights and moments into the optimiser, and `best`. Throws kNotFound if there is none, kInvalidInput if it is of another format,
+// of a run with another identity (naming what differs), or does not hold every bit that was written.
 TrainingState ReadCheckpoint(const std::string& folder, const std::map<std::string, std::string>& identity, Optimizer& optimizer,
                              std::vector<Tensor>& best);
 

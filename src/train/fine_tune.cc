@@ -1,7 +1,6 @@
 #include "train/fine_tune.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <memory>
@@ -10,6 +9,7 @@
 #include "base/build_info.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/sha256.h"
 #include "data/split.h"
 #include "data/texts.h"
@@ -26,6 +26,9 @@ namespace mlac {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr char kRecordFile[] = "training.json";
+constexpr int kRecordFormat = 1;
 
 // A part of the data as texts and as tokens.
 struct Part {
@@ -45,30 +48,44 @@ void Tokenize(const Tokenizer& tokenizer, size_t max_length, Part& part) {
     part.num_truncated += encoding.truncated;
   }
   part.tokens.labels = part.texts.labels;
+  part.tokens.source = part.texts.source;
   part.tokens.lines = part.texts.lines;
+  part.tokens.files = part.texts.files;
 }
 
-std::string HashOf(const LabelledTexts& texts) {
+struct FineTuneData {
+  Part train, validation, test;
+};
+
+std::string HashOf(const Part& part) {
   Sha256 hash;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    hash.AddField(texts.texts[i]);
-    hash.AddField(texts.label_names[static_cast<size_t>(texts.labels[i])]);
+  for (size_t i = 0; i < part.texts.size(); ++i) {
+    hash.AddField(part.texts.texts[i]);
+    hash.AddField(part.texts.label_names[static_cast<size_t>(part.texts.labels[i])]);
   }
   return hash.Finish();
 }
 
-std::string HashOf(const Model& model) {
+std::string HashOfTokens(const FineTuneData& data) {
   Sha256 hash;
+  for (const Part* part : {&data.train, &data.validation}) {
+    hash.Add(std::as_bytes(std::span(part->tokens.tokens.token_ids)));
+    hash.Add(std::as_bytes(std::span(part->tokens.tokens.token_type_ids)));
+    hash.Add(std::as_bytes(std::span(part->tokens.tokens.offsets)));
+  }
+  return hash.Finish();
+}
+
+// Its weights as they are before training, and config.json, which says how they are computed with.
+std::string HashOf(const Model& model, const std::string& folder) {
+  Sha256 hash;
+  hash.AddField(ReadJsonFile(folder + "/config.json").dump());
   for (const Parameter& parameter : model.parameters().parameters()) {
     hash.AddField(parameter.name);
     hash.Add(std::as_bytes(parameter.value.floats()));
   }
   return hash.Finish();
 }
-
-struct FineTuneData {
-  Part train, validation, test;
-};
 
 FineTuneData ReadData(const FineTuneOptions& options, FineTuneObserver& observer) {
   const auto note = [&](const LabelledTexts& texts) {
@@ -108,12 +125,14 @@ std::vector<Finding> Check(const FineTuneData& data, size_t max_length) {
 }
 
 // What must be the same for a resumed run to give the bits of an unbroken one.
-std::map<std::string, std::string> IdentityOf(const FineTuneOptions& options, const FineTuneData& data, const Model& model, size_t max_length) {
+std::map<std::string, std::string> IdentityOf(const FineTuneOptions& options, const FineTuneData& data, const Model& model,
+                                              const std::string& source, size_t max_length) {
   const TrainingOptions& t = options.training;
   return {{"version", GetBuildInfo().version},
-          {"model", HashOf(model)},
-          {"data", HashOf(data.train.texts)},
-          {"validation", HashOf(data.validation.texts)},
+          {"model", HashOf(model, source)},
+          {"data", HashOf(data.train)},
+          {"validation data", HashOf(data.validation)},
+          {"tokenizer", HashOfTokens(data)},
           {"--epochs", fmt::format("{}", t.num_epochs)},
           {"--lr", fmt::format("{}", t.learning_rate)},
           {"--batch-size", fmt::format("{}", t.batch_size)},
@@ -127,16 +146,55 @@ std::map<std::string, std::string> IdentityOf(const FineTuneOptions& options, co
           {"--class-weights", fmt::format("{}", t.class_weights)}};
 }
 
+// Where the result goes, and what is there.
+struct Output {
+  std::string folder, checkpoint;
+  bool resume = false;          // there is a checkpoint, and it is wanted
+  bool maybe_finished = false;  // there is something else, which may be the result of this very run
+};
+
+bool LiesIn(const std::string& path, const fs::path& folder) {
+  std::error_code error;
+  const std::string inner = fs::weakly_canonical(path, error).string() + "/", outer = fs::weakly_canonical(folder, error).string() + "/";
+  return !path.empty() && inner.starts_with(outer);
+}
+
+bool IsEmptyFolder(const std::string& path) {
+  std::error_code error;
+  return FolderExists(path) && fs::is_empty(path, error) && !error;
+}
+
+// Whether all that is in it was put there by this run.
+bool HoldsCheckpointAlone(const std::string& folder) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.path().filename() != "checkpoint") return false;
+  return !error;
+}
+
 // Before an hour of training, not behind it.
-void CheckOutput(const FineTuneOptions& options) {
-  const fs::path out(options.out);
-  const bool exists = fs::exists(fs::symlink_status(out)), has_checkpoint = FolderExists(options.out + "/checkpoint");
+Output CheckOutput(const FineTuneOptions& options) {
+  Output output;
+  output.folder = options.out;
+  while (output.folder.size() > 1 && output.folder.back() == '/') output.folder.pop_back();
+  output.checkpoint = output.folder + "/checkpoint";
+  const bool exists = fs::exists(fs::symlink_status(output.folder)), has_checkpoint = FolderExists(output.checkpoint);
   if (exists && !options.overwrite && !options.resume)
-    throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: exists already", options.out),
+    throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: exists already", output.folder),
                 has_checkpoint ? "--resume goes on from its checkpoint, --overwrite begins anew" : "--overwrite replaces it");
-  const std::string parent = out.has_parent_path() ? fs::path(options.out).parent_path().string() : ".";
-  if (!FolderExists(parent)) throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such folder", parent), "--out is made inside an existing one");
-  if (access(parent.c_str(), W_OK) != 0) throw Error(ErrorCode::kIo, fmt::format("{}: may not be written to", parent));
+  { const StagedFolder probe(output.folder, /*overwrite=*/true); }  // throws where no folder can be made or replaced
+  for (const auto& [name, path] : {std::pair{"--data", options.data}, {"--validation", options.validation}, {"--test", options.test}})
+    if (exists && LiesIn(path, output.folder))
+      throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: {} {} lies in it and would be replaced with it", output.folder, name, path),
+                  "choose another --out");
+  if (exists && LiesIn(options.model, output.folder) && !LiesIn(output.folder, options.model))
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: --model {} lies in it and would be replaced with it", output.folder, options.model),
+                "choose another --out");
+  StagedFolder::RemoveLeftovers(output.folder);
+  if (exists) StagedFolder::RemoveLeftovers(output.checkpoint);
+  output.resume = options.resume && has_checkpoint;
+  output.maybe_finished = options.resume && exists && !has_checkpoint && !IsEmptyFolder(output.folder);
+  return output;
 }
 
 ClassificationMetrics Measure(std::span<const float> logits, const Part& part) {
@@ -171,12 +229,12 @@ std::vector<std::pair<std::string, std::string>> ParametersOf(const FineTuneOpti
 }
 
 // What the model was made from, for programs.
-std::string RecordJson(const FineTuneOptions& options, const FineTuneData& data, size_t max_length, const FineTuneResult& result) {
-  constexpr int kFormat = 1;
+std::string RecordJson(const FineTuneOptions& options, const FineTuneData& data, size_t max_length, const std::map<std::string, std::string>& identity,
+                       const FineTuneResult& result) {
   nlohmann::ordered_json parts = nlohmann::ordered_json::array(), parameters = nlohmann::ordered_json::object();
   for (const auto& [name, part] : {std::pair{"train", &data.train}, {"validation", &data.validation}, {"test", &data.test}})
     if (part->texts.size() > 0)
-      parts.push_back({{"name", name}, {"source", part->texts.source}, {"num_rows", part->texts.size()}, {"sha256", HashOf(part->texts)},
+      parts.push_back({{"name", name}, {"source", part->texts.source}, {"num_rows", part->texts.size()}, {"sha256", HashOf(*part)},
                        {"num_cut", part->num_truncated}});
   for (const auto& [name, value] : ParametersOf(options, max_length)) parameters[name] = value;
   nlohmann::ordered_json epochs = nlohmann::ordered_json::array();
@@ -185,7 +243,7 @@ std::string RecordJson(const FineTuneOptions& options, const FineTuneData& data,
     if (epoch.has_validation)
       epochs.back().update({{"validation_loss", epoch.validation_loss}, {"accuracy", epoch.accuracy}, {"macro_f1", epoch.macro_f1}});
   }
-  const nlohmann::ordered_json record = {{"format_version", kFormat},
+  const nlohmann::ordered_json record = {{"format_version", kRecordFormat},
                                          {"task", "text-classification"},
                                          {"mlac_version", GetBuildInfo().version},
                                          {"base_model", NameOf(options.model)},
@@ -194,12 +252,22 @@ std::string RecordJson(const FineTuneOptions& options, const FineTuneData& data,
                                          {"data", parts},
                                          {"epochs", epochs},
                                          {"best_epoch", result.training.best_epoch},
-                                         {"evaluated_on", result.evaluated_on}};
+                                         {"evaluated_on", result.evaluated_on},
+                                         {"identity", identity}};
   return record.dump(2) + "\n";
 }
 
+// Whether the folder is what a finished run with this identity wrote.
+bool IsResultOf(const std::string& folder, const std::map<std::string, std::string>& identity) {
+  const std::string path = folder + "/" + kRecordFile;
+  if (!FileExists(path)) return false;
+  const nlohmann::json record = ReadJsonFile(path);
+  return record.is_object() && record.value("format_version", nlohmann::json()) == kRecordFormat &&
+         record.value("identity", nlohmann::json()) == nlohmann::json(identity);
+}
+
 void WriteReport(const std::string& folder, const FineTuneOptions& options, const FineTuneData& data, const std::vector<Finding>& findings,
-                 size_t max_length, const FineTuneResult& result) {
+                 size_t max_length, const std::map<std::string, std::string>& identity, const FineTuneResult& result) {
   ModelCard card = {.base_model = NameOf(options.model), .license = "", .text_column = options.text_column, .label_column = options.target_column,
                     .max_length = max_length, .parts = {}, .findings = findings, .metrics = &result.metrics, .measured_on = result.evaluated_on,
                     .label_names = data.train.texts.label_names, .parameters = ParametersOf(options, max_length), .command = options.command,
@@ -209,7 +277,7 @@ void WriteReport(const std::string& folder, const FineTuneOptions& options, cons
   const auto write = [&](const std::string& name, const std::string& content) { WriteFileAtomically(folder + "/" + name, content); };
   write(kModelCardFile, ModelCardMarkdown(card));
   write(kMetricsFile, MetricsJson(result.metrics));
-  write("training.json", RecordJson(options, data, max_length, result));
+  write(kRecordFile, RecordJson(options, data, max_length, identity, result));
   write(kLearningCurvesFile, LearningCurvesSvg(result.training));
   write(kConfusionMatrixFile, ConfusionMatrixSvg(result.metrics));
 }
@@ -217,14 +285,14 @@ void WriteReport(const std::string& folder, const FineTuneOptions& options, cons
 }  // namespace
 
 FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop) {
-  CheckOutput(options);
+  const Output output = CheckOutput(options);
   const std::string source = TransformerFolder(options.model);
   FineTuneData data = ReadData(options, observer);
   const Tokenizer tokenizer = Tokenizer::Load(source);
-  const std::unique_ptr<Model> model = OpenModel(options.model, HeadRequest{.head = Head::kSequenceClassification,
-                                                                            .num_labels = data.train.texts.label_names.size(),
-                                                                            .fresh = true,
-                                                                            .seed = options.training.seed});
+  std::unique_ptr<Model> model = OpenModel(options.model, HeadRequest{.head = Head::kSequenceClassification,
+                                                                      .num_labels = data.train.texts.label_names.size(),
+                                                                      .fresh = true,
+                                                                      .seed = options.training.seed});
   tokenizer.CheckEmbeddingSize(model->vocab_size());
   const size_t max_length = FindLengthLimit(source, options.max_length, model->max_positions()).num_tokens;
   for (Part* part : {&data.train, &data.validation, &data.test}) Tokenize(tokenizer, max_length, *part);
@@ -232,11 +300,21 @@ FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserv
   for (const Finding& finding : findings) observer.OnFinding(finding);
   observer.OnStart(data.train.texts.size(), data.validation.texts.size(), data.test.texts.size(), model->num_labels());
 
-  const CheckpointOptions checkpoint = {.folder = options.out + "/checkpoint",
-                                        .resume = options.resume,
-                                        .identity = IdentityOf(options, data, *model, max_length)};
+  const CheckpointOptions checkpoint = {.folder = output.checkpoint,
+                                        .resume = output.resume,
+                                        .resume_command = options.resume_command,
+                                        .identity = IdentityOf(options, data, *model, source, max_length)};
   FineTuneResult result;
-  result.training = TrainClassifier(*model, data.train.tokens, data.validation.tokens, options.training, checkpoint, observer, stop);
+  if (output.maybe_finished) {
+    if (!IsResultOf(output.folder, checkpoint.identity))
+      throw Error(ErrorCode::kNotFound, fmt::format("{}: holds neither a checkpoint nor the result of this run", output.folder),
+                  "--overwrite replaces it");
+    observer.OnNote(fmt::format("{}: is the result of this run already; there is nothing left to train", output.folder));
+    model = OpenModel(output.folder);
+  } else {
+    if (options.resume && !output.resume) observer.OnNote(fmt::format("{}: no checkpoint yet; this run begins at step 0", output.folder));
+    result.training = TrainClassifier(*model, data.train.tokens, data.validation.tokens, options.training, checkpoint, observer, stop);
+  }
 
   ThreadTeam team(options.training.num_threads);
   Run run({.team = &team, .tape = nullptr});
@@ -249,11 +327,12 @@ FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserv
     measured = &data.validation;
     result.evaluated_on = "validation";
   }
-  result.metrics = Measure(Predict(*model, run, measured->tokens.tokens), *measured);
+  result.metrics = Measure(Predict(*model, run, measured->tokens), *measured);
+  if (output.maybe_finished) return result;
 
-  StagedFolder staged(options.out, /*overwrite=*/options.overwrite || options.resume || FolderExists(options.out));
+  StagedFolder staged(output.folder, options.overwrite || output.resume || HoldsCheckpointAlone(output.folder));
   WriteModelFolder(staged.path(), *model, source, data.train.texts.label_names, max_length);
-  WriteReport(staged.path(), options, data, findings, max_length, result);
+  WriteReport(staged.path(), options, data, findings, max_length, checkpoint.identity, result);
   staged.Commit();
   return result;
 }

@@ -19,8 +19,10 @@ struct FineTuneOptions {
   std::string text_column = "text", target_column = "label";
   std::optional<size_t> max_length;  // tokens; longer texts are cut
   std::string out;                   // the folder that is written
-  bool overwrite = false, resume = false;
-  std::string command;  // for the card: how this was run, without paths
+  bool overwrite = false;            // replaces out with all that is in it, once training is done
+  bool resume = false;               // goes on from the checkpoint in out; from the beginning, if the run was killed before its first one
+  std::string command;               // for the card: how this was run, without paths
+  std::string resume_command;        // what a user types to go on, for the message of an interrupted run
   TrainingOptions training;
 };
 
@@ -34,12 +36,15 @@ class FineTuneObserver : public TrainingObserver {
 struct FineTuneResult {
   ClassificationMetrics metrics;
   std::string evaluated_on;  // "test", "validation" or "train"
-  TrainingResult training;
+  TrainingResult training;   // empty if out was finished already
 };
 
 // Writes options.out whole or not at all: weights, config.json, tokenizer files, README.md, metrics.json, training.json and SVGs. What it holds
-// is a function of model, data, parameters, seed and mlac's version alone. Checkpoints stand in out/checkpoint until then.
-// Throws kAlreadyExists if out exists and neither overwrite nor resume is set, and what reading, checking and training throw.
+// is a function of model, data, parameters, seed and mlac's version alone. Checkpoints stand in out/checkpoint until then. `stop` is looked at
+// while it trains; measuring and writing the result are short and go on.
+// Throws kAlreadyExists if out exists and neither overwrite nor resume is set, kNotFound if out is there to resume and holds neither a
+// checkpoint nor the result of this very run (which is then only measured again), kInvalidArgument if the model or data lies inside what would
+// be replaced, and what reading, checking and training throw: all that can be known before training, before it.
 FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop);
 
 // `mlac eval`: the metrics of a trained folder on labelled texts.

@@ -23,7 +23,9 @@ void WriteWeights(const std::string& folder, const Model& model) {
 
 // "Bert" of "BertModel", "BertForMaskedLM"; the family's own spelling of its name.
 std::string FamilyName(const json& config) {
-  const std::string architecture = config.value("architectures", json::array({"BertModel"})).at(0);
+  const auto found = config.find("architectures");
+  const bool named = found != config.end() && found->is_array() && !found->empty() && found->front().is_string();
+  const std::string architecture = named ? found->front().get<std::string>() : "BertModel";
   for (const char* suffix : {"For", "Model"})
     if (const size_t end = architecture.find(suffix); end != std::string::npos) return architecture.substr(0, end);
   return architecture;

@@ -42,9 +42,9 @@ bool Decays(const std::string& name) { return !name.ends_with(".bias") && name.f
 }  // namespace
 
 double LearningRate(double peak, size_t step, size_t num_warmup_steps, size_t num_steps) {
-  if (step < num_warmup_steps) return peak * (static_cast<double>(step) / static_cast<double>(std::max<size_t>(1, num_warmup_steps)));
+  if (step < num_warmup_steps) return peak * (static_cast<double>(step) / static_cast<double>(num_warmup_steps));
   if (step >= num_steps) return 0;
-  return peak * (static_cast<double>(num_steps - step) / static_cast<double>(std::max<size_t>(1, num_steps - num_warmup_steps)));
+  return peak * (static_cast<double>(num_steps - step) / static_cast<double>(num_steps - num_warmup_steps));
 }
 
 Optimizer::Optimizer(std::deque<Parameter>& parameters, const AdamWOptions& options) : options_(options) {
@@ -69,11 +69,25 @@ double Optimizer::GradientNorm(Run& run) const {
   double sum = 0;
   for (const Slot& slot : slots_) {
     const double part = SumOfSquares(run, slot.parameter->gradient.floats());
-    if (!std::isfinite(part))
-      throw Error(ErrorCode::kInvalidInput, fmt::format("the gradient of '{}' is not finite", slot.parameter->name));
+    if (!std::isfinite(part)) {
+      const std::span<const float> values = slot.parameter->gradient.floats();
+      const bool finite = std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+      throw Error(ErrorCode::kInvalidInput, fmt::format("the gradient of '{}' is {}", slot.parameter->name, finite ? "too large" : "not finite"));
+    }
     sum += part;
   }
   return std::sqrt(sum);
+}
+
+std::string Optimizer::LargestGradient(Run& run) const {
+  const Slot* largest = nullptr;
+  double length = -1;
+  for (const Slot& slot : slots_)
+    if (const double sum = SumOfSquares(run, slot.parameter->gradient.floats()); sum > length) {
+      largest = &slot;
+      length = sum;
+    }
+  return largest == nullptr ? "" : largest->parameter->name;
 }
 
 void Optimizer::Step(Run& run, double learning_rate, uint64_t t, double gradient_norm) {

@@ -2,6 +2,7 @@
 // AdamW with clipping, and the learning rate's course.
 #include <cstdint>
 #include <deque>
+#include <string>
 #include <vector>
 
 #include "autograd/parameter.h"
@@ -15,7 +16,7 @@ struct AdamWOptions {
   double max_grad_norm = 1.0;  // 0: no clipping
 };
 
-// Linear warm-up from 0, then linear decay to 0, as transformers' get_linear_schedule_with_warmup. step counts from 0.
+// Linear warm-up from 0, then linear decay to 0, as transformers' get_linear_schedule_with_warmup. step counts from 0 and is below num_steps.
 double LearningRate(double peak, size_t step, size_t num_warmup_steps, size_t num_steps);
 
 // The moments of the parameters that learn. Loshchilov and Hutter 2017; the formula of torch.optim.AdamW.
@@ -27,10 +28,13 @@ class Optimizer {
   // Sets all gradients to zero, making them at first.
   void ZeroGradients(Run& run);
   // The Euclidean length of all gradients together, before clipping. Throws kInvalidInput naming the first parameter whose gradient is not
-  // finite.
+  // finite, or so large that its square overflows f32.
   double GradientNorm(Run& run) const;
   // One step, the t-th from 1, with gradients of this length.
   void Step(Run& run, double learning_rate, uint64_t t, double gradient_norm);
+
+  // The name of the parameter whose gradient is the longest, for messages.
+  std::string LargestGradient(Run& run) const;
 
   struct Slot {
     Parameter* parameter;

@@ -2,7 +2,9 @@
 // Fine-tuning a classifier: epochs, evaluation, checkpoints that give the same bits when resumed.
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,13 +13,17 @@
 
 namespace mlac {
 
-// Texts as tokens, with a label each. lines: where each text stands in its file, for messages.
+// Texts as tokens, with a label each, and for messages where they stand: a line of the file `source`, or a file of the folder.
 struct LabelledTokens {
   TokenBatch tokens;
   std::vector<int32_t> labels;
+  std::string source;
   std::vector<size_t> lines;
+  std::vector<std::string> files;  // as in LabelledTexts: empty unless source is a folder
 
   size_t size() const { return labels.size(); }
+  // "train.csv lines 2, 7 and 11"; of many the first 50.
+  std::string Places(std::span<const size_t> rows) const;
 };
 
 struct TrainingOptions {
@@ -25,13 +31,13 @@ struct TrainingOptions {
   double learning_rate = 5e-5;
   size_t batch_size = 32;
   double max_grad_norm = 1.0;  // 0: no clipping
-  double warmup = 0.1;         // share of all steps
+  double warmup = 0.1;         // share of all steps, the last one excepted
   double weight_decay = 0.01;
   size_t save_steps = 100;   // a checkpoint every so many steps; 0: none but on interruption
   size_t max_tokens = 0;     // tokens computed at once, 0: the whole batch; changes no bit
   size_t patience = 2;       // epochs without a better validation score before training stops; 0: never
   uint64_t seed = 0;
-  bool freeze = false;         // only the head learns
+  bool freeze = false;         // only the head learns; the encoder then runs once a text, without dropout
   bool class_weights = false;  // each label weighs as if all were equally frequent
   size_t num_threads = 1;
 };
@@ -43,6 +49,14 @@ struct StepReport {
   size_t epoch = 0;      // from 1
   double loss = 0, gradient_norm = 0, learning_rate = 0;
   size_t num_examples = 0, num_tokens = 0;
+};
+
+// A loss far above those before it: above three times their mean, and 1 more.
+struct SpikeReport {
+  size_t step = 0;
+  double loss = 0, usual_loss = 0;  // usual: the mean of the last 50 steps
+  std::string parameter;            // whose gradient was the longest
+  std::string places;               // of the batch
 };
 
 struct EpochReport {
@@ -60,6 +74,7 @@ class TrainingObserver {
   virtual ~TrainingObserver() = default;
   virtual void OnResume(size_t step) = 0;
   virtual void OnStep(const StepReport& report) = 0;
+  virtual void OnSpike(const SpikeReport& report) = 0;
   virtual void OnEpoch(const EpochReport& report) = 0;
   virtual void OnCheckpoint(size_t step, const std::string& folder) = 0;
   virtual void OnEarlyStop(size_t epoch) = 0;
@@ -71,23 +86,26 @@ struct TrainingResult {
   size_t best_epoch = 0;  // whose weights the model now holds; the last without validation
 };
 
-// A checkpoint is a folder of training.safetensors (weights and moments), best.safetensors (weights of the best epoch so far, if any) and
-// state.json; it appears whole or not at all. docs/file-formats.md describes it.
+// A checkpoint is a folder of training.safetensors (weights and moments), best.safetensors (weights of the best epoch so far, if any),
+// state.json and SHA256SUMS; it appears whole or not at all. docs/file-formats.md describes it.
 struct CheckpointOptions {
-  std::string folder;                            // "" : no checkpoints
+  std::string folder = "";                       // "" : no checkpoints
   bool resume = false;                           // begin from the one in `folder`
-  std::map<std::string, std::string> identity;   // what must be the same for a resumed run to be the same run: name to value
+  std::string resume_command = {};               // what a user types to go on, for the message of an interrupted run
+  std::map<std::string, std::string> identity = {};  // what must be the same for a resumed run to be the same run: name to value
 };
 
 // Trains model (built with a classification head) and leaves the weights of the best epoch in it. validation may be empty. The weights are a
-// function of model, data, options (save_steps, max_tokens and num_threads excepted) and identity alone.
-// Throws kCancelled, after writing a checkpoint, once *stop is true; kInvalidInput with step, lines and advice if the loss or a gradient is
-// not finite; kNotFound or kInvalidInput for a checkpoint that is missing or of another run.
+// function of model, data and options (save_steps, max_tokens and num_threads excepted) alone.
+// Throws kCancelled, after writing a checkpoint, once `stop` is true: between two steps or two batches of an evaluation. kInvalidInput with
+// step, places of the batch and advice if a weight, the loss or a gradient is not finite: nothing is saved then, the last checkpoint stays.
+// kNotFound or kInvalidInput for a checkpoint that is missing, broken or of another run; kInvalidArgument for options that make no sense.
 TrainingResult TrainClassifier(Model& model, const LabelledTokens& train, const LabelledTokens& validation, const TrainingOptions& options,
                                const CheckpointOptions& checkpoint, TrainingObserver& observer, const std::atomic<bool>& stop);
 
-// Logits of all texts, [texts, labels] row-major, in batches of some thousand tokens.
-std::vector<float> Predict(const Model& model, Run& run, const TokenBatch& tokens);
+// Logits of all texts, [texts, labels] row-major, in batches of some thousand tokens; before_batch, if any, is called before each and may
+// throw. Throws kInvalidInput for logits that are not finite, naming the texts' places.
+std::vector<float> Predict(const Model& model, Run& run, const LabelledTokens& texts, const std::function<void()>& before_batch = nullptr);
 
 // The index of the greatest logit of each row, the first of equals.
 std::vector<int32_t> Argmax(std::span<const float> logits, size_t num_labels);

@@ -1,0 +1,485 @@
+// What training promises: the same bits whatever computes them and however often the run is broken off, and no silent failure.
+#include "train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "tests/support/bit_hashes.h"
+#include "tests/support/numbers.h"
+#include "tests/support/test_support.h"
+#include "tests/train/tiny_training.h"
+#include "train/optimizer.h"
+
+namespace mlac {
+namespace {
+
+using test::ExpectError;
+using test::Recorder;
+using test::SameBits;
+using test::TinyRun;
+using test::TinyTexts;
+using test::Weights;
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNotANumber = std::numeric_limits<float>::quiet_NaN();
+
+Parameter& Find(Model& model, const std::string& name) {
+  for (Parameter& parameter : model.parameters().parameters())
+    if (parameter.name == name) return parameter;
+  throw std::runtime_error("no parameter " + name);
+}
+
+// Memory of its own for a weight that may be borrowed from a file, and then another first element.
+void SetFirst(Model& model, const std::string& name, float value) {
+  Parameter& parameter = Find(model, name);
+  parameter.value = Tensor::FromValues(parameter.value.shape(), parameter.value.floats());
+  parameter.value.mutable_floats()[0] = value;
+}
+
+void Fill(Model& model, const std::string& name, float value) {
+  Parameter& parameter = Find(model, name);
+  parameter.value = Tensor::Zeros(parameter.value.shape());
+  for (float& x : parameter.value.mutable_floats()) x = value;
+}
+
+// ---- The same bits ----
+
+TEST(Trainer, GivesTheSameBitsForAnyNumberOfThreads) {
+  std::vector<float> expected;
+  for (const size_t num_threads : {1, 2, 3, 5}) {
+    TinyRun run;
+    run.validation = TinyTexts(17, 2);
+    run.options.num_threads = num_threads;
+    const std::vector<float> weights = run.Train();
+    if (expected.empty()) expected = weights;
+    EXPECT_TRUE(SameBits(weights, expected)) << num_threads << " threads";
+  }
+}
+
+TEST(Trainer, GivesTheSameBitsForAnyMaxTokens) {
+  const std::vector<float> expected = TinyRun().Train();
+  for (const size_t max_tokens : {1, 13, 14, 15, 30, 60, 1000}) {  // 14: the longest text; 60: about two parts a batch
+    TinyRun run;
+    run.options.max_tokens = max_tokens;
+    run.options.num_threads = 1 + max_tokens % 3;
+    EXPECT_TRUE(SameBits(run.Train(), expected)) << "max_tokens " << max_tokens;
+  }
+}
+
+TEST(Trainer, GivesTheCommittedBitsAfterTwentyStepsOnEveryInstructionSet) {
+  const auto train = [](std::string_view what) {
+    TinyRun run;
+    run.options.num_epochs = 5;  // of 4 steps
+    run.Train();
+    ASSERT_EQ(run.result.step_losses.size(), 20u);
+    test::BitHashes hashes;
+    for (const Parameter& parameter : run.model->parameters().parameters()) hashes[parameter.name] = test::HexHash(parameter.value.floats());
+    test::ExpectBitHashes("training", hashes, what);
+  };
+  if (test::WritesBitHashes()) return train("scalar");
+  test::ForEachInstructionSet(train);
+}
+
+TEST(Trainer, GivesOtherBitsForAnotherSeedOrderOrDropout) {
+  const std::vector<float> expected = TinyRun().Train();
+  TinyRun run;
+  run.options.seed = 1;
+  EXPECT_FALSE(SameBits(run.Train(), expected));
+}
+
+TEST(Trainer, LeavesAModelWhoseAnswersComeFromTheTrainedWeights) {
+  for (const bool freeze : {false, true}) {
+    TinyRun run;
+    run.options.freeze = freeze;
+    run.options.learning_rate = 0.05;
+    mlac::Run inference;
+    const std::vector<float> before = Predict(*run.model, inference, run.train);  // may keep something of the old weights
+    run.Train();
+    const std::vector<float> after = Predict(*run.model, inference, run.train);
+    EXPECT_FALSE(SameBits(after, before));
+    const std::unique_ptr<Model> fresh = test::TinyModel();
+    for (Parameter& parameter : run.model->parameters().parameters()) Find(*fresh, parameter.name).value = parameter.value;
+    EXPECT_TRUE(SameBits(Predict(*fresh, inference, run.train), after)) << "freeze " << freeze;
+  }
+}
+
+// ---- Going on after an interruption ----
+
+struct Variant {
+  const char* name;
+  std::function<void(TinyRun&)> set;
+};
+
+const std::vector<Variant>& Variants() {
+  static const std::vector<Variant> variants = {
+      {"plain", [](TinyRun&) {}},
+      {"validation", [](TinyRun& run) { run.validation = TinyTexts(17, 2); }},
+      {"early stopping",
+       [](TinyRun& run) {
+         run.validation = TinyTexts(17, 2);
+         run.options.num_epochs = 6;
+         run.options.patience = 1;
+         run.options.learning_rate = 0.02;
+       }},
+      {"frozen encoder",
+       [](TinyRun& run) {
+         run.options.freeze = true;
+         run.validation = TinyTexts(17, 2);
+       }},
+      {"class weights", [](TinyRun& run) { run.options.class_weights = true; }},
+      {"one text a step, one part a text",
+       [](TinyRun& run) {
+         run.train = TinyTexts(7, 1);
+         run.options.batch_size = 1;
+         run.options.max_tokens = 1;
+       }},
+  };
+  return variants;
+}
+
+void ExpectSameResult(const TrainingResult& found, const TrainingResult& expected) {
+  EXPECT_EQ(found.step_losses, expected.step_losses);
+  EXPECT_EQ(found.best_epoch, expected.best_epoch);
+  ASSERT_EQ(found.epochs.size(), expected.epochs.size());
+  for (size_t i = 0; i < found.epochs.size(); ++i) {
+    EXPECT_EQ(found.epochs[i].train_loss, expected.epochs[i].train_loss);
+    EXPECT_EQ(found.epochs[i].validation_loss, expected.epochs[i].validation_loss);
+    EXPECT_EQ(found.epochs[i].macro_f1, expected.epochs[i].macro_f1);
+    EXPECT_EQ(found.epochs[i].best, expected.epochs[i].best);
+  }
+}
+
+TEST(Resume, GivesTheBitsOfTheUnbrokenRunFromEveryStep) {
+  for (const Variant& variant : Variants()) {
+    SCOPED_TRACE(variant.name);
+    TinyRun unbroken;
+    variant.set(unbroken);
+    const std::vector<float> expected = unbroken.Train();
+    const size_t num_steps = unbroken.result.step_losses.size();
+    for (size_t step = 1; step < num_steps; ++step) {
+      SCOPED_TRACE(step);
+      const test::TemporaryFolder folder;
+      TinyRun first;
+      variant.set(first);
+      first.checkpoint = {.folder = folder / "out/checkpoint", .resume_command = "mlac train --resume", .identity = {{"data", "tiny"}}};
+      first.recorder.after_step = [&](size_t done) { first.recorder.stop = done == step; };
+      const Error error = ExpectError(ErrorCode::kCancelled, "interrupted after step " + std::to_string(step) + " of " +
+                                                                 std::to_string(first.options.num_epochs * ((first.train.size() + first.options.batch_size - 1) / first.options.batch_size)),
+                                      [&] { first.Train(); });
+      EXPECT_EQ(error.hint(), "go on with: mlac train --resume");
+      EXPECT_EQ(first.recorder.checkpoints, std::vector<size_t>{step});
+
+      TinyRun second;
+      variant.set(second);
+      second.options.num_threads = 2;
+      second.options.max_tokens = 40;
+      second.checkpoint = first.checkpoint;
+      second.checkpoint.resume = true;
+      EXPECT_TRUE(SameBits(second.Train(), expected));
+      EXPECT_EQ(second.recorder.resumed, std::vector<size_t>{step});
+      EXPECT_EQ(second.recorder.steps.size(), num_steps - step);
+      ExpectSameResult(second.result, unbroken.result);
+    }
+  }
+}
+
+TEST(Resume, GivesTheBitsOfTheUnbrokenRunBrokenOffAfterEachStep) {
+  for (const Variant& variant : Variants()) {
+    SCOPED_TRACE(variant.name);
+    TinyRun unbroken;
+    variant.set(unbroken);
+    const std::vector<float> expected = unbroken.Train();
+    const test::TemporaryFolder folder;
+    std::vector<float> found;
+    for (size_t attempt = 0; found.empty() && attempt < 100; ++attempt) {
+      TinyRun run;
+      variant.set(run);
+      run.checkpoint = {.folder = folder / "out/checkpoint", .resume = attempt > 0};
+      run.recorder.after_step = [&](size_t) { run.recorder.stop = true; };
+      try {
+        found = run.Train();
+        ExpectSameResult(run.result, unbroken.result);
+      } catch (const Error& error) {
+        ASSERT_EQ(error.code(), ErrorCode::kCancelled) << error.what();
+      }
+    }
+    EXPECT_TRUE(SameBits(found, expected));
+    EXPECT_EQ(folder.List().front(), "out");
+    for (const std::string& name : folder.List()) EXPECT_EQ(name.find("partial"), std::string::npos) << name;
+  }
+}
+
+TEST(Resume, GivesTheBitsOfTheUnbrokenRunFromTheCheckpointsOfEveryFewSteps) {
+  TinyRun unbroken;
+  unbroken.validation = TinyTexts(17, 2);
+  const std::vector<float> expected = unbroken.Train();
+  for (const size_t save_steps : {1, 2, 3, 4, 5, 11}) {
+    const test::TemporaryFolder folder;
+    TinyRun saving;
+    saving.validation = TinyTexts(17, 2);
+    saving.options.save_steps = save_steps;
+    saving.checkpoint = {.folder = folder / "checkpoint"};
+    EXPECT_TRUE(SameBits(saving.Train(), expected)) << "saving changes nothing";
+    std::vector<size_t> steps;
+    for (size_t step = save_steps; step < 12; step += save_steps) steps.push_back(step);
+    EXPECT_EQ(saving.recorder.checkpoints, steps);
+    TinyRun resumed;  // as after kill -9 in the last steps
+    resumed.validation = TinyTexts(17, 2);
+    resumed.checkpoint = {.folder = folder / "checkpoint", .resume = true};
+    EXPECT_TRUE(SameBits(resumed.Train(), expected)) << "every " << save_steps;
+    EXPECT_EQ(resumed.recorder.resumed, std::vector<size_t>{steps.back()});
+  }
+}
+
+TEST(Resume, StopsBeforeTheFirstStepWithoutACheckpoint) {
+  const test::TemporaryFolder folder;
+  TinyRun run;
+  run.checkpoint = {.folder = folder / "out/checkpoint"};
+  run.recorder.stop = true;
+  const Error error = ExpectError(ErrorCode::kCancelled, "interrupted after step 0 of 12", [&] { run.Train(); });
+  EXPECT_EQ(error.hint(), "");
+  EXPECT_TRUE(folder.List().empty());
+}
+
+TEST(Resume, StopsWhileTheFeaturesOfAFrozenEncoderAreComputed) {
+  TinyRun run;
+  run.options.freeze = true;
+  run.recorder.stop = true;
+  ExpectError(ErrorCode::kCancelled, "interrupted after step 0 of 12", [&] { run.Train(); });
+}
+
+// ---- Which weights are kept ----
+
+TEST(Trainer, KeepsTheBestEpochAndStopsWhenNoneIsBetter) {
+  TinyRun run;
+  run.validation = TinyTexts(17, 2);
+  run.options.num_epochs = 20;
+  run.options.patience = 2;
+  run.options.learning_rate = 0.01;
+  std::vector<std::vector<float>> after_epoch;
+  run.recorder.after_epoch = [&](size_t) { after_epoch.push_back(Weights(*run.model)); };
+  const std::vector<float> weights = run.Train();
+  const std::vector<EpochReport>& epochs = run.result.epochs;
+  ASSERT_LT(epochs.size(), 20u) << "it never stopped: the test shows nothing";
+  EXPECT_EQ(run.recorder.stopped_after, epochs.size());
+  EXPECT_EQ(epochs.size(), run.result.best_epoch + 2);
+  size_t best = 0;
+  for (size_t i = 1; i < epochs.size(); ++i)
+    if (epochs[i].macro_f1 > epochs[best].macro_f1) best = i;
+  EXPECT_EQ(run.result.best_epoch, best + 1);
+  EXPECT_TRUE(epochs[best].best);
+  EXPECT_TRUE(SameBits(weights, after_epoch[best]));
+  EXPECT_FALSE(SameBits(weights, after_epoch.back()));
+}
+
+TEST(Trainer, KeepsTheLastEpochWithoutValidation) {
+  TinyRun run;
+  std::vector<float> last;
+  run.recorder.after_epoch = [&](size_t) { last = Weights(*run.model); };
+  const std::vector<float> weights = run.Train();
+  EXPECT_TRUE(SameBits(weights, last));
+  EXPECT_EQ(run.result.best_epoch, 3u);
+  EXPECT_FALSE(run.result.epochs.front().has_validation);
+}
+
+TEST(Trainer, ChangesTheHeadAloneWhenTheEncoderIsFrozen) {
+  TinyRun run;
+  run.options.freeze = true;
+  const std::unique_ptr<Model> before = test::TinyModel();
+  run.Train();
+  size_t num_changed = 0;
+  for (const Parameter& parameter : before->parameters().parameters()) {
+    const bool same = SameBits(parameter.value.floats(), Find(*run.model, parameter.name).value.floats());
+    const bool in_head = parameter.name.starts_with("bert.pooler.") || parameter.name.starts_with("classifier.");
+    EXPECT_EQ(same, !in_head) << parameter.name;
+    num_changed += !same;
+  }
+  EXPECT_EQ(num_changed, 4u);  // weight and bias of pooler and classifier
+}
+
+TEST(Trainer, LearnsWhatThereIsToLearn) {
+  TinyRun run;
+  run.train = TinyTexts(120, 1);
+  run.validation = TinyTexts(60, 2);
+  run.options.num_epochs = 20;
+  run.options.num_threads = 2;
+  run.options.learning_rate = 1e-2;
+  run.Train();
+  EXPECT_LT(run.result.epochs.back().train_loss, 0.6 * run.result.epochs.front().train_loss);
+  EXPECT_GT(run.result.epochs[run.result.best_epoch - 1].accuracy, 0.7);
+}
+
+TEST(Trainer, WeighsRareLabelsLikeFrequentOnes) {
+  TinyRun plain, weighted;
+  weighted.options.class_weights = true;
+  EXPECT_FALSE(SameBits(weighted.Train(), plain.Train()));
+  TinyRun even, even_weighted;  // equal counts: every weight is 1
+  for (TinyRun* run : {&even, &even_weighted}) {
+    run->train = TinyTexts(27, 1);
+    for (size_t i = 0; i < 27; ++i) run->train.labels[i] = static_cast<int32_t>(i % 3);
+  }
+  even_weighted.options.class_weights = true;
+  EXPECT_TRUE(SameBits(even_weighted.Train(), even.Train()));
+}
+
+// ---- What is not finite ----
+
+TEST(NotFinite, AWeightIsFoundBeforeTheFirstStep) {
+  for (const auto& [value, shown] : {std::pair{kNotANumber, "nan"}, {kInfinity, "inf"}, {-kInfinity, "-inf"}}) {
+    TinyRun run;
+    SetFirst(*run.model, "bert.encoder.layer.1.output.dense.weight", value);
+    ExpectError(ErrorCode::kInvalidInput,
+                std::string("tensor 'bert.encoder.layer.1.output.dense.weight' of the model holds ") + shown +
+                    " at element 0; expected finite numbers",
+                [&] { run.Train(); });
+    EXPECT_TRUE(run.recorder.steps.empty());
+  }
+}
+
+TEST(NotFinite, ALossIsFoundInItsStepAndTheLastCheckpointIsKept) {
+  const std::vector<float> expected = TinyRun().Train();
+  const test::TemporaryFolder folder;
+  TinyRun run;
+  run.options.save_steps = 2;
+  run.options.batch_size = 7;
+  run.checkpoint = {.folder = folder / "checkpoint"};
+  run.recorder.after_step = [&](size_t step) {
+    if (step == 5) Fill(*run.model, "classifier.weight", 3e38f);
+  };
+  try {
+    run.Train();
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidInput);
+    const std::string message = error.message();
+    EXPECT_TRUE(message.starts_with("step 6: the loss is not finite; the largest weight is 3e+38, in 'classifier.weight'; the batch is tiny.csv lines "))
+        << message;
+    EXPECT_EQ(std::count(message.begin(), message.end(), ','), 1 + 1 + 4) << "seven lines: " << message;
+    EXPECT_TRUE(error.hint().ends_with("the checkpoint of step 4 is kept")) << error.hint();
+  }
+  EXPECT_EQ(run.recorder.checkpoints, (std::vector<size_t>{2, 4}));
+  TinyRun resumed, unbroken;
+  resumed.options.batch_size = unbroken.options.batch_size = 7;
+  resumed.checkpoint = {.folder = folder / "checkpoint", .resume = true};
+  EXPECT_TRUE(SameBits(resumed.Train(), unbroken.Train()));
+}
+
+TEST(NotFinite, AGradientIsFoundInItsStepWithItsParameter) {
+  TinyRun run;
+  run.recorder.after_step = [&](size_t step) {
+    if (step == 3) Fill(*run.model, "classifier.weight", 1e30f), SetFirst(*run.model, "classifier.weight", -1e30f);
+  };
+  try {
+    run.Train();
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_TRUE(error.message().starts_with("step 4: the gradient of '")) << error.message();
+    EXPECT_NE(error.message().find("' is "), std::string::npos);
+    EXPECT_NE(error.message().find("; the batch is tiny.csv lines "), std::string::npos) << error.message();
+  }
+}
+
+TEST(NotFinite, LogitsOfAValidationTextAreFoundWithItsPlace) {
+  TinyRun run;
+  run.validation = TinyTexts(3, 2);
+  run.options.learning_rate = 0;
+  run.recorder.after_step = [&](size_t step) {
+    if (step == 4) Fill(*run.model, "classifier.weight", 3e38f);
+  };
+  ExpectError(ErrorCode::kInvalidInput, "the logits of tiny.csv line 2 are not finite; the largest weight is 3e+38, in 'classifier.weight'",
+              [&] { run.Train(); });
+}
+
+TEST(Spike, IsReportedInItsStepAndOnlyThen) {
+  TinyRun run;
+  run.options.num_epochs = 10;
+  run.options.learning_rate = 1e-4;
+  run.recorder.after_step = [&](size_t step) {
+    if (step == 25) {
+      Parameter& bias = Find(*run.model, "classifier.bias");
+      bias.value.mutable_floats()[0] = 40;
+    }
+  };
+  run.Train();
+  ASSERT_FALSE(run.recorder.spikes.empty());
+  const SpikeReport& spike = run.recorder.spikes.front();
+  EXPECT_EQ(spike.step, 26u);
+  EXPECT_GT(spike.loss, 3 * spike.usual_loss + 1);
+  EXPECT_EQ(spike.places.substr(0, 15), "tiny.csv lines ");
+  EXPECT_FALSE(spike.parameter.empty());
+  TinyRun calm;
+  calm.options.num_epochs = 10;
+  calm.Train();
+  EXPECT_TRUE(calm.recorder.spikes.empty());
+}
+
+// ---- The learning rate ----
+
+TEST(LearningRate, RisesFromZeroToThePeakAndFallsToZero) {
+  EXPECT_EQ(LearningRate(2, 0, 4, 12), 0);
+  EXPECT_EQ(LearningRate(2, 1, 4, 12), 0.5);
+  EXPECT_EQ(LearningRate(2, 3, 4, 12), 1.5);
+  EXPECT_EQ(LearningRate(2, 4, 4, 12), 2);
+  EXPECT_EQ(LearningRate(2, 8, 4, 12), 1);
+  EXPECT_EQ(LearningRate(2, 11, 4, 12), 0.25);
+  EXPECT_EQ(LearningRate(2, 12, 4, 12), 0);
+}
+
+TEST(LearningRate, StartsAtThePeakWithoutWarmUp) {
+  EXPECT_EQ(LearningRate(2, 0, 0, 4), 2);
+  EXPECT_EQ(LearningRate(2, 3, 0, 4), 0.5);
+  EXPECT_EQ(LearningRate(2, 0, 0, 1), 2);
+}
+
+TEST(LearningRate, NeverStaysZeroInARunOfOneStep) {
+  TinyRun run;
+  run.options.num_epochs = 1;
+  run.options.batch_size = 100;
+  run.options.warmup = 1;
+  EXPECT_FALSE(SameBits(run.Train(), Weights(*test::TinyModel())));
+  EXPECT_EQ(run.recorder.steps.front().learning_rate, run.options.learning_rate);
+}
+
+TEST(LearningRate, ReachesThePeakInTheLastStepAtLeast) {
+  TinyRun run;
+  run.options.warmup = 1;
+  run.Train();
+  EXPECT_EQ(run.recorder.steps.back().learning_rate, run.options.learning_rate);
+  EXPECT_EQ(run.recorder.steps.front().learning_rate, 0);
+}
+
+// ---- Options ----
+
+TEST(Trainer, RefusesOptionsThatMakeNoSense) {
+  const auto refuses = [](const char* message, const std::function<void(TinyRun&)>& set) {
+    TinyRun run;
+    set(run);
+    ExpectError(ErrorCode::kInvalidArgument, message, [&] { run.Train(); });
+  };
+  refuses("the texts to train on: expected at least one", [](TinyRun& run) { run.train = {}; });
+  refuses("epochs: expected at least 1", [](TinyRun& run) { run.options.num_epochs = 0; });
+  refuses("batch size: expected at least 1", [](TinyRun& run) { run.options.batch_size = 0; });
+  refuses("learning rate: expected a finite number from 0", [](TinyRun& run) { run.options.learning_rate = std::nan(""); });
+  refuses("learning rate: expected a finite number from 0", [](TinyRun& run) { run.options.learning_rate = -1; });
+  refuses("longest gradient: expected a number from 0", [](TinyRun& run) { run.options.max_grad_norm = -1; });
+  refuses("warm-up: expected a share from 0 to 1", [](TinyRun& run) { run.options.warmup = 1.01; });
+  refuses("weight decay: expected a finite number from 0", [](TinyRun& run) { run.options.weight_decay = HUGE_VAL; });
+}
+
+TEST(Places, AreLinesOfTheFileOrFilesOfTheFolder) {
+  LabelledTokens texts = TinyTexts(60, 1);
+  const std::vector<size_t> rows = {0, 4, 9};
+  EXPECT_EQ(texts.Places(std::span(rows).first(1)), "tiny.csv line 2");
+  EXPECT_EQ(texts.Places(rows), "tiny.csv lines 2, 6 and 11");
+  std::vector<size_t> all(60);
+  for (size_t i = 0; i < 60; ++i) all[i] = i;
+  EXPECT_TRUE(texts.Places(all).ends_with(", 50, 51 and 10 more")) << texts.Places(all);
+  texts.source = "reviews";
+  texts.files.assign(60, "pos/1.txt");
+  EXPECT_EQ(texts.Places(std::span(rows).first(2)), "reviews texts pos/1.txt and pos/1.txt");
+}
+
+}  // namespace
+}  // namespace mlac
