@@ -61,7 +61,8 @@ void CheckOrigin(const std::string& origin) {
   if (origin == "*") return;
   const std::optional<HttpTarget> target = ParseTarget("GET", origin);
   if (!target || target->authority.empty() || !origin.ends_with(target->authority))
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("CORS origin '{}' is neither an origin nor '*'", origin), "as in --cors-allow-origin https://app.example.org");
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("CORS origin '{}' is neither an origin nor '*'", origin),
+                "as in --cors-allow-origin https://app.example.org");
 }
 
 std::string RandomHex() {

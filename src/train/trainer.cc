@@ -308,8 +308,8 @@ class Trainer {
 
   [[noreturn]] void NotFinite(const std::string& what, std::span<const size_t> indices) {
     throw Error(ErrorCode::kInvalidInput, fmt::format("step {}: {}; the batch is {}", state_.step + 1, what, Places(indices)),
-                saved_step_ > 0 ? fmt::format("a lower --lr or --max-grad-norm or a longer --warmup helps most often; the checkpoint of step {} is kept", saved_step_)
-                                : "a lower --lr or --max-grad-norm or a longer --warmup helps most often");
+                std::string("a lower --lr or --max-grad-norm or a longer --warmup helps most often") +
+                    (saved_step_ > 0 ? fmt::format("; the checkpoint of step {} is kept", saved_step_) : ""));
   }
 
   std::string Places(std::span<const size_t> indices) const {
