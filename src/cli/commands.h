@@ -12,6 +12,7 @@ void AddEval(CLI::App& app);
 void AddHelp(CLI::App& app);
 void AddInspect(CLI::App& app);
 void AddRun(CLI::App& app);
+void AddServe(CLI::App& app);
 void AddTokenize(CLI::App& app);
 void AddTrain(CLI::App& app);
 

@@ -9,6 +9,7 @@ void AddCommands(CLI::App& app) {
   AddRun(app);
   AddTrain(app);
   AddEval(app);
+  AddServe(app);
   AddInspect(app);
   AddTokenize(app);
   AddEnv(app);

@@ -56,6 +56,14 @@ std::string HostOfUrl(const std::string& url) {
   return std::string(HostOf(target->authority));
 }
 
+// "https://app.example.org", as the Origin field writes it, or "*".
+void CheckOrigin(const std::string& origin) {
+  if (origin == "*") return;
+  const std::optional<HttpTarget> target = ParseTarget("GET", origin);
+  if (!target || target->authority.empty() || !origin.ends_with(target->authority))
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("CORS origin '{}' is neither an origin nor '*'", origin), "as in --cors-allow-origin https://app.example.org");
+}
+
 std::string RandomHex() {
   unsigned char bytes[8];
   if (RAND_bytes(bytes, sizeof bytes) != 1) throw Error(ErrorCode::kInternal, "no random bytes");
@@ -180,6 +188,7 @@ HttpServer::HttpServer(HttpServerOptions options, HttpRouter router) : impl_(std
   ServerShared& shared = impl_->shared;
   shared.options = std::move(options);
   shared.router = std::move(router);
+  for (const std::string& origin : shared.options.cors_allow_origins) CheckOrigin(origin);
   shared.public_host = HostOfUrl(shared.options.public_url);
   shared.id_prefix = RandomHex();
   for (int i = 0; i < shared.options.num_io_threads; ++i) {

@@ -39,7 +39,11 @@ class FolderModel : public ServedModel {
   FolderModel(const std::string& folder, const ServedModelOptions& options)
       : model_(folder, {.num_threads = options.num_threads, .max_length = options.max_length}),
         is_classifier_(model_.model().head() == Head::kSequenceClassification),
-        prompts_(ReadPrompts(folder)) {}
+        prompts_(ReadPrompts(folder)) {
+    // Packs the weights, so that the first request does not wait for it.
+    std::vector<float> out(output_size());
+    Compute({.token_ids = {0}, .token_type_ids = {0}, .offsets = {0, 1}}, out);
+  }
 
   const Tokenizer& tokenizer() const override { return model_.tokenizer(); }
   size_t max_length() const override { return model_.max_length(); }

@@ -459,6 +459,8 @@ TEST_F(ServerTest, RefusesOptionsThatCannotBe) {
   EXPECT_EQ(failure({.port = -1}), "port -1 is not between 0 and 65535");
   EXPECT_EQ(failure({.port = 0, .num_io_threads = 0}), "the server needs at least one thread");
   EXPECT_EQ(failure({.host = "300.1.1.1", .port = 0}).substr(0, 18), "host '300.1.1.1': ");
+  EXPECT_EQ(failure({.port = 0, .cors_allow_origins = {"https://a.example/"}}), "CORS origin 'https://a.example/' is neither an origin nor '*'");
+  EXPECT_EQ(failure({.port = 0, .cors_allow_origins = {"a.example"}}), "CORS origin 'a.example' is neither an origin nor '*'");
   EXPECT_EQ(failure({.port = 0, .public_url = "models.example"}), "public URL 'models.example' is no URL");
 }
 
