@@ -1,0 +1,183 @@
+// The real binary as a server: it starts, answers with the bits of `mlac run`, and stops when told to.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "tests/http/raw_client.h"
+#include "tests/support/program.h"
+#include "tests/support/test_support.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::json;
+
+const std::string kFolder = MLAC_TEST_FIXTURES "/models/st_mean";
+
+// `mlac serve` with these arguments; its log is read by a thread.
+class ServerProcess {
+ public:
+  explicit ServerProcess(std::vector<std::string> arguments, const std::vector<std::string>& environment = {}) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
+    arguments.insert(arguments.begin(), {MLAC_BINARY, "serve"});
+    pid_ = fork();
+    if (pid_ == 0) {
+      dup2(ends[1], STDERR_FILENO);
+      for (const std::string& entry : environment) putenv(const_cast<char*>(entry.c_str()));
+      std::vector<char*> pointers;
+      for (std::string& argument : arguments) pointers.push_back(argument.data());
+      pointers.push_back(nullptr);
+      execv(pointers[0], pointers.data());
+      _exit(127);
+    }
+    close(ends[1]);
+    log_fd_ = ends[0];
+    // "... on http://127.0.0.1:PORT", or the end of a server that did not start.
+    while (first_line_.find('\n') == std::string::npos && ReadLog(first_line_)) {
+    }
+    if (const size_t colon = first_line_.find("127.0.0.1:"); colon != std::string::npos) port_ = std::stoi(first_line_.substr(colon + 10));
+    reader_ = std::thread([this] {
+      while (ReadLog(log_)) {
+      }
+    });
+  }
+  ~ServerProcess() {
+    if (pid_ > 0) Stop(SIGKILL);
+  }
+
+  int port() const { return port_; }
+  const std::string& first_line() const { return first_line_; }
+  pid_t pid() const { return pid_; }
+
+  // Its exit status, or 128 + the signal that ended it.
+  int Stop(int signal_number) {
+    kill(pid_, signal_number);
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    pid_ = -1;
+    reader_.join();
+    close(log_fd_);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+  // After Stop.
+  const std::string& log() const { return log_; }
+
+ private:
+  bool ReadLog(std::string& into) {
+    char buffer[4096];
+    const ssize_t count = read(log_fd_, buffer, sizeof buffer);
+    if (count > 0) into.append(buffer, static_cast<size_t>(count));
+    return count > 0;
+  }
+
+  pid_t pid_;
+  int log_fd_, port_ = 0;
+  std::string first_line_, log_;
+  std::thread reader_;
+};
+
+std::string PostJson(const std::string& path, const json& body) {
+  const std::string text = body.dump();
+  return "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
+}
+
+RawAnswer Ask(int port, const std::string& bytes) {
+  RawClient client(port);
+  client.Send(bytes);
+  return client.Receive();
+}
+
+TEST(Serve, GivesTheVectorsOfMlacRunBitForBit) {
+  const std::vector<std::string> texts = {"how do I reset my password", "I forgot my login", "nice weather"};
+  std::vector<std::string> arguments = {"run", "feature-extraction", "-m", kFolder, "--json"};
+  arguments.insert(arguments.end(), texts.begin(), texts.end());
+  const auto expected = json::parse(RunMlac(arguments).out).get<std::vector<std::vector<float>>>();
+  ServerProcess server({kFolder, "--port", "0"});
+  ASSERT_NE(server.port(), 0) << server.first_line();
+  const json answer = json::parse(Ask(server.port(), PostJson("/v1/embeddings", {{"input", texts}})).body);
+  for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(answer.at("data")[i].at("embedding").get<std::vector<float>>(), expected[i]);
+  EXPECT_EQ(answer.at("model"), "st_mean");
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_NE(server.log().find(" POST /v1/embeddings 200 "), std::string::npos) << server.log();
+  EXPECT_EQ(server.log().find("password"), std::string::npos);
+}
+
+TEST(Serve, TakesItsOptionsFromTheEnvironmentAndTheCommandLineWins) {
+  ServerProcess server({"--log-format", "json"}, {"MLAC_MODEL=" + kFolder, "MLAC_PORT=0", "MLAC_MAX_CLIENT_BATCH_SIZE=1", "MLAC_SERVED_MODEL_NAME=m",
+                                                  "MLAC_LOG_FORMAT=text", "MLAC_AUTO_TRUNCATE=true"});
+  const json line = json::parse(server.first_line());
+  EXPECT_EQ(line.at("event"), "serving");
+  EXPECT_EQ(line.at("url"), "http://127.0.0.1:" + std::to_string(server.port()));
+  const json info = json::parse(Ask(server.port(), "GET /info HTTP/1.1\r\nHost: localhost\r\n\r\n").body);
+  EXPECT_EQ(info.at("max_client_batch_size"), 1);
+  EXPECT_EQ(info.at("served_model_name"), "m");
+  EXPECT_EQ(info.at("auto_truncate"), true);
+  EXPECT_EQ(server.Stop(SIGINT), 0);
+}
+
+TEST(Serve, LosesNoRequestThatItAcceptedWhenItIsToldToStopUnderLoad) {
+  ServerProcess server({kFolder, "--port", "0"});
+  ASSERT_NE(server.port(), 0) << server.first_line();
+  constexpr size_t kNumClients = 8;
+  std::atomic<size_t> num_answered = 0, num_lost = 0;
+  std::atomic<bool> stopping = false;
+  std::vector<std::thread> clients;
+  for (size_t c = 0; c < kNumClients; ++c)
+    clients.emplace_back([&] {
+      const std::string request = PostJson("/embed", {{"inputs", {"hello", "nice weather today"}}});
+      while (true) {
+        RawClient client(server.port());
+        if (!client.connected()) return;  // not accepted
+        for (bool open = true; open;) {
+          if (!client.Send(request)) break;
+          const RawAnswer answer = client.Receive();
+          answer.status == 200 ? ++num_answered : ++num_lost;
+          open = answer.status == 200 && answer.Field("Connection") != "close";
+        }
+        if (stopping) return;
+      }
+    });
+  while (num_answered < 200) std::this_thread::yield();
+  stopping = true;
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(num_lost, 0u);
+  EXPECT_NE(server.log().find("stopping: answering what is held\n"), std::string::npos);
+}
+
+TEST(Serve, SaysInOneLineWhyItDoesNotStart) {
+  ServerProcess first({kFolder, "--port", "0"});
+  const std::string port = std::to_string(first.port());
+  const auto expect_failure = [](const std::vector<std::string>& arguments, int status, const std::string& error) {
+    const ProgramResult result = RunMlac(arguments);
+    EXPECT_EQ(result.status, status);
+    EXPECT_EQ(result.error, error);
+    EXPECT_EQ(result.out, "");
+  };
+  expect_failure({"serve", kFolder, "--port", port}, 1,
+                 "mlac: cannot listen on 127.0.0.1:" + port + ": Address already in use\nhint: another program has the port; choose one with --port\n");
+  const test::TemporaryFolder folder;
+  expect_failure({"serve", kFolder, "--port", "0", "--api-key-file", folder / "none"}, 1, "mlac: " + (folder / "none") + ": cannot open: No such file or directory\n");
+  folder.Write("keys", "\n");
+  expect_failure({"serve", kFolder, "--port", "0", "--api-key-file", folder / "keys"}, 1,
+                 "mlac: " + (folder / "keys") + ": holds no API key\nhint: write one key a line\n");
+  expect_failure({"serve", kFolder, "--port", "65536"}, 2,
+                 "mlac: serve: --port: Value 65536 not in range 0 to 65535\nhint: 'mlac help serve' shows what it takes\n");
+  expect_failure({"serve", kFolder, "--payload-limit", "0"}, 2,
+                 "mlac: serve: --payload-limit: Value 0 not in range 1 to 1099511627776\nhint: 'mlac help serve' shows what it takes\n");
+  expect_failure({"serve", kFolder, "--log-format", "xml"}, 2,
+                 "mlac: serve: --log-format: xml not in {text,json}\nhint: 'mlac help serve' shows what it takes\n");
+  expect_failure({"serve", kFolder, "--public-url", "models"}, 1,
+                 "mlac: public URL 'models' is no URL\nhint: as in --public-url https://models.example.org\n");
+  EXPECT_EQ(RunMlac({"serve", folder / "none"}).status, 1);
+}
+
+}  // namespace
+}  // namespace mlac
