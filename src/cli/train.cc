@@ -86,14 +86,17 @@ std::string FileName(const std::string& path) {
   return (given.has_filename() ? given : given.parent_path()).filename().string();
 }
 
+bool IsFlag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
+
 // The command as the card shows it: what changes the result, and names of files without their paths.
 std::string CardCommand(const CLI::App& command) {
   std::string text = "mlac train " + command.get_name();
   for (const CLI::Option* option : command.parse_order()) {
     const std::string name = option->get_single_name();
     if (name == "threads" || name == "resume" || name == "overwrite" || name == "json" || name == "save-steps" || name == "max-tokens") continue;
+    if (IsFlag(*option) && !option->as<bool>()) continue;
     text += " --" + name;
-    if (option->get_type_size() == 0) continue;
+    if (IsFlag(*option)) continue;
     const std::string value = option->as<std::string>();
     text += ' ' + (name == "out" ? "OUT" : name == "model" || name == "data" || name == "validation" || name == "test" ? FileName(value) : value);
   }
@@ -114,9 +117,9 @@ std::string ResumeCommand(const CLI::App& command) {
   std::string text = "mlac train " + command.get_name();
   for (const CLI::Option* option : command.parse_order()) {
     const std::string name = option->get_single_name();
-    if (name == "resume" || name == "overwrite") continue;
-    text += option->get_lnames().empty() ? " -" + name : " --" + name;
-    if (option->get_type_size() > 0) text += " " + ShellQuoted(option->as<std::string>());
+    if (name == "resume" || name == "overwrite" || (IsFlag(*option) && !option->as<bool>())) continue;
+    text += " --" + name;
+    if (!IsFlag(*option)) text += " " + ShellQuoted(option->as<std::string>());
   }
   return text + " --resume";
 }
