@@ -10,7 +10,6 @@ void AddCommands(CLI::App& app) {
   AddServe(app);
   AddTrain(app);
   AddEval(app);
-  AddServe(app);
   AddInspect(app);
   AddTokenize(app);
   AddEnv(app);
