@@ -55,9 +55,9 @@ TEST(ParseJson, RefusesAKeyThatStandsTwiceInOneObject) {
 }
 
 TEST(ParseJson, SaysAtWhichByteTextStopsBeingJson) {
-  EXPECT_EQ(Message("").substr(0, 30), "f: no valid JSON at byte 1: sy");
-  EXPECT_EQ(Message("[1,]").substr(0, 30), "f: no valid JSON at byte 4: sy");
-  EXPECT_EQ(Message("{\"a\":1}x").substr(0, 30), "f: no valid JSON at byte 8: sy");
+  EXPECT_TRUE(Message("").starts_with("f: no valid JSON at byte 1: unexpected end of input")) << Message("");
+  EXPECT_TRUE(Message("[1,]").starts_with("f: no valid JSON at byte 4: unexpected ']'")) << Message("[1,]");
+  EXPECT_TRUE(Message("{\"a\":1}x").starts_with("f: no valid JSON at byte 8: invalid literal")) << Message("{\"a\":1}x");
   for (const std::string_view text : {"{", "[", "\"", "{\"a\"}", "{a:1}", "{'a':1}", "[01]", "[1.]", "[.5]", "[+1]", "[0x1]", "[1e]", "nul", "NaN", "Infinity",
                                       "-Infinity", "[1]//", "/**/[1]", "\"\\x\"", "\"\\ud800\"", "\"\\udc00\"", "\"\t\"", "\"\xff\"", "\xEF\xBB\xBF[", "[1] [2]"})
     EXPECT_TRUE(Message(text).starts_with("f: no valid JSON at byte ")) << text << ": " << Message(text);
