@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -56,6 +57,14 @@ std::string_view KindOfFile(mode_t mode) {
          : S_ISFIFO(mode) ? "a FIFO"
          : S_ISSOCK(mode) ? "a socket"
                           : "a device";
+}
+
+// st_mode of what is there, links followed; 0 if nothing is.
+mode_t ModeOf(const std::string& path) {
+  struct stat status;
+  if (Retry([&] { return stat(path.c_str(), &status); }) == 0) return status.st_mode;
+  if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG) return 0;
+  ThrowSystem("cannot look whether it exists", path, errno);
 }
 
 struct stat StatusOfRegularFile(int fd, const std::string& path) {
@@ -360,14 +369,18 @@ FileDescriptor OpenBeneath(const std::string& folder, const std::string& name) {
   return file;
 }
 
-bool FileExists(const std::string& path) {
-  struct stat status;
-  return stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
-}
+bool FileExists(const std::string& path) { return S_ISREG(ModeOf(path)); }
 
-bool FolderExists(const std::string& path) {
-  struct stat status;
-  return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+bool FolderExists(const std::string& path) { return S_ISDIR(ModeOf(path)); }
+
+std::vector<std::string> NamesIn(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry = ListFolder(folder, error), end; !error && entry != end; entry.increment(error))
+    names.push_back(entry->path().filename().string());
+  if (error) ThrowSystem("cannot list", folder, error.value());
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 std::string ReadFile(const FileDescriptor& file, const std::string& name, size_t max_bytes) {

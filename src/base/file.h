@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace mlac {
 
@@ -41,8 +42,13 @@ FileDescriptor OpenForReading(const std::string& path);
 // Throws kInvalidInput for a name or a file that breaks these rules, kNotFound where nothing is, kIo with the system's reason.
 FileDescriptor OpenBeneath(const std::string& folder, const std::string& name);
 
-bool FileExists(const std::string& path);    // a regular file, links followed
-bool FolderExists(const std::string& path);  // a folder, links followed
+// Whether a regular file, or a folder, is there; links are followed. Throw kIo if the system cannot tell (EIO, EACCES), since a file that is
+// taken for absent changes what is computed without a word.
+bool FileExists(const std::string& path);
+bool FolderExists(const std::string& path);
+
+// The names in a folder, sorted. Throws kNotFound, kIo.
+std::vector<std::string> NamesIn(const std::string& folder);
 
 // The whole file. Throws kNotFound, kIo, or kTooLarge above max_bytes.
 std::string ReadFile(const std::string& path, size_t max_bytes);

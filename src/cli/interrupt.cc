@@ -19,6 +19,7 @@ void Handle(int) {
 const std::atomic<bool>& CatchInterrupts() {
   struct sigaction action = {};
   action.sa_handler = Handle;
+  action.sa_flags = SA_RESTART;  // the C library does not carry on a printf that a signal interrupts
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   return g_stop;

@@ -159,17 +159,11 @@ bool LiesIn(const std::string& path, const fs::path& folder) {
   return !path.empty() && inner.starts_with(outer);
 }
 
-bool IsEmptyFolder(const std::string& path) {
-  std::error_code error;
-  return FolderExists(path) && fs::is_empty(path, error) && !error;
-}
-
-// Whether all that is in it was put there by this run.
-bool HoldsCheckpointAlone(const std::string& folder) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error))
-    if (entry.path().filename() != "checkpoint") return false;
-  return !error;
+// Whether it is a folder that holds nothing but what training itself puts there.
+bool HoldsCheckpointAtMost(const std::string& folder) {
+  if (!FolderExists(folder)) return false;
+  const std::vector<std::string> names = NamesIn(folder);
+  return names.empty() || names == std::vector<std::string>{"checkpoint"};
 }
 
 // Before an hour of training, not behind it.
@@ -193,7 +187,7 @@ Output CheckOutput(const FineTuneOptions& options) {
   StagedFolder::RemoveLeftovers(output.folder);
   if (exists) StagedFolder::RemoveLeftovers(output.checkpoint);
   output.resume = options.resume && has_checkpoint;
-  output.maybe_finished = options.resume && exists && !has_checkpoint && !IsEmptyFolder(output.folder);
+  output.maybe_finished = options.resume && exists && !has_checkpoint && !HoldsCheckpointAtMost(output.folder);
   return output;
 }
 
@@ -330,7 +324,7 @@ FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserv
   result.metrics = Measure(Predict(*model, run, measured->tokens), *measured);
   if (output.maybe_finished) return result;
 
-  StagedFolder staged(output.folder, options.overwrite || output.resume || HoldsCheckpointAlone(output.folder));
+  StagedFolder staged(output.folder, options.overwrite || output.resume || HoldsCheckpointAtMost(output.folder));
   WriteModelFolder(staged.path(), *model, source, data.train.texts.label_names, max_length);
   WriteReport(staged.path(), options, data, findings, max_length, checkpoint.identity, result);
   staged.Commit();

@@ -87,7 +87,7 @@ class Training:
                 if match is None:
                     continue
                 seen[match[1]] += 1
-                if self.folder in line:
+                if self.folder in line and not re.match(r"\d+ +write\([12]<", line):  # what it prints names files as well
                     points.append((match[1], seen[match[1]]))
         return points
 

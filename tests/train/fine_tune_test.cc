@@ -216,6 +216,16 @@ TEST_F(FineTune, ResumesFromTheBeginningIfItWasKilledBeforeTheFirstCheckpoint) {
   for (const std::string& name : folder.List()) EXPECT_EQ(name.find("partial"), std::string::npos) << name;
 }
 
+TEST_F(FineTune, ResumesIntoTheEmptyFolderOfARunThatWasKilled) {
+  folder.Write("train.csv", Csv(30, 1));
+  FineTuneOptions options = Options();
+  fs::create_directory(options.out);
+  options.resume = true;
+  options.training.save_steps = 0;
+  Train(options);
+  EXPECT_TRUE(fs::exists(folder / "out/model.safetensors"));
+}
+
 TEST_F(FineTune, IsRefusedWhenResumedWithOtherInputs) {
   folder.Write("train.csv", Csv(60, 1));
   FineTuneOptions options = Options();
