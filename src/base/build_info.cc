@@ -4,7 +4,6 @@
 #include <hwy/highway.h>
 #include <openssl/crypto.h>
 #include <simdjson.h>
-#include <spdlog/version.h>
 
 #include <boost/version.hpp>
 #include <nlohmann/json.hpp>
@@ -49,8 +48,7 @@ BuildInfo GetBuildInfo() {
                         {"OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING)},
                         {"simdjson", fmt::format("{}.{}.{}", static_cast<int>(simdjson::SIMDJSON_VERSION_MAJOR),
                                                  static_cast<int>(simdjson::SIMDJSON_VERSION_MINOR),
-                                                 static_cast<int>(simdjson::SIMDJSON_VERSION_REVISION))},
-                        {"spdlog", fmt::format("{}.{}.{}", SPDLOG_VER_MAJOR, SPDLOG_VER_MINOR, SPDLOG_VER_PATCH)}}};
+                                                 static_cast<int>(simdjson::SIMDJSON_VERSION_REVISION))}}};
 }
 
 }  // namespace mlac

@@ -9,6 +9,7 @@
 #include "models/inference.h"
 #include "models/model_folder.h"
 #include "models/sentence_encoder.h"
+#include "tests/support/bit_hashes.h"
 #include "tests/support/numbers.h"
 #include "tests/support/reference.h"
 
@@ -96,6 +97,27 @@ TEST(MiniLm, GivesTheSameBitsForAnyThreadsBatchAndInstructionSet) {
       alone.insert(alone.end(), part.begin(), part.end());
     }
     EXPECT_TRUE(test::SameBits(alone, first)) << name << ", one by one";
+  });
+}
+
+TEST(MiniLm, GivesTheCommittedBitsOnEveryInstructionSet) {
+  const char* folder = std::getenv("MLAC_MINILM");
+  if (folder == nullptr) GTEST_SKIP() << "MLAC_MINILM does not name the model's folder";
+  const TokenBatch batch = test::ReadBatch(test::OpenFixture("minilm/expected.safetensors"));
+  const std::unique_ptr<Model> model = OpenModel(folder);
+  const SentenceEncoder encoder(folder, *model);
+  const size_t size = encoder.embedding_size();
+  const auto check = [&](std::string_view name) {
+    const std::unique_ptr<Model> fresh = OpenModel(folder);  // packed for this instruction set
+    const std::vector<float> embeddings = Embed(*fresh, encoder, batch, 2);
+    test::BitHashes hashes;
+    for (size_t s = 0; s < batch.num_sequences(); ++s)
+      hashes["text " + std::to_string(s)] = test::HexHash(std::span(embeddings).subspan(s * size, size));
+    test::ExpectBitHashes("minilm", hashes, name);
+  };
+  if (test::WritesBitHashes()) return check("scalar");
+  test::ForEachInstructionSet([&](std::string_view name) {
+    if (name != "scalar") check(name);  // the scalar path takes a minute: it wrote the hashes
   });
 }
 
