@@ -11,9 +11,13 @@ namespace {
 
 constexpr size_t kAlignment = 64, kSmallest = 1024;
 
-// Sizes are rounded to four steps an octave, so that a buffer fits the next, slightly different, ragged batch.
+constexpr size_t kCoarse = size_t{2} << 20;  // what a group of 128 rows needs lies below; there a few sizes should do for all batches
+
+// Sizes are rounded up, so that a buffer fits the next, slightly different, ragged batch: to powers of two up to kCoarse, beyond to four
+// steps an octave, where half of a buffer unused would count.
 size_t RoundSize(size_t num_bytes) {
   if (num_bytes <= kSmallest) return kSmallest;
+  if (num_bytes <= kCoarse) return std::bit_ceil(num_bytes);
   const size_t step = std::bit_floor(num_bytes - 1) / 4;
   return (num_bytes + step - 1) / step * step;
 }
@@ -30,9 +34,11 @@ struct BufferPool::FreeList {
 BufferPool::BufferPool() : free_(std::make_shared<FreeList>()) {}
 
 Tensor BufferPool::NewTensor(Shape shape) {
-  const size_t size = RoundSize(NumElements(shape) * sizeof(float));
+  size_t size = RoundSize(NumElements(shape) * sizeof(float));
   std::byte* buffer;
-  if (const auto found = free_->buffers.find(size); found != free_->buffers.end()) {
+  // The smallest that is large enough, unless most of it would be unused.
+  if (const auto found = free_->buffers.lower_bound(size); found != free_->buffers.end() && found->first <= 2 * size) {
+    size = found->first;
     buffer = found->second;
     free_->buffers.erase(found);
   } else {

@@ -1,0 +1,47 @@
+#include "tensor/buffer_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace mlac {
+namespace {
+
+TEST(BufferPool, GivesTheSameMemoryAgainOnceATensorIsGone) {
+  BufferPool pool;
+  const std::byte* first = nullptr;
+  {
+    const Tensor tensor = pool.NewTensor({100, 384});
+    first = tensor.data();
+    EXPECT_NE(pool.NewTensor({100, 384}).data(), first) << "while it is in use";
+  }
+  EXPECT_EQ(pool.NewTensor({100, 384}).data(), first);
+  EXPECT_EQ(pool.NewTensor({97, 384}).data(), first) << "and for a slightly smaller batch";
+}
+
+TEST(BufferPool, KeepsAsMuchAsTheLargestOfManyBatchesNeeds) {
+  BufferPool pool;
+  std::set<const std::byte*> buffers;
+  for (size_t round = 0; round < 3; ++round)
+    for (size_t rows = 300; rows > 70; --rows) buffers.insert(pool.NewTensor({rows, 384}).data());  // from 460 KB down to 107 KB
+  EXPECT_LE(buffers.size(), 3u);
+}
+
+TEST(BufferPool, GivesNoTensorABufferMuchLargerThanItNeeds) {
+  BufferPool pool;
+  const std::byte* large = pool.NewTensor({1 << 20}).data();
+  EXPECT_NE(pool.NewTensor({1 << 10}).data(), large);
+}
+
+TEST(BufferPool, MayGoBeforeItsTensors) {
+  Tensor tensor;
+  {
+    BufferPool pool;
+    tensor = pool.NewTensor({1000});
+  }
+  tensor.mutable_floats()[999] = 1.0f;
+  EXPECT_EQ(tensor.floats()[999], 1.0f);
+}
+
+}  // namespace
+}  // namespace mlac
