@@ -16,7 +16,7 @@ download() {
   case "$1" in
     pypi) "$here/setup.sh" fetch && python3 -m pip --quiet download --no-deps "$2==$3" ;;
     debian) apt_download "$2=$3" || { [ "$(id -u)" = 0 ] && apt-get -qq update && apt_download "$2=$3"; } ;;
-    npm) command -v npm > /dev/null || scripts/setup.sh npm; npm pack --silent "$2@$3" ;;
+    npm) command -v npm > /dev/null || "$here/setup.sh" npm; npm pack --silent "$2@$3" ;;
   esac
 }
 
