@@ -86,6 +86,32 @@ HWY_INLINE Lanes PowerOfTwo(const Lanes& n) {
     return hn::BitCast(LanesTag(), hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(integers, x), hn::Set(integers, 127))));
   });
 }
+// From and to integers. Load: exact up to 2^24, beyond to nearest even. Store: x is integral and in range.
+HWY_INLINE Lanes LoadIntegers(const int32_t* from) {
+  Lanes x;
+  const hn::RebindToSigned<LanesTag> integers;
+  for (size_t p = 0; p < kParts; ++p) x.part[p] = hn::ConvertTo(LanesTag(), hn::LoadU(integers, from + p * kWidth));
+  return x;
+}
+HWY_INLINE Lanes LoadDifference(const int32_t* a, const int32_t* b) {  // a - b, in integers
+  Lanes x;
+  const hn::RebindToSigned<LanesTag> integers;
+  for (size_t p = 0; p < kParts; ++p)
+    x.part[p] = hn::ConvertTo(LanesTag(), hn::Sub(hn::LoadU(integers, a + p * kWidth), hn::LoadU(integers, b + p * kWidth)));
+  return x;
+}
+HWY_INLINE Lanes LoadInt8(const int8_t* from) {
+  Lanes x;
+  const hn::Rebind<int8_t, LanesTag> bytes;
+  for (size_t p = 0; p < kParts; ++p)
+    x.part[p] = hn::ConvertTo(LanesTag(), hn::PromoteTo(hn::RebindToSigned<LanesTag>(), hn::LoadU(bytes, from + p * kWidth)));
+  return x;
+}
+HWY_INLINE void StoreUint8(const Lanes& x, uint8_t* to) {
+  const hn::Rebind<uint8_t, LanesTag> bytes;
+  for (size_t p = 0; p < kParts; ++p)
+    hn::StoreU(hn::DemoteTo(bytes, hn::ConvertTo(hn::RebindToSigned<LanesTag>(), x.part[p])), bytes, to + p * kWidth);
+}
 template <class Tag, class Vector>
 HWY_INLINE float FoldSumOf(Tag, Vector x) {
   if constexpr (hn::MaxLanes(Tag()) == 1) {
@@ -176,6 +202,18 @@ HWY_INLINE Lanes SelectLess(const Lanes& a, const Lanes& b, const Lanes& x, cons
 }
 HWY_INLINE Lanes PowerOfTwo(const Lanes& n) {
   return Each([&](size_t i) { return std::bit_cast<float>(static_cast<uint32_t>(static_cast<int32_t>(n.lane[i]) + 127) << 23); });
+}
+HWY_INLINE Lanes LoadIntegers(const int32_t* from) {
+  return Each([&](size_t i) { return static_cast<float>(from[i]); });
+}
+HWY_INLINE Lanes LoadDifference(const int32_t* a, const int32_t* b) {
+  return Each([&](size_t i) { return static_cast<float>(a[i] - b[i]); });
+}
+HWY_INLINE Lanes LoadInt8(const int8_t* from) {
+  return Each([&](size_t i) { return static_cast<float>(from[i]); });
+}
+HWY_INLINE void StoreUint8(const Lanes& x, uint8_t* to) {
+  for (size_t i = 0; i < kLanes; ++i) to[i] = static_cast<uint8_t>(x.lane[i]);
 }
 HWY_INLINE float FoldSum(Lanes x) {
   for (size_t half = kLanes / 2; half > 0; half /= 2)

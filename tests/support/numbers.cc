@@ -1,5 +1,7 @@
 #include "tests/support/numbers.h"
 
+#include <cstdlib>
+
 #include "base/random.h"
 #include "kernels/instruction_set.h"
 
@@ -23,6 +25,20 @@ void ForEachInstructionSet(const std::function<void(std::string_view)>& body) {
   }
   kernels::UseInstructionSet("");
 }
+
+void ForEachBound(const std::function<void(std::string_view)>& body) {
+  for (const std::string& bound : kernels::AvailableBounds()) {
+    kernels::UseInstructionSet(bound);
+    body(bound);
+  }
+  kernels::UseInstructionSet("");
+}
+
+AlignedBytes::AlignedBytes(size_t size) : memory_(static_cast<std::byte*>(std::aligned_alloc(64, (size + 63) / 64 * 64))) {
+  std::memset(memory_.get(), 0, size);
+}
+
+void AlignedBytes::Free::operator()(std::byte* memory) const { std::free(memory); }
 
 uint64_t HashOfBits(std::span<const float> values) {
   uint64_t hash = 14695981039346656037u;

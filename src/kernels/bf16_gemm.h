@@ -1,0 +1,46 @@
+#pragma once
+// Matrix products of bf16 with f32 sums: C[r][j] = activation(sum over k of a[r][k] b[k][j] + bias[j]), on AMX tiles or AVX-512's vdpbf16ps. The order in
+// which an element's products are added depends on the path alone, so the bits are those of every batch and thread count, but AMX and AVX-512 differ.
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/activation.h"
+#include "kernels/gemm.h"
+
+namespace mlac::kernels {
+
+// The upper half of an f32. A vector of them is plain memory: nothing computes with this type but the products.
+using Bf16 = uint16_t;
+
+// Elements of a row: num_k, rounded up to the step of the tiles.
+size_t Bf16RowSize(size_t num_k);
+
+// Rounds to nearest even; NaN stays NaN. x: [rows][x_stride], `size` used; out: [rows][Bf16RowSize(size)], filled up with zeros.
+void ToBf16Rows(const float* x, size_t x_stride, size_t num_rows, size_t size, Bf16* out);
+
+// f32 rounded to bf16, as f32: what ToBf16Rows keeps. Where no bf16 products exist, f32 products of these stand in.
+void RoundToBf16(const float* x, size_t count, float* out);
+
+// One packing serves both paths: [columns / 16][k / 2][16][2], k filled up to Bf16RowSize, columns to an even number of panels.
+inline constexpr size_t kBf16PanelWidth = 16;
+size_t NumBf16Panels(size_t num_columns);  // an even number: cut work at even panels
+size_t PackedBf16Size(size_t num_k, size_t num_columns);  // elements
+
+// Rounds and packs panels [panel_begin, panel_end) of b.
+void PackBf16Panels(const float* b, size_t stride, Layout layout, size_t num_k, size_t num_columns, size_t panel_begin, size_t panel_end, Bf16* packed);
+
+struct Bf16GemmArguments {
+  const Bf16* a = nullptr;  // [rows][Bf16RowSize(num_k)], readable up to the next multiple of 16 rows
+  const Bf16* packed_b = nullptr;
+  size_t num_k = 0, num_columns = 0;
+  const float* bias = nullptr;  // [num_columns], filled up to whole panels
+  float* c = nullptr;           // [rows][c_stride], or nullptr where c_bf16 is given
+  Bf16* c_bf16 = nullptr;       // [rows][c_stride], rounded
+  size_t c_stride = 0;
+  Activation activation = Activation::kNone;  // GELU: of degree 8 (math-inl.h)
+};
+
+// Needs a path (Bf16PathInUse() is not kNone, asserted).
+void Bf16Gemm(const Bf16GemmArguments& arguments, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end);
+
+}  // namespace mlac::kernels
