@@ -56,8 +56,10 @@ class Worker {
     const std::string folder = command.at("model");
     std::unique_ptr<Model>& model = models_[folder];
     if (!model) model = OpenModel(folder);
-    std::unique_ptr<Inference>& inference = inference_[command.value("threads", size_t{2})];
-    if (!inference) inference = std::make_unique<Inference>(command.value("threads", size_t{2}));
+    const size_t threads = command.value("threads", size_t{2});
+    const bool bf16 = command.value("dtype", "f32") == "bf16";
+    std::unique_ptr<Inference>& inference = inference_[{threads, bf16}];
+    if (!inference) inference = std::make_unique<Inference>(threads, bf16 ? DType::kBF16 : DType::kF32);
     const TokenBatch batch = MakeBatch(command.at("lengths").get<std::vector<size_t>>(), model->vocab_size(), command.value("seed", 1));
     std::vector<float> out(batch.num_tokens() * model->hidden_size());
     const auto pass = [&] {
@@ -77,7 +79,7 @@ class Worker {
   }
 
   std::map<std::string, std::unique_ptr<Model>> models_;
-  std::map<size_t, std::unique_ptr<Inference>> inference_;
+  std::map<std::pair<size_t, bool>, std::unique_ptr<Inference>> inference_;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/quantize.h"
 #include "kernels/vector_ops.h"
 
 namespace mlac {
@@ -17,8 +18,19 @@ Tensor EmbeddingForward(Run& run, Parameter& table, std::span<const int32_t> ids
       throw Error(ErrorCode::kInvalidInput, fmt::format("id {} is outside of '{}', which has {} rows", id, table.name, count),
                   "are tokenizer and weights from the same model?");
   Tensor y = run.NewTensor({ids.size(), size});
-  const float* rows = table.value.floats().data();
   float* out = y.mutable_floats().data();
+  if (table.value.dtype() == DType::kI8) {
+    const auto* rows = reinterpret_cast<const int8_t*>(table.value.data());
+    const std::span<const float> scales = table.scale.floats();
+    run.ParallelFor(ids.size(), 16, [&](size_t begin, size_t end, size_t) {
+      for (size_t t = begin; t < end; ++t) {
+        const size_t id = static_cast<size_t>(ids[t]);
+        kernels::DequantizeRow(rows + id * size, scales[id], size, out + t * size);
+      }
+    });
+    return y;
+  }
+  const float* rows = table.value.floats().data();
   run.ParallelFor(ids.size(), 16, [&](size_t begin, size_t end, size_t) {
     for (size_t t = begin; t < end; ++t) std::copy_n(rows + static_cast<size_t>(ids[t]) * size, size, out + t * size);
   });

@@ -1,7 +1,15 @@
 #include "autograd/linear.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "autograd/gemm_parallel.h"
+#include "autograd/narrow_linear.h"
+#include "base/error.h"
+#include "kernels/bf16_gemm.h"
 #include "kernels/gemm.h"
+#include "kernels/int8_gemm.h"
 #include "kernels/vector_ops.h"
 
 // T: rows. K: inputs. N: outputs.
@@ -49,28 +57,96 @@ void LinearBackward(Run& run, const Tensor& x, const Tensor& z, Parameter& weigh
 
 }  // namespace
 
-const Tensor& PackedWeight::Get(Run& run, const Parameter& weight) {
-  const Tensor& value = weight.value;
-  if (packed_from_.load(std::memory_order_acquire) == value.data()) return packed_;
+const PackedWeight::Layout& PackedWeight::Get(Kind kind, const Tensor& weight, const std::function<void(Layout&)>& pack) {
+  const auto current = [&](std::memory_order order) { return packed_from_.load(order) == weight.data() && kind_.load(order) == kind; };
+  if (current(std::memory_order_acquire)) return layout_;
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (packed_from_.load(std::memory_order_relaxed) == value.data()) return packed_;
-  const size_t outputs = value.dim(0), inputs = value.dim(1);
-  packed_ = Tensor::Uninitialized({kernels::PackedSize(inputs, outputs)});
-  source_ = value;
-  float* to = packed_.mutable_floats().data();
-  run.ParallelFor(kernels::NumPanels(outputs), 1, [&](size_t begin, size_t end, size_t) {
-    kernels::PackPanels(value.floats().data(), inputs, Layout::kTransposed, inputs, outputs, begin, end, to);
-  });
-  packed_from_.store(value.data(), std::memory_order_release);
-  return packed_;
+  if (current(std::memory_order_relaxed)) return layout_;
+  packed_from_.store(nullptr, std::memory_order_relaxed);
+  layout_ = {};
+  pack(layout_);
+  source_ = weight;
+  kind_.store(kind, std::memory_order_relaxed);
+  packed_from_.store(weight.data(), std::memory_order_release);
+  return layout_;
 }
 
-Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bias, Activation activation, PackedWeight& packed_weight) {
+namespace {
+
+Tensor PackF32(Run& run, const float* weight, size_t inputs, size_t outputs) {
+  Tensor packed = Tensor::Uninitialized({kernels::PackedSize(inputs, outputs)});
+  float* to = packed.mutable_floats().data();
+  run.ParallelFor(kernels::NumPanels(outputs), 1, [&](size_t begin, size_t end, size_t) {
+    kernels::PackPanels(weight, inputs, Layout::kTransposed, inputs, outputs, begin, end, to);
+  });
+  return packed;
+}
+
+// A vector filled up with zeros.
+Tensor Padded(const Tensor* values, size_t size) {
+  Tensor padded = Tensor::Zeros({size});
+  if (values != nullptr) std::copy(values->floats().begin(), values->floats().end(), padded.mutable_floats().begin());
+  return padded;
+}
+
+}  // namespace
+
+const PackedWeight::Layout& PackedWeight::F32(Run& run, const Parameter& weight) {
+  return Get(Kind::kF32, weight.value,
+             [&](Layout& layout) { layout.values = PackF32(run, weight.value.floats().data(), weight.value.dim(1), weight.value.dim(0)); });
+}
+
+const PackedWeight::Layout& PackedWeight::RoundedToBf16(Run& run, const Parameter& weight) {
+  return Get(Kind::kRounded, weight.value, [&](Layout& layout) {
+    Tensor rounded = Tensor::Uninitialized(weight.value.shape());
+    kernels::RoundToBf16(weight.value.floats().data(), rounded.num_elements(), rounded.mutable_floats().data());
+    layout.values = PackF32(run, rounded.floats().data(), rounded.dim(1), rounded.dim(0));
+  });
+}
+
+const PackedWeight::Layout& PackedWeight::Int8(Run& run, const Parameter& weight, const Parameter* bias) {
+  return Get(Kind::kInt8, weight.value, [&](Layout& layout) {
+    const size_t outputs = weight.value.dim(0), inputs = weight.value.dim(1), panels = kernels::NumInt8Panels(outputs);
+    if (inputs > kernels::kInt8MaxK)
+      throw Error(ErrorCode::kUnsupported, fmt::format("'{}' has {} inputs; sums of int8 products are exact up to {}", weight.name, inputs,
+                                                       kernels::kInt8MaxK));
+    layout.values = Tensor::Uninitialized({kernels::PackedInt8Size(inputs, outputs)}, DType::kI8);
+    layout.corrections = Tensor::Uninitialized({panels * kernels::kInt8PanelWidth}, DType::kI32);
+    layout.scales = Padded(&weight.scale, panels * kernels::kInt8PanelWidth);
+    layout.bias = Padded(bias == nullptr ? nullptr : &bias->value, panels * kernels::kInt8PanelWidth);
+    auto* values = reinterpret_cast<int8_t*>(layout.values.mutable_bytes().data());
+    auto* corrections = reinterpret_cast<int32_t*>(layout.corrections.mutable_bytes().data());
+    run.ParallelFor(panels, 1, [&](size_t begin, size_t end, size_t) {
+      kernels::PackInt8Panels(reinterpret_cast<const int8_t*>(weight.value.data()), inputs, outputs, begin, end, values, corrections);
+    });
+  });
+}
+
+const PackedWeight::Layout& PackedWeight::Bf16(Run& run, const Parameter& weight, const Parameter* bias) {
+  return Get(Kind::kBf16, weight.value, [&](Layout& layout) {
+    const size_t outputs = weight.value.dim(0), inputs = weight.value.dim(1), panels = kernels::NumBf16Panels(outputs);
+    layout.values = Tensor::Uninitialized({kernels::PackedBf16Size(inputs, outputs)}, DType::kBF16);
+    layout.bias = Padded(bias == nullptr ? nullptr : &bias->value, panels * kernels::kBf16PanelWidth);
+    auto* values = reinterpret_cast<kernels::Bf16*>(layout.values.mutable_bytes().data());
+    run.ParallelFor(panels, 1, [&](size_t begin, size_t end, size_t) {
+      kernels::PackBf16Panels(weight.value.floats().data(), inputs, kernels::Layout::kTransposed, inputs, outputs, begin, end, values);
+    });
+  });
+}
+
+Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bias, Activation activation, PackedWeight& packed_weight,
+                     bool narrow) {
+  const bool inference = run.tape() == nullptr;
+  if (weight.value.dtype() == DType::kI8) {
+    if (!inference) throw Error(ErrorCode::kUnsupported, fmt::format("'{}' is int8, which cannot be trained", weight.name));
+    return Int8LinearForward(run, x, weight, bias, activation, packed_weight);
+  }
+  if (inference && run.dtype() == DType::kBF16) return Bf16LinearForward(run, x, weight, bias, activation, packed_weight, narrow);
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
   const bool weights_change = weight.trainable;
-  const bool record = run.tape() != nullptr && (x.tape_id() != 0 || weight.trainable || (bias != nullptr && bias->trainable));
+  const bool record = !inference && (x.tape_id() != 0 || weight.trainable || (bias != nullptr && bias->trainable));
   const Tensor packed = weights_change ? PackForGemm(run, weight.value.floats().data(), inputs, Layout::kTransposed, inputs, outputs)
-                                       : packed_weight.Get(run, weight);
+                                       : packed_weight.F32(run, weight).values;
   Tensor y = run.NewTensor({rows, outputs});
   // The backward pass needs z, what goes into the activation; inference applies it to the tile while that is in L1.
   Tensor z = record && activation != Activation::kNone ? run.NewTensor({rows, outputs}) : y;

@@ -1,8 +1,8 @@
 #pragma once
-// y = activation(x W^T + b), one entry on the tape.
+// y = activation(x W^T + b), one entry on the tape. In inference W may be int8, or computed with in bf16.
 #include <atomic>
 #include <cstddef>
-#include <memory>
+#include <functional>
 #include <mutex>
 
 #include "autograd/parameter.h"
@@ -11,19 +11,38 @@
 
 namespace mlac {
 
-// A weight packed for the kernels of inference: once, at its first use, and again when it has got another tensor, as training gives it.
+// A weight packed for the kernels of inference: at its first use, and again when it has got another tensor, as training gives it.
+// Safe to use from several threads, as long as nobody changes the weight. One layout at a time: that of the last kind asked for.
 class PackedWeight {
  public:
-  // weight: [outputs, inputs]. Safe to call from several threads, as long as nobody changes the weight.
-  const Tensor& Get(Run& run, const Parameter& weight);
+  struct Layout {
+    Tensor values;
+    Tensor bias;         // int8 and bf16: filled up to whole panels, zeros if there is none
+    Tensor scales;       // int8: of the columns, filled up likewise
+    Tensor corrections;  // int8: I32
+  };
+
+  // weight: [outputs, inputs]; bias: [outputs] or nullptr.
+  const Layout& F32(Run& run, const Parameter& weight);
+  const Layout& Int8(Run& run, const Parameter& weight, const Parameter* bias);
+  const Layout& Bf16(Run& run, const Parameter& weight, const Parameter* bias);
+  // F32 of the weight rounded to bf16, for machines without bf16 products.
+  const Layout& RoundedToBf16(Run& run, const Parameter& weight);
 
  private:
+  enum class Kind { kNone, kF32, kInt8, kBf16, kRounded };
+  const Layout& Get(Kind kind, const Tensor& weight, const std::function<void(Layout&)>& pack);
+
   std::mutex mutex_;
   std::atomic<const std::byte*> packed_from_ = nullptr;
-  Tensor packed_, source_;  // source_: holds the memory at packed_from_, so that no other tensor can get that address
+  std::atomic<Kind> kind_ = Kind::kNone;
+  Layout layout_;
+  Tensor source_;  // holds the memory at packed_from_, so that no other tensor can get that address
 };
 
-// x: [rows, inputs]; weight: [outputs, inputs]; bias: [outputs] or nullptr. Returns [rows, outputs].
-Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bias, kernels::Activation activation, PackedWeight& packed);
+// x: [rows, inputs]; weight: [outputs, inputs]; bias: [outputs] or nullptr. Returns [rows, outputs]: f32, or bf16 where `narrow` and the run
+// computes in bf16, which is what the next linear layer would round it to. Throws kUnsupported where an int8 weight would need a gradient.
+Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bias, kernels::Activation activation, PackedWeight& packed,
+                     bool narrow = false);
 
 }  // namespace mlac

@@ -8,9 +8,10 @@ namespace mlac {
 
 struct Parameter {
   std::string name;        // as in the checkpoint: "bert.encoder.layer.0.output.dense.weight"
-  Tensor value;            // f32; borrowed from the mapped file until training copies it
+  Tensor value;            // f32, or int8 where a folder holds that; borrowed from the mapped file until training copies it
   Tensor gradient;         // of value's shape; undefined outside of training and where frozen
   bool trainable = false;  // whether gradients are wanted
+  Tensor scale;            // of an int8 value: [rows] f32, a row is value * scale; else undefined
 };
 
 }  // namespace mlac

@@ -7,7 +7,7 @@
 
 namespace mlac {
 
-Run::Run(RunOptions options) : team_(options.team), tape_(options.tape), scratch_(num_threads()) {
+Run::Run(RunOptions options) : team_(options.team), tape_(options.tape), dtype_(options.dtype), scratch_(num_threads()) {
   kernels::InstructionSetInUse();  // obeys MLAC_ISA before the first kernel runs
 }
 
@@ -25,6 +25,14 @@ float* Run::Scratch(size_t thread, size_t count) {
   std::vector<float>& memory = scratch_[thread];
   if (memory.size() < count) memory.resize(count);
   return memory.data();
+}
+
+const Run::Narrow& Run::NarrowInput(const Tensor& x, const std::function<void(Narrow&)>& round) {
+  if (narrow_.source.data() == x.data() && narrow_.source.shape() == x.shape()) return narrow_;
+  narrow_ = {};  // its memory can be used again
+  narrow_.source = x;
+  round(narrow_);
+  return narrow_;
 }
 
 void Run::BeginDropout(uint64_t seed, uint32_t step, uint32_t first_token, uint32_t first_sequence) {

@@ -17,6 +17,7 @@ namespace mlac {
 struct RunOptions {
   ThreadTeam* team = nullptr;  // nullptr: the calling thread alone
   Tape* tape = nullptr;        // nullptr: inference
+  DType dtype = DType::kF32;   // what products of inference are computed in: kF32 or kBF16
 };
 
 // Used by one thread at a time; reused from pass to pass, so that memory is found warm.
@@ -25,13 +26,23 @@ class Run {
   explicit Run(RunOptions options = {});
 
   Tape* tape() const { return tape_; }
-  Tensor NewTensor(Shape shape) { return pool_.NewTensor(std::move(shape)); }
+  DType dtype() const { return dtype_; }
+  Tensor NewTensor(Shape shape, DType dtype = DType::kF32) { return pool_.NewTensor(std::move(shape), dtype); }
 
   size_t num_threads() const { return team_ == nullptr ? 1 : team_->num_threads(); }
   void ParallelFor(size_t count, size_t grain, const std::function<void(size_t begin, size_t end, size_t thread)>& body);
   void ParallelTasks(size_t count, const std::function<void(size_t index, size_t thread)>& body);
   // At least `count` floats for the given thread, undefined, until its next call.
   float* Scratch(size_t thread, size_t count);
+
+  // Rows rounded for products of int8 or bf16, with the scales of int8.
+  struct Narrow {
+    Tensor source, values, scales;
+  };
+  // What `round` made of x; kept until another tensor comes, because queries, keys and values are computed from one input.
+  const Narrow& NarrowInput(const Tensor& x, const std::function<void(Narrow&)>& round);
+  // Lets go of the tensor that NarrowInput holds.
+  void DropNarrowInput() { narrow_ = {}; }
 
   // Dropout. Begin a pass: where this batch begins in the whole batch, in tokens and in sequences, so that a batch computed in parts drops
   // the same elements. Each dropout of the model then takes the next operation number.
@@ -45,8 +56,10 @@ class Run {
  private:
   ThreadTeam* team_;
   Tape* tape_;
+  DType dtype_;
   BufferPool pool_;
   std::vector<std::vector<float>> scratch_;
+  Narrow narrow_;
   bool dropout_on_ = false;
   uint64_t seed_ = 0;
   uint32_t step_ = 0, first_token_ = 0, first_sequence_ = 0, next_operation_ = 0;

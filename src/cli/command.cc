@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/error.h"
 #include "base/nearest_name.h"
 #include "base/thread_team.h"
+#include "kernels/instruction_set.h"
 
 namespace mlac {
 
@@ -35,6 +37,21 @@ void AddThreadsOption(CLI::App& command, size_t& num_threads) {
 }
 
 void AddJsonFlag(CLI::App& command, bool& json) { command.add_flag("--json", json, "Print the result as JSON"); }
+
+DType DtypeOptions::Checked() const {
+  if (dtype == "f32") return DType::kF32;
+  if (kernels::Bf16PathInUse() == kernels::Bf16Path::kNone && !allow_slow)
+    throw Error(ErrorCode::kUnsupported, "--dtype bf16: this processor multiplies no bf16 (AMX or AVX512-BF16), so it would not be faster",
+                "--allow-slow computes it all the same, rounded to bf16 and multiplied in f32");
+  return DType::kBF16;
+}
+
+void AddDtypeOptions(CLI::App& command, DtypeOptions& options) {
+  command.add_option("--dtype", options.dtype, "What matrix products are computed in; bf16 is faster and less exact")
+      ->check(CLI::IsMember({"f32", "bf16"}).description("{f32,bf16}"))
+      ->capture_default_str();
+  command.add_flag("--allow-slow", options.allow_slow, "Compute bf16 where the processor has no instructions for it");
+}
 
 void AddTexts(CLI::App& command, std::vector<std::string>& texts, const std::string& description) {
   // The raw results: CLI11's conversion to a vector takes the text "{}" for an empty list.

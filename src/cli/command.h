@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "tensor/tensor.h"
+
 namespace CLI {
 class App;
 }
@@ -32,6 +34,15 @@ std::string HintForUnknown(const std::string& name, const std::vector<std::strin
 void AddModelOption(CLI::App& command, std::string& model);    // -m, --model: required
 void AddThreadsOption(CLI::App& command, size_t& num_threads);  // --threads: the number given, or else DefaultNumThreads()
 void AddJsonFlag(CLI::App& command, bool& json);                // --json
+
+// --dtype and --allow-slow.
+struct DtypeOptions {
+  std::string dtype = "f32";
+  bool allow_slow = false;
+  // Throws kUnsupported for bf16 on a processor without bf16 products, unless allow_slow.
+  DType Checked() const;
+};
+void AddDtypeOptions(CLI::App& command, DtypeOptions& options);
 
 // Texts as positional arguments, exactly as given: "[a, b]", "{}" and "" are texts like any other.
 void AddTexts(CLI::App& command, std::vector<std::string>& texts, const std::string& description);

@@ -11,6 +11,7 @@ void AddEnv(CLI::App& app);
 void AddEval(CLI::App& app);
 void AddHelp(CLI::App& app);
 void AddInspect(CLI::App& app);
+void AddOptimize(CLI::App& app);
 void AddRun(CLI::App& app);
 void AddServe(CLI::App& app);
 void AddTokenize(CLI::App& app);

@@ -68,6 +68,8 @@ ordered_json Describe() {
           {"cpu_features", machine.cpu_features},
           {"instruction_sets", kernels::AvailableInstructionSets()},
           {"instruction_set_in_use", kernels::InstructionSetInUse()},
+          {"int8_path", kernels::Name(kernels::Int8PathInUse())},
+          {"bf16_path", kernels::Name(kernels::Bf16PathInUse())},
           {"cores", machine.num_cores},
           {"usable_cores", machine.num_usable_cores},
           {"threads", DefaultNumThreads()},
@@ -98,6 +100,7 @@ std::string AsText(const ordered_json& env) {
   line("processor", text("processor"));
   line("features", words("cpu_features"));
   line("instructions", fmt::format("{} in use, of {}", text("instruction_set_in_use"), words("instruction_sets")));
+  line("products", fmt::format("int8 by {}, bf16 by {}", text("int8_path"), text("bf16_path")));
   line("cores", fmt::format("{}, usable {}, threads by default {}", number("cores"), number("usable_cores"), number("threads")));
   line("memory", fmt::format("{}, available {}", Gibibytes(number("memory_bytes")), Gibibytes(number("available_memory_bytes"))));
   line("cgroup", fmt::format("cores {}, memory {}", env.at("cgroup_cores").is_null() ? "no limit" : env.at("cgroup_cores").dump(),

@@ -17,6 +17,7 @@ namespace {
 struct EvalOptions {
   EvaluationOptions evaluation;
   size_t max_length = 0;
+  DtypeOptions dtype;
   bool json = false;
 };
 
@@ -24,6 +25,7 @@ std::string FileName(const std::string& path) { return std::filesystem::path(pat
 
 void Execute(EvalOptions options) {
   if (options.max_length > 0) options.evaluation.max_length = options.max_length;
+  options.evaluation.dtype = options.dtype.Checked();
   const EvaluationResult result = EvaluateClassifier(options.evaluation);
   for (const std::string& note : result.notes) fmt::print(stderr, "{}\n", note);
   if (result.num_truncated > 0)
@@ -45,6 +47,7 @@ void AddEval(CLI::App& app) {
   command.add_option("--text-column", options->evaluation.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
   command.add_option("--target-column", options->evaluation.target_column, "The column of labels")->type_name("NAME")->capture_default_str();
   command.add_option("--max-length", options->max_length, "Tokens a text may have, longer ones are cut; else the model's own limit")->type_name("N");
+  AddDtypeOptions(command, options->dtype);
   AddThreadsOption(command, options->evaluation.num_threads);
   AddJsonFlag(command, options->json);
   command.callback([options] { Execute(*options); });

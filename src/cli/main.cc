@@ -10,6 +10,7 @@ void AddCommands(CLI::App& app) {
   AddServe(app);
   AddTrain(app);
   AddEval(app);
+  AddOptimize(app);
   AddInspect(app);
   AddTokenize(app);
   AddEnv(app);

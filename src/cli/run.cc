@@ -22,6 +22,7 @@ struct RunCommandOptions {
   TextModelOptions text_model;
   size_t max_length = 0;
   TaskOptions task;
+  DtypeOptions dtype;
   bool json = false;
   std::string top_k;
 };
@@ -30,6 +31,7 @@ constexpr size_t kTextsPerChunk = 256;
 
 void Execute(const TaskInfo& info, RunCommandOptions options) {
   if (options.max_length > 0) options.text_model.max_length = options.max_length;
+  options.text_model.dtype = options.dtype.Checked();
   options.task.format = options.json ? OutputFormat::kJson : OutputFormat::kText;
   const std::vector<std::string> texts = ReadTextInput(options.input);
   TextModel model(options.model, options.text_model);
@@ -67,6 +69,7 @@ void AddTask(CLI::App& run, const TaskInfo& info) {
   if (info.name == "feature-extraction") command.add_flag("--tokens", options->task.tokens, "One vector a token instead of one a text");
   if (info.name == "text-classification")
     command.add_option("--top-k", options->top_k, "The best K labels of each text, or 'all'")->type_name("K");
+  AddDtypeOptions(command, options->dtype);
   AddThreadsOption(command, options->text_model.num_threads);
   AddJsonFlag(command, options->json);
   AddTextInput(command, options->input);

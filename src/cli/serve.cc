@@ -32,6 +32,7 @@ struct ServeOptions {
   std::string folder, name, api_key_file, log_format = "text";
   ServedModelOptions model;
   size_t max_length = 0;
+  DtypeOptions dtype;
   ModelServerOptions server;
 };
 
@@ -105,6 +106,7 @@ void Execute(ServeOptions options) {
   ModelServerOptions& server_options = options.server;
   if (!options.api_key_file.empty()) server_options.http.api_keys = ApiKeys::FromFile(options.api_key_file);
   if (options.max_length > 0) options.model.max_length = options.max_length;
+  options.model.dtype = options.dtype.Checked();
   const size_t num_descriptors = RaiseDescriptorLimit();
   server_options.http.max_connections =
       std::min(server_options.http.max_connections, num_descriptors > 2 * kReservedDescriptors ? num_descriptors - kReservedDescriptors : kReservedDescriptors);
@@ -162,6 +164,9 @@ void AddServe(CLI::App& app) {
   AddOption(command, "--log-format", options->log_format, "How to write the log", "FORMAT")
       .check(CLI::IsMember({"text", "json"}).description("{text,json}"))
       ->capture_default_str();
+  AddDtypeOptions(command, options->dtype);
+  command.get_option("--dtype")->envname("MLAC_DTYPE");
+  command.get_option("--allow-slow")->envname("MLAC_ALLOW_SLOW");
   AddThreadsOption(command, options->model.num_threads);
   command.get_option("--threads")->envname("MLAC_THREADS");
   command.callback([options] { Execute(*options); });

@@ -89,7 +89,7 @@ class BertLayer {
   Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets) const {  // [T, H] to [T, H]
     const Tensor context = AttentionForward(run, query_(run, x), key_(run, x), value_(run, x), offsets, num_heads_, attention_dropout_);
     const Tensor attended = attention_norm_(run, dropout_(run, attention_output_(run, context)), /*residual=*/x);
-    const Tensor expanded = intermediate_(run, attended);  // [T, I], activation included
+    const Tensor expanded = intermediate_.ForNextLinear(run, attended);  // [T, I], activation included
     return output_norm_(run, dropout_(run, output_(run, expanded)), /*residual=*/attended);
   }
 

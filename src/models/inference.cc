@@ -36,8 +36,9 @@ TokenBatch Slice(const TokenBatch& batch, size_t begin, size_t end) {
   return slice;
 }
 
-Inference::Inference(size_t num_threads) : team_(num_threads), together_(std::make_unique<Run>(RunOptions{.team = &team_, .tape = nullptr})) {
-  for (size_t i = 0; i < team_.num_threads(); ++i) alone_.push_back(std::make_unique<Run>());
+Inference::Inference(size_t num_threads, DType dtype)
+    : team_(num_threads), together_(std::make_unique<Run>(RunOptions{.team = &team_, .tape = nullptr, .dtype = dtype})) {
+  for (size_t i = 0; i < team_.num_threads(); ++i) alone_.push_back(std::make_unique<Run>(RunOptions{.team = nullptr, .tape = nullptr, .dtype = dtype}));
 }
 
 void Inference::ForEachGroup(const TokenBatch& batch, const std::function<void(Run&, const TokenBatch&, size_t)>& body) {

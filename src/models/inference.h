@@ -16,7 +16,8 @@ TokenBatch Slice(const TokenBatch& batch, size_t begin, size_t end);
 // Threads and their memory. One batch at a time.
 class Inference {
  public:
-  explicit Inference(size_t num_threads);
+  // dtype: what products are computed in, kF32 or kBF16.
+  explicit Inference(size_t num_threads, DType dtype = DType::kF32);
 
   size_t num_threads() const { return team_.num_threads(); }
 

@@ -9,11 +9,21 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "models/config.h"
+#include "models/quantization.h"
 #include "models/sentence_encoder.h"
 #include "tensor/weight_files.h"
 
 namespace mlac {
 namespace {
+
+// rows of weight times their scales; one scale may serve all.
+Tensor Dequantized(const Tensor& weight, const Tensor& scales) {
+  Tensor floats = weight.ToF32();
+  const size_t rows = weight.shape().empty() ? 1 : weight.dim(0), size = rows == 0 ? 0 : floats.num_elements() / rows;
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t i = 0; i < size; ++i) floats.mutable_floats()[r * size + i] *= scales.floats()[r < scales.num_elements() ? r : 0];
+  return floats;
+}
 
 nlohmann::json ReadConfig(const std::string& transformer_folder) { return ReadJsonFile(transformer_folder + "/config.json"); }
 
@@ -35,10 +45,13 @@ std::unique_ptr<Model> OpenModel(const std::string& folder, const std::optional<
   const nlohmann::json config = ReadConfig(inner);
   const HeadRequest head = request ? *request : HeadOf(config, file);
   CheckModelType(config, file);  // before weights are looked for
+  const bool weight_only = ReadQuantization(config, file) == Quantization::kInt8WeightOnly;
   const auto files = std::make_shared<const WeightFiles>(WeightFiles::Open(inner));
-  const auto lookup = [files](const std::string& name) -> std::optional<Tensor> {
+  const auto lookup = [files, weight_only](const std::string& name) -> std::optional<Tensor> {
     if (files->Find(name) == nullptr) return std::nullopt;
-    return files->Get(name);
+    Tensor tensor = files->Get(name);
+    if (!weight_only || tensor.dtype() != DType::kI8 || files->Find(ScaleName(name)) == nullptr) return tensor;
+    return Dequantized(tensor, files->Get(ScaleName(name)).ToF32());
   };
   return MakeModel(config, file, lookup, inner + "/model.safetensors", head);
 }

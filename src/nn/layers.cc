@@ -30,6 +30,10 @@ Linear::Linear(Parameter& weight, Parameter& bias, kernels::Activation activatio
 
 Tensor Linear::operator()(Run& run, const Tensor& x) const { return LinearForward(run, x, *weight_, bias_, activation_, *packed_); }
 
+Tensor Linear::ForNextLinear(Run& run, const Tensor& x) const {
+  return LinearForward(run, x, *weight_, bias_, activation_, *packed_, /*narrow=*/true);
+}
+
 Embedding::Embedding(const WeightScope& weights, size_t count, size_t size) : weight_(&weights.Get("weight", {count, size})) {}
 
 Tensor Embedding::operator()(Run& run, std::span<const int32_t> ids) const { return EmbeddingForward(run, *weight_, ids); }

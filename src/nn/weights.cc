@@ -46,7 +46,28 @@ Parameter& ParameterStore::Get(const std::string& name, const Shape& shape) {
     throw Error(ErrorCode::kInvalidInput,
                 fmt::format("{}: tensor '{}' is {}; config.json asks for {}", source_, name, ToString(tensor->shape()), ToString(shape)),
                 "are both from the same revision?");
-  parameters_.push_back({name, tensor->dtype() == DType::kF32 ? std::move(*tensor) : tensor->ToF32(), {}, false});
+  if (tensor->dtype() == DType::kI8) return AddInt8(name, std::move(*tensor));
+  parameters_.push_back({name, tensor->dtype() == DType::kF32 ? std::move(*tensor) : tensor->ToF32(), {}, false, {}});
+  return parameters_.back();
+}
+
+Parameter& ParameterStore::AddInt8(const std::string& name, Tensor value) {
+  const std::string scale_name = name + "_scale";
+  const std::optional<Tensor> found = Find(scale_name);
+  if (!found) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' is I8, but there is no '{}'", source_, name, scale_name));
+  if (value.shape().size() != 2)
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}' is I8 of shape {}; int8 weights have two dimensions", source_, name,
+                                                     ToString(value.shape())));
+  const size_t rows = value.dim(0);
+  const Shape& shape = found->shape();
+  const bool a_row_each = (shape.size() == 1 || (shape.size() == 2 && shape[1] == 1)) && shape[0] == rows;
+  if (!a_row_each && found->num_elements() != 1)
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' is {}; expected [{}, 1] for '{}' {}", source_, scale_name, ToString(shape), rows,
+                                                      name, ToString(value.shape())));
+  const Tensor scales = found->ToF32();
+  Tensor scale = Tensor::Uninitialized({rows});
+  for (size_t r = 0; r < rows; ++r) scale.mutable_floats()[r] = scales.floats()[a_row_each ? r : 0];
+  parameters_.push_back({name, std::move(value), {}, false, std::move(scale)});
   return parameters_.back();
 }
 
@@ -56,7 +77,7 @@ Parameter& ParameterStore::Make(const std::string& name, const Shape& shape, Ini
     Random random(seed, HashOfName(name));
     for (float& x : value.mutable_floats()) x = initial == Initial::kOne ? 1.0f : random.Normal() * deviation;
   }
-  parameters_.push_back({name, std::move(value), {}, false});
+  parameters_.push_back({name, std::move(value), {}, false, {}});
   return parameters_.back();
 }
 

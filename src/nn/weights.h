@@ -27,6 +27,7 @@ class ParameterStore {
 
   bool Has(const std::string& name) const { return Find(name).has_value(); }
   // Throws kInvalidInput for a weight that is missing or has another shape, naming both. The same name gives the same parameter.
+  // An I8 weight comes with its scales, "NAME_scale", a row each or one for all (compressed-tensors' int-quantized).
   Parameter& Get(const std::string& name, const Shape& shape);
   // A new weight: normal with this deviation under (seed, name), zero or one.
   Parameter& Make(const std::string& name, const Shape& shape, Initial initial, float deviation, uint64_t seed);
@@ -37,6 +38,7 @@ class ParameterStore {
 
  private:
   std::optional<Tensor> Find(const std::string& name) const;
+  Parameter& AddInt8(const std::string& name, Tensor value);
 
   WeightLookup lookup_;
   std::string source_, base_prefix_;

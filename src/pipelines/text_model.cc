@@ -23,7 +23,7 @@ TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
       sentence_encoder_(std::make_unique<SentenceEncoder>(folder, *model_)),
       label_names_(LabelNamesOf(folder)),
       max_length_(FindLengthLimit(TransformerFolder(folder), options.max_length, model_->max_positions()).num_tokens),
-      inference_(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads) {
+      inference_(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads, options.dtype) {
   tokenizer_.CheckEmbeddingSize(model_->vocab_size());
 }
 

@@ -19,6 +19,7 @@ struct TextModelOptions {
   size_t num_threads = 0;            // 0: DefaultNumThreads()
   std::optional<size_t> max_length;  // tokens; without it the folder's limit
   bool truncate = false;             // cut longer texts instead of refusing them
+  DType dtype = DType::kF32;         // what products of f32 weights are computed in: kF32 or kBF16
 };
 
 // One line of input: a text, or two that are read together.

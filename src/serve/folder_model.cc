@@ -37,7 +37,7 @@ std::map<std::string, std::string> ReadPrompts(const std::string& folder) {
 class FolderModel : public ServedModel {
  public:
   FolderModel(const std::string& folder, const ServedModelOptions& options)
-      : model_(folder, {.num_threads = options.num_threads, .max_length = options.max_length}),
+      : model_(folder, {.num_threads = options.num_threads, .max_length = options.max_length, .dtype = options.dtype}),
         is_classifier_(model_.model().head() == Head::kSequenceClassification),
         prompts_(ReadPrompts(folder)) {
     // Packs the weights, so that the first request does not wait for it.

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tensor/tensor.h"
 #include "tensor/token_batch.h"
 #include "text/tokenizer.h"
 
@@ -38,6 +39,7 @@ class ServedModel {
 struct ServedModelOptions {
   size_t num_threads = 0;            // 0: DefaultNumThreads()
   std::optional<size_t> max_length;  // as in TextModelOptions
+  DType dtype = DType::kF32;         // likewise
 };
 
 // The model of a folder in the Hugging Face layout. Throws as TextModel.

@@ -33,8 +33,8 @@ struct BufferPool::FreeList {
 
 BufferPool::BufferPool() : free_(std::make_shared<FreeList>()) {}
 
-Tensor BufferPool::NewTensor(Shape shape) {
-  size_t size = RoundSize(NumElements(shape) * sizeof(float));
+Tensor BufferPool::NewTensor(Shape shape, DType dtype) {
+  size_t size = RoundSize(NumElements(shape) * NumBytes(dtype));
   std::byte* buffer;
   // The smallest that is large enough, unless most of it would be unused.
   if (const auto found = free_->buffers.lower_bound(size); found != free_->buffers.end() && found->first <= 2 * size) {
@@ -52,7 +52,7 @@ Tensor BufferPool::NewTensor(Shape shape) {
       std::free(memory);
     }
   };
-  return Tensor::Adopt(std::move(shape), DType::kF32, std::shared_ptr<std::byte>(buffer, give_back));
+  return Tensor::Adopt(std::move(shape), dtype, std::shared_ptr<std::byte>(buffer, give_back));
 }
 
 }  // namespace mlac

@@ -11,8 +11,8 @@ class BufferPool {
  public:
   BufferPool();
 
-  // An f32 tensor with undefined content; its memory comes back to the pool when its last copy goes.
-  Tensor NewTensor(Shape shape);
+  // A tensor with undefined content; its memory comes back to the pool when its last copy goes.
+  Tensor NewTensor(Shape shape, DType dtype = DType::kF32);
 
  private:
   struct FreeList;

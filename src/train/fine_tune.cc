@@ -287,6 +287,10 @@ FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserv
                                                                       .num_labels = data.train.texts.label_names.size(),
                                                                       .fresh = true,
                                                                       .seed = options.training.seed});
+  for (const Parameter& parameter : model->parameters().parameters())
+    if (parameter.value.dtype() != DType::kF32)
+      throw Error(ErrorCode::kUnsupported, fmt::format("{}: '{}' is int8, which cannot be trained", options.model, parameter.name),
+                  "train the model that it was made from, and optimise the result");
   tokenizer.CheckEmbeddingSize(model->vocab_size());
   const size_t max_length = FindLengthLimit(source, options.max_length, model->max_positions()).num_tokens;
   for (Part* part : {&data.train, &data.validation, &data.test}) Tokenize(tokenizer, max_length, *part);
@@ -332,13 +336,16 @@ FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserv
 }
 
 EvaluationResult EvaluateClassifier(const EvaluationOptions& options) {
-  TextModel text_model(options.model, {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true});
+  TextModel text_model(options.model, {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true,
+                                       .dtype = options.dtype});
   if (text_model.model().head() != Head::kSequenceClassification) text_model.Logits({});  // throws what the model can do
   Part part;
   part.texts = ReadLabelledTexts(options.data, {.text_column = options.text_column, .label_column = options.target_column,
                                                 .label_names = text_model.label_names()});
   Tokenize(text_model.tokenizer(), text_model.max_length(), part);
-  return {Measure(text_model.Logits(part.tokens.tokens), part), part.num_truncated, text_model.max_length(), part.texts.notes};
+  const std::vector<float> logits = text_model.Logits(part.tokens.tokens);
+  return {Measure(logits, part), part.num_truncated, text_model.max_length(), part.texts.notes, part.tokens.labels,
+          Argmax(logits, part.texts.label_names.size())};
 }
 
 }  // namespace mlac

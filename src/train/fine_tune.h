@@ -52,11 +52,13 @@ struct EvaluationOptions {
   std::string model, data, text_column = "text", target_column = "label";
   std::optional<size_t> max_length;
   size_t num_threads = 1;
+  DType dtype = DType::kF32;  // as in TextModelOptions
 };
 struct EvaluationResult {
   ClassificationMetrics metrics;
   size_t num_truncated = 0, max_length = 0;
   std::vector<std::string> notes;
+  std::vector<int32_t> truth, predicted;  // labels by number, one a text
 };
 EvaluationResult EvaluateClassifier(const EvaluationOptions& options);
 

@@ -36,6 +36,20 @@ struct Counts {
     ++predicted[static_cast<size_t>(guess)];
     if (truth == guess) ++correct[static_cast<size_t>(truth)];
   }
+  double Accuracy() const {
+    uint64_t num_correct = 0, num_examples = 0;
+    for (size_t label = 0; label < correct.size(); ++label) num_correct += correct[label], num_examples += support[label];
+    return Ratio(num_correct, num_examples);
+  }
+  double WeightedF1() const {
+    uint64_t num_examples = 0;
+    double sum = 0;
+    for (size_t label = 0; label < correct.size(); ++label) {
+      sum += F1Of(label) * static_cast<double>(support[label]);
+      num_examples += support[label];
+    }
+    return sum / static_cast<double>(num_examples);
+  }
   bool Occurs(size_t label) const { return support[label] + predicted[label] > 0; }
   double F1Of(size_t label) const { return F1(correct[label], support[label], predicted[label]); }
   double MacroF1() const {
@@ -62,6 +76,9 @@ Interval Percentiles(std::vector<double>& values) {
   return {at(0.025), at(0.975)};
 }
 
+// A number below count. By multiplication: one is favoured by at most count / 2^32, which no percentile of 1,000 shows.
+size_t DrawOne(Random& random, size_t count) { return static_cast<size_t>(uint64_t{random.Next()} * count >> 32); }
+
 // Efron 1979, https://doi.org/10.1214/aos/1176344552: the spread over samples drawn from the examples with replacement.
 void Bootstrap(std::span<const int32_t> truth, std::span<const int32_t> predicted, ClassificationMetrics& metrics) {
   const size_t num_labels = metrics.per_class.size();
@@ -72,8 +89,7 @@ void Bootstrap(std::span<const int32_t> truth, std::span<const int32_t> predicte
   for (size_t resample = 0; resample < kNumResamples; ++resample) {
     counts.Clear();
     for (size_t i = 0; i < truth.size(); ++i) {
-      // By multiplication: an example is favoured by at most truth.size() / 2^32, which no percentile of 1,000 shows.
-      const size_t drawn = static_cast<size_t>(uint64_t{random.Next()} * truth.size() >> 32);
+      const size_t drawn = DrawOne(random, truth.size());
       counts.Add(truth[drawn], predicted[drawn]);
     }
     macro_f1.push_back(counts.MacroF1());
@@ -97,6 +113,17 @@ std::vector<ConfusionCell> CountCells(std::span<const int32_t> truth, std::span<
   return cells;
 }
 
+void CheckLabels(std::span<const int32_t> truth, std::span<const int32_t> predicted, size_t num_labels) {
+  if (truth.empty()) throw Error(ErrorCode::kInvalidArgument, "metrics: expected examples, found none");
+  if (predicted.size() != truth.size())
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("metrics: expected {} predictions, found {}", truth.size(), predicted.size()));
+  for (size_t i = 0; i < truth.size(); ++i)
+    for (const int32_t label : {truth[i], predicted[i]})
+      if (label < 0 || static_cast<size_t>(label) >= num_labels)
+        throw Error(ErrorCode::kInvalidArgument,
+                    fmt::format("metrics: example {}: expected a label from 0 to below {}, found {}", i, num_labels, label));
+}
+
 // The shortest decimal that reads back as value, always with a point or an exponent.
 std::string Number(double value) {
   if (!std::isfinite(value)) return "null";
@@ -118,17 +145,9 @@ std::string Json(const std::string& text) {
 
 ClassificationMetrics ComputeMetrics(std::span<const int32_t> truth, std::span<const int32_t> predicted, std::span<const float> losses,
                                      std::vector<std::string> label_names, const MetricsOptions& options) {
-  if (truth.empty()) throw Error(ErrorCode::kInvalidArgument, "metrics: expected examples, found none");
-  if (predicted.size() != truth.size() || (!losses.empty() && losses.size() != truth.size()))
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("metrics: expected {} predictions and as many losses or none, found {} and {}",
-                                                         truth.size(), predicted.size(), losses.size()));
-  for (size_t i = 0; i < truth.size(); ++i) {
-    for (const int32_t label : {truth[i], predicted[i]}) {
-      if (label < 0 || static_cast<size_t>(label) >= label_names.size())
-        throw Error(ErrorCode::kInvalidArgument,
-                    fmt::format("metrics: example {}: expected a label from 0 to below {}, found {}", i, label_names.size(), label));
-    }
-  }
+  CheckLabels(truth, predicted, label_names.size());
+  if (!losses.empty() && losses.size() != truth.size())
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("metrics: expected {} losses or none, found {}", truth.size(), losses.size()));
   const size_t num_labels = label_names.size();
   Counts counts(num_labels);
   for (size_t i = 0; i < truth.size(); ++i) counts.Add(truth[i], predicted[i]);
@@ -163,6 +182,35 @@ ClassificationMetrics ComputeMetrics(std::span<const int32_t> truth, std::span<c
   metrics.confusion = CountCells(truth, predicted);
   if (options.intervals) Bootstrap(truth, predicted, metrics);
   return metrics;
+}
+
+PairedDifference ComparePredictions(std::span<const int32_t> truth, std::span<const int32_t> before, std::span<const int32_t> after, size_t num_labels,
+                                    const std::string& metric) {
+  double (Counts::*figure)() const = metric == "accuracy"      ? &Counts::Accuracy
+                                     : metric == "macro_f1"    ? &Counts::MacroF1
+                                     : metric == "weighted_f1" ? &Counts::WeightedF1
+                                                               : nullptr;
+  if (figure == nullptr)
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("metric '{}' is not known; known are accuracy, macro_f1, weighted_f1", metric));
+  CheckLabels(truth, before, num_labels);
+  CheckLabels(truth, after, num_labels);
+  Counts counts_before(num_labels), counts_after(num_labels);
+  for (size_t i = 0; i < truth.size(); ++i) counts_before.Add(truth[i], before[i]), counts_after.Add(truth[i], after[i]);
+  PairedDifference result = {(counts_before.*figure)(), (counts_after.*figure)(), {}};
+  Random random(kBootstrapSeed, kBootstrapStream);
+  std::vector<double> differences;
+  for (size_t resample = 0; resample < kNumResamples; ++resample) {
+    counts_before.Clear();
+    counts_after.Clear();
+    for (size_t i = 0; i < truth.size(); ++i) {
+      const size_t drawn = DrawOne(random, truth.size());
+      counts_before.Add(truth[drawn], before[drawn]);
+      counts_after.Add(truth[drawn], after[drawn]);
+    }
+    differences.push_back((counts_after.*figure)() - (counts_before.*figure)());
+  }
+  result.interval = Percentiles(differences);
+  return result;
 }
 
 Interval WilsonInterval(uint64_t num_successes, uint64_t num_trials) {

@@ -50,6 +50,16 @@ struct MetricsOptions {
 ClassificationMetrics ComputeMetrics(std::span<const int32_t> truth, std::span<const int32_t> predicted, std::span<const float> losses,
                                      std::vector<std::string> label_names, const MetricsOptions& options = {});
 
+// A figure of two sets of predictions for the same examples. interval: of after - before.
+struct PairedDifference {
+  double before = 0, after = 0;
+  Interval interval;
+};
+// metric: "accuracy", "macro_f1" or "weighted_f1". The interval is of 1,000 bootstrap samples, each drawn once for both, so that what is hard
+// in a sample is hard for both. Throws as ComputeMetrics, and kInvalidArgument for another metric.
+PairedDifference ComparePredictions(std::span<const int32_t> truth, std::span<const int32_t> before, std::span<const int32_t> after, size_t num_labels,
+                                    const std::string& metric);
+
 // Wilson's score interval at 95 %: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953.
 Interval WilsonInterval(uint64_t num_successes, uint64_t num_trials);
 

@@ -1,0 +1,121 @@
+#include "autograd/narrow_linear.h"
+
+#include <algorithm>
+
+#include "autograd/gemm_parallel.h"
+#include "kernels/bf16_gemm.h"
+#include "kernels/instruction_set.h"
+#include "kernels/int8_gemm.h"
+#include "kernels/quantize.h"
+
+// T: rows. K: inputs. N: outputs.
+namespace mlac {
+namespace {
+
+constexpr size_t kTileRows = 16;  // AMX reads whole tiles of A
+
+size_t RoundUp(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+// Threads take rows where there are many, else columns, so that each streams its part of the weight alone. Panels go in fours: a tile of A for four
+// tiles of B.
+void CutProduct(Run& run, size_t rows, size_t panels, const std::function<void(size_t, size_t, size_t, size_t)>& product) {
+  constexpr size_t kRowsPerThread = 32, kPanels = 4;
+  if (rows >= kRowsPerThread * run.num_threads()) {
+    run.ParallelFor(rows, kTileRows, [&](size_t begin, size_t end, size_t) { product(begin, end, 0, panels); });
+  } else {
+    run.ParallelFor(panels, kPanels, [&](size_t begin, size_t end, size_t) { product(0, rows, begin, end); });
+  }
+}
+
+// Rows that a thread rounds at least: less is done before another thread has heard of it.
+constexpr size_t kRoundGrain = 32;
+
+struct QuantizedInput {
+  const uint8_t* values;
+  const float* scales;
+};
+
+QuantizedInput Quantize(Run& run, const Tensor& x) {
+  const size_t rows = x.dim(0), size = x.dim(1);
+  const auto& made = run.NarrowInput(x, [&](Run::Narrow& narrow) {
+    narrow.values = run.NewTensor({RoundUp(rows, kTileRows), kernels::Int8RowBytes(size)}, DType::kU8);
+    narrow.scales = run.NewTensor({rows});
+    uint8_t* values = reinterpret_cast<uint8_t*>(narrow.values.mutable_bytes().data());
+    float* scales = narrow.scales.mutable_floats().data();
+    run.ParallelFor(rows, kRoundGrain, [&](size_t begin, size_t end, size_t) {
+      kernels::QuantizeRows(x.floats().data() + begin * size, size, end - begin, size, values + begin * kernels::Int8RowBytes(size), scales + begin);
+    });
+  });
+  return {reinterpret_cast<const uint8_t*>(made.values.data()), made.scales.floats().data()};
+}
+
+const kernels::Bf16* Round(Run& run, const Tensor& x) {
+  if (x.dtype() == DType::kBF16) return reinterpret_cast<const kernels::Bf16*>(x.data());
+  const size_t rows = x.dim(0), size = x.dim(1), stride = kernels::Bf16RowSize(size);
+  const auto& made = run.NarrowInput(x, [&](Run::Narrow& narrow) {
+    narrow.values = run.NewTensor({RoundUp(rows, kTileRows), stride}, DType::kBF16);
+    auto* values = reinterpret_cast<kernels::Bf16*>(narrow.values.mutable_bytes().data());
+    run.ParallelFor(rows, kRoundGrain, [&](size_t begin, size_t end, size_t) {
+      kernels::ToBf16Rows(x.floats().data() + begin * size, size, end - begin, size, values + begin * stride);
+    });
+  });
+  return reinterpret_cast<const kernels::Bf16*>(made.values.data());
+}
+
+// Without bf16 instructions: rounded values, f32 products.
+Tensor RoundedLinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
+                            PackedWeight& packed_weight) {
+  const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
+  const Tensor packed = packed_weight.RoundedToBf16(run, weight).values;
+  Tensor rounded = run.NewTensor({rows, inputs}), y = run.NewTensor({rows, outputs});
+  run.ParallelFor(rows, kRoundGrain, [&](size_t begin, size_t end, size_t) {
+    kernels::RoundToBf16(x.floats().data() + begin * inputs, (end - begin) * inputs, rounded.mutable_floats().data() + begin * inputs);
+  });
+  ParallelGemm(run, {.a = rounded.floats().data(), .a_stride = inputs, .packed_b = packed.floats().data(), .num_k = inputs, .num_columns = outputs,
+                     .bias = bias == nullptr ? nullptr : bias->value.floats().data(), .c = y.mutable_floats().data(), .c_stride = outputs,
+                     .activation = activation}, rows);
+  return y;
+}
+
+}  // namespace
+
+Tensor Int8LinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
+                         PackedWeight& packed) {
+  const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
+  const PackedWeight::Layout& b = packed.Int8(run, weight, bias);
+  const QuantizedInput a = Quantize(run, x);
+  Tensor y = run.NewTensor({rows, outputs});
+  const kernels::Int8GemmArguments arguments = {.a = a.values, .a_scales = a.scales,
+                                                .b = {.values = reinterpret_cast<const int8_t*>(b.values.data()),
+                                                      .corrections = reinterpret_cast<const int32_t*>(b.corrections.data()),
+                                                      .scales = b.scales.floats().data(), .bias = b.bias.floats().data()},
+                                                .num_k = inputs, .num_columns = outputs, .c = y.mutable_floats().data(), .c_stride = outputs,
+                                                .activation = activation};
+  CutProduct(run, rows, kernels::NumInt8Panels(outputs), [&](size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
+    kernels::Int8Gemm(arguments, row_begin, row_end, panel_begin, panel_end);
+  });
+  return y;
+}
+
+Tensor Bf16LinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
+                         PackedWeight& packed, bool narrow) {
+  if (kernels::Bf16PathInUse() == kernels::Bf16Path::kNone) return RoundedLinearForward(run, x, weight, bias, activation, packed);
+  const size_t rows = x.dim(0), inputs = weight.value.dim(1), outputs = weight.value.dim(0);
+  const PackedWeight::Layout& b = packed.Bf16(run, weight, bias);
+  const kernels::Bf16* a = Round(run, x);
+  narrow = narrow && kernels::Bf16RowSize(outputs) == outputs;  // else the rows have a tail that nobody fills
+  Tensor y = narrow ? run.NewTensor({RoundUp(rows, kTileRows), outputs}, DType::kBF16).Rows(0, rows) : run.NewTensor({rows, outputs});
+  kernels::Bf16GemmArguments arguments = {.a = a, .packed_b = reinterpret_cast<const kernels::Bf16*>(b.values.data()), .num_k = inputs,
+                                          .num_columns = outputs, .bias = b.bias.floats().data(), .c_stride = outputs, .activation = activation};
+  if (narrow) {
+    arguments.c_bf16 = reinterpret_cast<kernels::Bf16*>(y.mutable_bytes().data());
+  } else {
+    arguments.c = y.mutable_floats().data();
+  }
+  CutProduct(run, rows, kernels::NumBf16Panels(outputs), [&](size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
+    kernels::Bf16Gemm(arguments, row_begin, row_end, panel_begin, panel_end);
+  });
+  return y;
+}
+
+}  // namespace mlac

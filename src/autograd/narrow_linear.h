@@ -1,0 +1,15 @@
+#pragma once
+// Linear layers of inference in int8 and bf16: the input is rounded row by row, the sums are wide, the result is f32 again.
+#include "autograd/linear.h"
+
+namespace mlac {
+
+// weight: I8 with a scale an output. As LinearForward, without a gradient.
+Tensor Int8LinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
+                         PackedWeight& packed);
+
+// x: f32, or bf16 as `narrow` made it.
+Tensor Bf16LinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
+                         PackedWeight& packed, bool narrow);
+
+}  // namespace mlac

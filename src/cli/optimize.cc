@@ -1,0 +1,88 @@
+// mlac optimize: a smaller and faster copy of a model, and what it costs.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "optimize/int8_folder.h"
+#include "optimize/trade_off.h"
+
+namespace mlac {
+namespace {
+
+struct OptimizeOptions {
+  std::string model, out, max_drop;
+  bool int8 = false, overwrite = false, json = false;
+  size_t max_length = 0;
+  TradeOffOptions trade_off;
+};
+
+// "0.5%" and "0.5" are percentage points.
+double ParsePoints(const std::string& text) {
+  const std::string number = text.ends_with('%') ? text.substr(0, text.size() - 1) : text;
+  double points = 0;
+  if (!CLI::detail::lexical_cast(number, points) || !(points >= 0 && points <= 100))
+    throw UsageError(fmt::format("--max-drop is '{}'; expected percentage points from 0 to 100, as '0.5%'", text));
+  return points;
+}
+
+void Execute(OptimizeOptions options) {
+  if (!options.int8) throw UsageError("nothing to do", "--int8 is what there is");
+  if (!options.max_drop.empty() && options.trade_off.data.empty()) throw UsageError("--max-drop needs labelled texts: --data FILE");
+  const double max_drop = options.max_drop.empty() ? 100 : ParsePoints(options.max_drop);
+  if (options.max_length > 0) options.trade_off.max_length = options.max_length;
+  StagedFolder staged(options.out, options.overwrite);
+  const Int8Summary summary = WriteInt8Folder(options.model, staged.path());
+  fmt::print(stderr, "{} of {} tensors became int8; weights of {:.1f} MB instead of {:.1f} MB\n", summary.num_quantized, summary.num_tensors,
+             static_cast<double>(summary.bytes_after) / 1e6, static_cast<double>(summary.bytes_before) / 1e6);
+  options.trade_off.before = options.model;
+  options.trade_off.after = staged.path();
+  options.trade_off.on_stage = [](const std::string& stage) { fmt::print(stderr, "{}\n", stage); };
+  const TradeOff result = MeasureTradeOff(options.trade_off);
+  fmt::print("{}", options.json ? TradeOffJson(result) : TradeOffTable(result));
+  if (!options.max_drop.empty() && !result.metric)
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: --max-drop compares a classifier's figures; the model has no classification head", options.model));
+  if (result.metric) {
+    const PairedDifference& difference = result.metric->difference;
+    // A drop of exactly the bound is not above it, whatever binary fractions make of the difference.
+    if (const double drop = 100 * (difference.before - difference.after); drop > max_drop + 1e-9)
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{} drops by {:.2f} percentage points on {}, from {:.4f} to {:.4f}; --max-drop allows {}: nothing was written",
+                                                        result.metric->metric, drop, result.metric->data, difference.before, difference.after, options.max_drop));
+  }
+  WriteFileAtomically(staged.path() + "/optimization.json", TradeOffJson(result));
+  staged.Commit();
+}
+
+}  // namespace
+
+void AddOptimize(CLI::App& app) {
+  auto options = std::make_shared<OptimizeOptions>();
+  TradeOffOptions& trade_off = options->trade_off;
+  CLI::App& command = AddCommand(app, "optimize", "Make a model smaller and faster, and measure what that costs",
+                                 "mlac optimize ./topics --int8 --out ./topics-int8 --data test.csv --max-drop 0.5%");
+  command.add_option("-m,--model,model", options->model, "The model: a folder in the Hugging Face layout")->required()->type_name("DIR");
+  command.add_flag("--int8", options->int8, "Weights and activations of 8 bits: a quarter of the size");
+  command.add_option("--out", options->out, "The folder that is written")->required()->type_name("DIR");
+  command.add_flag("--overwrite", options->overwrite, "Replace --out with all that is in it");
+  command.add_option("--data", trade_off.data, "Labelled texts to compare a classifier's answers on; texts to compare an encoder's vectors on")->type_name("FILE");
+  command.add_option("--text-column", trade_off.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
+  command.add_option("--target-column", trade_off.target_column, "The column of labels")->type_name("NAME")->capture_default_str();
+  command.add_option("--metric", trade_off.metric, "What --max-drop looks at")
+      ->check(CLI::IsMember({"accuracy", "macro_f1", "weighted_f1"}).description("{accuracy,macro_f1,weighted_f1}"))
+      ->capture_default_str();
+  command.add_option("--max-drop", options->max_drop, "Refuse what loses more percentage points of the metric than this")->type_name("POINTS");
+  command.add_option("--lengths", trade_off.lengths, "Tokens of the texts whose latency is measured; the last is that of throughput")
+      ->delimiter(',')
+      ->type_name("N,N")
+      ->default_str("16,128");
+  command.add_option("--max-length", options->max_length, "Tokens a text may have, longer ones are cut; else the model's own limit")->type_name("N");
+  AddThreadsOption(command, trade_off.num_threads);
+  AddJsonFlag(command, options->json);
+  command.callback([options] { Execute(*options); });
+}
+
+}  // namespace mlac

@@ -1,0 +1,123 @@
+#include "optimize/int8_folder.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "kernels/quantize.h"
+#include "models/model_folder.h"
+#include "models/quantization.h"
+#include "models/sentence_encoder.h"
+#include "tensor/safetensors.h"
+#include "tensor/weight_files.h"
+
+namespace mlac {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr size_t kLargestFile = size_t{1} << 30;
+
+// Whether the name belongs to a head. A checkpoint of the bare encoder leaves the family's prefix out: "pooler." for "bert.pooler.".
+bool IsOfHead(const std::string& name, const std::vector<std::string>& prefixes) {
+  for (const std::string& prefix : prefixes) {
+    const std::string bare = prefix.substr(prefix.find('.') + 1);
+    if (name.starts_with(prefix) || (!bare.empty() && name.starts_with(bare))) return true;
+  }
+  return false;
+}
+
+bool IsMatrix(const TensorInfo& info) {
+  return info.shape.size() == 2 && info.dtype && (*info.dtype == DType::kF32 || *info.dtype == DType::kF16 || *info.dtype == DType::kBF16) &&
+         info.name.ends_with(".weight");
+}
+
+void AddInt8(const std::string& file, const std::string& name, const Tensor& weight, std::vector<NamedTensor>& tensors) {
+  const size_t rows = weight.dim(0), size = weight.dim(1);
+  const Tensor floats = weight.dtype() == DType::kF32 ? weight : weight.ToF32();
+  for (const float value : floats.floats())
+    if (!std::isfinite(value)) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' holds NaN or infinity", file, name));
+  Tensor values = Tensor::Uninitialized({rows, size}, DType::kI8), scales = Tensor::Uninitialized({rows, 1});
+  kernels::QuantizeWeightRows(floats.floats().data(), rows, size, reinterpret_cast<int8_t*>(values.mutable_bytes().data()),
+                              scales.mutable_floats().data());
+  tensors.push_back({name, std::move(values)});
+  tensors.push_back({ScaleName(name), std::move(scales)});
+}
+
+void CopyFile(const std::string& from, const std::string& to) { WriteFileAtomically(to, ReadFile(from, kLargestFile)); }
+
+// What stands beside the weights and stays true of the copy.
+bool IsCarriedOver(const std::string& name) {
+  static const std::vector<std::string> kLeftOut = {"config.json", "metrics.json", "training.json", "optimization.json", "model.safetensors.index.json"};
+  for (const std::string& left_out : kLeftOut)
+    if (name == left_out) return false;
+  const std::string extension = fs::path(name).extension().string();
+  return extension == ".json" || extension == ".txt" || extension == ".md" || extension == ".model" || extension == ".jinja" || name == "LICENSE";
+}
+
+void CopyFiles(const std::string& from, const std::string& to) {
+  for (const std::string& name : NamesIn(from))
+    if (IsCarriedOver(name) && FileExists(from + "/" + name)) CopyFile(from + "/" + name, to + "/" + name);
+}
+
+// The module folders of sentence-transformers, whole: they are small, and a Dense has weights of its own.
+void CopyModules(const std::string& model, const std::string& out) {
+  for (const SentenceModule& module : ReadSentenceModules(model)) {
+    if (module.path.empty() || module.kind == "Transformer" || !FolderExists(model + "/" + module.path)) continue;
+    fs::create_directory(out + "/" + module.path);
+    for (const std::string& name : NamesIn(model + "/" + module.path))
+      if (FileExists(model + "/" + module.path + "/" + name)) CopyFile(model + "/" + module.path + "/" + name, out + "/" + module.path + "/" + name);
+  }
+}
+
+}  // namespace
+
+Int8Summary WriteInt8Folder(const std::string& model_folder, const std::string& out) {
+  const std::string inner = TransformerFolder(model_folder), config_file = inner + "/config.json";
+  json config = ReadJsonFile(config_file);
+  if (config.contains("quantization_config"))
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: the model is quantised already", config_file), "give the model that it was made from");
+  const std::vector<std::string> heads = OpenModel(model_folder)->head_prefixes();  // and so everything has been checked
+  const WeightFiles weights = WeightFiles::Open(inner);
+
+  Int8Summary summary;
+  std::vector<NamedTensor> tensors;
+  std::vector<std::string> ignore;
+  for (const std::string& name : weights.names()) {
+    const TensorInfo& info = *weights.Find(name);
+    ++summary.num_tensors;
+    summary.bytes_before += info.num_bytes;
+    const Tensor weight = weights.Get(name);
+    if (!IsMatrix(info)) {
+      tensors.push_back({name, weight});
+    } else if (IsOfHead(name, heads)) {
+      ignore.push_back(name.substr(0, name.size() - std::string_view(".weight").size()));
+      tensors.push_back({name, weight});
+    } else {
+      AddInt8(weights.source(), name, weight, tensors);
+      ++summary.num_quantized;
+    }
+  }
+  for (const NamedTensor& tensor : tensors) summary.bytes_after += tensor.tensor.num_bytes();
+
+  const std::string inner_out = out + inner.substr(model_folder.size());
+  if (inner_out != out) fs::create_directory(inner_out);
+  CopyFiles(model_folder, out);
+  if (inner_out != out) CopyFiles(inner, inner_out);
+  CopyModules(model_folder, out);
+  WriteSafetensors(inner_out + "/model.safetensors", tensors, {{"format", "pt"}});
+  config["quantization_config"] = json::parse(Int8QuantizationConfig(ignore).dump());
+  WriteFileAtomically(inner_out + "/config.json", config.dump(2) + "\n");
+  weights.CheckUnchanged();
+  return summary;
+}
+
+}  // namespace mlac
