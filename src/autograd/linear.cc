@@ -111,13 +111,13 @@ const PackedWeight::Layout& PackedWeight::Int8(Run& run, const Parameter& weight
       throw Error(ErrorCode::kUnsupported, fmt::format("'{}' has {} inputs; sums of int8 products are exact up to {}", weight.name, inputs,
                                                        kernels::kInt8MaxK));
     layout.values = Tensor::Uninitialized({kernels::PackedInt8Size(inputs, outputs)}, DType::kI8);
-    layout.corrections = Tensor::Uninitialized({panels * kernels::kInt8PanelWidth}, DType::kI32);
+    layout.sums = Tensor::Uninitialized({panels * kernels::kInt8PanelWidth}, DType::kI32);
     layout.scales = Padded(&weight.scale, panels * kernels::kInt8PanelWidth);
     layout.bias = Padded(bias == nullptr ? nullptr : &bias->value, panels * kernels::kInt8PanelWidth);
     auto* values = reinterpret_cast<int8_t*>(layout.values.mutable_bytes().data());
-    auto* corrections = reinterpret_cast<int32_t*>(layout.corrections.mutable_bytes().data());
+    auto* sums = reinterpret_cast<int32_t*>(layout.sums.mutable_bytes().data());
     run.ParallelFor(panels, 1, [&](size_t begin, size_t end, size_t) {
-      kernels::PackInt8Panels(reinterpret_cast<const int8_t*>(weight.value.data()), inputs, outputs, begin, end, values, corrections);
+      kernels::PackInt8Panels(reinterpret_cast<const int8_t*>(weight.value.data()), inputs, outputs, begin, end, values, sums);
     });
   });
 }

@@ -17,9 +17,9 @@ class PackedWeight {
  public:
   struct Layout {
     Tensor values;
-    Tensor bias;         // int8 and bf16: filled up to whole panels, zeros if there is none
-    Tensor scales;       // int8: of the columns, filled up likewise
-    Tensor corrections;  // int8: I32
+    Tensor bias;    // int8 and bf16: filled up to whole panels, zeros if there is none
+    Tensor scales;  // int8: of the columns, filled up likewise
+    Tensor sums;    // int8: of the columns, I32
   };
 
   // weight: [outputs, inputs]; bias: [outputs] or nullptr.

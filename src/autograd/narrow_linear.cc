@@ -33,6 +33,7 @@ constexpr size_t kRoundGrain = 32;
 struct QuantizedInput {
   const uint8_t* values;
   const float* scales;
+  const int32_t* zeros;
 };
 
 QuantizedInput Quantize(Run& run, const Tensor& x) {
@@ -40,13 +41,17 @@ QuantizedInput Quantize(Run& run, const Tensor& x) {
   const auto& made = run.NarrowInput(x, [&](Run::Narrow& narrow) {
     narrow.values = run.NewTensor({RoundUp(rows, kTileRows), kernels::Int8RowBytes(size)}, DType::kU8);
     narrow.scales = run.NewTensor({rows});
+    narrow.zeros = run.NewTensor({rows}, DType::kI32);
     uint8_t* values = reinterpret_cast<uint8_t*>(narrow.values.mutable_bytes().data());
     float* scales = narrow.scales.mutable_floats().data();
+    auto* zeros = reinterpret_cast<int32_t*>(narrow.zeros.mutable_bytes().data());
     run.ParallelFor(rows, kRoundGrain, [&](size_t begin, size_t end, size_t) {
-      kernels::QuantizeRows(x.floats().data() + begin * size, size, end - begin, size, values + begin * kernels::Int8RowBytes(size), scales + begin);
+      kernels::QuantizeRows(x.floats().data() + begin * size, size, end - begin, size, values + begin * kernels::Int8RowBytes(size), scales + begin,
+                            zeros + begin);
     });
   });
-  return {reinterpret_cast<const uint8_t*>(made.values.data()), made.scales.floats().data()};
+  return {reinterpret_cast<const uint8_t*>(made.values.data()), made.scales.floats().data(),
+          reinterpret_cast<const int32_t*>(made.zeros.data())};
 }
 
 const kernels::Bf16* Round(Run& run, const Tensor& x) {
@@ -85,9 +90,9 @@ Tensor Int8LinearForward(Run& run, const Tensor& x, const Parameter& weight, con
   const PackedWeight::Layout& b = packed.Int8(run, weight, bias);
   const QuantizedInput a = Quantize(run, x);
   Tensor y = run.NewTensor({rows, outputs});
-  const kernels::Int8GemmArguments arguments = {.a = a.values, .a_scales = a.scales,
+  const kernels::Int8GemmArguments arguments = {.a = a.values, .a_scales = a.scales, .a_zeros = a.zeros,
                                                 .b = {.values = reinterpret_cast<const int8_t*>(b.values.data()),
-                                                      .corrections = reinterpret_cast<const int32_t*>(b.corrections.data()),
+                                                      .sums = reinterpret_cast<const int32_t*>(b.sums.data()),
                                                       .scales = b.scales.floats().data(), .bias = b.bias.floats().data()},
                                                 .num_k = inputs, .num_columns = outputs, .c = y.mutable_floats().data(), .c_stride = outputs,
                                                 .activation = activation};

@@ -35,9 +35,9 @@ class Run {
   // At least `count` floats for the given thread, undefined, until its next call.
   float* Scratch(size_t thread, size_t count);
 
-  // Rows rounded for products of int8 or bf16, with the scales of int8.
+  // Rows rounded for products of int8 or bf16, with the scales and zeros of int8.
   struct Narrow {
-    Tensor source, values, scales;
+    Tensor source, values, scales, zeros;
   };
   // What `round` made of x; kept until another tensor comes, because queries, keys and values are computed from one input.
   const Narrow& NarrowInput(const Tensor& x, const std::function<void(Narrow&)>& round);

@@ -29,10 +29,11 @@ struct Dequantize {
 
   HWY_INLINE void operator()(const int32_t* sums, size_t row, size_t first_column, size_t columns) const {
     const Lanes scale = Set(g.a_scales[row]);
+    const int32_t zero = g.a_zeros[row];
     float* c = g.c + row * g.c_stride;
     for (size_t i = 0; i < columns; i += kLanes) {
       const size_t j = first_column + i;
-      Lanes y = MulAdd(LoadDifference(sums + i, g.b.corrections + j) * scale, Load(g.b.scales + j), Load(g.b.bias + j));
+      Lanes y = MulAdd(LoadMinusProduct(sums + i, g.b.sums + j, zero) * scale, Load(g.b.scales + j), Load(g.b.bias + j));
       if constexpr (kActivation == Activation::kGelu) y = GeluShort(y);
       if (j + kLanes <= g.num_columns) {
         Store(y, c + j);
@@ -73,14 +74,14 @@ struct VectorOf8 {
 };
 
 // AVX2 has no such instruction: maddubs adds pairs of u8 x s8 into 16 bits, where |w| |x| pairs stay below 2 * 128 * 127 = 32512. So the sign goes over
-// to the activation, whose offset is taken away first; the sums then start from what the epilogue takes off.
+// to the activation, of which 128 is taken away first; the sums start from what that leaves out.
 struct Avx2Dot : VectorOf8 {
   static constexpr size_t kRows = 4;
   struct Weights {
     Vector value, magnitude;
     HWY_INLINE explicit Weights(const int8_t* from) : value(Load(from)), magnitude(_mm256_abs_epi8(value)) {}
   };
-  static HWY_INLINE Vector Start(const int32_t* corrections) { return Load(corrections); }
+  static HWY_INLINE Vector Start(const int32_t* column_sums) { return _mm256_slli_epi32(Load(column_sums), 7); }
   static HWY_INLINE Vector Activations(int32_t x) { return Broadcast(x ^ static_cast<int32_t>(0x80808080u)); }
   static HWY_INLINE Vector Dot(Vector sum, Vector x, const Weights& w) {
     const Vector pairs = _mm256_maddubs_epi16(w.magnitude, _mm256_sign_epi8(x, w.value));
@@ -133,7 +134,7 @@ void Int8Tile(const Int8GemmArguments& g, size_t row, size_t first_column, const
   const uint8_t* a = g.a + row * stride;
   typename Path::Vector sum[kRows][2];
 #pragma GCC unroll 16
-  for (size_t r = 0; r < kRows; ++r) sum[r][0] = Path::Start(g.b.corrections + first_column), sum[r][1] = Path::Start(g.b.corrections + second_column);
+  for (size_t r = 0; r < kRows; ++r) sum[r][0] = Path::Start(g.b.sums + first_column), sum[r][1] = Path::Start(g.b.sums + second_column);
   for (size_t k = 0; k < stride; k += 4, b0 += 64, b1 += 64) {
     const typename Path::Weights w0(b0), w1(b1);
 #pragma GCC unroll 16
@@ -225,7 +226,7 @@ size_t NumInt8Panels(size_t num_columns) { return (num_columns + 31) / 32 * 2; }
 size_t PackedInt8Size(size_t num_k, size_t num_columns) { return NumInt8Panels(num_columns) * kInt8PanelWidth * Int8RowBytes(num_k); }
 
 void PackInt8Panels(const int8_t* rows, size_t num_k, size_t num_columns, size_t panel_begin, size_t panel_end, int8_t* packed,
-                    int32_t* corrections) {
+                    int32_t* sums) {
   const size_t stride = Int8RowBytes(num_k);
   for (size_t j = panel_begin * kInt8PanelWidth; j < panel_end * kInt8PanelWidth; ++j) {
     int8_t* column = packed + j / kInt8PanelWidth * kInt8PanelWidth * stride + j % kInt8PanelWidth * 4;
@@ -236,7 +237,7 @@ void PackInt8Panels(const int8_t* rows, size_t num_k, size_t num_columns, size_t
       sum += value;
       column[k / 4 * 64 + k % 4] = value;
     }
-    corrections[j] = 128 * sum;
+    sums[j] = sum;
   }
 }
 

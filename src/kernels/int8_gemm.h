@@ -1,5 +1,6 @@
 #pragma once
-// Matrix products in int8: C[r][j] = activation(fma(float(sum over k of a[r][k] b[k][j]) * a_scale[r], b_scale[j], bias[j])).
+// Matrix products in int8: 
+//   C[r][j] = activation(fma(float(sum over k of (a[r][k] - a_zero[r]) b[k][j]) * a_scale[r], b_scale[j], bias[j])).
 // a: quantised rows (kernels/quantize.h). b: a weight with one scale an output. The sums are exact integers, so the same bits come from every path:
 // AMX tiles, vpdpbusd (AVX-512 and AVX-VNNI), AVX2 and the plain reference.
 #include <cstddef>
@@ -20,17 +21,18 @@ size_t PackedInt8Size(size_t num_k, size_t num_columns);  // bytes
 // A packed weight. All but values have one element a column, filled up to whole panels.
 struct Int8Weight {
   const int8_t* values = nullptr;        // PackedInt8Size bytes, aligned to 64
-  const int32_t* corrections = nullptr;  // 128 times the sum of the column: what the offset of the activations adds
+  const int32_t* sums = nullptr;  // of the column: times a row's zero, what that adds
   const float* scales = nullptr;
   const float* bias = nullptr;
 };
 
-// Packs panels [panel_begin, panel_end) of rows[num_columns][num_k], a weight as checkpoints store it, and writes their corrections.
-void PackInt8Panels(const int8_t* rows, size_t num_k, size_t num_columns, size_t panel_begin, size_t panel_end, int8_t* packed, int32_t* corrections);
+// Packs panels [panel_begin, panel_end) of rows[num_columns][num_k], a weight as checkpoints store it, and writes the sums of their columns.
+void PackInt8Panels(const int8_t* rows, size_t num_k, size_t num_columns, size_t panel_begin, size_t panel_end, int8_t* packed, int32_t* sums);
 
 struct Int8GemmArguments {
-  const uint8_t* a = nullptr;      // [rows][Int8RowBytes(num_k)], readable up to the next multiple of 16 rows
-  const float* a_scales = nullptr; // [rows]
+  const uint8_t* a = nullptr;        // [rows][Int8RowBytes(num_k)], readable up to the next multiple of 16 rows
+  const float* a_scales = nullptr;   // [rows]
+  const int32_t* a_zeros = nullptr;  // [rows]
   Int8Weight b;
   size_t num_k = 0, num_columns = 0;
   float* c = nullptr;  // [rows][c_stride]

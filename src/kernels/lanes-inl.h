@@ -93,11 +93,12 @@ HWY_INLINE Lanes LoadIntegers(const int32_t* from) {
   for (size_t p = 0; p < kParts; ++p) x.part[p] = hn::ConvertTo(LanesTag(), hn::LoadU(integers, from + p * kWidth));
   return x;
 }
-HWY_INLINE Lanes LoadDifference(const int32_t* a, const int32_t* b) {  // a - b, in integers
+HWY_INLINE Lanes LoadMinusProduct(const int32_t* a, const int32_t* b, int32_t c) {  // a - b c, in integers
   Lanes x;
   const hn::RebindToSigned<LanesTag> integers;
+  const auto factor = hn::Set(integers, c);
   for (size_t p = 0; p < kParts; ++p)
-    x.part[p] = hn::ConvertTo(LanesTag(), hn::Sub(hn::LoadU(integers, a + p * kWidth), hn::LoadU(integers, b + p * kWidth)));
+    x.part[p] = hn::ConvertTo(LanesTag(), hn::Sub(hn::LoadU(integers, a + p * kWidth), hn::Mul(hn::LoadU(integers, b + p * kWidth), factor)));
   return x;
 }
 HWY_INLINE Lanes LoadInt8(const int8_t* from) {
@@ -206,8 +207,10 @@ HWY_INLINE Lanes PowerOfTwo(const Lanes& n) {
 HWY_INLINE Lanes LoadIntegers(const int32_t* from) {
   return Each([&](size_t i) { return static_cast<float>(from[i]); });
 }
-HWY_INLINE Lanes LoadDifference(const int32_t* a, const int32_t* b) {
-  return Each([&](size_t i) { return static_cast<float>(a[i] - b[i]); });
+HWY_INLINE Lanes LoadMinusProduct(const int32_t* a, const int32_t* b, int32_t c) {
+  return Each([&](size_t i) {  // both may exceed 32 bits where their difference does not
+    return static_cast<float>(static_cast<int32_t>(static_cast<uint32_t>(a[i]) - static_cast<uint32_t>(b[i]) * static_cast<uint32_t>(c)));
+  });
 }
 HWY_INLINE Lanes LoadInt8(const int8_t* from) {
   return Each([&](size_t i) { return static_cast<float>(from[i]); });

@@ -15,37 +15,45 @@ HWY_BEFORE_NAMESPACE();
 namespace mlac::kernels {
 namespace HWY_NAMESPACE {
 
-// A row whose largest element is below this counts as zero: 127 divided by it would overflow.
+// A row whose largest element is below this counts as zero: 254 divided by it could overflow.
 inline constexpr float kSmallest = 1e-35f;
 
-// max |x|, or NaN where an element is NaN or infinite.
-HWY_INLINE float LargestMagnitude(const float* x, size_t size) {
-  Lanes largest = Set(0.0f), check = Set(0.0f);  // check: a chain of 0 x, which only NaN and infinity make other than 0
+// min(0, min x) and max(0, max x); high is NaN where an element is NaN or infinite.
+HWY_INLINE void FindRange(const float* x, size_t size, float& low, float& high) {
+  Lanes lowest = Set(0.0f), highest = Set(0.0f), check = Set(0.0f);  // check: a chain of 0 x, which only NaN and infinity make other than 0
   const auto look = [&](const Lanes& value) {
-    largest = Max(largest, Abs(value));
+    lowest = Min(lowest, value);
+    highest = Max(highest, value);
     check = MulAdd(value, Set(0.0f), check);
   };
   size_t i = 0;
   for (; i + kLanes <= size; i += kLanes) look(Load(x + i));
   if (i < size) look(LoadPart(x + i, size - i));
-  return FoldSum(check) == 0.0f ? FoldMax(largest) : std::numeric_limits<float>::quiet_NaN();
+  low = -FoldMax(Set(0.0f) - lowest);
+  high = FoldSum(check) == 0.0f ? FoldMax(highest) : std::numeric_limits<float>::quiet_NaN();
 }
 
-void QuantizeRowsOf(const float* x, size_t x_stride, size_t num_rows, size_t size, uint8_t* q, float* scales) {
+void QuantizeRowsOf(const float* x, size_t x_stride, size_t num_rows, size_t size, uint8_t* q, float* scales, int32_t* zeros) {
+  constexpr float kSteps = 254.0f;
   const size_t stride = Int8RowBytes(size);
   for (size_t r = 0; r < num_rows; ++r, x += x_stride, q += stride) {
-    const float largest = LargestMagnitude(x, size);
-    scales[r] = largest < kSmallest ? 0.0f : largest / 127.0f;
-    if (!(largest >= kSmallest)) {
+    float low, high;
+    FindRange(x, size, low, high);
+    const float range = high - low;
+    if (!(range >= kSmallest)) {
+      scales[r] = range < kSmallest ? 0.0f : range;  // NaN stays
+      zeros[r] = 128;
       std::fill_n(q, stride, uint8_t{128});
       continue;
     }
-    const Lanes inverse = Set(127.0f / largest);
-    const auto quantize = [&](const Lanes& value) { return Round(value * inverse) + Set(128.0f); };
+    scales[r] = range / kSteps;
+    const float inverse = kSteps / range, zero = 1.0f + std::nearbyint(-low * inverse);
+    zeros[r] = static_cast<int32_t>(zero);
+    const Lanes factor = Set(inverse), offset = Set(zero), highest = Set(255.0f);
+    const auto quantize = [&](const Lanes& value) { return Min(Round(value * factor) + offset, highest); };
     size_t i = 0;
     for (; i + kLanes <= size; i += kLanes) StoreUint8(quantize(Load(x + i)), q + i);
-    for (; i < stride; i += kLanes)
-      StoreUint8(i < size ? quantize(LoadPart(x + i, size - i)) : Set(128.0f), q + i);
+    for (; i < stride; i += kLanes) StoreUint8(i < size ? quantize(LoadPart(x + i, size - i)) : Set(128.0f), q + i);
   }
 }
 
@@ -68,8 +76,8 @@ HWY_EXPORT(DequantizeRowOf);
 
 size_t Int8RowBytes(size_t num_k) { return (num_k + 63) / 64 * 64; }
 
-void QuantizeRows(const float* x, size_t x_stride, size_t num_rows, size_t size, uint8_t* q, float* scales) {
-  HWY_DYNAMIC_DISPATCH(QuantizeRowsOf)(x, x_stride, num_rows, size, q, scales);
+void QuantizeRows(const float* x, size_t x_stride, size_t num_rows, size_t size, uint8_t* q, float* scales, int32_t* zeros) {
+  HWY_DYNAMIC_DISPATCH(QuantizeRowsOf)(x, x_stride, num_rows, size, q, scales, zeros);
 }
 
 void DequantizeRow(const int8_t* q, float scale, size_t size, float* out) { HWY_DYNAMIC_DISPATCH(DequantizeRowOf)(q, scale, size, out); }

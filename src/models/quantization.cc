@@ -61,7 +61,6 @@ Quantization ReadQuantization(const json& config, const std::string& file) {
     dynamic = true;
     Expect(file, activations, path + "input_activations.", "num_bits", {8});
     Expect(file, activations, path + "input_activations.", "type", {"int"});
-    Expect(file, activations, path + "input_activations.", "symmetric", {true});
     Expect(file, activations, path + "input_activations.", "strategy", {"token"});
     Expect(file, activations, path + "input_activations.", "dynamic", {true});
   }
@@ -72,7 +71,7 @@ Quantization ReadQuantization(const json& config, const std::string& file) {
 
 ordered_json Int8QuantizationConfig(const std::vector<std::string>& ignore) {
   const ordered_json weights = {{"num_bits", 8}, {"type", "int"}, {"symmetric", true}, {"strategy", "channel"}, {"dynamic", false}};
-  const ordered_json activations = {{"num_bits", 8}, {"type", "int"}, {"symmetric", true}, {"strategy", "token"}, {"dynamic", true}};
+  const ordered_json activations = {{"num_bits", 8}, {"type", "int"}, {"symmetric", false}, {"strategy", "token"}, {"dynamic", true}};
   const auto group = [&](const char* target, const ordered_json& input_activations) {
     return ordered_json{{"targets", {target}}, {"weights", weights}, {"input_activations", input_activations}, {"output_activations", nullptr}};
   };

@@ -22,26 +22,26 @@ struct Operands {
   AlignedBytes a, packed;
   std::vector<float> a_scales, b_scales, bias;
   std::vector<int8_t> b;
-  std::vector<int32_t> corrections;
+  std::vector<int32_t> a_zeros, sums;
 
   Operands(size_t rows, size_t columns, size_t num_k)
       : rows(rows), columns(columns), num_k(num_k),
         a((rows + 15) / 16 * 16 * Int8RowBytes(num_k)),
         packed(PackedInt8Size(num_k, columns)),
-        a_scales(rows), b_scales(NumInt8Panels(columns) * kInt8PanelWidth), bias(b_scales.size()), b(columns * num_k), corrections(b_scales.size()) {
+        a_scales(rows), b_scales(NumInt8Panels(columns) * kInt8PanelWidth), bias(b_scales.size()), b(columns * num_k), a_zeros(rows), sums(b_scales.size()) {
     const std::vector<float> x = RandomFloats(rows * num_k, 1), w = RandomFloats(columns * num_k, 2), values = RandomFloats(columns, 3);
-    QuantizeRows(x.data(), num_k, rows, num_k, reinterpret_cast<uint8_t*>(a.data()), a_scales.data());
+    QuantizeRows(x.data(), num_k, rows, num_k, reinterpret_cast<uint8_t*>(a.data()), a_scales.data(), a_zeros.data());
     QuantizeWeightRows(w.data(), columns, num_k, b.data(), b_scales.data());
     // The extremes too: checkpoints of others hold -128.
     for (size_t i = 0; i < b.size(); i += 7) b[i] = i % 2 == 0 ? int8_t{-128} : int8_t{127};
     for (size_t i = 0; i < rows * num_k; i += 5) reinterpret_cast<uint8_t*>(a.data())[i / num_k * Int8RowBytes(num_k) + i % num_k] = i % 2 == 0 ? 255 : 1;
     std::copy(values.begin(), values.end(), bias.begin());
-    PackInt8Panels(b.data(), num_k, columns, 0, NumInt8Panels(columns), reinterpret_cast<int8_t*>(packed.data()), corrections.data());
+    PackInt8Panels(b.data(), num_k, columns, 0, NumInt8Panels(columns), reinterpret_cast<int8_t*>(packed.data()), sums.data());
   }
 
   Int8GemmArguments Arguments(float* c, Activation activation) const {
-    return {.a = reinterpret_cast<const uint8_t*>(a.data()), .a_scales = a_scales.data(),
-            .b = {.values = reinterpret_cast<const int8_t*>(packed.data()), .corrections = corrections.data(), .scales = b_scales.data(), .bias = bias.data()},
+    return {.a = reinterpret_cast<const uint8_t*>(a.data()), .a_scales = a_scales.data(), .a_zeros = a_zeros.data(),
+            .b = {.values = reinterpret_cast<const int8_t*>(packed.data()), .sums = sums.data(), .scales = b_scales.data(), .bias = bias.data()},
             .num_k = num_k, .num_columns = columns, .c = c, .c_stride = columns, .activation = activation};
   }
 
@@ -52,7 +52,7 @@ struct Operands {
       for (size_t j = 0; j < columns; ++j) {
         int64_t sum = 0;
         for (size_t k = 0; k < num_k; ++k)
-          sum += (static_cast<int64_t>(reinterpret_cast<const uint8_t*>(a.data())[r * Int8RowBytes(num_k) + k]) - 128) * b[j * num_k + k];
+          sum += (static_cast<int64_t>(reinterpret_cast<const uint8_t*>(a.data())[r * Int8RowBytes(num_k) + k]) - a_zeros[r]) * b[j * num_k + k];
         c[r * columns + j] = std::fma(static_cast<float>(sum) * a_scales[r], b_scales[j], bias[j]);
       }
     return c;
@@ -96,14 +96,15 @@ TEST(Int8Gemm, LargestSumsDoNotOverflow) {
   std::vector<uint8_t> a(16 * num_k, 255);
   std::vector<int8_t> b(num_k, -128);
   AlignedBytes packed(PackedInt8Size(num_k, 1));
-  std::vector<int32_t> corrections(32);
+  std::vector<int32_t> sums(32), a_zeros(16, 1);
   std::vector<float> scales(32, 1.0f), bias(32, 0.0f), a_scales(16, 1.0f);
-  PackInt8Panels(b.data(), num_k, 1, 0, 2, reinterpret_cast<int8_t*>(packed.data()), corrections.data());
+  PackInt8Panels(b.data(), num_k, 1, 0, 2, reinterpret_cast<int8_t*>(packed.data()), sums.data());
   ForEachBound([&](std::string_view bound) {
     std::vector<float> c(16);
-    Int8Gemm({.a = a.data(), .a_scales = a_scales.data(), .b = {reinterpret_cast<int8_t*>(packed.data()), corrections.data(), scales.data(), bias.data()},
+    Int8Gemm({.a = a.data(), .a_scales = a_scales.data(), .a_zeros = a_zeros.data(),
+              .b = {reinterpret_cast<int8_t*>(packed.data()), sums.data(), scales.data(), bias.data()},
               .num_k = num_k, .num_columns = 1, .c = c.data(), .c_stride = 1}, 0, 16, 0, 2);
-    for (const float value : c) EXPECT_EQ(value, -127.0f * 128.0f * 65536.0f) << bound;
+    for (const float value : c) EXPECT_EQ(value, -254.0f * 128.0f * 65536.0f) << bound;
   });
 }
 
@@ -114,7 +115,8 @@ TEST(QuantizeRows, KeepsToHalfAStepAndGivesTheSameBitsEverywhere) {
     ForEachBound([&](std::string_view bound) {
       std::vector<uint8_t> q(3 * Int8RowBytes(size));
       std::vector<float> scales(3);
-      QuantizeRows(x.data(), size, 3, size, q.data(), scales.data());
+      std::vector<int32_t> zeros(3);
+      QuantizeRows(x.data(), size, 3, size, q.data(), scales.data(), zeros.data());
       if (first.empty()) first = q;
       EXPECT_EQ(q, first) << bound;
       for (size_t i = 0; i < 3 * Int8RowBytes(size); ++i) {
@@ -122,7 +124,7 @@ TEST(QuantizeRows, KeepsToHalfAStepAndGivesTheSameBitsEverywhere) {
         if (k >= size) {
           EXPECT_EQ(q[i], 128);
         } else {
-          EXPECT_NEAR((q[i] - 128) * scales[r], x[r * size + k], scales[r] * 0.5001f);
+          EXPECT_NEAR((q[i] - zeros[r]) * scales[r], x[r * size + k], scales[r] * 0.5001f);
         }
       }
     });
@@ -138,7 +140,8 @@ TEST(QuantizeRows, ShowsWhatIsNotFiniteAndTakesTinyForZero) {
       ForEachBound([&](std::string_view bound) {
         std::vector<uint8_t> q(64);
         float scale = 0;
-        QuantizeRows(x.data(), 64, 1, 64, q.data(), &scale);
+        int32_t zero = 0;
+        QuantizeRows(x.data(), 64, 1, 64, q.data(), &scale, &zero);
         EXPECT_TRUE(std::isnan(scale)) << bound << ": " << bad << " at " << at;
       });
     }
@@ -147,7 +150,8 @@ TEST(QuantizeRows, ShowsWhatIsNotFiniteAndTakesTinyForZero) {
       std::vector<float> x(20, tiny);
       std::vector<uint8_t> q(64, 7);
       float scale = 1;
-      QuantizeRows(x.data(), 20, 1, 20, q.data(), &scale);
+      int32_t zero = 0;
+      QuantizeRows(x.data(), 20, 1, 20, q.data(), &scale, &zero);
       EXPECT_EQ(scale, 0.0f) << bound;
       EXPECT_EQ(q, std::vector<uint8_t>(64, 128)) << bound;
     }
