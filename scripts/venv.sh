@@ -17,10 +17,11 @@ pins_of() {
     tracking) echo mlflow==3.17.2 ;;  # 3.18.0 does not install
     rivals)   echo torch==2.13.0 transformers==4.57.6 tokenizers==0.22.2 sentence-transformers==5.7.0 onnx==1.23.2 onnxscript==0.7.2 \
                    onnxruntime==1.32.0 openvino==2026.4.1 nncf==3.4.0 ctranslate2==4.8.5 fastapi==0.165.0 uvicorn==0.54.0 ;;
+    tokenizers-rc) echo tokenizers==1.0.0rc3 ;;  # ids only: this release candidate has no offsets
     *) return 1 ;;
   esac
 }
-readonly names="parity, five, clients, tracking, rivals"
+readonly names="parity, five, clients, tracking, rivals, tokenizers-rc"
 
 fail() { echo "venv.sh: $1" >&2; exit "${2:-1}"; }
 

@@ -32,26 +32,20 @@ size_t FindInvalidUtf8(std::string_view text) {
   return std::string_view::npos;
 }
 
-char32_t DecodeUtf8(std::string_view text, size_t& position) {
-  const auto next = [&] { return static_cast<char32_t>(static_cast<unsigned char>(text[position++])); };
-  const char32_t first = next();
-  if (first < 0x80) return first;
-  const int continuation = first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
-  char32_t scalar = first & (0x3F >> continuation);
-  for (int i = 0; i < continuation; ++i) scalar = scalar << 6 | (next() & 0x3F);
-  return scalar;
-}
-
 void AppendUtf8(std::string& out, char32_t scalar) {
-  const auto put = [&](char32_t byte) { out += static_cast<char>(byte); };
+  const auto byte = [](char32_t bits) { return static_cast<char>(bits); };
+  const auto six_bits = [](char32_t bits) { return static_cast<char>(0x80 | (bits & 0x3F)); };
   if (scalar < 0x80) {
-    put(scalar);
+    out += byte(scalar);
   } else if (scalar < 0x800) {
-    put(0xC0 | scalar >> 6), put(0x80 | (scalar & 0x3F));
+    const char bytes[] = {byte(0xC0 | scalar >> 6), six_bits(scalar)};
+    out.append(bytes, sizeof(bytes));
   } else if (scalar < 0x10000) {
-    put(0xE0 | scalar >> 12), put(0x80 | (scalar >> 6 & 0x3F)), put(0x80 | (scalar & 0x3F));
+    const char bytes[] = {byte(0xE0 | scalar >> 12), six_bits(scalar >> 6), six_bits(scalar)};
+    out.append(bytes, sizeof(bytes));
   } else {
-    put(0xF0 | scalar >> 18), put(0x80 | (scalar >> 12 & 0x3F)), put(0x80 | (scalar >> 6 & 0x3F)), put(0x80 | (scalar & 0x3F));
+    const char bytes[] = {byte(0xF0 | scalar >> 18), six_bits(scalar >> 12), six_bits(scalar >> 6), six_bits(scalar)};
+    out.append(bytes, sizeof(bytes));
   }
 }
 

@@ -12,7 +12,24 @@ namespace mlac {
 size_t FindInvalidUtf8(std::string_view text);
 
 // Decodes the scalar value that starts at `position` and moves `position` behind it. text must be valid UTF-8.
-char32_t DecodeUtf8(std::string_view text, size_t& position);
+inline char32_t DecodeUtf8(std::string_view text, size_t& position) {  // in line, because tokenizers call it for each letter
+  const auto byte = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[position + i])); };
+  const auto six_bits = [&](size_t i) { return byte(i) & 0x3F; };
+  const char32_t first = byte(0);
+  char32_t scalar;
+  size_t length;
+  if (first < 0x80) {
+    scalar = first, length = 1;
+  } else if (first < 0xE0) {
+    scalar = (first & 0x1F) << 6 | six_bits(1), length = 2;
+  } else if (first < 0xF0) {
+    scalar = (first & 0x0F) << 12 | six_bits(1) << 6 | six_bits(2), length = 3;
+  } else {
+    scalar = (first & 0x07) << 18 | six_bits(1) << 12 | six_bits(2) << 6 | six_bits(3), length = 4;
+  }
+  position += length;
+  return scalar;
+}
 
 void AppendUtf8(std::string& out, char32_t scalar);
 

@@ -43,8 +43,15 @@ class AlignedText {
     text_.reserve(num_bytes);
     if (keep_sources_) sources_.reserve(num_bytes);
   }
-  // Appends bytes [begin, end) of piece, all ASCII, as `table` maps them; those that it maps to `removed` are left out.
+  // Where sources are kept: appends bytes [begin, end) of piece, all ASCII, as `table` maps them, without those that it maps to
+  // `removed`.
   void AppendAscii(const TextPiece& piece, size_t begin, size_t end, const std::array<uint8_t, 128>& table, uint8_t removed);
+  // Where no sources are kept: appends num_bytes bytes for the caller to fill; and takes back what is behind `size` bytes.
+  char* AppendRoom(size_t num_bytes) {
+    text_.resize(text_.size() + num_bytes);
+    return text_.data() + text_.size() - num_bytes;
+  }
+  void CutTo(size_t size) { text_.resize(size); }
   void Append(char32_t scalar, SourceSpan source) {
     AppendUtf8(text_, scalar);
     if (keep_sources_) sources_.resize(text_.size(), source);

@@ -1,5 +1,7 @@
 #include "text/normalizer.h"
 
+#include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "text/unicode.h"
@@ -9,14 +11,41 @@ namespace {
 
 constexpr uint8_t kRemoved = 0xFF;
 
-// Lower-cases if asked and writes.
-void Write(char32_t scalar, SourceSpan source, bool lowercase, AlignedText& out) {
+// The end of the ASCII bytes of text from `position` on.
+size_t AsciiEnd(std::string_view text, size_t position) {
+  for (uint64_t bytes; position + sizeof(bytes) <= text.size(); position += sizeof(bytes)) {
+    std::memcpy(&bytes, text.data() + position, sizeof(bytes));
+    if (bytes & 0x8080808080808080) break;
+  }
+  while (position < text.size() && static_cast<unsigned char>(text[position]) < 0x80) ++position;
+  return position;
+}
+
+// What ascii_ does to kBlock bytes, for blocks of which nothing is removed: without a table, so that the compiler vectorises it.
+// Returns whether that is so.
+constexpr size_t kBlock = 64;
+bool MapBlock(const char* in, const BertNormalizerOptions& options, char* out) {
+  const uint8_t to_lower = options.lowercase ? 'a' - 'A' : 0, cleaned = options.clean_text ? 0xFF : 0;
+  uint8_t any_removed = 0;
+  for (size_t i = 0; i < kBlock; ++i) {
+    const auto byte = static_cast<uint8_t>(in[i]);
+    const uint8_t lower = static_cast<uint8_t>(byte + (static_cast<uint8_t>(byte - 'A') < 26 ? to_lower : 0));
+    const uint8_t space = (((byte == '\t') | (byte == '\n') | (byte == '\r')) ? 0xFF : 0) & cleaned;
+    const uint8_t control = (((byte < ' ') | (byte == 0x7F)) ? 0xFF : 0) & cleaned;
+    any_removed |= control & static_cast<uint8_t>(~space);
+    out[i] = static_cast<char>((lower & static_cast<uint8_t>(~space)) | (space & ' '));
+  }
+  return any_removed == 0;
+}
+
+// Lower-cases if asked and writes. properties: the scalar's.
+void Write(char32_t scalar, const ScalarProperties& properties, SourceSpan source, bool lowercase, AlignedText& out) {
   if (!lowercase) return out.Append(scalar, source);
   if (scalar == 0x130) {  // the one scalar that becomes two
     out.Append(U'i', source);
     return out.Append(0x307, source);
   }
-  out.Append(static_cast<char32_t>(static_cast<int32_t>(scalar) + PropertiesOf(scalar).lower_delta), source);
+  out.Append(static_cast<char32_t>(static_cast<int32_t>(scalar) + properties.lower_delta), source);
 }
 
 // Canonical decomposition (The Unicode Standard 15.0, section 3.11) without its nonspacing marks, then lower case. Marks wait until
@@ -28,8 +57,7 @@ class AccentStripper {
   AccentStripper(const AccentStripper&) = delete;
   AccentStripper& operator=(const AccentStripper&) = delete;
 
-  void Put(char32_t scalar, SourceSpan source) {
-    const ScalarProperties& properties = PropertiesOf(scalar);
+  void Put(char32_t scalar, const ScalarProperties& properties, SourceSpan source) {
     if (properties.flags & kHangulSyllable) return PutHangul(scalar, source);
     if (properties.decomposition_length == 0) return PutPart(scalar, properties, source, /*inserted=*/false);
     for (size_t i = 0; i < properties.decomposition_length; ++i) {
@@ -62,9 +90,9 @@ class AccentStripper {
     const char32_t index = scalar - 0xAC00;
     Flush();
     last_source_ = source;
-    Write(0x1100 + index / 588, source, lowercase_, out_);
-    Write(0x1161 + index % 588 / 28, source, lowercase_, out_);
-    if (index % 28 != 0) Write(0x11A7 + index % 28, source, lowercase_, out_);
+    out_.Append(0x1100 + index / 588, source);  // they have no case
+    out_.Append(0x1161 + index % 588 / 28, source);
+    if (index % 28 != 0) out_.Append(0x11A7 + index % 28, source);
   }
 
   // inserted: not the first part of its decomposition, so that it has no place of its own in the source.
@@ -73,7 +101,7 @@ class AccentStripper {
     if (properties.combining_order == 0) {
       Flush();
       if (!inserted) last_source_ = source;
-      if (kept) Write(scalar, last_source_, lowercase_, out_);
+      if (kept) Write(scalar, properties, last_source_, lowercase_, out_);
       return;
     }
     any_marks_ = true;
@@ -97,7 +125,7 @@ class AccentStripper {
       for (; order < PropertiesOf(mark.scalar).combining_order; ++order) num_own_below += num_own_[order];
       const size_t place = num_own_below + mark.num_own;
       if (place > 0 && out_.keep_sources()) last_source_ = sources_[place - 1];
-      Write(mark.scalar, last_source_, lowercase_, out_);
+      Write(mark.scalar, PropertiesOf(mark.scalar), last_source_, lowercase_, out_);
     }
   }
 
@@ -124,42 +152,62 @@ BertNormalizer::BertNormalizer(const BertNormalizerOptions& options)
   }
 }
 
+void BertNormalizer::AppendAscii(std::string_view ascii, AlignedText& out) const {
+  const size_t old_size = out.text().size();
+  char* const room = out.AppendRoom(ascii.size());
+  char* end = room;
+  for (size_t i = 0; i < ascii.size(); i += kBlock) {
+    if (i + kBlock <= ascii.size() && MapBlock(ascii.data() + i, options_, end)) {
+      end += kBlock;
+      continue;
+    }
+    for (const char c : ascii.substr(i, kBlock)) {
+      const uint8_t result = ascii_[static_cast<unsigned char>(c)];
+      *end = static_cast<char>(result);
+      end += result != kRemoved;
+    }
+  }
+  out.CutTo(old_size + static_cast<size_t>(end - room));
+}
+
 void BertNormalizer::Normalize(const TextPiece& in, AlignedText& out) const {
   out.Reserve(out.text().size() + in.text.size());
   AccentStripper stripper(options_.lowercase, out);
-  const auto put = [&](char32_t scalar, SourceSpan source) {
+  const auto put = [&](char32_t scalar, const ScalarProperties& properties, SourceSpan source) {
     if (strip_accents_) {
-      stripper.Put(scalar, source);
+      stripper.Put(scalar, properties, source);
     } else {
-      Write(scalar, source, options_.lowercase, out);
+      Write(scalar, properties, source, options_.lowercase, out);
     }
   };
   for (size_t position = 0; position < in.text.size();) {
     const size_t begin = position;
     const auto byte = static_cast<unsigned char>(in.text[position]);
     if (byte < 0x80) {
-      bool any_kept = false;
-      do {
-        any_kept |= ascii_[static_cast<unsigned char>(in.text[position])] != kRemoved;
-      } while (++position < in.text.size() && static_cast<unsigned char>(in.text[position]) < 0x80);
+      position = AsciiEnd(in.text, position);
+      const std::string_view ascii = in.text.substr(begin, position - begin);
+      const bool any_kept = std::any_of(ascii.begin(), ascii.end(), [&](unsigned char c) { return ascii_[c] != kRemoved; });
       if (!any_kept) continue;  // marks before and behind it stand side by side then
       stripper.Flush();
-      out.AppendAscii(in, begin, position, ascii_, kRemoved);
+      if (out.keep_sources()) {
+        out.AppendAscii(in, begin, position, ascii_, kRemoved);
+      } else {
+        AppendAscii(ascii, out);
+      }
       continue;
     }
-    char32_t scalar = DecodeUtf8(in.text, position);
+    const char32_t scalar = DecodeUtf8(in.text, position);
+    const ScalarProperties& properties = PropertiesOf(scalar);
     const SourceSpan source = in.SourceOf(begin, position);
-    const uint8_t flags = PropertiesOf(scalar).flags;
-    if (options_.clean_text) {
-      if (flags & kRemovedByCleaning) continue;
-      if (flags & kSpaceByCleaning) scalar = U' ';
-    }
-    if (options_.handle_chinese_chars && flags & kChinese) {
-      put(U' ', source);
-      put(scalar, source);
-      put(U' ', source);
+    if (options_.clean_text && properties.flags & kRemovedByCleaning) continue;
+    if (options_.clean_text && properties.flags & kSpaceByCleaning) {
+      put(U' ', PropertiesOf(U' '), source);
+    } else if (options_.handle_chinese_chars && properties.flags & kChinese) {
+      put(U' ', PropertiesOf(U' '), source);
+      put(scalar, properties, source);
+      put(U' ', PropertiesOf(U' '), source);
     } else {
-      put(scalar, source);
+      put(scalar, properties, source);
     }
   }
 }

@@ -34,6 +34,8 @@ class BertNormalizer final : public Normalizer {
   bool MayPartBefore(char c) const override { return ascii_[static_cast<unsigned char>(c)] == static_cast<unsigned char>(c); }
 
  private:
+  void AppendAscii(std::string_view ascii, AlignedText& out) const;
+
   BertNormalizerOptions options_;
   bool strip_accents_;
   std::array<uint8_t, 128> ascii_;  // what each ASCII byte becomes; kRemoved (0xFF) if it is removed

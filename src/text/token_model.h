@@ -1,9 +1,11 @@
 #pragma once
 // Token models: a word to token ids. WordPiece is one.
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "text/pre_tokenizer.h"
 #include "text/vocabulary.h"
 
 namespace mlac {
@@ -21,8 +23,9 @@ class TokenModel {
   virtual const Vocabulary& vocabulary() const = 0;
   virtual int32_t unknown_id() const = 0;  // -1 if the model has no such token
 
-  // Appends the tokens of bytes [begin, end) of text: one word, not empty, valid UTF-8. Safe to call from several threads.
-  virtual void Tokenize(std::string_view text, uint32_t begin, uint32_t end, std::vector<TokenPiece>& tokens) const = 0;
+  // Appends the tokens, or their ids alone, of words of text, which is valid UTF-8. Safe to call from several threads.
+  virtual void Tokenize(std::string_view text, std::span<const Word> words, std::vector<TokenPiece>& tokens) const = 0;
+  virtual void Tokenize(std::string_view text, std::span<const Word> words, std::vector<int32_t>& token_ids) const = 0;
 };
 
 }  // namespace mlac

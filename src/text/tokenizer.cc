@@ -167,14 +167,16 @@ void Tokenizer::Impl::TokenizeWords(const TextPiece& piece, bool with_offsets, s
       position = piece.text.size();
     }
     if (num_words == 0) return;
+    const std::span<const Word> found = std::span(words).first(num_words);
+    if (!with_offsets) {
+      parts.model->Tokenize(piece.text, found, encoding.token_ids);
+      continue;
+    }
     scratch.clear();
-    for (size_t i = 0; i < num_words; ++i) parts.model->Tokenize(piece.text, words[i].begin, words[i].end, scratch);
-    const size_t old_size = encoding.token_ids.size();
-    encoding.token_ids.resize(old_size + scratch.size());
-    for (size_t i = 0; i < scratch.size(); ++i) encoding.token_ids[old_size + i] = scratch[i].id;
-    if (!with_offsets) continue;
+    parts.model->Tokenize(piece.text, found, scratch);
     for (const TokenPiece& token : scratch) {
       const SourceSpan source = piece.SourceOf(token.begin, token.end);
+      encoding.token_ids.push_back(token.id);
       encoding.offsets.push_back({source.begin, source.end});
     }
   }

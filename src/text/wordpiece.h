@@ -3,7 +3,7 @@
 // Wu et al. 2016, section 4.1, https://arxiv.org/abs/1609.08144; the greedy search of BERT.
 #include <string>
 
-#include "text/byte_trie.h"
+#include "text/piece_table.h"
 #include "text/token_model.h"
 
 namespace mlac {
@@ -22,14 +22,20 @@ class WordPiece final : public TokenModel {
   std::string_view kind() const override { return "WordPiece"; }
   const Vocabulary& vocabulary() const override { return vocabulary_; }
   int32_t unknown_id() const override { return unknown_id_; }
-  void Tokenize(std::string_view text, uint32_t begin, uint32_t end, std::vector<TokenPiece>& tokens) const override;
+  void Tokenize(std::string_view text, std::span<const Word> words, std::vector<TokenPiece>& tokens) const override;
+  void Tokenize(std::string_view text, std::span<const Word> words, std::vector<int32_t>& token_ids) const override;
 
  private:
+  // Token: TokenPiece or int32_t.
+  template <typename Token>
+  void TokenizeInto(std::string_view text, std::span<const Word> words, std::vector<Token>& tokens) const;
+  template <typename Token>
+  void Cut(std::string_view text, const Word& word, std::vector<Token>& tokens) const;
+
   Vocabulary vocabulary_;
   size_t max_input_chars_per_word_;
   int32_t unknown_id_;
-  ByteTrie trie_;                // of all tokens
-  ByteTrie::Node continuation_;  // where the tokens that continue a word begin; kNone if there are none
+  PieceTable pieces_;
 };
 
 }  // namespace mlac
