@@ -122,7 +122,9 @@ TEST(QuantizeRows, KeepsToHalfAStepAndGivesTheSameBitsEverywhere) {
       for (size_t i = 0; i < 3 * Int8RowBytes(size); ++i) {
         const size_t r = i / Int8RowBytes(size), k = i % Int8RowBytes(size);
         EXPECT_GE(q[i], 1);
-        if (k < size) EXPECT_NEAR((q[i] - zeros[r]) * scales[r], x[r * size + k], scales[r] * 0.5001f);
+        if (k < size) {
+          EXPECT_NEAR((q[i] - zeros[r]) * scales[r], x[r * size + k], scales[r] * 0.5001f);
+        }
       }
     });
   }
