@@ -23,7 +23,7 @@ using test::SameBits;
 Tensor RandomTensor(Shape shape, uint64_t seed) { return Tensor::FromValues(shape, RandomFloats(NumElements(shape), seed)); }
 
 Parameter RandomParameter(Shape shape, uint64_t seed) {
-  return {"p", RandomTensor(shape, seed), Tensor::Zeros(shape), /*trainable=*/true};
+  return {"p", RandomTensor(shape, seed), Tensor::Zeros(shape), /*trainable=*/true, {}};
 }
 
 // A function of some inputs and parameters; the loss is the sum of its result times fixed random weights.

@@ -60,7 +60,7 @@ class Case {
     std::vector<Parameter> parameters;
     for (const std::string& name : parameter_names) {
       const Tensor value = Input(name);
-      parameters.push_back({name, value, Tensor::Zeros(value.shape()), true});
+      parameters.push_back({name, value, Tensor::Zeros(value.shape()), true, {}});
     }
     const Tensor y = forward(run, leaves, parameters);
     Check(y.floats(), "y");

@@ -86,7 +86,7 @@ TEST(Optimizer, StepsAsTheReferenceDoes) {
   const json options = ReadJsonFile(test::FixturePath("train/adamw.json"));
   std::deque<Parameter> parameters;
   const Tensor initial = file.Get("initial");
-  parameters.push_back({"weight", Tensor::FromValues(initial.shape(), initial.floats()), {}, true});
+  parameters.push_back({"weight", Tensor::FromValues(initial.shape(), initial.floats()), {}, true, {}});
   mlac::Run run;
   Optimizer optimizer(parameters, {.beta1 = options.at("beta1"), .beta2 = options.at("beta2"), .eps = options.at("eps"),
                                    .weight_decay = options.at("weight_decay"), .max_grad_norm = 0});

@@ -30,8 +30,8 @@ struct Small {
   std::map<std::string, std::string> identity = {{"--lr", "5e-05"}, {"data", "8d1f00000000000000"}};
 
   explicit Small(uint64_t seed) {
-    parameters.push_back({"a.weight", Tensor::FromValues({2, 3}, test::RandomFloats(6, seed)), {}, true});
-    parameters.push_back({"a.bias", Tensor::FromValues({2}, test::RandomFloats(2, seed + 1)), {}, true});
+    parameters.push_back({"a.weight", Tensor::FromValues({2, 3}, test::RandomFloats(6, seed)), {}, true, {}});
+    parameters.push_back({"a.bias", Tensor::FromValues({2}, test::RandomFloats(2, seed + 1)), {}, true, {}});
     optimizer = std::make_unique<Optimizer>(parameters, AdamWOptions{});
     for (Optimizer::Slot& slot : optimizer->slots()) {
       slot.moment1 = Tensor::FromValues(slot.moment1.shape(), test::RandomFloats(slot.moment1.num_elements(), seed + 2));

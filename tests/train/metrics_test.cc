@@ -127,8 +127,8 @@ TEST(Metrics, RefuseWhatCannotBeMeasured) {
     return "";
   };
   EXPECT_EQ(message({}, {}, {}), "metrics: expected examples, found none");
-  EXPECT_EQ(message({0, 1}, {0}, {}), "metrics: expected 2 predictions and as many losses or none, found 1 and 0");
-  EXPECT_EQ(message({0, 1}, {0, 1}, {0.5f}), "metrics: expected 2 predictions and as many losses or none, found 2 and 1");
+  EXPECT_EQ(message({0, 1}, {0}, {}), "metrics: expected 2 predictions, found 1");
+  EXPECT_EQ(message({0, 1}, {0, 1}, {0.5f}), "metrics: expected 2 losses or none, found 1");
   EXPECT_EQ(message({0, 1}, {0, 2}, {}), "metrics: example 1: expected a label from 0 to below 2, found 2");
   EXPECT_EQ(message({-1, 1}, {0, 1}, {}), "metrics: example 0: expected a label from 0 to below 2, found -1");
   EXPECT_EQ(message({0, 1}, {0, 1}, {}), "");
