@@ -176,7 +176,6 @@ def save(name, quick, rows, threads, machine=None, used=None, **more):
     with open(path, "w", encoding="utf-8") as file:
         json.dump(rounded(result), file, indent=1)
         file.write("\n")
-    print(f"wrote {os.path.relpath(path, ROOT)}", file=sys.stderr)
 
 
 def rounded(value):

@@ -39,10 +39,11 @@ class Texts:
 
     def contestants(self, folder, dtype, texts, peers):
         path = os.path.join(rig.DATA, "vectors.f32")
-        fields = {"op": "embed", "texts": texts, "threads": self.options.threads, "budget": self.options.budget, "max_length": 512}
+        fields = {"op": "embed", "texts": texts, "threads": self.options.threads, "budget": self.options.budget, "max_length": 512,
+                  **self.options.repeats}
 
         def vectors(ask):
-            ask(output=path, warmups=0, repeats=1, budget=0)
+            ask(output=path, **{"warmups": 0, "repeats": 1, "budget": 0})
             found = np.fromfile(path, np.float32).reshape(len(texts), -1)
             return found / np.linalg.norm(found, axis=1, keepdims=True)
 
@@ -91,15 +92,16 @@ def main():
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     options.rounds, options.budget = (1, 0.1) if options.quick else (5, 0.3)
+    options.repeats = {"repeats": 2, "warmups": 1} if options.quick else {"repeats": 3, "warmups": 2}
 
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(os.path.join(options.models, "minilm", "model"))
-    emails = cut_emails(tokenizer, 64)
+    emails = cut_emails(tokenizer, encoder.QUICK_EMAILS if options.quick else encoder.NUM_EMAILS)
     bench = Texts(options)
     print(f"{rig.processor()}, {options.threads} threads", flush=True)
     for dtype, peers in PEERS.items():
-        bench.measure("MiniLM", "64 e-mails", "minilm", dtype, emails, peers)
+        bench.measure("MiniLM", f"{len(emails)} e-mails", "minilm", dtype, emails, peers)
     if not options.quick:
         longest = max(emails, key=len) + " " + emails[0]
         for length, rate in INFINITY.items():
