@@ -50,7 +50,7 @@ def spread(summary, unit):
         factor, unit = (1e3, "ms") if summary["median"] < 10 else (1, "s")
     else:
         factor = 1
-    low, middle, high = (f"{summary[key] * factor:.3g}" for key in ("q1", "median", "q3"))
+    low, middle, high = (rig.digits(summary[key] * factor) for key in ("q1", "median", "q3"))
     return f"{middle} {unit} ({low} to {high})"
 
 
@@ -105,7 +105,7 @@ def products(result):
 
 def peaks(machine):
     loops = [f"{name} {rate / 1e9:.0f} GOP/s" for name, rate in machine.items() if name != "read"]
-    reads = [f"{int(size) / 2**20:.3g} MiB {rate / 1e9:.0f} GB/s" for size, rate in machine.get("read", {}).items()]
+    reads = [f"{int(size) / 2**20:.3g} MiB {rate / 1e9:.0f} GB/s" for size, rate in sorted(machine.get("read", {}).items(), key=lambda item: int(item[0]))]
     return f"Peaks: {', '.join(loops)}. Reads from: {', '.join(reads)}."
 
 
@@ -122,6 +122,8 @@ def section(name, result):
     yield f"## {TITLES.get(name, name)}"
     used = ", ".join(f"{package} {version}" for package, version in result["versions"].items())
     yield f"{result['processor']}, {result['threads']} thread{'s' * (result['threads'] > 1)}." + (f" {used}." if used else "")
+    if result["busy_before"] > 0.5:
+        yield f"**{result['busy_before']:.1f} other processes were running when this began: the figures are not to be trusted.**"
     if result["machine"]:
         yield peaks(result["machine"])
     yield ""

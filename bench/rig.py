@@ -142,12 +142,15 @@ def row(group, name, samples, failures, us="mlac", bound=None, higher_is_better=
     return line
 
 
+def digits(value):
+    """Three significant digits, without an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def show_value(value, unit):
     if unit == "s":
-        return f"{value * 1e3:.3g} ms" if value < 10 else f"{value:.1f} s"
-    if unit == "share":
-        return f"{value * 100:.1f} %"
-    return f"{value:.3g} {unit}"
+        return f"{digits(value * 1e3)} ms" if value < 10 else f"{value:.1f} s"
+    return f"{digits(value)} {unit}"
 
 
 def show(line):
@@ -167,11 +170,23 @@ def show(line):
         print(f"{'':38} {name}: {why}", flush=True)
 
 
+def warn_if_busy():
+    """Others' work makes every figure worse, and not by the same factor. Returns the cores that were busy on average in the last minute."""
+    busy = os.getloadavg()[0]
+    if busy > 0.5:
+        print(f"dev bench: {busy:.1f} processes were running in the last minute: do not trust the figures", file=sys.stderr)
+    return busy
+
+
+BUSY_BEFORE = warn_if_busy()
+
+
 def save(name, quick, rows, threads, machine=None, used=None, **more):
     """Writes bench/results/NAME.json, from which bench/report.py makes docs/performance.md. A quick run goes beside the build instead."""
     folder = os.path.join(BUILD, "quick") if quick else os.path.join(FOLDER, "results")
     os.makedirs(folder, exist_ok=True)
-    result = {"benchmark": name, "processor": processor(), "threads": threads, "versions": used or {}, "machine": machine or {}, **more, "rows": rows}
+    result = {"benchmark": name, "processor": processor(), "threads": threads, "busy_before": BUSY_BEFORE, "versions": used or {},
+              "machine": machine or {}, **more, "rows": rows}
     path = os.path.join(folder, name + ".json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(rounded(result), file, indent=1)

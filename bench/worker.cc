@@ -205,7 +205,7 @@ class Worker {
     json seconds = json::array(), shares = json::array();
     const auto start = Clock::now();
     double before = MeasurePeak(F32Loop(), kPeakSeconds);
-    while (SecondsSince(start) < budget) {
+    while (SecondsSince(start) < budget || (seconds.size() < 3 && SecondsSince(start) < 20 * budget)) {
       size_t count = 0;
       const auto begin = Clock::now();
       do product(), ++count;
@@ -218,6 +218,7 @@ class Worker {
       before = after;
     }
     WriteOutput(command, c);
+    if (seconds.empty()) throw Error(ErrorCode::kUnsupported, "the clock moved within every sample: the machine is too busy");
     return {{"seconds", seconds}, {"share", shares}};
   }
 
@@ -291,6 +292,7 @@ class Worker {
 }  // namespace mlac
 
 int main() {
+  mlac::kernels::InstructionSetInUse();  // from here on MLAC_ISA holds: before a weight is packed
   mlac::Worker worker;
   for (std::string line; std::getline(std::cin, line);) {
     nlohmann::json answer;
