@@ -73,7 +73,7 @@ def main(folder, out):
     writer.add_token_list(pieces)
     writer.add_token_types([gguf.TokenType.CONTROL if control else gguf.TokenType.NORMAL for control in special])
     for add, token in ((writer.add_unk_token_id, "[UNK]"), (writer.add_sep_token_id, "[SEP]"), (writer.add_pad_token_id, "[PAD]"),
-                       (writer.add_cls_token_id, "[CLS]"), (writer.add_mask_token_id, "[MASK]"), (writer.add_bos_token_id, "[CLS]"),
+                       (writer.add_mask_token_id, "[MASK]"), (writer.add_bos_token_id, "[CLS]"),
                        (writer.add_eos_token_id, "[SEP]")):
         add(vocabulary.index(token))
     for name, values in read_safetensors(os.path.join(folder, "model.safetensors")):

@@ -161,10 +161,12 @@ def show(line):
         parts.append(f"{show_value(line['peers'][line['best_peer']]['median'], line['unit']):>11} {line['best_peer']:<22}")
     if line["ratio"] is not None:
         parts.append(f"ratio {line['ratio']:5.2f}")
-    if line["bound"] is not None:
-        parts.append(f"bound {line['bound']:.2f} {'reached' if line.get('reached') else 'not reached'}")
     if line.get("share_of_limit"):
         parts.append(f"{line['share_of_limit'] * 100:3.0f} % of the limit")
+    bounds = {"bound": line["bound"], "wanted": line.get("wanted"), "share wanted": line.get("wanted_share")}
+    for kind, value in bounds.items():
+        if value is not None:
+            parts.append(f"{kind} {value:.2g}: {'reached' if line.get('reached') else 'not reached'}")
     print("  ".join(parts), flush=True)
     for name, why in line["failures"].items():
         print(f"{'':38} {name}: {why}", flush=True)
