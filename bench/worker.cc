@@ -19,6 +19,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <tuple>
 
 #include "base/error.h"
 #include "kernels/cross_entropy.h"
@@ -84,11 +85,17 @@ double PeakOfTeam(ThreadTeam& team, std::string_view loop, double seconds) {
   return sum;
 }
 
-// What computes in one dtype: the only place that knows which dtypes there are. int8 needs none, its weights lie in the folder.
+// The only place that knows which dtypes there are. int8 is none of them: its weights lie in the folder.
+DType ParseDType(const json& command) {
+  const std::string name = command.value("dtype", "f32");
+  if (name == "f32") return DType::kF32;
+  if (name != "bf16") throw Error(ErrorCode::kUnsupported, "mlac does not compute in " + name);
+  if (kernels::Bf16PathInUse() == kernels::Bf16Path::kNone) throw Error(ErrorCode::kUnsupported, "this CPU has no products in bf16");
+  return DType::kBF16;
+}
+
 struct Engine {
-  Engine(size_t num_threads, const std::string& dtype) : team(num_threads), inference(num_threads) {
-    if (dtype != "f32") throw Error(ErrorCode::kUnsupported, "mlac does not compute in " + dtype + " yet");
-  }
+  Engine(size_t num_threads, DType dtype) : team(num_threads), inference(num_threads, dtype) {}
   ThreadTeam team;  // for peaks and training
   Inference inference;
 };
@@ -156,7 +163,7 @@ class Worker {
  private:
   Engine& EngineFor(const json& command) {
     const size_t threads = command.value("threads", size_t{1});
-    const std::string dtype = command.value("dtype", "f32");
+    const DType dtype = ParseDType(command);
     std::unique_ptr<Engine>& engine = engines_[{threads, dtype}];
     if (!engine) engine = std::make_unique<Engine>(threads, dtype);
     return *engine;
@@ -241,11 +248,12 @@ class Worker {
   }
 
   json Embed(const json& command) {
-    EngineFor(command);
+    const DType dtype = ParseDType(command);
     const std::string folder = command.at("model");
     const size_t threads = command.value("threads", size_t{1}), max_length = command.value("max_length", size_t{512});
-    std::unique_ptr<TextModel>& model = text_models_[{folder, threads}];
-    if (!model) model = std::make_unique<TextModel>(folder, TextModelOptions{.num_threads = threads, .max_length = max_length, .truncate = true});
+    std::unique_ptr<TextModel>& model = text_models_[{folder, threads, dtype}];
+    const TextModelOptions options = {.num_threads = threads, .max_length = max_length, .truncate = true, .dtype = dtype};
+    if (!model) model = std::make_unique<TextModel>(folder, options);
     std::vector<TextInput> texts;
     for (const json& text : command.at("texts")) texts.push_back({.text = text, .pair = {}});
     std::vector<float> out;
@@ -255,6 +263,7 @@ class Worker {
   }
 
   json Train(const json& command) {
+    if (ParseDType(command) != DType::kF32) throw Error(ErrorCode::kUnsupported, "mlac does not train in bf16 yet");
     Engine& engine = EngineFor(command);
     TrainingStep step(command.at("model"), engine.team);
     const TokenBatch batch = BatchOf(command.at("ids"));
@@ -284,8 +293,8 @@ class Worker {
   }
 
   std::map<std::string, std::unique_ptr<Model>> models_;
-  std::map<std::pair<std::string, size_t>, std::unique_ptr<TextModel>> text_models_;
-  std::map<std::pair<size_t, std::string>, std::unique_ptr<Engine>> engines_;
+  std::map<std::tuple<std::string, size_t, DType>, std::unique_ptr<TextModel>> text_models_;
+  std::map<std::pair<size_t, DType>, std::unique_ptr<Engine>> engines_;
 };
 
 }  // namespace
