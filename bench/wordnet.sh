@@ -8,5 +8,5 @@ data=$(scripts/fetch.sh wordnet)
 python="$(scripts/venv.sh parity)/bin/python"
 mkdir -p build/bench/wordnet bench/results
 python3 scripts/wordnet_csv.py "$data/data.noun" build/bench/wordnet
-exec "$python" bench/wordnet.py --mlac build/release/mlac --model "$model" --data build/bench/wordnet --seeds "$@" --threads "$(nproc)" \
+exec "$python" bench/wordnet.py --mlac build/bench/mlac --model "$model" --data build/bench/wordnet --seeds "$@" --threads "$(nproc)" \
   --results bench/results/wordnet.json

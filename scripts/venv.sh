@@ -16,12 +16,14 @@ pins_of() {
     clients)  echo huggingface_hub==2.4.0 openai==3.57.0 'tritonclient[http]==2.73.0' datasets==5.2.0 ;;
     tracking) echo mlflow==3.17.2 ;;  # 3.18.0 does not install
     rivals)   echo torch==2.13.0 transformers==4.57.6 tokenizers==0.22.2 sentence-transformers==5.7.0 onnx==1.23.2 onnxscript==0.7.2 \
-                   onnxruntime==1.32.0 openvino==2026.4.1 nncf==3.4.0 ctranslate2==4.8.5 fastapi==0.165.0 uvicorn==0.54.0 ;;
+                   onnxruntime==1.32.0 openvino==2026.4.1 nncf==3.4.0 ctranslate2==4.8.5 fastapi==0.165.0 uvicorn==0.54.0 uvloop==0.23.0 \
+                   httptools==0.9.0 ;;
     tokenizers-rc) echo tokenizers==1.0.0rc3 ;;  # ids only: this release candidate has no offsets
+    llama)    echo 'llama-cpp-python[server]==0.3.36' gguf==0.19.0 ;;  # compiled when installed, some ten minutes
     *) return 1 ;;
   esac
 }
-readonly names="parity, five, clients, tracking, rivals, tokenizers-rc"
+readonly names="parity, five, clients, tracking, rivals, tokenizers-rc, llama"
 
 fail() { echo "venv.sh: $1" >&2; exit "${2:-1}"; }
 
@@ -82,6 +84,7 @@ if [[ $ask == yes ]] && ((num_bytes < 0 || num_bytes > 1000000000)); then
 fi
 
 echo "venv.sh: installing $name ($size)" >&2
+export CMAKE_ARGS="${CMAKE_ARGS:--DLLAVA_BUILD=OFF}"  # llama-cpp-python: not its image models
 # shellcheck disable=SC2086
 pip install --quiet $pins >&2
 # The scripts in bin/ name their interpreter by its full path.
