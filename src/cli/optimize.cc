@@ -50,8 +50,9 @@ void Execute(OptimizeOptions options) {
     const PairedDifference& difference = result.metric->difference;
     // A drop of exactly the bound is not above it, whatever binary fractions make of the difference.
     if (const double drop = 100 * (difference.before - difference.after); drop > max_drop + 1e-9)
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{} drops by {:.2f} percentage points on {}, from {:.4f} to {:.4f}; --max-drop allows {}: nothing was written",
-                                                        result.metric->metric, drop, result.metric->data, difference.before, difference.after, options.max_drop));
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{} drops by {:.2f} percentage points on {}, from {:.4f} to {:.4f}; --max-drop allows {}: nothing was written",
+                              result.metric->metric, drop, result.metric->data, difference.before, difference.after, options.max_drop));
   }
   WriteFileAtomically(staged.path() + "/optimization.json", TradeOffJson(result));
   staged.Commit();
@@ -68,7 +69,8 @@ void AddOptimize(CLI::App& app) {
   command.add_flag("--int8", options->int8, "Weights and activations of 8 bits: a quarter of the size");
   command.add_option("--out", options->out, "The folder that is written")->required()->type_name("DIR");
   command.add_flag("--overwrite", options->overwrite, "Replace --out with all that is in it");
-  command.add_option("--data", trade_off.data, "Labelled texts to compare a classifier's answers on; texts to compare an encoder's vectors on")->type_name("FILE");
+  command.add_option("--data", trade_off.data, "Labelled texts to compare a classifier's answers on; texts to compare an encoder's vectors on")
+      ->type_name("FILE");
   command.add_option("--text-column", trade_off.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
   command.add_option("--target-column", trade_off.target_column, "The column of labels")->type_name("NAME")->capture_default_str();
   command.add_option("--metric", trade_off.metric, "What --max-drop looks at")

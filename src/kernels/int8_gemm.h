@@ -1,5 +1,5 @@
 #pragma once
-// Matrix products in int8: 
+// Matrix products in int8:
 //   C[r][j] = activation(fma(float(sum over k of (a[r][k] - a_zero[r]) b[k][j]) * a_scale[r], b_scale[j], bias[j])).
 // a: quantised rows (kernels/quantize.h). b: a weight with one scale an output. The sums are exact integers, so the same bits come from every path:
 // AMX tiles, vpdpbusd (AVX-512 and AVX-VNNI), AVX2 and the plain reference.

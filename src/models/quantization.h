@@ -13,8 +13,9 @@ enum class Quantization {
   kInt8WeightOnly,  // weights int8, activations f32: the weights become f32 when they are loaded
 };
 
-// What config.json says. Known is compressed-tensors' format "int-quantized" (https://github.com/vllm-project/compressed-tensors): int8, a scale a channel or one
-// a tensor around zero, activations dynamic by token (which mlac always takes with a zero of their own) or not quantised. Throws kUnsupported for anything else, naming field and value.
+// What config.json says. Known is the format "int-quantized" of compressed-tensors (https://github.com/vllm-project/compressed-tensors): int8 around
+// zero, a scale a channel or one a tensor; activations dynamic by token, which mlac always takes with a zero of their own, or not quantised.
+// Throws kUnsupported for anything else, naming field and value.
 Quantization ReadQuantization(const nlohmann::json& config, const std::string& file);
 
 // The quantization_config that mlac writes: linear layers with a scale an output and dynamic activations, embedding tables with a scale a row.

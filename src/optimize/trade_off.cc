@@ -144,9 +144,9 @@ TradeOff MeasureTradeOff(const TradeOffOptions& options) {
 }
 
 std::string TradeOffTable(const TradeOff& t) {
-  std::string out = fmt::format("{:<32}{:>12}{:>12}{:>10}\n", "", "before", "after", "");
+  std::string out = fmt::format("{:<32}{:>12}{:>12}\n", "", "before", "after");
   const auto line = [&](const std::string& name, const std::string& before, const std::string& after, const std::string& ratio) {
-    out += fmt::format("{:<32}{:>12}{:>12}{:>10}\n", name, before, after, ratio);
+    out += fmt::format("{:<32}{:>12}{:>12}{}\n", name, before, after, ratio.empty() ? "" : fmt::format("{:>10}", ratio));
   };
   const auto ratio = [](double whole, double part) { return fmt::format("{:.2f} x", whole / part); };
   line("size of the folder", fmt::format("{:.1f} MB", static_cast<double>(t.bytes_before) / 1e6),
