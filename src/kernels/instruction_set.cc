@@ -9,12 +9,7 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+#include "kernels/cpu_features.h"
 
 namespace mlac::kernels {
 namespace {
@@ -31,8 +26,8 @@ constexpr Path kPaths[] = {{"scalar", kBaseline & HWY_TARGETS}, {"neon", HWY_NEO
 bool CompiledIn(const Path& path) { return (path.target & HWY_TARGETS) != 0; }
 
 int64_t MachineTargets() {
-  hwy::SetSupportedTargetsForTest(0);  // back to what the CPU reports
-  return hwy::SupportedTargets() | kBaseline;
+  const CpuFeatures& has = MachineCpuFeatures();
+  return kBaseline | HWY_NEON | (has.avx2 ? HWY_AVX2 : 0) | (has.avx512 ? HWY_AVX3 : 0);  // of NEON and AVX, one side is not compiled in
 }
 
 // The path that a value of MLAC_ISA bounds f32 to.
@@ -45,52 +40,12 @@ std::string_view Bound(std::string_view name) {
   throw Error(ErrorCode::kInvalidArgument, fmt::format("MLAC_ISA is '{}', which is none of {}", name, fmt::join(known, ", ")));
 }
 
-// What Highway does not tell of the CPU. Of AVX-512 and AVX2 themselves its targets speak.
-struct DotProducts {
-  bool avx_vnni = false, avx512_vnni = false, avx512_bf16 = false, amx_int8 = false, amx_bf16 = false;
-};
-
-#if defined(__x86_64__)
-// Linux gives a process the tiles on request only; bits 17 and 18 of XCR0 say that it keeps them across a switch.
-bool MayUseTiles() {
-  uint32_t low, high;
-  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  constexpr uint32_t kTileState = 3u << 17;
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;
-  return (low & kTileState) == kTileState && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
-DotProducts FindDotProducts() {
-  unsigned eax, ebx, ecx, edx;
-  DotProducts found;
-  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & (1u << 27)) == 0) return found;  // no OSXSAVE
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return found;
-  const unsigned subleaves = eax;
-  found.avx512_vnni = (ecx & (1u << 11)) != 0;
-  const bool tiles = (edx & (1u << 24)) != 0 && MayUseTiles();
-  found.amx_bf16 = tiles && (edx & (1u << 22)) != 0;
-  found.amx_int8 = tiles && (edx & (1u << 25)) != 0;
-  if (subleaves >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0) {
-    found.avx_vnni = (eax & (1u << 4)) != 0;
-    found.avx512_bf16 = (eax & (1u << 5)) != 0;
-  }
-  return found;
-}
-#else
-DotProducts FindDotProducts() { return {}; }
-#endif
-
-const DotProducts& MachineDotProducts() {
-  static const DotProducts found = FindDotProducts();
-  return found;
-}
-
 // The bounds of MLAC_ISA on x86, narrowest first.
 constexpr std::string_view kBounds[] = {"scalar", "avx2", "avxvnni", "avx512", "amx"};
 size_t Rank(std::string_view bound) { return static_cast<size_t>(std::find(std::begin(kBounds), std::end(kBounds), bound) - std::begin(kBounds)); }
 
 Int8Path ChooseInt8Path(std::string_view f32_path, std::string_view bound) {
-  const DotProducts& has = MachineDotProducts();
+  const CpuFeatures& has = MachineCpuFeatures();
   const size_t rank = bound.empty() ? Rank("amx") : Rank(bound);
   if (f32_path != "avx2" && f32_path != "avx512") return Int8Path::kReference;
   if (f32_path == "avx512" && has.amx_int8 && has.avx512_vnni && rank >= Rank("amx")) return Int8Path::kAmx;
@@ -99,7 +54,7 @@ Int8Path ChooseInt8Path(std::string_view f32_path, std::string_view bound) {
 }
 
 Bf16Path ChooseBf16Path(std::string_view f32_path, std::string_view bound) {
-  const DotProducts& has = MachineDotProducts();
+  const CpuFeatures& has = MachineCpuFeatures();
   if (f32_path != "avx512") return Bf16Path::kNone;
   if (has.amx_bf16 && has.avx512_bf16 && (bound.empty() || bound == "amx")) return Bf16Path::kAmx;
   return has.avx512_bf16 ? Bf16Path::kAvx512Bf16 : Bf16Path::kNone;
@@ -111,6 +66,9 @@ Bf16Path g_bf16_path = Bf16Path::kNone;
 const Path* g_in_use = nullptr;  // set by UseInstructionSet alone; Highway's own dispatch state is global likewise
 
 }  // namespace
+
+// Highway's bit of the path in use.
+static int64_t TargetInUse() { return g_in_use->target; }
 
 std::vector<std::string> AvailableInstructionSets() {
   InstructionSetInUse();
@@ -140,7 +98,6 @@ void UseInstructionSet(std::string_view upper_bound) {
     if (path.name == bound && chosen != nullptr) break;
   }
   g_in_use = chosen;
-  hwy::SetSupportedTargetsForTest(chosen->target);
   hwy::GetChosenTarget().Update(chosen->target);
   g_bound = upper_bound;
   g_int8_path = ChooseInt8Path(chosen->name, upper_bound);
@@ -149,7 +106,7 @@ void UseInstructionSet(std::string_view upper_bound) {
 
 std::vector<std::string> AvailableBounds() {
   std::vector<std::string> bounds = AvailableInstructionSets();
-  const DotProducts& has = MachineDotProducts();
+  const CpuFeatures& has = MachineCpuFeatures();
   const auto insert_behind = [&](std::string_view before, const char* name) {
     if (const auto found = std::find(bounds.begin(), bounds.end(), before); found != bounds.end()) bounds.insert(found + 1, name);
   };
@@ -179,3 +136,19 @@ std::string_view Name(Bf16Path path) {
 }
 
 }  // namespace mlac::kernels
+
+// What HWY_DYNAMIC_DISPATCH asks of Highway's library. The library itself is not linked: before main it calibrates a timer for its benchmarks,
+// which took 5 of the 9 ms that `mlac --help` ran.
+namespace hwy {
+
+int64_t SupportedTargets() {  // called by the first kernel where nobody has asked for an instruction set before
+  mlac::kernels::InstructionSetInUse();
+  return mlac::kernels::TargetInUse();
+}
+
+ChosenTarget& GetChosenTarget() {
+  static ChosenTarget chosen;
+  return chosen;
+}
+
+}  // namespace hwy
