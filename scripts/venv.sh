@@ -18,12 +18,14 @@ pins_of() {
     rivals)   echo torch==2.13.0 transformers==4.57.6 tokenizers==0.22.2 sentence-transformers==5.7.0 onnx==1.23.2 onnxscript==0.7.2 \
                    onnxruntime==1.32.0 openvino==2026.4.1 nncf==3.4.0 ctranslate2==4.8.5 fastapi==0.165.0 uvicorn==0.54.0 uvloop==0.23.0 \
                    httptools==0.9.0 ;;
+    compressed) echo torch==2.13.0 transformers==4.57.6 tokenizers==0.22.2 huggingface_hub==0.36.2 compressed-tensors==0.20.0 \
+                   accelerate==1.15.0 ;;  # transformers loads quantised folders with accelerate alone
     tokenizers-rc) echo tokenizers==1.0.0rc3 ;;  # ids only: this release candidate has no offsets
     llama)    echo 'llama-cpp-python[server]==0.3.36' gguf==0.19.0 ;;  # compiled when installed, some ten minutes
     *) return 1 ;;
   esac
 }
-readonly names="parity, five, clients, tracking, rivals, tokenizers-rc, llama"
+readonly names="parity, five, clients, tracking, rivals, compressed, tokenizers-rc, llama"
 
 fail() { echo "venv.sh: $1" >&2; exit "${2:-1}"; }
 

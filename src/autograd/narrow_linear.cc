@@ -38,7 +38,7 @@ struct QuantizedInput {
 
 QuantizedInput Quantize(Run& run, const Tensor& x) {
   const size_t rows = x.dim(0), size = x.dim(1);
-  const auto& made = run.NarrowInput(x, [&](Run::Narrow& narrow) {
+  const auto& made = run.NarrowInput(x, DType::kU8, [&](Run::Narrow& narrow) {
     narrow.values = run.NewTensor({RoundUp(rows, kTileRows), kernels::Int8RowBytes(size)}, DType::kU8);
     narrow.scales = run.NewTensor({rows});
     narrow.zeros = run.NewTensor({rows}, DType::kI32);
@@ -57,7 +57,7 @@ QuantizedInput Quantize(Run& run, const Tensor& x) {
 const kernels::Bf16* Round(Run& run, const Tensor& x) {
   if (x.dtype() == DType::kBF16) return reinterpret_cast<const kernels::Bf16*>(x.data());
   const size_t rows = x.dim(0), size = x.dim(1), stride = kernels::Bf16RowSize(size);
-  const auto& made = run.NarrowInput(x, [&](Run::Narrow& narrow) {
+  const auto& made = run.NarrowInput(x, DType::kBF16, [&](Run::Narrow& narrow) {
     narrow.values = run.NewTensor({RoundUp(rows, kTileRows), stride}, DType::kBF16);
     auto* values = reinterpret_cast<kernels::Bf16*>(narrow.values.mutable_bytes().data());
     run.ParallelFor(rows, kRoundGrain, [&](size_t begin, size_t end, size_t) {
@@ -86,6 +86,8 @@ Tensor RoundedLinearForward(Run& run, const Tensor& x, const Parameter& weight, 
 
 Tensor Int8LinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
                          PackedWeight& packed) {
+  // A layer that was left in f32 and ran in bf16 may stand before one in int8.
+  if (x.dtype() == DType::kBF16) return Int8LinearForward(run, x.ToF32(), weight, bias, activation, packed);
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
   const PackedWeight::Layout& b = packed.Int8(run, weight, bias);
   const QuantizedInput a = Quantize(run, x);

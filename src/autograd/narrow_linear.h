@@ -4,7 +4,7 @@
 
 namespace mlac {
 
-// weight: I8 with a scale an output. As LinearForward, without a gradient.
+// x: f32, or bf16 as Bf16LinearForward's `narrow` made it. weight: I8 with a scale an output. As LinearForward, without a gradient.
 Tensor Int8LinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
                          PackedWeight& packed);
 

@@ -27,8 +27,8 @@ float* Run::Scratch(size_t thread, size_t count) {
   return memory.data();
 }
 
-const Run::Narrow& Run::NarrowInput(const Tensor& x, const std::function<void(Narrow&)>& round) {
-  if (narrow_.source.data() == x.data() && narrow_.source.shape() == x.shape()) return narrow_;
+const Run::Narrow& Run::NarrowInput(const Tensor& x, DType dtype, const std::function<void(Narrow&)>& round) {
+  if (narrow_.source.data() == x.data() && narrow_.source.shape() == x.shape() && narrow_.values.dtype() == dtype) return narrow_;
   narrow_ = {};  // its memory can be used again
   narrow_.source = x;
   round(narrow_);

@@ -39,10 +39,9 @@ class Run {
   struct Narrow {
     Tensor source, values, scales, zeros;
   };
-  // What `round` made of x; kept until another tensor comes, because queries, keys and values are computed from one input.
-  const Narrow& NarrowInput(const Tensor& x, const std::function<void(Narrow&)>& round);
-  // Lets go of the tensor that NarrowInput holds.
-  void DropNarrowInput() { narrow_ = {}; }
+  // What `round` made of x, values of this type (kU8 or kBF16); kept until another tensor or type comes, because queries, keys and values are computed
+  // from one input.
+  const Narrow& NarrowInput(const Tensor& x, DType dtype, const std::function<void(Narrow&)>& round);
 
   // Dropout. Begin a pass: where this batch begins in the whole batch, in tokens and in sequences, so that a batch computed in parts drops
   // the same elements. Each dropout of the model then takes the next operation number.

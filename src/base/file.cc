@@ -373,6 +373,12 @@ bool FileExists(const std::string& path) { return S_ISREG(ModeOf(path)); }
 
 bool FolderExists(const std::string& path) { return S_ISDIR(ModeOf(path)); }
 
+bool LiesIn(const std::string& path, const std::string& folder) {
+  std::error_code error;
+  const std::string inner = fs::weakly_canonical(path, error).string() + "/", outer = fs::weakly_canonical(folder, error).string() + "/";
+  return !path.empty() && inner.starts_with(outer);
+}
+
 std::vector<std::string> NamesIn(const std::string& folder) {
   std::vector<std::string> names;
   std::error_code error;

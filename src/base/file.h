@@ -106,6 +106,9 @@ class AtomicFile {
 
 void WriteFileAtomically(const std::string& path, std::string_view content);
 
+// Whether path is folder or something in it, links followed; neither has to exist. An empty path lies nowhere.
+bool LiesIn(const std::string& path, const std::string& folder);
+
 // A folder that appears whole: files are written into path(), beside the target; Commit() syncs them and renames the folder into place.
 // With overwrite, an existing target is exchanged (in one step where the file system can) and then removed with everything in it.
 // Without Commit the destructor removes what was written.

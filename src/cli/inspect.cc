@@ -17,6 +17,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "models/model_folder.h"
+#include "models/quantization.h"
 #include "pipelines/text_model.h"
 #include "tensor/weight_files.h"
 #include "text/length_limit.h"
@@ -34,8 +35,11 @@ struct InspectOptions {
   size_t num_threads = 0;
 };
 
-// Whether a type holds numbers that were trained: position_ids and the like are no parameters.
-bool IsParameter(const TensorInfo& tensor) { return tensor.dtype_name.starts_with('F') || tensor.dtype_name.starts_with("BF"); }
+// Whether a tensor holds numbers that were trained: position_ids and the like are no parameters, scales belong to the int8 weight beside them.
+bool IsParameter(const WeightFiles& weights, const TensorInfo& tensor) {
+  if (tensor.dtype == DType::kI8) return weights.Find(ScaleName(tensor.name)) != nullptr;
+  return !tensor.name.ends_with(ScaleName(".weight")) && (tensor.dtype_name.starts_with('F') || tensor.dtype_name.starts_with("BF"));
+}
 
 ordered_json DescribeWeights(const WeightFiles& weights) {
   size_t num_parameters = 0;
@@ -43,7 +47,7 @@ ordered_json DescribeWeights(const WeightFiles& weights) {
   auto tensors = ordered_json::array();
   for (const std::string& name : weights.names()) {
     const TensorInfo& tensor = *weights.Find(name);
-    if (IsParameter(tensor)) num_parameters += NumElements(tensor.shape);
+    if (IsParameter(weights, tensor)) num_parameters += NumElements(tensor.shape);
     ++num_by_dtype[std::string(tensor.dtype_name)];
     tensors.push_back({{"name", name}, {"dtype", tensor.dtype_name}, {"shape", tensor.shape}});
   }

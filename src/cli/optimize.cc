@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "models/model_folder.h"
 #include "optimize/int8_folder.h"
 #include "optimize/trade_off.h"
 
@@ -30,11 +31,23 @@ double ParsePoints(const std::string& text) {
   return points;
 }
 
+// The model itself may be replaced by what was made from it.
+void CheckNothingGivenIsReplaced(const OptimizeOptions& options) {
+  const auto refuse = [&](const char* name, const std::string& path) {
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: {} {} lies in it and would be replaced with it", options.out, name, path), "choose another --out");
+  };
+  if (LiesIn(options.trade_off.data, options.out)) refuse("--data", options.trade_off.data);
+  if (LiesIn(options.model, options.out) && !LiesIn(options.out, options.model)) refuse("--model", options.model);
+}
+
 void Execute(OptimizeOptions options) {
   if (!options.int8) throw UsageError("nothing to do", "--int8 is what there is");
   if (!options.max_drop.empty() && options.trade_off.data.empty()) throw UsageError("--max-drop needs labelled texts: --data FILE");
   const double max_drop = options.max_drop.empty() ? 100 : ParsePoints(options.max_drop);
   if (options.max_length > 0) options.trade_off.max_length = options.max_length;
+  if (options.overwrite) CheckNothingGivenIsReplaced(options);
+  if (!options.max_drop.empty() && LabelNamesOf(options.model).empty())
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: --max-drop compares a classifier's figures; the model has no classification head", options.model));
   StagedFolder staged(options.out, options.overwrite);
   const Int8Summary summary = WriteInt8Folder(options.model, staged.path());
   fmt::print(stderr, "{} of {} tensors became int8; weights of {:.1f} MB instead of {:.1f} MB\n", summary.num_quantized, summary.num_tensors,
@@ -44,8 +57,6 @@ void Execute(OptimizeOptions options) {
   options.trade_off.on_stage = [](const std::string& stage) { fmt::print(stderr, "{}\n", stage); };
   const TradeOff result = MeasureTradeOff(options.trade_off);
   fmt::print("{}", options.json ? TradeOffJson(result) : TradeOffTable(result));
-  if (!options.max_drop.empty() && !result.metric)
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: --max-drop compares a classifier's figures; the model has no classification head", options.model));
   if (result.metric) {
     const PairedDifference& difference = result.metric->difference;
     // A drop of exactly the bound is not above it, whatever binary fractions make of the difference.
@@ -80,7 +91,7 @@ void AddOptimize(CLI::App& app) {
   command.add_option("--lengths", trade_off.lengths, "Tokens of the texts whose latency is measured; the last is that of throughput")
       ->delimiter(',')
       ->type_name("N,N")
-      ->default_str("16,128");
+      ->default_str("16,128, or what the model takes");
   command.add_option("--max-length", options->max_length, "Tokens a text may have, longer ones are cut; else the model's own limit")->type_name("N");
   AddThreadsOption(command, trade_off.num_threads);
   AddJsonFlag(command, options->json);

@@ -153,7 +153,7 @@ HWY_INLINE void AmxBlock(const AmxArguments& t, size_t row, size_t panel, bool p
   if constexpr (kTwoRows && kTwoPanels) TileStore<3>(sums + 16 * kStride / 4 + 16, kStride);
 }
 
-// Rows [row_begin, row_end) of the panels [panel_begin, panel_end). A must be readable up to the next multiple of 16 rows, and memory behind B may be
+// Rows [row_begin, row_end) of the panels [panel_begin, panel_end). A must be readable in whole steps of 16 rows from row_begin, and memory behind B may be
 // prefetched. epilogue(sums, row, first_column, columns) takes the sums of a row's part, 32-bit integers or floats by their bits.
 template <TileType kType, class Epilogue>
 HWY_INLINE void AmxProduct(const AmxArguments& t, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end, const Epilogue& epilogue) {

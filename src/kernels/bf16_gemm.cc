@@ -163,6 +163,7 @@ namespace {
 Bf16 RoundOne(float x) {
   const uint32_t bits = std::bit_cast<uint32_t>(x);
   if (x != x) return static_cast<Bf16>((bits >> 16) | 0x40);  // a NaN whose low half alone says so would become infinite
+  if ((bits & 0x7f800000) == 0) return static_cast<Bf16>(bits >> 16 & 0x8000);  // as vcvtneps2bf16 and the products do
   return static_cast<Bf16>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 

@@ -30,7 +30,7 @@ struct Int8Weight {
 void PackInt8Panels(const int8_t* rows, size_t num_k, size_t num_columns, size_t panel_begin, size_t panel_end, int8_t* packed, int32_t* sums);
 
 struct Int8GemmArguments {
-  const uint8_t* a = nullptr;        // [rows][Int8RowBytes(num_k)], readable up to the next multiple of 16 rows
+  const uint8_t* a = nullptr;        // [rows][Int8RowBytes(num_k)], readable in whole steps of 16 rows from row_begin
   const float* a_scales = nullptr;   // [rows]
   const int32_t* a_zeros = nullptr;  // [rows]
   Int8Weight b;

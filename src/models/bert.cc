@@ -168,6 +168,10 @@ class Bert : public Model {
   size_t num_segments() const override { return config_.type_vocab_size; }
   size_t num_labels() const override { return num_labels_; }
   std::vector<std::string> head_prefixes() const override { return {"bert.pooler.", "classifier.", "cls."}; }
+  std::vector<std::pair<std::string, std::string>> tied_weights() const override {
+    if (!masked_language_model_ || !config_.tie_word_embeddings) return {};
+    return {{"cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"}};
+  }
 
   Tensor Encode(Run& run, const TokenBatch& batch) const override {  // [T, H]
     Tensor hidden_states = embeddings_(run, batch);

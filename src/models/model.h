@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "autograd/run.h"
@@ -29,6 +30,8 @@ class Model {
   virtual size_t num_labels() const = 0;          // 0 without a classification head
   // Names of parameters that belong to the head begin with one of these.
   virtual std::vector<std::string> head_prefixes() const = 0;
+  // Weights that are another's: their name in transformers, and the name of the other. Checkpoints leave them out or hold them twice.
+  virtual std::vector<std::pair<std::string, std::string>> tied_weights() const { return {}; }
 
   // [T, hidden_size], after the last layer. Safe to call from several threads, each with its own run, once a first call has returned.
   virtual Tensor Encode(Run& run, const TokenBatch& batch) const = 0;

@@ -16,12 +16,12 @@
 namespace mlac {
 namespace {
 
-// rows of weight times their scales; one scale may serve all.
+// [rows, size] times a scale each row.
 Tensor Dequantized(const Tensor& weight, const Tensor& scales) {
   Tensor floats = weight.ToF32();
-  const size_t rows = weight.shape().empty() ? 1 : weight.dim(0), size = rows == 0 ? 0 : floats.num_elements() / rows;
+  const size_t rows = weight.dim(0), size = weight.dim(1);
   for (size_t r = 0; r < rows; ++r)
-    for (size_t i = 0; i < size; ++i) floats.mutable_floats()[r * size + i] *= scales.floats()[r < scales.num_elements() ? r : 0];
+    for (size_t i = 0; i < size; ++i) floats.mutable_floats()[r * size + i] *= scales.floats()[r];
   return floats;
 }
 
@@ -47,13 +47,14 @@ std::unique_ptr<Model> OpenModel(const std::string& folder, const std::optional<
   CheckModelType(config, file);  // before weights are looked for
   const bool weight_only = ReadQuantization(config, file) == Quantization::kInt8WeightOnly;
   const auto files = std::make_shared<const WeightFiles>(WeightFiles::Open(inner));
-  const auto lookup = [files, weight_only](const std::string& name) -> std::optional<Tensor> {
+  const std::string source = inner + "/model.safetensors";
+  const auto lookup = [files, weight_only, source](const std::string& name) -> std::optional<Tensor> {
     if (files->Find(name) == nullptr) return std::nullopt;
     Tensor tensor = files->Get(name);
     if (!weight_only || tensor.dtype() != DType::kI8 || files->Find(ScaleName(name)) == nullptr) return tensor;
-    return Dequantized(tensor, files->Get(ScaleName(name)).ToF32());
+    return Dequantized(tensor, RowScales(source, name, tensor, files->Get(ScaleName(name))));
   };
-  return MakeModel(config, file, lookup, inner + "/model.safetensors", head);
+  return MakeModel(config, file, lookup, source, head);
 }
 
 std::vector<std::string> LabelNamesOf(const std::string& folder) {

@@ -22,14 +22,22 @@ const json& At(const json& object, const char* field) {
   return found == object.end() ? kNull : *found;
 }
 
-// Refuses a field that is there and is not one of the values.
-void Expect(const std::string& file, const json& object, const std::string& path, const char* field, const std::vector<json>& values) {
-  const json& found = At(object, field);
+// Refuses a field that is not one of the values; one that is absent has compressed-tensors' default, which is `absent`.
+void Expect(const std::string& file, const json& object, const std::string& path, const char* field, const std::vector<json>& values,
+            const json& absent) {
+  const json& given = At(object, field);
+  const json& found = given.is_null() ? absent : given;
   for (const json& value : values)
-    if (found.is_null() || found == value) return;
+    if (found == value) return;
   std::string names;
   for (const json& value : values) names += (names.empty() ? "" : " or ") + value.dump();
-  Refuse(file, path + field, found, names);
+  Refuse(file, path + field, given, names);
+}
+
+// What changes the answers and has no place here: rotations, sparse storage, rounded keys and values.
+void ExpectNothing(const std::string& file, const json& quantization, const char* field) {
+  const json& found = At(quantization, field);
+  if (!found.is_null() && !(found.is_object() && found.empty())) Refuse(file, field, found, "null");
 }
 
 }  // namespace
@@ -41,17 +49,19 @@ Quantization ReadQuantization(const json& config, const std::string& file) {
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: quantization_config is {}; expected an object", file, quantization.type_name()));
   if (At(quantization, "quant_method") != "compressed-tensors") Refuse(file, "quant_method", At(quantization, "quant_method"), "\"compressed-tensors\"");
   if (At(quantization, "format") != "int-quantized") Refuse(file, "format", At(quantization, "format"), "\"int-quantized\"");
+  for (const char* field : {"kv_cache_scheme", "sparsity_config", "transform_config"}) ExpectNothing(file, quantization, field);
   const json& groups = At(quantization, "config_groups");
   if (!groups.is_object() || groups.empty()) Refuse(file, "config_groups", groups, "an object with a group");
   bool weight_only = false, dynamic = false;
   for (const auto& [name, group] : groups.items()) {
     const std::string path = "config_groups." + name + ".";
     const json &weights = At(group, "weights"), &activations = At(group, "input_activations"), &targets = At(group, "targets");
-    if (!group.is_object() || !weights.is_object()) Refuse(file, path + "weights", weights, "an object");
-    Expect(file, weights, path + "weights.", "num_bits", {8});
-    Expect(file, weights, path + "weights.", "type", {"int"});
-    Expect(file, weights, path + "weights.", "symmetric", {true});
-    Expect(file, weights, path + "weights.", "strategy", {"channel", "tensor"});
+    if (!weights.is_object()) Refuse(file, path + "weights", weights, "an object");
+    Expect(file, group, path, "format", {"int-quantized"}, "int-quantized");
+    Expect(file, weights, path + "weights.", "num_bits", {8}, 8);
+    Expect(file, weights, path + "weights.", "type", {"int"}, "int");
+    Expect(file, weights, path + "weights.", "symmetric", {true}, true);
+    Expect(file, weights, path + "weights.", "strategy", {"channel", "tensor"}, "tensor");
     if (!At(group, "output_activations").is_null()) Refuse(file, path + "output_activations", At(group, "output_activations"), "null");
     if (targets == json{"Embedding"}) continue;  // rows are looked up, not multiplied
     if (activations.is_null()) {
@@ -59,10 +69,11 @@ Quantization ReadQuantization(const json& config, const std::string& file) {
       continue;
     }
     dynamic = true;
-    Expect(file, activations, path + "input_activations.", "num_bits", {8});
-    Expect(file, activations, path + "input_activations.", "type", {"int"});
-    Expect(file, activations, path + "input_activations.", "strategy", {"token"});
-    Expect(file, activations, path + "input_activations.", "dynamic", {true});
+    if (!activations.is_object()) Refuse(file, path + "input_activations", activations, "an object or null");
+    Expect(file, activations, path + "input_activations.", "num_bits", {8}, 8);
+    Expect(file, activations, path + "input_activations.", "type", {"int"}, "int");
+    Expect(file, activations, path + "input_activations.", "strategy", {"token"}, "tensor");
+    Expect(file, activations, path + "input_activations.", "dynamic", {true}, false);
   }
   if (weight_only && dynamic)
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: quantization_config quantises activations in one group and not in another", file));
@@ -73,7 +84,8 @@ ordered_json Int8QuantizationConfig(const std::vector<std::string>& ignore) {
   const ordered_json weights = {{"num_bits", 8}, {"type", "int"}, {"symmetric", true}, {"strategy", "channel"}, {"dynamic", false}};
   const ordered_json activations = {{"num_bits", 8}, {"type", "int"}, {"symmetric", false}, {"strategy", "token"}, {"dynamic", true}};
   const auto group = [&](const char* target, const ordered_json& input_activations) {
-    return ordered_json{{"targets", {target}}, {"weights", weights}, {"input_activations", input_activations}, {"output_activations", nullptr}};
+    // The format of each group: for one with weights alone compressed-tensors would take "pack-quantized".
+    return ordered_json{{"targets", {target}}, {"format", "int-quantized"}, {"weights", weights}, {"input_activations", input_activations}, {"output_activations", nullptr}};
   };
   return {{"quant_method", "compressed-tensors"},
           {"format", "int-quantized"},

@@ -24,6 +24,22 @@ std::string OldName(const std::string& name) {
 
 }  // namespace
 
+Tensor RowScales(const std::string& source, const std::string& name, const Tensor& weight, const Tensor& scales) {
+  if (weight.shape().size() != 2)
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}' is I8 of shape {}; int8 weights have two dimensions", source, name,
+                                                     ToString(weight.shape())));
+  const size_t rows = weight.dim(0);
+  const Shape& shape = scales.shape();
+  const bool a_row_each = (shape.size() == 1 || (shape.size() == 2 && shape[1] == 1)) && shape[0] == rows;
+  if (!a_row_each && scales.num_elements() != 1)
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}_scale' is {}; expected [{}, 1] for '{}' {}", source, name, ToString(shape), rows,
+                                                      name, ToString(weight.shape())));
+  const Tensor floats = scales.ToF32();
+  Tensor each = Tensor::Uninitialized({rows});
+  for (size_t r = 0; r < rows; ++r) each.mutable_floats()[r] = floats.floats()[a_row_each ? r : 0];
+  return each;
+}
+
 ParameterStore::ParameterStore(WeightLookup lookup, std::string source, std::string base_prefix)
     : lookup_(std::move(lookup)), source_(std::move(source)), base_prefix_(std::move(base_prefix) + ".") {}
 
@@ -55,18 +71,7 @@ Parameter& ParameterStore::AddInt8(const std::string& name, Tensor value) {
   const std::string scale_name = name + "_scale";
   const std::optional<Tensor> found = Find(scale_name);
   if (!found) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' is I8, but there is no '{}'", source_, name, scale_name));
-  if (value.shape().size() != 2)
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}' is I8 of shape {}; int8 weights have two dimensions", source_, name,
-                                                     ToString(value.shape())));
-  const size_t rows = value.dim(0);
-  const Shape& shape = found->shape();
-  const bool a_row_each = (shape.size() == 1 || (shape.size() == 2 && shape[1] == 1)) && shape[0] == rows;
-  if (!a_row_each && found->num_elements() != 1)
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' is {}; expected [{}, 1] for '{}' {}", source_, scale_name, ToString(shape), rows,
-                                                      name, ToString(value.shape())));
-  const Tensor scales = found->ToF32();
-  Tensor scale = Tensor::Uninitialized({rows});
-  for (size_t r = 0; r < rows; ++r) scale.mutable_floats()[r] = scales.floats()[a_row_each ? r : 0];
+  Tensor scale = RowScales(source_, name, value, *found);
   parameters_.push_back({name, std::move(value), {}, false, std::move(scale)});
   return parameters_.back();
 }

@@ -17,6 +17,10 @@ enum class Initial { kNormal, kZero, kOne };
 // The tensor of that name, or nothing.
 using WeightLookup = std::function<std::optional<Tensor>(const std::string& name)>;
 
+// The scales of an I8 weight as one a row, [rows], from how a checkpoint has them: [rows, 1], [rows], or one for all. source: the file that messages
+// name. Throws kUnsupported for a weight that is no matrix, kInvalidInput for scales of another shape.
+Tensor RowScales(const std::string& source, const std::string& name, const Tensor& weight, const Tensor& scales);
+
 class ParameterStore {
  public:
   // source: the file that messages name. base_prefix: "bert"; checkpoints of the bare encoder leave it out, and are found all the same,

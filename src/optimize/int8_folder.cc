@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -52,6 +54,14 @@ void AddInt8(const std::string& file, const std::string& name, const Tensor& wei
   tensors.push_back({ScaleName(name), std::move(scales)});
 }
 
+// transformers ties the weight of a decoder to the table of embeddings, which is int8 then, and looks for its scales under the decoder's own name.
+void AddTiedScales(const std::map<std::string, std::string>& tied, std::vector<NamedTensor>& tensors) {
+  for (const auto& [name, other] : tied) {
+    const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const NamedTensor& tensor) { return tensor.name == ScaleName(other); });
+    if (found != tensors.end()) tensors.push_back({ScaleName(name), Tensor(found->tensor)});
+  }
+}
+
 void CopyFile(const std::string& from, const std::string& to) { WriteFileAtomically(to, ReadFile(from, kLargestFile)); }
 
 // What stands beside the weights and stays true of the copy.
@@ -85,7 +95,10 @@ Int8Summary WriteInt8Folder(const std::string& model_folder, const std::string& 
   json config = ReadJsonFile(config_file);
   if (config.contains("quantization_config"))
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: the model is quantised already", config_file), "give the model that it was made from");
-  const std::vector<std::string> heads = OpenModel(model_folder)->head_prefixes();  // and so everything has been checked
+  const std::unique_ptr<const Model> model = OpenModel(model_folder);  // and so everything has been checked
+  const std::vector<std::string> heads = model->head_prefixes();
+  std::map<std::string, std::string> tied;
+  for (const auto& [name, other] : model->tied_weights()) tied[name] = other;
   const WeightFiles weights = WeightFiles::Open(inner);
 
   Int8Summary summary;
@@ -95,6 +108,7 @@ Int8Summary WriteInt8Folder(const std::string& model_folder, const std::string& 
     const TensorInfo& info = *weights.Find(name);
     ++summary.num_tensors;
     summary.bytes_before += info.num_bytes;
+    if (tied.contains(name)) continue;
     const Tensor weight = weights.Get(name);
     if (!IsMatrix(info)) {
       tensors.push_back({name, weight});
@@ -106,6 +120,7 @@ Int8Summary WriteInt8Folder(const std::string& model_folder, const std::string& 
       ++summary.num_quantized;
     }
   }
+  AddTiedScales(tied, tensors);
   for (const NamedTensor& tensor : tensors) summary.bytes_after += tensor.tensor.num_bytes();
 
   const std::string inner_out = out + inner.substr(model_folder.size());

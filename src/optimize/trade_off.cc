@@ -54,10 +54,16 @@ size_t FolderBytes(const std::string& folder) {
   return bytes;
 }
 
-void MeasureSpeed(TextModel& before, TextModel& after, const TradeOffOptions& options, TradeOff& result) {
+// 16 and 128 tokens, or as many as the model takes.
+std::vector<size_t> DefaultLengths(size_t max_positions) {
+  if (max_positions <= 16) return {max_positions};
+  return {16, std::min<size_t>(max_positions, 128)};
+}
+
+void MeasureSpeed(TextModel& before, TextModel& after, const std::vector<size_t>& lengths, TradeOff& result) {
   constexpr size_t kWarmups = 3, kRuns = 100, kBatchSize = 32, kBatchRuns = 5;
   const size_t vocab_size = before.model().vocab_size();
-  for (const size_t length : options.lengths) {
+  for (const size_t length : lengths) {
     const TokenBatch batch = MakeBatch(1, length, vocab_size);
     std::vector<double> times[2];
     for (size_t i = 0; i < kWarmups + kRuns; ++i) {  // in turns, so that what else the machine does meets both
@@ -69,7 +75,7 @@ void MeasureSpeed(TextModel& before, TextModel& after, const TradeOffOptions& op
     result.latency.push_back({length, Quantile(times[0], 0.5), Quantile(times[0], 0.99), Quantile(times[1], 0.5), Quantile(times[1], 0.99)});
   }
   result.batch_size = kBatchSize;
-  result.batch_length = options.lengths.back();
+  result.batch_length = lengths.back();
   const TokenBatch batch = MakeBatch(kBatchSize, result.batch_length, vocab_size);
   std::vector<double> times[2];
   for (size_t i = 0; i < kBatchRuns; ++i) {
@@ -121,7 +127,8 @@ double Points(double share) { return 100 * share; }
 TradeOff MeasureTradeOff(const TradeOffOptions& options) {
   const TextModelOptions model_options = {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true};
   TextModel before(options.before, model_options), after(options.after, model_options);
-  for (const size_t length : options.lengths)
+  const std::vector<size_t> lengths = options.lengths.empty() ? DefaultLengths(before.model().max_positions()) : options.lengths;
+  for (const size_t length : lengths)
     if (length == 0 || length > before.model().max_positions())
       throw Error(ErrorCode::kInvalidArgument, fmt::format("a length of {} tokens; the model takes 1 to {}", length, before.model().max_positions()));
   const auto stage = [&](const char* name) {
@@ -139,7 +146,7 @@ TradeOff MeasureTradeOff(const TradeOffOptions& options) {
     }
   }
   stage("measuring the speed");
-  MeasureSpeed(before, after, options, result);
+  MeasureSpeed(before, after, lengths, result);
   return result;
 }
 

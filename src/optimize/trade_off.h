@@ -38,7 +38,7 @@ struct TradeOff {
 
 struct TradeOffOptions {
   std::string before, after;  // folders
-  std::vector<size_t> lengths = {16, 128};
+  std::vector<size_t> lengths = {};  // tokens; none: 16 and 128, or as many as the model takes
   std::string data, text_column = "text", target_column = "label", metric = "accuracy";  // data: "" for none
   std::optional<size_t> max_length;
   size_t num_threads = 1;

@@ -153,12 +153,6 @@ struct Output {
   bool maybe_finished = false;  // there is something else, which may be the result of this very run
 };
 
-bool LiesIn(const std::string& path, const fs::path& folder) {
-  std::error_code error;
-  const std::string inner = fs::weakly_canonical(path, error).string() + "/", outer = fs::weakly_canonical(folder, error).string() + "/";
-  return !path.empty() && inner.starts_with(outer);
-}
-
 // Whether it is a folder that holds nothing but what training itself puts there.
 bool HoldsCheckpointAtMost(const std::string& folder) {
   if (!FolderExists(folder)) return false;

@@ -42,8 +42,8 @@ void WriteConfig(const std::string& folder, const std::string& source, const std
   }
   config["id2label"] = id2label;
   config["label2id"] = label2id;
-  // Where the weights came from may be a path, and their type is F32 now.
-  for (const char* field : {"_name_or_path", "torch_dtype", "num_labels"}) config.erase(field);
+  // Where the weights came from may be a path, and their type is F32 now, whatever it was.
+  for (const char* field : {"_name_or_path", "torch_dtype", "num_labels", "quantization_config"}) config.erase(field);
   config["dtype"] = "float32";
   WriteFileAtomically(folder + "/config.json", config.dump(2) + "\n");
 }

@@ -109,6 +109,21 @@ TEST(Serve, GivesTheVectorsOfMlacRunBitForBit) {
   EXPECT_EQ(server.log().find("password"), std::string::npos);
 }
 
+TEST(Serve, GivesTheVectorsOfAnInt8FolderBitForBit) {
+  const test::TemporaryFolder folder;
+  const std::string int8 = folder / "int8";
+  ASSERT_EQ(RunMlac({"optimize", kFolder, "--int8", "--out", int8, "--lengths", "4"}).status, 0);
+  const std::vector<std::string> texts = {"how do I reset my password", "nice weather"};
+  std::vector<std::string> arguments = {"run", "feature-extraction", "-m", int8, "--json"};
+  arguments.insert(arguments.end(), texts.begin(), texts.end());
+  const auto expected = json::parse(RunMlac(arguments).out).get<std::vector<std::vector<float>>>();
+  ServerProcess server({int8, "--port", "0"});
+  ASSERT_NE(server.port(), 0) << server.first_line();
+  const json answer = json::parse(Ask(server.port(), PostJson("/v1/embeddings", {{"input", texts}})).body);
+  for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(answer.at("data")[i].at("embedding").get<std::vector<float>>(), expected[i]);
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+}
+
 TEST(Serve, TakesItsOptionsFromTheEnvironmentAndTheCommandLineWins) {
   ServerProcess server({"--log-format", "json"}, {"MLAC_MODEL=" + kFolder, "MLAC_PORT=0", "MLAC_MAX_CLIENT_BATCH_SIZE=1", "MLAC_SERVED_MODEL_NAME=m",
                                                   "MLAC_LOG_FORMAT=text", "MLAC_AUTO_TRUNCATE=true"});

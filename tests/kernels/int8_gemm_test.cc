@@ -26,7 +26,7 @@ struct Operands {
 
   Operands(size_t rows, size_t columns, size_t num_k)
       : rows(rows), columns(columns), num_k(num_k),
-        a((rows + 15) / 16 * 16 * Int8RowBytes(num_k)),
+        a((rows + 16) * Int8RowBytes(num_k)),  // tiles read 16 rows at a time, from wherever a cut begins
         packed(PackedInt8Size(num_k, columns)),
         a_scales(rows), b_scales(NumInt8Panels(columns) * kInt8PanelWidth), bias(b_scales.size()), b(columns * num_k), a_zeros(rows), sums(b_scales.size()) {
     const std::vector<float> x = RandomFloats(rows * num_k, 1), w = RandomFloats(columns * num_k, 2), values = RandomFloats(columns, 3);

@@ -134,6 +134,106 @@ TEST(Metrics, RefuseWhatCannotBeMeasured) {
   EXPECT_EQ(message({0, 1}, {0, 1}, {}), "");
 }
 
+// Labels drawn by a seed: truth, and predictions that are right with this probability.
+struct Predictions {
+  std::vector<int32_t> truth, before, after;
+};
+Predictions Draw(size_t count, uint64_t num_labels, double right_before, double right_after, uint64_t seed) {
+  Random random(seed);
+  Predictions drawn;
+  for (size_t i = 0; i < count; ++i) {
+    const auto truth = static_cast<int32_t>(random.Below(num_labels));
+    const auto guess = [&](double right) { return random.Uniform() < right ? truth : static_cast<int32_t>(random.Below(num_labels)); };
+    drawn.truth.push_back(truth);
+    drawn.before.push_back(guess(right_before));
+    drawn.after.push_back(guess(right_after));
+  }
+  return drawn;
+}
+
+const std::vector<std::string> kComparedMetrics = {"accuracy", "macro_f1", "weighted_f1"};
+
+TEST(ComparePredictions, EqualPredictionsDifferByNothing) {
+  const Predictions p = Draw(200, 4, 0.7, 0.7, 1);
+  for (const std::string& metric : kComparedMetrics) {
+    const PairedDifference same = ComparePredictions(p.truth, p.before, p.before, 4, metric);
+    EXPECT_EQ(same.before, same.after) << metric;
+    EXPECT_EQ(same.interval.low, 0) << metric;
+    EXPECT_EQ(same.interval.high, 0) << metric;
+  }
+}
+
+TEST(ComparePredictions, FiguresAreThoseOfComputeMetrics) {
+  const Predictions p = Draw(300, 5, 0.8, 0.5, 2);
+  const ClassificationMetrics before = ComputeMetrics(p.truth, p.before, {}, {"a", "b", "c", "d", "e"}, {.intervals = false}),
+                              after = ComputeMetrics(p.truth, p.after, {}, {"a", "b", "c", "d", "e"}, {.intervals = false});
+  const auto check = [&](const std::string& metric, double expected_before, double expected_after) {
+    const PairedDifference found = ComparePredictions(p.truth, p.before, p.after, 5, metric);
+    EXPECT_EQ(found.before, expected_before) << metric;
+    EXPECT_EQ(found.after, expected_after) << metric;
+  };
+  check("accuracy", before.accuracy, after.accuracy);
+  check("macro_f1", before.macro_f1, after.macro_f1);
+  check("weighted_f1", before.weighted_f1, after.weighted_f1);
+}
+
+TEST(ComparePredictions, SignIsThatOfAfterMinusBeforeAndTurnsWithTheOrder) {
+  const Predictions p = Draw(400, 3, 0.9, 0.5, 3);
+  for (const std::string& metric : kComparedMetrics) {
+    const PairedDifference worse = ComparePredictions(p.truth, p.before, p.after, 3, metric), better = ComparePredictions(p.truth, p.after, p.before, 3, metric);
+    EXPECT_LT(worse.after, worse.before) << metric;
+    EXPECT_LT(worse.interval.high, 0) << metric;
+    EXPECT_GT(better.interval.low, 0) << metric;
+    // The same samples are drawn, so the differences are the same but for their sign.
+    EXPECT_NEAR(better.interval.low, -worse.interval.high, 1e-12) << metric;
+    EXPECT_NEAR(better.interval.high, -worse.interval.low, 1e-12) << metric;
+    EXPECT_LE(worse.interval.low, worse.after - worse.before) << metric;
+    EXPECT_GE(worse.interval.high, worse.after - worse.before) << metric;
+  }
+}
+
+// 10 of 1,000 answers are lost and none is won: the lost ones of a sample are binomial, mean 10, deviation 3.15, so the percentiles of the difference are
+// -16.5 and -4 examples within the noise of 1,000 samples. Intervals of each accuracy by itself would be five times as wide.
+TEST(ComparePredictions, IsPairedAndKnowsTheDeviationOfAKnownChange) {
+  Predictions p;
+  for (int32_t i = 0; i < 1000; ++i) {
+    p.truth.push_back(i % 2);
+    p.before.push_back(i % 5 == 0 ? 1 - i % 2 : i % 2);  // 0.8
+    p.after.push_back(i % 100 == 1 ? 1 - i % 2 : p.before.back());
+  }
+  const PairedDifference found = ComparePredictions(p.truth, p.before, p.after, 2, "accuracy");
+  EXPECT_EQ(found.before, 0.8);
+  EXPECT_EQ(found.after, 0.79);
+  EXPECT_NEAR(found.interval.low, -0.0165, 0.0021);
+  EXPECT_NEAR(found.interval.high, -0.004, 0.0021);
+}
+
+TEST(ComparePredictions, GivesTheSameIntervalEachTime) {
+  const Predictions p = Draw(100, 3, 0.8, 0.7, 4);
+  const PairedDifference one = ComparePredictions(p.truth, p.before, p.after, 3, "macro_f1"), two = ComparePredictions(p.truth, p.before, p.after, 3, "macro_f1");
+  EXPECT_EQ(one.interval.low, two.interval.low);
+  EXPECT_EQ(one.interval.high, two.interval.high);
+}
+
+TEST(ComparePredictions, RefusesWhatCannotBeCompared) {
+  const auto message = [](std::vector<int32_t> truth, std::vector<int32_t> before, std::vector<int32_t> after, const std::string& metric) -> std::string {
+    try {
+      ComparePredictions(truth, before, after, 2, metric);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(message({0}, {0}, {0}, "f1"), "metric 'f1' is not known; known are accuracy, macro_f1, weighted_f1");
+  EXPECT_EQ(message({}, {}, {}, "accuracy"), "metrics: expected examples, found none");
+  EXPECT_EQ(message({0, 1}, {0}, {0, 1}, "accuracy"), "metrics: expected 2 predictions, found 1");
+  EXPECT_EQ(message({0, 1}, {0, 1}, {0, 1, 1}, "accuracy"), "metrics: expected 2 predictions, found 3");
+  EXPECT_EQ(message({0, 1}, {0, 2}, {0, 1}, "accuracy"), "metrics: example 1: expected a label from 0 to below 2, found 2");
+  EXPECT_EQ(message({0, 1}, {0, 1}, {-1, 1}, "accuracy"), "metrics: example 0: expected a label from 0 to below 2, found -1");
+  EXPECT_EQ(message({0, 1}, {0, 1}, {0, 1}, "accuracy"), "");
+}
+
 TEST(MetricsJson, HoldsEveryFigureInWholePrecision) {
   const ClassificationMetrics metrics = Metrics(Cases().back());
   const json file = ParseJson(MetricsJson(metrics), "metrics.json");
