@@ -34,7 +34,8 @@ double ParsePoints(const std::string& text) {
 // The model itself may be replaced by what was made from it.
 void CheckNothingGivenIsReplaced(const OptimizeOptions& options) {
   const auto refuse = [&](const char* name, const std::string& path) {
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: {} {} lies in it and would be replaced with it", options.out, name, path), "choose another --out");
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: {} {} lies in it and would be replaced with it", options.out, name, path),
+                "choose another --out");
   };
   if (LiesIn(options.trade_off.data, options.out)) refuse("--data", options.trade_off.data);
   if (LiesIn(options.model, options.out) && !LiesIn(options.out, options.model)) refuse("--model", options.model);

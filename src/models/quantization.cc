@@ -85,7 +85,8 @@ ordered_json Int8QuantizationConfig(const std::vector<std::string>& ignore) {
   const ordered_json activations = {{"num_bits", 8}, {"type", "int"}, {"symmetric", false}, {"strategy", "token"}, {"dynamic", true}};
   const auto group = [&](const char* target, const ordered_json& input_activations) {
     // The format of each group: for one with weights alone compressed-tensors would take "pack-quantized".
-    return ordered_json{{"targets", {target}}, {"format", "int-quantized"}, {"weights", weights}, {"input_activations", input_activations}, {"output_activations", nullptr}};
+    return ordered_json{{"targets", {target}}, {"format", "int-quantized"}, {"weights", weights}, {"input_activations", input_activations},
+                        {"output_activations", nullptr}};
   };
   return {{"quant_method", "compressed-tensors"},
           {"format", "int-quantized"},
