@@ -154,7 +154,7 @@ TEST(Bf16Gemm, NarrowOutputIsTheWideOneRounded) {
   if (!any) GTEST_SKIP() << "this processor multiplies no bf16";
 }
 
-TEST(Bf16Gemm, ActivationsAreThoseOfF32AndGeluIsWithin4e5) {
+TEST(Bf16Gemm, ActivationsAreThoseOfF32AndGeluKeepsItsBound) {
   const size_t rows = 20, columns = 50, num_k = 64;
   const Operands operands(rows, columns, num_k);
   const bool any = ForEachBf16Path([&](const std::string& path) {
@@ -165,9 +165,10 @@ TEST(Bf16Gemm, ActivationsAreThoseOfF32AndGeluIsWithin4e5) {
       EXPECT_TRUE(SameBits(operands.Product(activation), expected)) << path << ", activation " << static_cast<int>(activation);
     }
     const std::vector<float> gelu = operands.Product(Activation::kGelu);
-    double largest = 0;
-    for (size_t i = 0; i < z.size(); ++i) largest = std::max(largest, std::fabs(gelu[i] - z[i] * 0.5 * std::erfc(-z[i] / std::sqrt(2.0))));
-    EXPECT_LE(largest, 4.5e-5) << path;  // what math-inl.h states, and its f32 arithmetic
+    for (size_t i = 0; i < z.size(); ++i) {
+      const double expected = z[i] * 0.5 * std::erfc(-z[i] / std::sqrt(2.0));
+      EXPECT_NEAR(gelu[i], expected, std::max(3.1e-5, 7.2e-6 * z[i])) << path << ", gelu(" << z[i] << ")";  // math-inl.h, and f32 arithmetic
+    }
   });
   if (!any) GTEST_SKIP() << "this processor multiplies no bf16";
 }
