@@ -87,7 +87,9 @@ class BertLayer {
         dropout_(config.hidden_dropout_prob) {}
 
   Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets) const {  // [T, H] to [T, H]
-    const Tensor context = AttentionForward(run, query_(run, x), key_(run, x), value_(run, x), offsets, num_heads_, attention_dropout_);
+    // One after another and not as arguments, whose order compilers choose: the gradients of x are added in the reverse of it.
+    const Tensor value = value_(run, x), key = key_(run, x), query = query_(run, x);
+    const Tensor context = AttentionForward(run, query, key, value, offsets, num_heads_, attention_dropout_);
     const Tensor attended = attention_norm_(run, dropout_(run, attention_output_(run, context)), /*residual=*/x);
     const Tensor expanded = intermediate_.ForNextLinear(run, attended);  // [T, I], activation included
     return output_norm_(run, dropout_(run, output_(run, expanded)), /*residual=*/attended);
