@@ -1,4 +1,5 @@
 // mlac optimize, --dtype and what other commands make of an int8 folder, through the real binary on tiny folders that the reference wrote.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -145,10 +146,9 @@ TEST_F(Optimize, ADropAboveTheBoundIsRefusedAndNothingStays) {
   const json metric = json::parse(result.out).at("metric");  // what was measured is shown all the same
   const double after = metric.at("after");
   ASSERT_LT(after, 1.0) << "int8 changes none of these answers: choose other texts";
-  char message[200];
-  std::snprintf(message, sizeof message,
-                "mlac: accuracy drops by %.2f percentage points on data.csv, from 1.0000 to %.4f; --max-drop allows 0%%: nothing was written\n", 100 * (1 - after),
-                after);
+  const std::string message = fmt::format(
+      "mlac: accuracy drops by {:.2f} percentage points on data.csv, from 1.0000 to {:.4f}; --max-drop allows 0%: nothing was written\n",
+      100 * (1 - after), after);
   EXPECT_TRUE(result.error.ends_with(message)) << result.error << message;
   ExpectNothingWritten({"data.csv"});
 
@@ -191,7 +191,8 @@ TEST_F(Optimize, RefusesAFolderThatIsQuantisedAlready) {
 
 TEST_F(Optimize, InspectShowsTheParametersOfTheModelAndBothTypes) {
   ASSERT_EQ(Execute({"--int8"}).status, 0);
-  const json before = json::parse(RunMlac({"inspect", kClassifier, "--json"}).out), after = json::parse(RunMlac({"inspect", folder / "out", "--json"}).out);
+  const json before = json::parse(RunMlac({"inspect", kClassifier, "--json"}).out);
+  const json after = json::parse(RunMlac({"inspect", folder / "out", "--json"}).out);
   EXPECT_EQ(after.at("weights").at("num_parameters"), before.at("weights").at("num_parameters"));
   EXPECT_LT(after.at("weights").at("num_bytes"), before.at("weights").at("num_bytes"));
   EXPECT_EQ(after.at("tasks"), before.at("tasks"));

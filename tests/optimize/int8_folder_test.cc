@@ -142,10 +142,10 @@ TEST(Int8Folder, HoldsEveryMatrixOfTheEncoderWithinHalfAStepAndAllElseAsItWas) {
   }
 }
 
-// A step is 1/127 of a weight row's range and 1/254 of an activation row's; two layers of these models, whose weights are larger than those of a
-// trained one, make at most this of it. Measured: see the largest that the test prints.
+// A step is 1/127 of a weight row's largest value and 1/254 of an activation row's range. What that makes of two layers whose weights are larger than a
+// trained model's: 4.1 % of the largest value at most, over these folders. Bound: 5 %.
 TEST(Int8Folder, HiddenStatesAreNearThoseOfF32) {
-  constexpr double kBound = 0.08;  // of the largest value
+  constexpr double kBound = 0.05;  // of the largest value
   double worst = 0;
   for (const std::string& name : kModels) {
     const TemporaryFolder folder;
@@ -308,16 +308,22 @@ struct NoObserver : FineTuneObserver {
   void OnEarlyStop(size_t) override {}
 };
 
-std::string TrainingRows() {
+// An epoch on forty short texts, into folder/out.
+FineTuneOptions TrainingOf(const std::string& model, const TemporaryFolder& folder) {
   std::string rows = "text,label\n";
   for (int i = 0; i < 40; ++i) rows += (i % 2 == 0 ? "cat word " : "red night ") + std::to_string(i) + (i % 2 == 0 ? ",animal\n" : ",colour\n");
-  return rows;
+  FineTuneOptions options;
+  options.model = model;
+  options.data = folder.Write("train.csv", rows);
+  options.out = folder / "out";
+  options.training = {.num_epochs = 1, .batch_size = 8};
+  return options;
 }
 
 TEST(Int8Folder, CannotBeTrainedAndSaysSo) {
   const TemporaryFolder folder;
   const std::string model = Optimized(folder, Fixture("classifier"));
-  FineTuneOptions options = {.model = model, .data = folder.Write("train.csv", TrainingRows()), .out = folder / "out"};
+  FineTuneOptions options = TrainingOf(model, folder);
   NoObserver observer;
   const std::atomic<bool> stop = false;
   const Error error = ExpectError(ErrorCode::kUnsupported, model + ": 'bert.embeddings.word_embeddings.weight' is int8, which cannot be trained",
@@ -329,7 +335,7 @@ TEST(Int8Folder, CannotBeTrainedAndSaysSo) {
   const std::unique_ptr<Model> opened = OpenModel(model);
   Tape tape;
   mlac::Run run({.tape = &tape});
-  ExpectError(ErrorCode::kUnsupported, "'bert.encoder.layer.0.attention.self.query.weight' is int8, which cannot be trained",
+  ExpectError(ErrorCode::kUnsupported, "'bert.encoder.layer.0.attention.self.value.weight' is int8, which cannot be trained",
               [&] { opened->Encode(run, BatchOf("classifier")); });
 }
 
@@ -340,8 +346,7 @@ TEST(Int8Folder, WithoutRoundedActivationsCanBeTrained) {
   json config = ReadJsonFile(model + "/config.json");
   config["quantization_config"]["config_groups"]["group_0"]["input_activations"] = nullptr;
   folder.Write("classifier/config.json", config.dump());
-  FineTuneOptions options = {.model = model, .data = folder.Write("train.csv", TrainingRows()), .out = folder / "out"};
-  options.training = {.num_epochs = 1, .batch_size = 8};
+  FineTuneOptions options = TrainingOf(model, folder);
   NoObserver observer;
   const std::atomic<bool> stop = false;
   FineTuneClassifier(options, observer, stop);

@@ -180,7 +180,8 @@ TEST(ComparePredictions, FiguresAreThoseOfComputeMetrics) {
 TEST(ComparePredictions, SignIsThatOfAfterMinusBeforeAndTurnsWithTheOrder) {
   const Predictions p = Draw(400, 3, 0.9, 0.5, 3);
   for (const std::string& metric : kComparedMetrics) {
-    const PairedDifference worse = ComparePredictions(p.truth, p.before, p.after, 3, metric), better = ComparePredictions(p.truth, p.after, p.before, 3, metric);
+    const PairedDifference worse = ComparePredictions(p.truth, p.before, p.after, 3, metric),
+                           better = ComparePredictions(p.truth, p.after, p.before, 3, metric);
     EXPECT_LT(worse.after, worse.before) << metric;
     EXPECT_LT(worse.interval.high, 0) << metric;
     EXPECT_GT(better.interval.low, 0) << metric;
@@ -210,7 +211,8 @@ TEST(ComparePredictions, IsPairedAndKnowsTheDeviationOfAKnownChange) {
 
 TEST(ComparePredictions, GivesTheSameIntervalEachTime) {
   const Predictions p = Draw(100, 3, 0.8, 0.7, 4);
-  const PairedDifference one = ComparePredictions(p.truth, p.before, p.after, 3, "macro_f1"), two = ComparePredictions(p.truth, p.before, p.after, 3, "macro_f1");
+  const PairedDifference one = ComparePredictions(p.truth, p.before, p.after, 3, "macro_f1"),
+                         two = ComparePredictions(p.truth, p.before, p.after, 3, "macro_f1");
   EXPECT_EQ(one.interval.low, two.interval.low);
   EXPECT_EQ(one.interval.high, two.interval.high);
 }
