@@ -49,6 +49,19 @@ def mean(rows, name):
     return sum(row[name] for row in rows) / len(rows)
 
 
+def time_ratio(runs):
+    return mean(runs["mlac"], "seconds") / mean(runs["transformers"], "seconds")
+
+
+def write(options, runs):
+    """After each seed, so that a run cut short leaves what it has measured."""
+    seeds = options.seeds[:len(runs["transformers"])]
+    with open(options.results + ".partial", "w", encoding="utf-8") as file:
+        json.dump({"processor": processor(), "threads": options.threads, "seeds": seeds, "runs": runs, "time_ratio": time_ratio(runs)}, file, indent=1)
+        file.write("\n")
+    os.replace(options.results + ".partial", options.results)
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name in ("mlac", "model", "data", "results"):
@@ -64,13 +77,10 @@ def main():
             row = run(options, seed)
             runs[name].append(row)
             print(f"{seed:>5} {name:14} {row['accuracy']:9.4f} {row['macro_f1']:9.4f} {row['seconds']:9.1f}", flush=True)
+        write(options, runs)
     for name, rows in runs.items():
         print(f"{'mean':>5} {name:14} {mean(rows, 'accuracy'):9.4f} {mean(rows, 'macro_f1'):9.4f} {mean(rows, 'seconds'):9.1f}")
-    ratio = mean(runs["mlac"], "seconds") / mean(runs["transformers"], "seconds")
-    print(f"time of mlac / time of transformers: {ratio:.2f}")
-    with open(options.results, "w", encoding="utf-8") as file:
-        json.dump({"processor": processor(), "threads": options.threads, "seeds": options.seeds, "runs": runs, "time_ratio": ratio}, file, indent=1)
-        file.write("\n")
+    print(f"time of mlac / time of transformers: {time_ratio(runs):.2f}")
 
 
 if __name__ == "__main__":
