@@ -53,9 +53,20 @@ def time_ratio(runs):
     return mean(runs["mlac"], "seconds") / mean(runs["transformers"], "seconds")
 
 
-def write(options, runs):
+def resumed(options):
+    """The seeds and their rows that an earlier run on this processor has left."""
+    try:
+        with open(options.results, encoding="utf-8") as file:
+            before = json.load(file)
+    except FileNotFoundError:
+        return [], {"mlac": [], "transformers": []}
+    if (before["processor"], before["threads"]) != (processor(), options.threads):
+        sys.exit(f"wordnet.py: {options.results} is of {before['processor']} with {before['threads']} threads: begin anew, without --resume")
+    return before["seeds"], before["runs"]
+
+
+def write(options, seeds, runs):
     """After each seed, so that a run cut short leaves what it has measured."""
-    seeds = options.seeds[:len(runs["transformers"])]
     with open(options.results + ".partial", "w", encoding="utf-8") as file:
         json.dump({"processor": processor(), "threads": options.threads, "seeds": seeds, "runs": runs, "time_ratio": time_ratio(runs)}, file, indent=1)
         file.write("\n")
@@ -68,16 +79,18 @@ def main():
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--resume", action="store_true", help="keep the seeds that the results of this processor already have")
     options = parser.parse_args()
-    runs = {"mlac": [], "transformers": []}
+    done, runs = resumed(options) if options.resume else ([], {"mlac": [], "transformers": []})
     print(f"{processor()}, {options.threads} threads", flush=True)
     print(f"{'seed':>5} {'':14} {'accuracy':>9} {'macro-F1':>9} {'seconds':>9}", flush=True)
-    for seed in options.seeds:
+    for seed in (seed for seed in options.seeds if seed not in done):
         for name, run in (("mlac", run_mlac), ("transformers", run_transformers)):
             row = run(options, seed)
             runs[name].append(row)
             print(f"{seed:>5} {name:14} {row['accuracy']:9.4f} {row['macro_f1']:9.4f} {row['seconds']:9.1f}", flush=True)
-        write(options, runs)
+        done.append(seed)
+        write(options, done, runs)
     for name, rows in runs.items():
         print(f"{'mean':>5} {name:14} {mean(rows, 'accuracy'):9.4f} {mean(rows, 'macro_f1'):9.4f} {mean(rows, 'seconds'):9.1f}")
     print(f"time of mlac / time of transformers: {time_ratio(runs):.2f}")
