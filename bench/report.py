@@ -122,8 +122,8 @@ def section(name, result):
     yield f"## {TITLES.get(name, name)}"
     used = ", ".join(f"{package} {version}" for package, version in result["versions"].items())
     yield f"{result['processor']}, {result['threads']} thread{'s' * (result['threads'] > 1)}." + (f" {used}." if used else "")
-    if result["busy_before"] > 0.5:
-        yield f"**{result['busy_before']:.1f} other processes were running when this began: the figures are not to be trusted.**"
+    if result["busy_before"] > 0.3:
+        yield f"**Others kept {result['busy_before']:.1f} cores busy when this began: the figures are not to be trusted.**"
     if result["machine"]:
         yield peaks(result["machine"])
     yield ""

@@ -172,11 +172,19 @@ def show(line):
         print(f"{'':38} {name}: {why}", flush=True)
 
 
-def warn_if_busy():
-    """Others' work makes every figure worse, and not by the same factor. Returns the cores that were busy on average in the last minute."""
-    busy = os.getloadavg()[0]
-    if busy > 0.5:
-        print(f"dev bench: {busy:.1f} processes were running in the last minute: do not trust the figures", file=sys.stderr)
+def warn_if_busy(seconds=3):
+    """Others' work makes every figure worse, and not by the same factor. Returns the cores that are busy while this program sleeps."""
+
+    def ticks():
+        with open("/proc/stat", encoding="utf-8") as file:
+            fields = [int(field) for field in file.readline().split()[1:9]]
+        return sum(fields) - fields[3] - fields[4]  # idle, and waiting for a disk
+
+    before = ticks()
+    time.sleep(seconds)
+    busy = (ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
+    if busy > 0.3:
+        print(f"dev bench: others keep {busy:.1f} cores busy: do not trust the figures", file=sys.stderr)
     return busy
 
 

@@ -1,6 +1,7 @@
 #include "autograd/attention.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <optional>
 
@@ -15,6 +16,7 @@ struct Heads {
   size_t num_heads;
   std::optional<kernels::DropoutKey> dropout;
   uint32_t first_token;
+  Tensor position_bias;  // [num_heads, 2 span - 1], or undefined
 
   size_t num_tasks() const { return (offsets.size() - 1) * num_heads; }
   size_t longest() const {
@@ -32,29 +34,46 @@ struct Heads {
     return {.q = q.floats().data() + first, .k = k.floats().data() + first, .v = v.floats().data() + first, .stride = size,
             .num_tokens = num_tokens, .head_dim = head_dim, .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
             .dropout = dropout ? &*dropout : nullptr, .dropout_row = static_cast<uint32_t>(first_token + begin),
-            .dropout_block = static_cast<uint32_t>(head * blocks)};
+            .dropout_block = static_cast<uint32_t>(head * blocks),
+            .position_bias = position_bias.defined() ? position_bias.floats().data() + Middle(head) : nullptr};
   }
+  // Where distance 0 stands in row `row` of a tensor of biases.
+  size_t Middle(size_t row) const { return row * position_bias.dim(1) + position_bias.dim(1) / 2; }
 };
+
+// [sequences, num_heads, 2 span - 1]: a sequence each, because only their sum over all parts of a batch is free of where the parts begin.
+Tensor NewBiasGradient(Run& run, const Heads& heads) {
+  if (heads.position_bias.tape_id() == 0) return {};
+  Tensor gradient = run.NewTensor({heads.offsets.size() - 1, heads.num_heads, heads.position_bias.dim(1)});
+  std::fill(gradient.mutable_floats().begin(), gradient.mutable_floats().end(), 0.0f);
+  return gradient;
+}
 
 void AttentionBackward(Run& run, const Heads& heads, uint32_t q_id, uint32_t k_id, uint32_t v_id, const Tensor& gradient) {
   const size_t size = heads.q.dim(1), head_dim = size / heads.num_heads;
   Tensor gradient_q = run.NewTensor(heads.q.shape()), gradient_k = run.NewTensor(heads.q.shape()), gradient_v = run.NewTensor(heads.q.shape());
+  Tensor gradient_bias = NewBiasGradient(run, heads);
   const size_t scratch = kernels::AttentionBackwardScratchSize(heads.longest(), head_dim);
   run.ParallelTasks(heads.num_tasks(), [&](size_t task, size_t thread) {
     size_t first;
     const kernels::AttentionArguments arguments = heads.Task(task, first);
     kernels::AttentionBackward(arguments, gradient.floats().data() + first, size, gradient_q.mutable_floats().data() + first,
-                               gradient_k.mutable_floats().data() + first, gradient_v.mutable_floats().data() + first, run.Scratch(thread, scratch));
+                               gradient_k.mutable_floats().data() + first, gradient_v.mutable_floats().data() + first,
+                               gradient_bias.defined() ? gradient_bias.mutable_floats().data() + heads.Middle(task) : nullptr,
+                               run.Scratch(thread, scratch));
   });
   run.tape()->Accumulate(run, q_id, gradient_q);
   run.tape()->Accumulate(run, k_id, gradient_k);
   run.tape()->Accumulate(run, v_id, gradient_v);
+  if (gradient_bias.defined()) run.tape()->Accumulate(run, heads.position_bias.tape_id(), gradient_bias);
 }
 
 }  // namespace
 
-Tensor AttentionForward(Run& run, const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, size_t num_heads, float dropout) {
-  Heads heads = {q, k, v, offsets, num_heads, std::nullopt, run.first_token()};
+Tensor AttentionForward(Run& run, const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, size_t num_heads, float dropout,
+                        const Tensor* position_bias) {
+  Heads heads = {q, k, v, offsets, num_heads, std::nullopt, run.first_token(), position_bias == nullptr ? Tensor() : *position_bias};
+  assert(!heads.position_bias.defined() || heads.position_bias.dim(1) >= 2 * heads.longest() - 1);
   if (run.dropout_on() && dropout > 0) heads.dropout = run.NextDropout(dropout);
   const size_t size = q.dim(1);
   Tensor y = run.NewTensor(q.shape());

@@ -6,7 +6,9 @@
 namespace mlac {
 
 // q, k, v: [T, num_heads * head_dim]. Returns [T, num_heads * head_dim]; scores are divided by sqrt(head_dim).
-// dropout: of the probabilities, where the run drops at all.
-Tensor AttentionForward(Run& run, const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, size_t num_heads, float dropout);
+// dropout: of the probabilities, where the run drops at all. position_bias: what RelativePositionBias (relative_position_bias.h) made for at least the
+// longest sequence, added to the scores, or nullptr.
+Tensor AttentionForward(Run& run, const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, size_t num_heads, float dropout,
+                        const Tensor* position_bias = nullptr);
 
 }  // namespace mlac

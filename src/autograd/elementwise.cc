@@ -1,5 +1,6 @@
 #include "autograd/elementwise.h"
 
+#include <algorithm>
 #include <array>
 
 #include "kernels/vector_ops.h"
@@ -18,7 +19,25 @@ Tensor DropRows(Run& run, const Tensor& x, const kernels::DropoutKey& key, uint3
   return y;
 }
 
+// The gradient of a sum is that of each of its terms.
+template <size_t kCount>
+void RecordSum(Run& run, Tensor& y, const std::array<uint32_t, kCount>& ids) {
+  if (run.tape() == nullptr || std::all_of(ids.begin(), ids.end(), [](uint32_t id) { return id == 0; })) return;
+  run.tape()->Record(y, [ids](Run& run, const Tensor& gradient) {
+    for (const uint32_t id : ids) run.tape()->Accumulate(run, id, gradient);
+  });
+}
+
 }  // namespace
+
+Tensor Sum(Run& run, const Tensor& a, const Tensor& b) {
+  Tensor y = run.NewTensor(a.shape());
+  run.ParallelFor(y.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
+    kernels::Add(a.floats().data() + begin, b.floats().data() + begin, y.mutable_floats().data() + begin, end - begin);
+  });
+  RecordSum(run, y, std::array{a.tape_id(), b.tape_id()});
+  return y;
+}
 
 Tensor Sum(Run& run, const Tensor& a, const Tensor& b, const Tensor& c) {
   Tensor y = run.NewTensor(a.shape());
@@ -27,11 +46,7 @@ Tensor Sum(Run& run, const Tensor& a, const Tensor& b, const Tensor& c) {
     kernels::Add(a.floats().data() + begin, b.floats().data() + begin, out, end - begin);
     kernels::Add(out, c.floats().data() + begin, out, end - begin);
   });
-  const std::array<uint32_t, 3> ids = {a.tape_id(), b.tape_id(), c.tape_id()};
-  if (run.tape() != nullptr && (ids[0] != 0 || ids[1] != 0 || ids[2] != 0))
-    run.tape()->Record(y, [ids](Run& run, const Tensor& gradient) {
-      for (const uint32_t id : ids) run.tape()->Accumulate(run, id, gradient);
-    });
+  RecordSum(run, y, std::array{a.tape_id(), b.tape_id(), c.tape_id()});
   return y;
 }
 

@@ -4,7 +4,8 @@
 
 namespace mlac {
 
-// (a + b) + c, of one shape.
+// a + b, and (a + b) + c, of one shape.
+Tensor Sum(Run& run, const Tensor& a, const Tensor& b);
 Tensor Sum(Run& run, const Tensor& a, const Tensor& b, const Tensor& c);
 
 // What the rows of a tensor are: decides which elements are dropped when a batch is computed in parts.

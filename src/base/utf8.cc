@@ -32,6 +32,12 @@ size_t FindInvalidUtf8(std::string_view text) {
   return std::string_view::npos;
 }
 
+size_t CountCodePoints(std::string_view text) {
+  size_t count = 0;
+  for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  return count;
+}
+
 void AppendUtf8(std::string& out, char32_t scalar) {
   const auto byte = [](char32_t bits) { return static_cast<char>(bits); };
   const auto six_bits = [](char32_t bits) { return static_cast<char>(0x80 | (bits & 0x3F)); };

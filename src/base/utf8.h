@@ -31,6 +31,9 @@ inline char32_t DecodeUtf8(std::string_view text, size_t& position) {  // in lin
   return scalar;
 }
 
+// text must be valid UTF-8.
+size_t CountCodePoints(std::string_view text);
+
 void AppendUtf8(std::string& out, char32_t scalar);
 
 }  // namespace mlac

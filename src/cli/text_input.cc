@@ -1,13 +1,24 @@
 #include "cli/text_input.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 
 #include "cli/command.h"
 #include "data/texts.h"
 
 namespace mlac {
+namespace {
+
+void CheckSource(const TextInputOptions& options) {
+  if (!options.texts.empty() && !options.file.empty()) throw UsageError("texts and --file were given", "one of the two");
+  if (options.texts.empty() && options.file.empty() && isatty(STDIN_FILENO))
+    throw UsageError("which text?", "give it as an argument, by --file or on standard input");
+}
+
+}  // namespace
 
 void AddTextInput(CLI::App& command, TextInputOptions& options) {
   command.add_option("--file", options.file, "Texts from a file: .txt (one a line), .csv, .tsv or .jsonl")->type_name("FILE");
@@ -16,10 +27,45 @@ void AddTextInput(CLI::App& command, TextInputOptions& options) {
 }
 
 std::vector<std::string> ReadTextInput(const TextInputOptions& options) {
-  if (!options.texts.empty() && !options.file.empty()) throw UsageError("texts and --file were given", "one of the two");
+  CheckSource(options);
   if (!options.texts.empty()) return options.texts;
-  if (options.file.empty() && isatty(STDIN_FILENO)) throw UsageError("which text?", "give it as an argument, by --file or on standard input");
   return ReadTexts(options.file.empty() ? "-" : options.file, options.text_column).texts;
+}
+
+TextSource::TextSource(const TextInputOptions& options) : options_(options) {
+  CheckSource(options);
+  if (!options.texts.empty()) return;
+  TableOptions table = {.columns = {options.text_column}};
+  if (!options.pair_column.empty()) table.columns.push_back(options.pair_column);
+  if (options.file.empty()) {
+    if (!options.pair_column.empty()) throw UsageError("pairs are read from a file", "--file FILE");
+    name_ = "standard input";
+    table_ = OpenTable(ByteStream(FileDescriptor(dup(STDIN_FILENO)), name_), TableFormat::kTextLines, std::move(table));
+    return;
+  }
+  name_ = std::filesystem::path(options.file).filename().string();
+  table_ = OpenTable(options.file, std::move(table));
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(options.file, ignored)) num_bytes_ = std::filesystem::file_size(options.file, ignored);
+}
+
+bool TextSource::Next(TextInput& input) {
+  if (table_ == nullptr) {
+    if (num_read_ == options_.texts.size()) return false;
+    input = {options_.texts[num_read_], std::nullopt, options_.texts.size() == 1 ? std::string() : fmt::format("text {}", num_read_ + 1)};
+    if (!options_.pair.empty()) input.pair = options_.pair;
+  } else {
+    if (!table_->Next(cells_)) return false;
+    input = {cells_[0], std::nullopt, fmt::format("{} line {}", name_, table_->line())};
+    if (cells_.size() > 1) input.pair = cells_[1];
+  }
+  ++num_read_;
+  return true;
+}
+
+std::optional<double> TextSource::share_read() const {
+  if (table_ == nullptr || num_bytes_ == 0) return std::nullopt;
+  return std::min(1.0, static_cast<double>(table_->num_bytes_read()) / static_cast<double>(num_bytes_));
 }
 
 }  // namespace mlac

@@ -35,6 +35,8 @@ class ByteStream {
     return byte;
   }
 
+  // Bytes taken so far.
+  uint64_t offset() const { return block_offset_ + position_; }
   // The line of the next byte, from 1. LF, CRLF and CR alone each end a line.
   size_t line() const { return line_; }
   // What is read and not yet taken: at least the first 64 KiB of the file before the first Get(), all of a shorter one.

@@ -41,6 +41,7 @@ class TableReader {
   size_t line() const { return line_; }                             // where the row that Next gave starts
   const std::vector<std::string>& notes() const { return notes_; }  // what was recognised: "train.csv: delimiter ';' recognised"
   const std::string& name() const { return stream_.name(); }
+  uint64_t num_bytes_read() const { return stream_.offset(); }
 
  protected:
   TableReader(ByteStream stream, TableOptions options);

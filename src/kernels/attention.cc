@@ -33,6 +33,14 @@ HWY_INLINE void ExpBlock(float* x, size_t stride, size_t rows, size_t count, flo
   for (; r < rows; ++r) ExpRows<1>(x + r * stride, stride, count, scale, sums + r);
 }
 
+// What is added to scores of query i and all keys, and the scale of the softmax that is left to do then.
+HWY_INLINE float AddBias(const AttentionArguments& t, size_t i, float* scores) {
+  if (t.position_bias == nullptr) return t.scale;
+  const Lanes scale = Set(t.scale);
+  ForEach(scores, t.position_bias - i, scores, t.num_tokens, [&](const Lanes& score, const Lanes& bias) { return MulAdd(score, scale, bias); });
+  return 1.0f;
+}
+
 // One block of queries at a time: its scores against all keys stay in L1 (14 rows of 512 are 28 KiB). Longer sequences spill to L2.
 void AttentionOf(const AttentionArguments& t, size_t query_begin, size_t query_end, float* out, size_t out_stride, float* scratch) {
   const size_t n = t.num_tokens, d = t.head_dim, score_stride = RoundUp(n, kPanel);
@@ -48,8 +56,9 @@ void AttentionOf(const AttentionArguments& t, size_t query_begin, size_t query_e
     for (size_t j = 0; j < n; j += kPanel)
       RunTile(rows, {.a = t.q + q0 * t.stride, .a_stride = t.stride, .b = keys + j * d, .b_stride = kPanel, .num_k = d, .c = scores + j,
                      .c_stride = score_stride, .bias = nullptr, .prefetch = nullptr}, Start::kZero);
-    float sums[kTileRows];
-    ExpBlock(scores, score_stride, rows, n, t.scale, sums);
+    float sums[kTileRows], scale = t.scale;
+    for (size_t r = 0; r < rows; ++r) scale = AddBias(t, q0 + r, scores + r * score_stride);
+    ExpBlock(scores, score_stride, rows, n, scale, sums);
     for (size_t r = 0; r < rows && t.dropout != nullptr; ++r)
       Dropout(*t.dropout, static_cast<uint32_t>(t.dropout_row + q0 + r), t.dropout_block, scores + r * score_stride, scores + r * score_stride, n);
     for (size_t c = 0; c < d; c += kPanel)
@@ -79,9 +88,9 @@ HWY_INLINE void Product(const float* a, size_t a_stride, size_t rows, const floa
   }
 }
 
-// P = softmax(scale Q K^T), D = dropout:  dV = D(P)^T dO;  dP = D(dO V^T);  dS = scale P (dP - rowsum(dP P));  dQ = dS K;  dK = dS^T Q.
+// P = softmax(scale Q K^T + B), D = dropout:  dV = D(P)^T dO;  dP = D(dO V^T);  dB = P (dP - rowsum(dP P));  dS = scale dB;  dQ = dS K;  dK = dS^T Q.
 void AttentionBackwardOf(const AttentionArguments& t, const float* gradient_out, size_t out_stride, float* gradient_q, float* gradient_k,
-                         float* gradient_v, float* scratch) {
+                         float* gradient_v, float* gradient_bias, float* scratch) {
   const size_t n = t.num_tokens, d = t.head_dim, row = RoundUp(n, kPanel);
   float *p = scratch, *gradient_p = p + n * row, *other = gradient_p + n * row, *packed = other + n * row;
   float* sums = packed + std::max(row * d, RoundUp(d, kPanel) * n);
@@ -89,7 +98,9 @@ void AttentionBackwardOf(const AttentionArguments& t, const float* gradient_out,
     for (size_t i = 0; i < n; ++i) Dropout(*t.dropout, static_cast<uint32_t>(t.dropout_row + i), t.dropout_block, from + i * row, to + i * row, n);
   };
   Product(t.q, t.stride, n, t.k, t.stride, Layout::kTransposed, n, d, p, row, packed);
-  ExpBlock(p, row, n, n, t.scale, sums);
+  float scale_left = t.scale;
+  for (size_t i = 0; i < n; ++i) scale_left = AddBias(t, i, p + i * row);
+  ExpBlock(p, row, n, n, scale_left, sums);
   for (size_t i = 0; i < n; ++i) {
     const Lanes inverse = Set(1.0f / sums[i]);
     ForEach(p + i * row, p + i * row, n, [&](const Lanes& x) { return x * inverse; });
@@ -110,7 +121,13 @@ void AttentionBackwardOf(const AttentionArguments& t, const float* gradient_out,
     for (; j + kLanes <= n; j += kLanes) sum = MulAdd(Load(g + j), Load(probability + j), sum);
     if (j < n) sum = MulAdd(LoadPart(g + j, n - j), LoadPart(probability + j, n - j), sum);
     const Lanes total = Set(FoldSum(sum)), scale = Set(t.scale);
-    ForEach(g, probability, g, n, [&](const Lanes& x, const Lanes& y) { return (x - total) * y * scale; });
+    if (gradient_bias != nullptr) {
+      ForEach(g, probability, g, n, [&](const Lanes& x, const Lanes& y) { return (x - total) * y; });
+      ForEach(gradient_bias - i, g, gradient_bias - i, n, [&](const Lanes& x, const Lanes& y) { return x + y; });
+      ForEach(g, g, n, [&](const Lanes& x) { return x * scale; });
+    } else {
+      ForEach(g, probability, g, n, [&](const Lanes& x, const Lanes& y) { return (x - total) * y * scale; });
+    }
   }
   Product(gradient_p, row, n, t.k, t.stride, Layout::kRows, d, n, gradient_q, t.stride, packed);
   Transpose(gradient_p, row, n, n, other, row);
@@ -140,8 +157,8 @@ void Attention(const AttentionArguments& arguments, size_t query_begin, size_t q
 }
 
 void AttentionBackward(const AttentionArguments& arguments, const float* gradient_out, size_t out_stride, float* gradient_q, float* gradient_k,
-                       float* gradient_v, float* scratch) {
-  HWY_DYNAMIC_DISPATCH(AttentionBackwardOf)(arguments, gradient_out, out_stride, gradient_q, gradient_k, gradient_v, scratch);
+                       float* gradient_v, float* gradient_bias, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(AttentionBackwardOf)(arguments, gradient_out, out_stride, gradient_q, gradient_k, gradient_v, gradient_bias, scratch);
 }
 
 }  // namespace mlac::kernels

@@ -63,6 +63,12 @@ std::string ConfigReader::String(const char* field, const std::string& fallback)
   return value->get<std::string>();
 }
 
+void ConfigReader::CheckHeads(size_t hidden_size, size_t num_attention_heads, const char* size_field, const char* heads_field) const {
+  if (hidden_size % num_attention_heads != 0)
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {} {} is no multiple of {} {}", file_, size_field, hidden_size, heads_field,
+                                                      num_attention_heads));
+}
+
 std::vector<std::string> ConfigReader::LabelNames() const {
   constexpr size_t kMostLabels = 1'000'000;
   const json* names = Find("id2label");

@@ -22,6 +22,10 @@ class ConfigReader {
   // The names in id2label, by id; "LABEL_0" to "LABEL_<num_labels - 1>" where there are none (transformers' default is two labels).
   std::vector<std::string> LabelNames() const;
 
+  // Throws kInvalidInput unless hidden_size is a multiple of num_attention_heads; the last two: what config.json calls them.
+  void CheckHeads(size_t hidden_size, size_t num_attention_heads, const char* size_field = "hidden_size",
+                  const char* heads_field = "num_attention_heads") const;
+
   const std::string& file() const { return file_; }
 
  private:

@@ -1,6 +1,7 @@
 #pragma once
-// What every family of encoders offers: hidden states, and the heads that its checkpoint has.
+// What every family of encoders offers: hidden states, and the head that its checkpoint has.
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,40 +14,74 @@
 namespace mlac {
 
 // What stands on top of the encoder.
-enum class Head { kNone, kSequenceClassification, kMaskedLanguageModel };
+enum class Head { kNone, kSequenceClassification, kTokenClassification, kQuestionAnswering, kMaskedLanguageModel };
+
+// Which head a model is built with.
+struct HeadRequest {
+  Head head = Head::kNone;
+  size_t num_labels = 0;  // of the first two; question answering always has two, where an answer starts and where it ends
+  bool fresh = false;     // a new head instead of the checkpoint's; of a masked language model only what the checkpoint lacks
+  uint64_t seed = 0;      // of a new head
+};
+
+// The layers of a head: rows of hidden states to rows of logits.
+class HeadLayers {
+ public:
+  virtual ~HeadLayers() = default;
+  virtual Tensor operator()(Run& run, const Tensor& x) const = 0;
+};
+
+// What a family says of the model that a config.json describes.
+struct ModelTraits {
+  size_t hidden_size = 0, vocab_size = 0;
+  size_t max_positions = 0;  // the longest sequence, in tokens
+  size_t num_segments = 1;   // token_type_ids are below this
+  // Names of parameters that belong to a head begin with one of these.
+  std::vector<std::string> head_prefixes = {};
+};
 
 class Model {
  public:
-  explicit Model(std::unique_ptr<ParameterStore> store) : store_(std::move(store)) {}
+  Model(std::unique_ptr<ParameterStore> store, const HeadRequest& request, ModelTraits traits)
+      : store_(std::move(store)), request_(request), traits_(std::move(traits)) {}
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
   virtual ~Model() = default;
 
-  virtual Head head() const = 0;
-  virtual size_t hidden_size() const = 0;
-  virtual size_t vocab_size() const = 0;
-  virtual size_t max_positions() const = 0;       // the longest sequence, in tokens
-  virtual size_t num_segments() const = 0;        // token_type_ids are below this
-  virtual size_t num_labels() const = 0;          // 0 without a classification head
-  // Names of parameters that belong to the head begin with one of these.
-  virtual std::vector<std::string> head_prefixes() const = 0;
+  Head head() const { return request_.head; }
+  size_t hidden_size() const { return traits_.hidden_size; }
+  size_t vocab_size() const { return traits_.vocab_size; }
+  size_t max_positions() const { return traits_.max_positions; }
+  size_t num_segments() const { return traits_.num_segments; }
+  size_t num_labels() const { return request_.num_labels; }  // 0 without a head that gives labels
+  const std::vector<std::string>& head_prefixes() const { return traits_.head_prefixes; }
   // Weights that are another's: their name in transformers, and the name of the other. Checkpoints leave them out or hold them twice.
-  virtual std::vector<std::pair<std::string, std::string>> tied_weights() const { return {}; }
+  const std::vector<std::pair<std::string, std::string>>& tied_weights() const { return tied_weights_; }
 
   // [T, hidden_size], after the last layer. Safe to call from several threads, each with its own run, once a first call has returned.
   virtual Tensor Encode(Run& run, const TokenBatch& batch) const = 0;
-  // [sequences, hidden_size]: what of Encode's result the classification head looks at. Without weights of its own.
-  virtual Tensor SequenceFeatures(Run& run, const Tensor& hidden_states, const Offsets& offsets) const = 0;
+  // [sequences, hidden_size]: what of Encode's result the classification head looks at, the first token's. Without weights of its own.
+  Tensor SequenceFeatures(Run& run, const Tensor& hidden_states, const Offsets& offsets) const;
   // [sequences, num_labels] logits, from SequenceFeatures' result. Throws kUnsupported without that head; likewise below.
-  virtual Tensor Classify(Run& run, const Tensor& features) const = 0;
-  // [T, vocab_size] logits, from Encode's result.
-  virtual Tensor PredictTokens(Run& run, const Tensor& hidden_states) const = 0;
+  Tensor Classify(Run& run, const Tensor& features) const;
+  // [T, num_labels] logits of token classification or question answering, from Encode's result.
+  Tensor ClassifyTokens(Run& run, const Tensor& hidden_states) const;
+  // [T, vocab_size] logits, from Encode's result or some rows of it.
+  Tensor PredictTokens(Run& run, const Tensor& hidden_states) const;
 
   ParameterStore& parameters() { return *store_; }
   const ParameterStore& parameters() const { return *store_; }
 
+ protected:
+  void SetHead(std::unique_ptr<const HeadLayers> layers) { head_ = std::move(layers); }
+  void AddTiedWeight(std::string name, std::string other) { tied_weights_.emplace_back(std::move(name), std::move(other)); }
+
  private:
   std::unique_ptr<ParameterStore> store_;
+  HeadRequest request_;
+  ModelTraits traits_;
+  std::vector<std::pair<std::string, std::string>> tied_weights_;
+  std::unique_ptr<const HeadLayers> head_;
 };
 
 }  // namespace mlac

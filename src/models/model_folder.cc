@@ -57,10 +57,21 @@ std::unique_ptr<Model> OpenModel(const std::string& folder, const std::optional<
   return MakeModel(config, file, lookup, source, head);
 }
 
+std::string ProblemTypeNameOf(const std::string& folder) {
+  const std::string inner = TransformerFolder(folder), file = inner + "/config.json";
+  const nlohmann::json config = ReadConfig(inner);
+  const std::string name = ConfigReader(config, file).String("problem_type", "");
+  for (const char* known : {"", "single_label_classification", "multi_label_classification", "regression"})
+    if (name == known) return name;
+  throw Error(ErrorCode::kInvalidInput, fmt::format("{}: problem_type is '{}'; expected single_label_classification, multi_label_classification or regression",
+                                                    file, name));
+}
+
 std::vector<std::string> LabelNamesOf(const std::string& folder) {
   const std::string inner = TransformerFolder(folder), file = inner + "/config.json";
   const nlohmann::json config = ReadConfig(inner);
-  if (HeadOf(config, file).head != Head::kSequenceClassification) return {};
+  const Head head = HeadOf(config, file).head;
+  if (head != Head::kSequenceClassification && head != Head::kTokenClassification) return {};
   return ConfigReader(config, file).LabelNames();
 }
 

@@ -16,7 +16,11 @@ std::string TransformerFolder(const std::string& folder);
 // The model of a folder with the head that its config.json names, or with `request`. Weights stay mapped. Throws as MakeModel and WeightFiles.
 std::unique_ptr<Model> OpenModel(const std::string& folder, const std::optional<HeadRequest>& request = std::nullopt);
 
-// The names of a classifier's labels, by id; empty for another model.
+// The names of the labels of a classifier of texts or tokens, by id; empty for another model.
 std::vector<std::string> LabelNamesOf(const std::string& folder);
+
+// config.json's problem_type: "single_label_classification", "multi_label_classification" or "regression"; "" where it says nothing.
+// Throws kInvalidInput for another.
+std::string ProblemTypeNameOf(const std::string& folder);
 
 }  // namespace mlac

@@ -7,19 +7,22 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
-#include "models/bert.h"
 #include "models/config.h"
+#include "models/families.h"
 
 namespace mlac {
 namespace {
 
 struct Family {
   const char* model_type;
-  std::unique_ptr<Model> (*make)(const ConfigReader& config, WeightLookup weights, const std::string& source, const HeadRequest& request);
+  MakeFamily* make;
 };
 
 constexpr Family kFamilies[] = {
     {"bert", MakeBert},
+    {"distilbert", MakeDistilBert},
+    {"electra", MakeElectra},
+    {"mpnet", MakeMpnet},
 };
 
 const Family& FindFamily(const ConfigReader& config) {
@@ -47,9 +50,10 @@ HeadRequest HeadOf(const nlohmann::json& config, const std::string& file) {
   if (!found->is_array() || found->empty() || !found->front().is_string())
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: architectures is {}; expected a list of names", file, found->type_name()));
   const std::string architecture = found->front().get<std::string>();
-  if (architecture.ends_with("ForSequenceClassification"))
-    return {.head = Head::kSequenceClassification, .num_labels = reader.LabelNames().size(), .fresh = false, .seed = 0};
-  if (architecture.ends_with("ForMaskedLM")) return {.head = Head::kMaskedLanguageModel, .num_labels = 0, .fresh = false, .seed = 0};
+  if (architecture.ends_with("ForSequenceClassification")) return {.head = Head::kSequenceClassification, .num_labels = reader.LabelNames().size()};
+  if (architecture.ends_with("ForTokenClassification")) return {.head = Head::kTokenClassification, .num_labels = reader.LabelNames().size()};
+  if (architecture.ends_with("ForQuestionAnswering")) return {.head = Head::kQuestionAnswering, .num_labels = 2};
+  if (architecture.ends_with("ForMaskedLM")) return {.head = Head::kMaskedLanguageModel};
   return {};
 }
 

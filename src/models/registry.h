@@ -1,6 +1,5 @@
 #pragma once
 // The families of models, by config.json's model_type.
-#include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -11,15 +10,8 @@
 
 namespace mlac {
 
-// Which head a model is built with.
-struct HeadRequest {
-  Head head = Head::kNone;
-  size_t num_labels = 0;
-  bool fresh = false;  // a new classifier instead of the checkpoint's
-  uint64_t seed = 0;   // of a new classifier
-};
-
-// The head that config.json's "architectures" names: "...ForSequenceClassification", "...ForMaskedLM", else none.
+// The head that config.json's "architectures" names: "...ForSequenceClassification", "...ForTokenClassification", "...ForQuestionAnswering",
+// "...ForMaskedLM", else none.
 HeadRequest HeadOf(const nlohmann::json& config, const std::string& file);
 
 // Throws kUnsupported for a model_type that no family has (naming the known ones, nearest first), kInvalidInput where there is none.

@@ -37,6 +37,9 @@ bool IsOfHead(const std::string& name, const std::vector<std::string>& prefixes)
   return false;
 }
 
+// A bias of attention by distance is a table of a few numbers that is added to scores.
+bool IsPositionBias(const std::string& name) { return name.ends_with("relative_attention_bias.weight"); }
+
 bool IsMatrix(const TensorInfo& info) {
   return info.shape.size() == 2 && info.dtype && (*info.dtype == DType::kF32 || *info.dtype == DType::kF16 || *info.dtype == DType::kBF16) &&
          info.name.ends_with(".weight");
@@ -112,7 +115,7 @@ Int8Summary WriteInt8Folder(const std::string& model_folder, const std::string& 
     const Tensor weight = weights.Get(name);
     if (!IsMatrix(info)) {
       tensors.push_back({name, weight});
-    } else if (IsOfHead(name, heads)) {
+    } else if (IsOfHead(name, heads) || IsPositionBias(name)) {
       ignore.push_back(name.substr(0, name.size() - std::string_view(".weight").size()));
       tensors.push_back({name, weight});
     } else {

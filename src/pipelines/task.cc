@@ -4,9 +4,14 @@ namespace mlac {
 
 std::span<const TaskInfo> AllTasks() {
   static constexpr TaskInfo kTasks[] = {
-      {"feature-extraction", "Turn each text into a vector", MakeFeatureExtraction},
-      {"sentence-similarity", "Compare the first text with each other one", MakeSentenceSimilarity},
-      {"text-classification", "Give each text a label", MakeTextClassification},
+      {"feature-extraction", "Turn each text into a vector", TaskInput::kTextsOrPairs, MakeFeatureExtraction},
+      {"fill-mask", "Find the words that fit a mask in each text", TaskInput::kTexts, MakeFillMask},
+      {"question-answering", "Find the answer to a question in a text", TaskInput::kQuestionsWithContexts, MakeQuestionAnswering},
+      {"sentence-similarity", "Compare the first text with each other one", TaskInput::kTexts, MakeSentenceSimilarity},
+      {"text-classification", "Give each text a label", TaskInput::kTextsOrPairs, MakeTextClassification},
+      {"text-ranking", "Sort texts by how well they answer a query", TaskInput::kTexts, MakeTextRanking},
+      {"token-classification", "Find names and other entities in each text", TaskInput::kTexts, MakeTokenClassification},
+      {"zero-shot-classification", "Give each text one of your own labels, without training", TaskInput::kTexts, MakeZeroShotClassification},
   };
   return kTasks;
 }

@@ -14,11 +14,44 @@ namespace mlac {
 
 enum class OutputFormat { kText, kJson };
 
+// What a classifier's logits become: softmax over the labels, the sigmoid of each, or themselves.
+enum class ScoreFunction { kSoftmax, kSigmoid, kNone };
+
+// How the tokens of a word and of an entity are joined: transformers' aggregation_strategy.
+enum class Aggregation {
+  kNone,     // each token by itself
+  kSimple,   // neighbours with the same tag
+  kFirst,    // each word has the label of its first token; then as kSimple
+  kAverage,  // ... of the mean of its tokens' probabilities
+  kMax,      // ... of its token with the greatest probability
+};
+
 struct TaskOptions {
   OutputFormat format = OutputFormat::kText;
-  std::optional<size_t> top_k;  // text-classification: the best k labels of each text, 0: all; without it the best one
+  std::optional<size_t> top_k = {};  // the best k, 0: all; without it: of labels and answers the best one, of words for a mask five, of ranked texts all
   bool tokens = false;          // feature-extraction: one vector a token
+  std::optional<ScoreFunction> function_to_apply = {};  // text-classification; without it as config.json's problem_type says
+  // token-classification
+  Aggregation aggregation = Aggregation::kNone;
+  std::optional<size_t> stride = {};  // read longer texts through windows that share so many tokens; not with Aggregation::kNone
+  std::vector<std::string> ignore_labels = {"O"};
+  // question-answering: a text is a question, its pair the context
+  size_t max_answer_length = 15;            // in tokens
+  std::optional<size_t> window = {}, doc_stride = {};  // tokens of a window, question included (384 at most without it), and of its overlap (at most 128)
+  bool handle_impossible_answer = false;    // "" may be the answer
+  bool align_to_words = true;               // an answer begins and ends with a whole word
+  std::vector<std::string> targets = {};    // fill-mask: the only words to choose among
+  // zero-shot-classification
+  std::vector<std::string> candidate_labels = {};
+  std::string hypothesis_template = "This example is {}.";  // {}: the label
+  bool multi_label = false;
+  // text-ranking
+  std::string query = {};
+  bool raw_scores = false;  // logits instead of their sigmoids
 };
+
+// What a task reads.
+enum class TaskInput { kTexts, kTextsOrPairs, kQuestionsWithContexts };
 
 // Texts in, lines or one JSON document out. A task is given the texts in chunks, so that a file of any length passes through.
 class Task {
@@ -39,6 +72,8 @@ class Task {
 struct TaskInfo {
   std::string_view name;         // as the Hub calls it: "text-classification"
   std::string_view description;  // one line
+  TaskInput input;
+  // Throws kInvalidArgument for options that exclude each other.
   std::unique_ptr<Task> (*make)(const TaskOptions& options);
 };
 
@@ -46,7 +81,12 @@ struct TaskInfo {
 std::span<const TaskInfo> AllTasks();
 
 std::unique_ptr<Task> MakeFeatureExtraction(const TaskOptions& options);
+std::unique_ptr<Task> MakeFillMask(const TaskOptions& options);
+std::unique_ptr<Task> MakeQuestionAnswering(const TaskOptions& options);
 std::unique_ptr<Task> MakeSentenceSimilarity(const TaskOptions& options);
 std::unique_ptr<Task> MakeTextClassification(const TaskOptions& options);
+std::unique_ptr<Task> MakeTextRanking(const TaskOptions& options);
+std::unique_ptr<Task> MakeTokenClassification(const TaskOptions& options);
+std::unique_ptr<Task> MakeZeroShotClassification(const TaskOptions& options);
 
 }  // namespace mlac

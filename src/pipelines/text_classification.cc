@@ -1,4 +1,4 @@
-// text-classification: the label of each text and its probability.
+// text-classification: the label of each text and its score: a probability, or of a regression the value.
 // JSON, as transformers' pipeline for a list of texts: [{"label", "score"}, ...], with top_k [[{"label", "score"}, ...], ...].
 // Text: label and score a line (with top_k: text first, then its labels).
 #include <fmt/format.h>
@@ -25,11 +25,11 @@ class TextClassification : public Task {
     num_truncated_ += encoded.num_truncated;
     const std::vector<float> logits = model.Logits(encoded.batch);
     const size_t num_labels = model.label_names().size();
-    const std::vector<float> probabilities = Probabilities(logits, num_labels);
+    const std::vector<float> scores = Scores(model, logits, num_labels);
     for (size_t i = 0; i < texts.size(); ++i) {
       if (json_ && !first_) out += ", ";
       first_ = false;
-      AppendAnswer(model, std::span(probabilities).subspan(i * num_labels, num_labels), texts[i].text, out);
+      AppendAnswer(model, std::span(scores).subspan(i * num_labels, num_labels), texts[i].text, out);
     }
   }
 
@@ -38,6 +38,16 @@ class TextClassification : public Task {
   }
 
  private:
+  std::vector<float> Scores(const TextModel& model, const std::vector<float>& logits, size_t num_labels) const {
+    constexpr ScoreFunction kFunctions[] = {ScoreFunction::kSoftmax, ScoreFunction::kSigmoid, ScoreFunction::kNone};  // by ProblemType
+    switch (options_.function_to_apply.value_or(kFunctions[static_cast<size_t>(model.problem_type())])) {
+      case ScoreFunction::kSoftmax: return Probabilities(logits, num_labels);
+      case ScoreFunction::kSigmoid: return Sigmoids(logits);
+      case ScoreFunction::kNone: break;
+    }
+    return logits;
+  }
+
   void AppendAnswer(const TextModel& model, std::span<const float> scores, const std::string& text, std::string& out) const {
     std::vector<size_t> order(scores.size());
     std::iota(order.begin(), order.end(), size_t{0});

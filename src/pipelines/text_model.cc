@@ -14,6 +14,24 @@
 #include "text/length_limit.h"
 
 namespace mlac {
+namespace {
+
+// What a user without the head does.
+std::string HintFor(std::string_view task) {
+  if (task == "zero-shot-classification") return "it needs a classifier of natural language inference, one of whose labels begins with 'entail'";
+  if (task == "text-ranking") return "it needs a classifier with one label, a cross-encoder";
+  return fmt::format("`mlac train {}` makes one", task);
+}
+
+// As transformers reads it: one label alone is no choice, so its logit is a probability of its own.
+ProblemType ProblemTypeOf(const std::string& folder) {
+  const std::string name = ProblemTypeNameOf(folder);
+  if (name == "regression") return ProblemType::kRegression;
+  if (name == "multi_label_classification" || LabelNamesOf(folder).size() == 1) return ProblemType::kMultiLabel;
+  return ProblemType::kSingleLabel;
+}
+
+}  // namespace
 
 TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
     : options_(options),
@@ -22,6 +40,7 @@ TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
       tokenizer_(Tokenizer::Load(TransformerFolder(folder))),
       sentence_encoder_(std::make_unique<SentenceEncoder>(folder, *model_)),
       label_names_(LabelNamesOf(folder)),
+      problem_type_(ProblemTypeOf(folder)),
       max_length_(FindLengthLimit(TransformerFolder(folder), options.max_length, model_->max_positions()).num_tokens),
       inference_(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads, options.dtype) {
   tokenizer_.CheckEmbeddingSize(model_->vocab_size());
@@ -29,24 +48,39 @@ TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
 
 size_t TextModel::embedding_size() const { return sentence_encoder_->embedding_size(); }
 
-EncodedTexts TextModel::Encode(std::span<const TextInput> texts) const {
+void Append(const Encoding& encoding, TokenBatch& batch) {
+  batch.token_ids.insert(batch.token_ids.end(), encoding.token_ids.begin(), encoding.token_ids.end());
+  batch.token_type_ids.insert(batch.token_type_ids.end(), encoding.token_type_ids.begin(), encoding.token_type_ids.end());
+  batch.offsets.push_back(batch.token_ids.size());
+}
+
+EncodedTexts TextModel::Encode(std::span<const TextInput> texts, Truncation truncation) const {
   EncodedTexts encoded;
-  const EncodeOptions options = {.add_special_tokens = true, .with_offsets = false, .max_length = max_length_, .truncate = options_.truncate};
+  const EncodeOptions options = {.add_special_tokens = true, .with_offsets = false, .max_length = max_length_, .truncate = options_.truncate,
+                                 .truncation = truncation};
   for (size_t i = 0; i < texts.size(); ++i) {
     Encoding encoding;
     try {
       encoding = texts[i].pair ? tokenizer_.EncodePair(texts[i].text, *texts[i].pair, options) : tokenizer_.Encode(texts[i].text, options);
     } catch (const Error& error) {
-      if (texts.size() == 1) throw;
-      throw Error(error.code(), fmt::format("text {}: {}", i + 1, error.message()), error.hint());
+      if (texts.size() == 1 && texts[i].place.empty()) throw;
+      const std::string place = texts[i].place.empty() ? fmt::format("text {}", i + 1) : texts[i].place;
+      throw Error(error.code(), fmt::format("{}: {}", place, error.message()), error.hint());
     }
     encoded.num_truncated += encoding.truncated;
-    TokenBatch& batch = encoded.batch;
-    batch.token_ids.insert(batch.token_ids.end(), encoding.token_ids.begin(), encoding.token_ids.end());
-    batch.token_type_ids.insert(batch.token_type_ids.end(), encoding.token_type_ids.begin(), encoding.token_type_ids.end());
-    batch.offsets.push_back(batch.token_ids.size());
+    Append(encoding, encoded.batch);
   }
   return encoded;
+}
+
+Encoding TextModel::EncodeWhole(const TextInput& text) const {
+  const EncodeOptions options = {.add_special_tokens = true, .with_offsets = true};
+  try {
+    return text.pair ? tokenizer_.EncodePair(text.text, *text.pair, options) : tokenizer_.Encode(text.text, options);
+  } catch (const Error& error) {
+    if (text.place.empty()) throw;
+    throw Error(error.code(), fmt::format("{}: {}", text.place, error.message()), error.hint());
+  }
 }
 
 std::vector<float> TextModel::Embed(const TokenBatch& batch, bool normalize) {
@@ -69,9 +103,7 @@ std::vector<float> TextModel::EmbedTokens(const TokenBatch& batch) {
 }
 
 std::vector<float> TextModel::Logits(const TokenBatch& batch) {
-  if (model_->head() != Head::kSequenceClassification)
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: the model has no classification head; it can do {}", folder_, fmt::join(Tasks(), ", ")),
-                "`mlac train text-classification` makes one");
+  Require("text-classification");
   const size_t num_labels = model_->num_labels();
   std::vector<float> out(batch.num_sequences() * num_labels);
   inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
@@ -81,10 +113,74 @@ std::vector<float> TextModel::Logits(const TokenBatch& batch) {
   return out;
 }
 
+std::vector<float> TextModel::TokenLogits(const TokenBatch& batch) {
+  if (model_->head() != Head::kQuestionAnswering) Require("token-classification");
+  const size_t num_labels = model_->num_labels();
+  std::vector<float> out(batch.num_tokens() * num_labels);
+  inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
+    const Tensor part = model_->ClassifyTokens(run, model_->Encode(run, group));
+    std::copy(part.floats().begin(), part.floats().end(), out.begin() + static_cast<ptrdiff_t>(batch.offsets[first] * num_labels));
+  });
+  return out;
+}
+
+std::vector<float> TextModel::MaskedLogits(const TokenBatch& batch, std::span<const size_t> tokens) {
+  Require("fill-mask");
+  const size_t vocab_size = model_->vocab_size(), size = model_->hidden_size();
+  std::vector<float> out(tokens.size() * vocab_size);
+  inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
+    const size_t begin = batch.offsets[first];
+    const auto from = std::lower_bound(tokens.begin(), tokens.end(), begin), to = std::lower_bound(from, tokens.end(), begin + group.num_tokens());
+    if (from == to) return;
+    const Tensor hidden_states = model_->Encode(run, group);
+    Tensor rows = run.NewTensor({static_cast<size_t>(to - from), size});  // the decoder is as wide as the vocabulary: only what was asked for
+    for (auto token = from; token != to; ++token)
+      std::copy_n(hidden_states.floats().begin() + static_cast<ptrdiff_t>((*token - begin) * size), size,
+                  rows.mutable_floats().begin() + (token - from) * static_cast<ptrdiff_t>(size));
+    const Tensor part = model_->PredictTokens(run, rows);
+    std::copy(part.floats().begin(), part.floats().end(), out.begin() + (from - tokens.begin()) * static_cast<ptrdiff_t>(vocab_size));
+  });
+  return out;
+}
+
 std::vector<std::string> TextModel::Tasks() const {
   std::vector<std::string> tasks = {"feature-extraction", "sentence-similarity"};
-  if (model_->head() == Head::kSequenceClassification) tasks.emplace_back("text-classification");
+  switch (model_->head()) {
+    case Head::kNone: break;
+    case Head::kSequenceClassification:
+      tasks.emplace_back("text-classification");
+      if (EntailmentLabel(label_names_)) tasks.emplace_back("zero-shot-classification");
+      if (model_->num_labels() == 1) tasks.emplace_back("text-ranking");
+      break;
+    case Head::kTokenClassification: tasks.emplace_back("token-classification"); break;
+    case Head::kQuestionAnswering: tasks.emplace_back("question-answering"); break;
+    case Head::kMaskedLanguageModel: tasks.emplace_back("fill-mask"); break;
+  }
   return tasks;
+}
+
+void TextModel::Require(std::string_view task) const {
+  const std::vector<std::string> tasks = Tasks();
+  if (std::find(tasks.begin(), tasks.end(), task) != tasks.end()) return;
+  throw Error(ErrorCode::kUnsupported, fmt::format("{}: the model has no head for {}; it can do {}", folder_, task, fmt::join(tasks, ", ")),
+              HintFor(task));
+}
+
+std::optional<size_t> EntailmentLabel(std::span<const std::string> label_names) {
+  for (size_t i = 0; i < label_names.size(); ++i) {
+    std::string start = label_names[i].substr(0, 6);
+    for (char& c : start) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    if (start == "entail") return i;
+  }
+  return std::nullopt;
+}
+
+std::vector<float> Sigmoids(std::span<const float> logits) {
+  std::vector<float> pairs(2 * logits.size()), sigmoids(logits.size());  // exp(x) / (exp(x) + exp(0)), by the same exp as all else
+  for (size_t i = 0; i < logits.size(); ++i) pairs[2 * i] = logits[i];
+  kernels::Softmax(pairs.data(), logits.size(), 2, pairs.data());
+  for (size_t i = 0; i < logits.size(); ++i) sigmoids[i] = pairs[2 * i];
+  return sigmoids;
 }
 
 std::vector<float> Probabilities(std::span<const float> logits, size_t num_labels) {

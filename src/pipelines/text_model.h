@@ -17,7 +17,7 @@ namespace mlac {
 
 struct TextModelOptions {
   size_t num_threads = 0;            // 0: DefaultNumThreads()
-  std::optional<size_t> max_length;  // tokens; without it the folder's limit
+  std::optional<size_t> max_length = {};  // tokens; without it the folder's limit
   bool truncate = false;             // cut longer texts instead of refusing them
   DType dtype = DType::kF32;         // what products of f32 weights are computed in: kF32 or kBF16
 };
@@ -26,7 +26,14 @@ struct TextModelOptions {
 struct TextInput {
   std::string text;
   std::optional<std::string> pair;
+  std::string place = {};  // where it stands, for messages ("in.csv line 7"); "": its number among those given
 };
+
+// What the logits of a classification head mean: config.json's problem_type.
+enum class ProblemType { kSingleLabel, kMultiLabel, kRegression };
+
+// A text to a batch.
+void Append(const Encoding& encoding, TokenBatch& batch);
 
 // Encoded texts, end to end.
 struct EncodedTexts {
@@ -47,19 +54,31 @@ class TextModel {
   size_t embedding_size() const;
   const SentenceEncoder& sentence_encoder() const { return *sentence_encoder_; }
 
-  // Throws kTooLarge with both lengths for a text above max_length() unless options.truncate, naming its index among several.
-  EncodedTexts Encode(std::span<const TextInput> texts) const;
+  ProblemType problem_type() const { return problem_type_; }
+  const std::string& folder() const { return folder_; }
+  bool truncates() const { return options_.truncate; }
+
+  // Throws kTooLarge with both lengths for a text above max_length() unless options.truncate, naming its place.
+  EncodedTexts Encode(std::span<const TextInput> texts, Truncation truncation = Truncation::kLongestFirst) const;
+  // One text or pair with offsets in bytes, as long as it is.
+  Encoding EncodeWhole(const TextInput& text) const;
 
   // [texts, embedding_size()]: one vector a text, pooled (and normalised) as the folder says, else the mean of its tokens.
   // normalize: false leaves out the normalising at the end.
   std::vector<float> Embed(const TokenBatch& batch, bool normalize = true);
   // [tokens, hidden_size]: one vector a token.
   std::vector<float> EmbedTokens(const TokenBatch& batch);
-  // [texts, labels]. Throws kUnsupported for a model without a classification head, saying what it can do.
+  // [texts, labels]. Throws kUnsupported for a model without a classification head, saying what it can do; likewise below.
   std::vector<float> Logits(const TokenBatch& batch);
+  // [tokens, labels] of token classification; [tokens, 2] of question answering.
+  std::vector<float> TokenLogits(const TokenBatch& batch);
+  // [tokens.size(), vocab_size] of a masked language model. tokens: which of the batch's are asked for, rising.
+  std::vector<float> MaskedLogits(const TokenBatch& batch, std::span<const size_t> tokens);
 
-  // The tasks that this model can do: "feature-extraction", "sentence-similarity", "text-classification".
+  // The tasks that this model can do: "feature-extraction", "text-classification" and so on.
   std::vector<std::string> Tasks() const;
+  // Throws kUnsupported, saying what it can do, for a task that it cannot.
+  void Require(std::string_view task) const;
 
  private:
   TextModelOptions options_;
@@ -68,12 +87,18 @@ class TextModel {
   Tokenizer tokenizer_;
   std::unique_ptr<SentenceEncoder> sentence_encoder_;
   std::vector<std::string> label_names_;
+  ProblemType problem_type_;
   size_t max_length_;
   Inference inference_;
 };
 
+// The label of a model of natural language inference that says that a text follows from another: its name begins with "entail", in any case.
+std::optional<size_t> EntailmentLabel(std::span<const std::string> label_names);
+
 // softmax of each row of logits.
 std::vector<float> Probabilities(std::span<const float> logits, size_t num_labels);
+// 1 / (1 + exp(-x)) of each.
+std::vector<float> Sigmoids(std::span<const float> logits);
 
 // The cosine of two vectors, by one order of sums; 0 if one is all zeros.
 float Cosine(std::span<const float> a, std::span<const float> b);

@@ -22,6 +22,7 @@ class TokenModel {
   virtual std::string_view kind() const = 0;  // as tokenizer.json names it: "WordPiece"
   virtual const Vocabulary& vocabulary() const = 0;
   virtual int32_t unknown_id() const = 0;  // -1 if the model has no such token
+  virtual bool ContinuesWord(int32_t id) const = 0;  // whether the token goes on with a word that others begin
 
   // Appends the tokens, or their ids alone, of words of text, which is valid UTF-8. Safe to call from several threads.
   virtual void Tokenize(std::string_view text, std::span<const Word> words, std::vector<TokenPiece>& tokens) const = 0;

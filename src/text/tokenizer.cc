@@ -42,6 +42,17 @@ std::pair<size_t, size_t> LongestFirst(size_t first, size_t second, size_t room)
   return first > second ? std::pair(longer, shorter) : std::pair(shorter, longer);
 }
 
+// The same for any way to truncate.
+std::array<size_t, 2> Kept(const std::array<size_t, 2>& counts, size_t room, Truncation truncation) {
+  if (truncation == Truncation::kOnlyFirst) {
+    if (counts[1] > room)
+      throw Error(ErrorCode::kTooLarge, fmt::format("the second text has {} tokens; there is room for {}", counts[1], room), "it is never cut: shorten it");
+    return {std::min(counts[0], room - counts[1]), counts[1]};
+  }
+  const auto [first, second] = LongestFirst(counts[0], counts[1], room);
+  return {first, second};
+}
+
 }  // namespace
 
 struct Tokenizer::Impl {
@@ -220,8 +231,7 @@ Encoding Tokenizer::Impl::Encode(std::span<const std::string_view> texts, const 
                   fmt::format("the text has {} tokens; at most {} are possible", encoding.token_ids.size(), options.max_length),
                   "--truncate cuts it");
     }
-    const auto [first, second] = LongestFirst(counts[0], counts[1], options.max_length - num_special);
-    const std::array<size_t, 2> kept = {first, second};
+    const std::array<size_t, 2> kept = Kept(counts, options.max_length - num_special, options.truncation);
     for (size_t p = pieces.size(); p-- > 0;) {  // from the end, so that the places before it stay
       if (pieces[p].sequence < 0) continue;
       const auto sequence = static_cast<size_t>(pieces[p].sequence);
@@ -284,6 +294,12 @@ std::string Tokenizer::Decode(std::span<const int32_t> token_ids, bool skip_spec
   }
   std::string text = impl_->parts.decoder->Decode(tokens);
   return impl_->clean_up_spaces ? CleanUpSpaces(std::move(text)) : text;
+}
+
+std::string Tokenizer::DecodeTokens(std::span<const std::string_view> tokens) const { return impl_->parts.decoder->Decode(tokens); }
+
+bool Tokenizer::ContinuesWord(int32_t token_id) const {
+  return impl_->parts.added_tokens->FindId(token_id) == nullptr && impl_->parts.model->ContinuesWord(token_id);
 }
 
 std::string_view Tokenizer::kind() const { return impl_->parts.model->kind(); }

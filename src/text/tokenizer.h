@@ -27,11 +27,18 @@ struct Encoding {
   bool truncated = false;
 };
 
+// Which text of a pair is cut where both together are too long.
+enum class Truncation {
+  kLongestFirst,  // the longer one until both are equally long, then both
+  kOnlyFirst,
+};
+
 struct EncodeOptions {
   bool add_special_tokens = true;
   bool with_offsets = false;
   size_t max_length = 0;  // in tokens, special ones included; 0: no limit
   bool truncate = false;  // cut what is longer; else it is an error
+  Truncation truncation = Truncation::kLongestFirst;
 };
 
 struct SpecialTokenIds {
@@ -56,11 +63,14 @@ class Tokenizer {
   // options.truncate) or of 4 GiB; kInvalidArgument if max_length leaves no room for the special tokens. Takes time and memory linear
   // in the length of the text.
   Encoding Encode(std::string_view text, const EncodeOptions& options = {}) const;
-  // Where a pair is too long, the longer text is cut until both are equally long, then both: "longest first".
+  // With Truncation::kOnlyFirst also throws kTooLarge for a second text that leaves no room.
   Encoding EncodePair(std::string_view first, std::string_view second, const EncodeOptions& options = {}) const;
 
   // Ids that no token has are left out, as `tokenizers` does.
   std::string Decode(std::span<const int32_t> token_ids, bool skip_special_tokens = true) const;
+
+  // The text of tokens given as strings, as Decode joins them; some may be words of a text instead.
+  std::string DecodeTokens(std::span<const std::string_view> tokens) const;
 
   std::string_view kind() const;  // "WordPiece"
   size_t vocab_size() const;      // added tokens included
@@ -69,6 +79,8 @@ class Tokenizer {
   int32_t FindToken(std::string_view token) const;  // its id, or -1
   // The token with this id; data() is nullptr if there is none. Valid as long as the tokenizer.
   std::string_view TokenOf(int32_t token_id) const;
+  // Whether it is a piece that goes on with a word ("##ing").
+  bool ContinuesWord(int32_t token_id) const;
   bool lowercases() const;      // whether "A" and "a" are the same to it
   bool strips_accents() const;  // whether "e" with an acute accent and "e" are
 

@@ -171,6 +171,12 @@ std::unique_ptr<PostProcessor> ReadBertProcessing(const Fields& fields, const To
   return std::make_unique<PostProcessor>(PostProcessor{{cls, {0, 0, {}}, sep}, {cls, {0, 0, {}}, sep, {1, 1, {}}, second_sep}});
 }
 
+// Two separators between the texts of a pair, and one type for all tokens. trim_offsets concerns tokens that begin with a space, which none of ours do.
+std::unique_ptr<PostProcessor> ReadRobertaProcessing(const Fields& fields, const TokenizerConfig&) {
+  const TemplatePiece cls = {-1, 0, {ReadTokenWithId(fields.Get("cls"))}}, sep = {-1, 0, {ReadTokenWithId(fields.Get("sep"))}};
+  return std::make_unique<PostProcessor>(PostProcessor{{cls, {0, 0, {}}, sep}, {cls, {0, 0, {}}, sep, sep, {1, 0, {}}, sep}});
+}
+
 using SpecialTokens = std::unordered_map<std::string_view, std::vector<int32_t>, TokenHash>;
 
 std::vector<TemplatePiece> ReadTemplate(const Value& value, const SpecialTokens& special_tokens, int num_sequences) {
@@ -237,6 +243,7 @@ constexpr PartType<Normalizer> kNormalizers[] = {{"BertNormalizer", ReadBertNorm
 constexpr PartType<PreTokenizer> kPreTokenizers[] = {{"BertPreTokenizer", ReadBertPreTokenizer}};
 constexpr PartType<TokenModel> kModels[] = {{"WordPiece", ReadWordPiece}};
 constexpr PartType<PostProcessor> kPostProcessors[] = {{"BertProcessing", ReadBertProcessing},
+                                                       {"RobertaProcessing", ReadRobertaProcessing},
                                                        {"TemplateProcessing", ReadTemplateProcessing}};
 constexpr PartType<Decoder> kDecoders[] = {{"WordPiece", ReadWordPieceDecoder}};
 

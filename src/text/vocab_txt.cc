@@ -13,11 +13,15 @@ namespace mlac {
 namespace {
 
 // The classes of transformers whose vocab.txt means BERT's tokenizer, each also with Fast at its end.
-constexpr std::string_view kClasses[] = {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer"};
+constexpr std::string_view kClasses[] = {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "MPNetTokenizer"};
+
+std::string_view BaseOf(std::string_view tokenizer_class) {
+  if (tokenizer_class.ends_with("Fast")) tokenizer_class.remove_suffix(4);
+  return tokenizer_class;
+}
 
 void CheckClass(const std::string& where, std::string_view tokenizer_class) {
-  std::string_view base = tokenizer_class;
-  if (base.ends_with("Fast")) base.remove_suffix(4);
+  const std::string_view base = BaseOf(tokenizer_class);
   if (base.empty() || std::find(std::begin(kClasses), std::end(kClasses), base) != std::end(kClasses)) return;
   std::string known;
   for (const std::string_view name : kClasses) known += (known.empty() ? "" : ", ") + std::string(name);
@@ -82,7 +86,11 @@ TokenizerParts ParseVocabTxt(const std::string& text, const std::string& where, 
     }
   }
   const TemplatePiece cls = special(config.cls_token, 0), sep = special(config.sep_token, 0);
-  parts.post_processor = {.single = {cls, {0, 0, {}}, sep}, .pair = {cls, {0, 0, {}}, sep, {1, 1, {}}, special(config.sep_token, 1)}};
+  if (BaseOf(config.tokenizer_class) == "MPNetTokenizer") {  // two separators, one type
+    parts.post_processor = {.single = {cls, {0, 0, {}}, sep}, .pair = {cls, {0, 0, {}}, sep, sep, {1, 0, {}}, sep}};
+  } else {
+    parts.post_processor = {.single = {cls, {0, 0, {}}, sep}, .pair = {cls, {0, 0, {}}, sep, {1, 1, {}}, special(config.sep_token, 1)}};
+  }
   return parts;
 }
 

@@ -27,6 +27,7 @@ void Append(int32_t id, size_t begin, size_t end, std::vector<TokenPiece>& token
 
 WordPiece::WordPiece(Vocabulary vocabulary, const WordPieceOptions& options, std::string_view where)
     : vocabulary_(std::move(vocabulary)),
+      continuing_subword_prefix_(options.continuing_subword_prefix),
       max_input_chars_per_word_(options.max_input_chars_per_word),
       unknown_id_(vocabulary_.Find(options.unk_token)),
       pieces_(vocabulary_, options.continuing_subword_prefix) {
@@ -34,6 +35,10 @@ WordPiece::WordPiece(Vocabulary vocabulary, const WordPieceOptions& options, std
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the unknown token {} is not among the {} tokens", where,
                                                       ShownToken(options.unk_token), vocabulary_.size()));
   }
+}
+
+bool WordPiece::ContinuesWord(int32_t id) const {
+  return !continuing_subword_prefix_.empty() && vocabulary_.TokenOf(id).starts_with(continuing_subword_prefix_);
 }
 
 void WordPiece::Tokenize(std::string_view text, std::span<const Word> words, std::vector<TokenPiece>& tokens) const {

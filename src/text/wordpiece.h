@@ -22,6 +22,7 @@ class WordPiece final : public TokenModel {
   std::string_view kind() const override { return "WordPiece"; }
   const Vocabulary& vocabulary() const override { return vocabulary_; }
   int32_t unknown_id() const override { return unknown_id_; }
+  bool ContinuesWord(int32_t id) const override;
   void Tokenize(std::string_view text, std::span<const Word> words, std::vector<TokenPiece>& tokens) const override;
   void Tokenize(std::string_view text, std::span<const Word> words, std::vector<int32_t>& token_ids) const override;
 
@@ -33,6 +34,7 @@ class WordPiece final : public TokenModel {
   void Cut(std::string_view text, const Word& word, std::vector<Token>& tokens) const;
 
   Vocabulary vocabulary_;
+  std::string continuing_subword_prefix_;
   size_t max_input_chars_per_word_;
   int32_t unknown_id_;
   PieceTable pieces_;

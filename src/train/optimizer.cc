@@ -36,8 +36,10 @@ double Power(double x, uint64_t t) {
   return result;
 }
 
-// As transformers' Trainer: neither biases nor the parameters of norms decay.
-bool Decays(const std::string& name) { return !name.ends_with(".bias") && name.find("LayerNorm") == std::string::npos; }
+// As transformers' Trainer: neither biases, a bias by distance among them, nor the parameters of norms decay.
+bool Decays(const std::string& name) {
+  return name.find("bias") == std::string::npos && name.find("LayerNorm") == std::string::npos && name.find("layer_norm") == std::string::npos;
+}
 
 }  // namespace
 

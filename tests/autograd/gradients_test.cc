@@ -10,6 +10,7 @@
 #include "autograd/layer_norm.h"
 #include "autograd/linear.h"
 #include "autograd/pooling.h"
+#include "autograd/relative_position_bias.h"
 #include "base/error.h"
 #include "tests/support/numbers.h"
 
@@ -153,6 +154,52 @@ TEST(Attention, HasTheGradientsOfItsDifferences) {
     }
 }
 
+TEST(RelativePositionBias, HasTheGradientsOfItsDifferences) {
+  const Offsets offsets = {0, 5, 6, 15};
+  Parameter weight = RandomParameter({8, 2}, 4);
+  Subject{{RandomTensor({15, 6}, 1), RandomTensor({15, 6}, 2), RandomTensor({15, 6}, 3)}, {&weight},
+          [&](mlac::Run& run, const std::vector<Tensor>& in) {
+            const Tensor bias = RelativePositionBias(run, weight, /*span=*/9, /*max_distance=*/6);
+            const Tensor context = AttentionForward(run, in[0], in[1], in[2], offsets, 2, 0, &bias);
+            return AttentionForward(run, context, in[1], in[2], offsets, 2, 0, &bias);  // as two layers that share it
+          }}.Check("two layers");
+}
+
+TEST(RelativePositionBias, GivesTheGradientOfTheWholeBatchWhenItIsComputedInParts) {
+  const Offsets offsets = {0, 5, 6, 15, 22};
+  Parameter weight = RandomParameter({8, 2}, 4);
+  const Tensor x = RandomTensor({22, 6}, 1), gradient = RandomTensor({22, 6}, 2);
+  const auto gradients = [&](const std::vector<size_t>& cuts) {  // sequences
+    weight.gradient = Tensor::Zeros(weight.value.shape());
+    for (size_t i = 0; i + 1 < cuts.size(); ++i) {
+      Tape tape;
+      mlac::Run run({.team = nullptr, .tape = &tape});
+      const size_t begin = offsets[cuts[i]], end = offsets[cuts[i + 1]];
+      Offsets part = {0};
+      size_t span = 1;
+      for (size_t s = cuts[i]; s < cuts[i + 1]; ++s) {
+        part.push_back(offsets[s + 1] - begin);
+        span = std::max(span, offsets[s + 1] - offsets[s]);
+      }
+      const Tensor rows = x.Rows(begin, end), bias = RelativePositionBias(run, weight, span, 6);
+      const Tensor context = AttentionForward(run, rows, rows, rows, part, 2, 0, &bias);
+      const Tensor y = AttentionForward(run, context, rows, rows, part, 2, 0, &bias);
+      tape.Backward(run, y, gradient.Rows(begin, end));
+    }
+    return std::vector<float>(weight.gradient.floats().begin(), weight.gradient.floats().end());
+  };
+  const std::vector<float> whole = gradients({0, 4});
+  EXPECT_TRUE(SameBits(gradients({0, 1, 4}), whole));
+  EXPECT_TRUE(SameBits(gradients({0, 2, 3, 4}), whole));
+}
+
+TEST(RelativePositionBucket, HasOneBucketADistanceAndThenWiderOnes) {
+  // As transformers' MPNetEncoder.relative_position_bucket with 32 buckets up to distance 128.
+  const std::pair<ptrdiff_t, size_t> kBuckets[] = {{0, 0},   {-1, 1},  {-7, 7},   {-8, 8},   {-11, 8},  {-12, 9},  {-15, 9},   {-16, 10},
+                                                   {-32, 12}, {-64, 14}, {-91, 15}, {-90, 14}, {-500, 15}, {1, 17},   {8, 24},   {127, 31}};
+  for (const auto& [distance, bucket] : kBuckets) EXPECT_EQ(RelativePositionBucket(distance, 32, 128), bucket) << distance;
+}
+
 TEST(Attention, OfASequenceDoesNotDependOnItsBatch) {
   const Tensor q = RandomTensor({25, 24}, 1), k = RandomTensor({25, 24}, 2), v = RandomTensor({25, 24}, 3);
   const Offsets offsets = {0, 1, 8, 25};
@@ -192,6 +239,12 @@ TEST(Sum, PassesTheGradientToEachTerm) {
   Subject{{RandomTensor({3, 7}, 1)}, {}, [&](mlac::Run& run, const std::vector<Tensor>& in) {
             return Sum(run, in[0], in[0], in[0]);  // one tensor used three times
           }}.Check("sum of itself");
+}
+
+TEST(Sum, OfTwoPassesTheGradientToEach) {
+  Subject{{RandomTensor({3, 5}, 1), RandomTensor({3, 5}, 2)}, {}, [](mlac::Run& run, const std::vector<Tensor>& in) {
+            return Sum(run, in[0], in[1]);
+          }}.Check("sum of two");
 }
 
 TEST(Dropout, PassesGradientsWhereItPassedValues) {

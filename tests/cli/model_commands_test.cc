@@ -153,7 +153,7 @@ TEST(Inspect, RefusesABrokenFolderInOneLine) {
   std::filesystem::copy(kClassifier, folder / "model");
   folder.Write("model/config.json", R"({"model_type": "bret", "architectures": ["BretModel"]})");
   const ProgramResult result = RunMlac({"inspect", folder / "model"});
-  ExpectFailure(result, 1, "mlac: " + (folder / "model") + "/config.json: model_type 'bret' is not known; known are bert\n");
+  ExpectFailure(result, 1, "mlac: " + (folder / "model") + "/config.json: model_type 'bret' is not known; known are bert, mpnet, electra, distilbert\n");
 }
 
 }  // namespace

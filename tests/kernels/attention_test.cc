@@ -50,17 +50,47 @@ TEST(Attention, IsNearDoublePrecisionAndTheSameBitsOnEveryInstructionSet) {
     }
 }
 
+TEST(Attention, AddsTheBiasOfEachDistance) {
+  for (const size_t n : {1, 2, 17, 33}) {
+    const size_t d = 16;
+    const std::vector<float> q = RandomFloats(n * d, 1), k = RandomFloats(n * d, 2), v = RandomFloats(n * d, 3), biases = RandomFloats(2 * n - 1, 4);
+    const AttentionArguments t = {.q = q.data(), .k = k.data(), .v = v.data(), .stride = d, .num_tokens = n, .head_dim = d, .scale = 0.5f,
+                                  .position_bias = biases.data() + (n - 1)};
+    std::vector<double> exact(n * d);
+    for (size_t i = 0; i < n; ++i) {
+      std::vector<double> weights(n);
+      double sum = 0;
+      for (size_t j = 0; j < n; ++j) {
+        double score = 0;
+        for (size_t c = 0; c < d; ++c) score += static_cast<double>(q[i * d + c]) * k[j * d + c];
+        sum += weights[j] = std::exp(score * 0.5 + biases[n - 1 + j - i]);
+      }
+      for (size_t j = 0; j < n; ++j)
+        for (size_t c = 0; c < d; ++c) exact[i * d + c] += weights[j] / sum * v[j * d + c];
+    }
+    std::vector<float> first;
+    ForEachInstructionSet([&](std::string_view name) {
+      std::vector<float> out(n * d), scratch(AttentionScratchSize(n, d));
+      Attention(t, 0, n, out.data(), d, scratch.data());
+      for (size_t i = 0; i < out.size(); ++i) ASSERT_NEAR(out[i], exact[i], 2e-6) << name << ", n = " << n;
+      if (first.empty()) first = out;
+      EXPECT_TRUE(SameBits(out, first)) << name << ", n = " << n;
+    });
+  }
+}
+
 TEST(AttentionBackward, GivesTheSameBitsOnEveryInstructionSet) {
   for (const size_t n : {1, 16, 21, 40})
     for (const size_t d : {8, 32}) {
+      const std::vector<float> biases = RandomFloats(2 * n - 1, 6);
       const std::vector<float> q = RandomFloats(n * d, 1), k = RandomFloats(n * d, 2), v = RandomFloats(n * d, 3), g = RandomFloats(n * d, 4);
       const DropoutKey key = {.seed = 5, .step = 1, .operation = 2, .probability = 0.2f};
       const AttentionArguments t = {.q = q.data(), .k = k.data(), .v = v.data(), .stride = d, .num_tokens = n, .head_dim = d, .scale = 0.3f,
-                                    .dropout = &key, .dropout_row = 3, .dropout_block = 1};
+                                    .dropout = &key, .dropout_row = 3, .dropout_block = 1, .position_bias = biases.data() + (n - 1)};
       std::vector<float> first;
       ForEachInstructionSet([&](std::string_view name) {
-        std::vector<float> out(3 * n * d), scratch(AttentionBackwardScratchSize(n, d));
-        AttentionBackward(t, g.data(), d, out.data(), out.data() + n * d, out.data() + 2 * n * d, scratch.data());
+        std::vector<float> out(3 * n * d + 2 * n - 1), scratch(AttentionBackwardScratchSize(n, d));
+        AttentionBackward(t, g.data(), d, out.data(), out.data() + n * d, out.data() + 2 * n * d, out.data() + 3 * n * d + n - 1, scratch.data());
         if (first.empty()) first = out;
         EXPECT_TRUE(SameBits(out, first)) << name << ", n = " << n << ", d = " << d;
       });

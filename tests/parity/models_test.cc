@@ -12,6 +12,7 @@
 #include "tests/support/bit_hashes.h"
 #include "tests/support/numbers.h"
 #include "tests/support/reference.h"
+#include "text/tokenizer.h"
 
 namespace mlac {
 namespace {
@@ -26,28 +27,85 @@ void Check(std::span<const float> found, const SafetensorsFile& file, const std:
   EXPECT_TRUE(difference.within(kBound)) << what << ", " << name << ": " << difference.largest << " of " << difference.magnitude;
 }
 
-TEST(ModelParity, AnswersAreThoseOfTheReference) {
+// The logits of whatever head the model has.
+Tensor Logits(const Model& model, mlac::Run& run, const Tensor& hidden_states, const Offsets& offsets) {
+  switch (model.head()) {
+    case Head::kMaskedLanguageModel: return model.PredictTokens(run, hidden_states);
+    case Head::kTokenClassification:
+    case Head::kQuestionAnswering: return model.ClassifyTokens(run, hidden_states);
+    default: return model.Classify(run, model.SequenceFeatures(run, hidden_states, offsets));
+  }
+}
+
+void CheckFolders(const std::string& part, size_t least) {
   size_t count = 0;
-  for (const nlohmann::json& entry : ReadJsonFile(test::FixturePath("models/models.json"))) {
-    const std::string name = entry.at("name"), folder = test::FixturePath("models/" + entry.at("folder").get<std::string>());
+  for (const nlohmann::json& entry : ReadJsonFile(test::FixturePath(part + "/" + part + ".json"))) {
+    const std::string name = entry.at("name"), folder = test::FixturePath(part + "/" + entry.at("folder").get<std::string>());
     SCOPED_TRACE(name);
-    const SafetensorsFile expected = test::OpenFixture("models/" + entry.at("expected").get<std::string>());
+    const SafetensorsFile expected = test::OpenFixture(part + "/" + entry.at("expected").get<std::string>());
     const TokenBatch batch = test::ReadBatch(expected);
     const std::unique_ptr<Model> model = OpenModel(folder);
     mlac::Run run;
     const Tensor hidden_states = model->Encode(run, batch);
     Check(hidden_states.floats(), expected, "last_hidden_state", name);
-    if (expected.Find("logits") != nullptr)
-      Check((model->head() == Head::kMaskedLanguageModel ? model->PredictTokens(run, hidden_states)
-                                                         : model->Classify(run, model->SequenceFeatures(run, hidden_states, batch.offsets))).floats(),
-            expected, "logits", name);
+    if (expected.Find("logits") != nullptr) Check(Logits(*model, run, hidden_states, batch.offsets).floats(), expected, "logits", name);
     if (expected.Find("embedding") != nullptr) {
       const SentenceEncoder encoder(folder, *model);
       Check(encoder(run, hidden_states, batch.offsets).floats(), expected, "embedding", name);
     }
     ++count;
   }
-  EXPECT_GE(count, 15u);
+  EXPECT_GE(count, least);
+}
+
+TEST(ModelParity, AnswersAreThoseOfTheReference) { CheckFolders("models", 15); }
+TEST(ModelParity, AnswersOfEachFamilyWithEachHeadAreThoseOfTheReference) { CheckFolders("families", 18); }
+
+// The texts of models/inputs.json behind one sequence of a single special token, as families_fixtures.py gives them to each tokenizer.
+TEST(TokenizerParity, TokensOfEachFamilyAreThoseOfTheReference) {
+  const nlohmann::json texts = ReadJsonFile(test::FixturePath("models/inputs.json")).at("texts");
+  for (const nlohmann::json& entry : ReadJsonFile(test::FixturePath("families/families.json"))) {
+    const std::string name = entry.at("name");
+    const TokenBatch expected = test::ReadBatch(test::OpenFixture("families/" + entry.at("expected").get<std::string>()));
+    const Tokenizer tokenizer = Tokenizer::Load(test::FixturePath("families/" + name));
+    ASSERT_EQ(expected.num_sequences(), texts.size() + 1);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const EncodeOptions options = {.max_length = 64, .truncate = true};
+      const Encoding found = texts[i].is_array() ? tokenizer.EncodePair(texts[i][0].get<std::string>(), texts[i][1].get<std::string>(), options)
+                                                 : tokenizer.Encode(texts[i].get<std::string>(), options);
+      const TokenBatch sequence = Slice(expected, i + 1, i + 2);
+      EXPECT_EQ(found.token_ids, sequence.token_ids) << name << ", " << texts[i];
+      EXPECT_EQ(found.token_type_ids, sequence.token_type_ids) << name << ", " << texts[i];
+    }
+  }
+}
+
+TEST(ModelParity, EachFamilyGivesTheSameBitsForAnyThreadsBatchAndInstructionSet) {
+  for (const char* name : {"distilbert_classifier", "electra_nli", "mpnet_reranker"}) {
+    const std::string folder = test::FixturePath(std::string("families/") + name);
+    const TokenBatch batch = test::ReadBatch(test::OpenFixture(std::string("families/") + name + ".expected.safetensors"));
+    std::vector<float> first;
+    test::ForEachInstructionSet([&](std::string_view path) {
+      const std::unique_ptr<Model> model = OpenModel(folder);
+      const auto logits = [&](size_t num_threads, const TokenBatch& part) {
+        Inference inference(num_threads);
+        std::vector<float> out(part.num_sequences() * model->num_labels());
+        inference.ForEachGroup(part, [&](mlac::Run& run, const TokenBatch& group, size_t begin) {
+          const Tensor found = model->Classify(run, model->SequenceFeatures(run, model->Encode(run, group), group.offsets));
+          std::copy(found.floats().begin(), found.floats().end(), out.begin() + static_cast<ptrdiff_t>(begin * model->num_labels()));
+        });
+        return out;
+      };
+      if (first.empty()) first = logits(1, batch);
+      for (const size_t num_threads : {1, 2, 3}) EXPECT_TRUE(test::SameBits(logits(num_threads, batch), first)) << name << ", " << path;
+      std::vector<float> alone;
+      for (size_t s = 0; s < batch.num_sequences(); ++s) {
+        const std::vector<float> one = logits(2, Slice(batch, s, s + 1));
+        alone.insert(alone.end(), one.begin(), one.end());
+      }
+      EXPECT_TRUE(test::SameBits(alone, first)) << name << ", " << path << ", one by one";
+    });
+  }
 }
 
 // Embeddings of a batch by the given threads.

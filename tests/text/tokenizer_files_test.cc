@@ -40,8 +40,8 @@ TEST(TokenizerFiles, OtherTypesAreNamedWithWhatIsSupported) {
   ExpectRefused(ErrorCode::kUnsupported, "pre_tokenizer: type 'Metaspace' is not supported; supported: BertPreTokenizer",
                 type("pre_tokenizer", "Metaspace"));
   ExpectRefused(ErrorCode::kUnsupported,
-                "post_processor: type 'RobertaProcessing' is not supported; supported: BertProcessing, TemplateProcessing",
-                type("post_processor", "RobertaProcessing"));
+                "post_processor: type 'ByteLevel' is not supported; supported: BertProcessing, RobertaProcessing, TemplateProcessing",
+                type("post_processor", "ByteLevel"));
   ExpectRefused(ErrorCode::kUnsupported, "decoder: type 'ByteLevel' is not supported; supported: WordPiece", type("decoder", "ByteLevel"));
   ExpectRefused(ErrorCode::kUnsupported, "version is '2.0'; supported: 1.0", [](json& content) { content["version"] = "2.0"; });
 }
@@ -287,7 +287,7 @@ TEST(TokenizerFiles, BrokenVocabTxtsAreNamed) {
   folder.Write("tokenizer_config.json", R"({"tokenizer_class": "RobertaTokenizer"})");
   refused(ErrorCode::kUnsupported, kVocabTxt,
           "tokenizer_config.json has tokenizer_class 'RobertaTokenizer'; with a vocab.txt, supported: BertTokenizer, DistilBertTokenizer, "
-          "ElectraTokenizer, MobileBertTokenizer");
+          "ElectraTokenizer, MobileBertTokenizer, MPNetTokenizer");
 }
 
 }  // namespace

@@ -1,0 +1,154 @@
+#include "cli/task_options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <string_view>
+
+#include "cli/command.h"
+
+namespace mlac {
+namespace {
+
+// "a, b,c" to {"a", "b", "c"}.
+std::vector<std::string> SplitList(std::string_view list) {
+  std::vector<std::string> items;
+  while (!list.empty()) {
+    const size_t comma = std::min(list.find(','), list.size());
+    std::string_view item = list.substr(0, comma);
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    while (item.ends_with(' ')) item.remove_suffix(1);
+    if (!item.empty()) items.emplace_back(item);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return items;
+}
+
+template <typename Value>
+Value Choose(const char* flag, const std::string& found, const std::map<std::string, Value>& known) {
+  if (const auto value = known.find(found); value != known.end()) return value->second;
+  std::vector<std::string> names;
+  for (const auto& [name, value] : known) names.push_back(name);
+  throw UsageError(fmt::format("{} is '{}'", flag, found), HintForUnknown(found, names));
+}
+
+void AddQuestionOptions(CLI::App& command, TaskCommandOptions& options) {
+  command.add_option("--question", options.question, "The question about the texts that are given as arguments")->type_name("TEXT");
+  command.add_option("--question-column", options.question_column, "The column of questions in --file")->type_name("NAME")->capture_default_str();
+  command.add_option("--context-column", options.context_column, "The column of contexts in --file")->type_name("NAME")->capture_default_str();
+  command.add_option("--max-answer-len", options.task.max_answer_length, "Tokens that an answer may have")->type_name("N")->capture_default_str();
+  command.add_option("--max-seq-len", options.window, "Tokens of a window, question included; else 384, or the model's limit")->type_name("N");
+  command.add_option("--doc-stride", options.doc_stride, "Tokens that two windows share; else 128, or half a window")->type_name("N");
+  command.add_flag("--handle-impossible-answer", options.task.handle_impossible_answer, "The text may hold no answer: it is then \"\"");
+  command.add_flag("--no-align-to-words", options.no_align, "An answer may begin or end within a word (languages without spaces)");
+}
+
+void AddZeroShotOptions(CLI::App& command, TaskCommandOptions& options) {
+  command.add_option("--labels", options.labels, "Your labels, with commas between them")->required()->type_name("A,B,...");
+  command.add_option("--hypothesis-template", options.task.hypothesis_template, "The sentence that the label is put into, in place of {}")
+      ->type_name("TEXT")
+      ->capture_default_str();
+  command.add_flag("--multi-label", options.task.multi_label, "Each label by itself: several may be right, or none");
+}
+
+void AddTokenOptions(CLI::App& command, TaskCommandOptions& options) {
+  command
+      .add_option("--aggregation-strategy", options.aggregation, "How tokens are joined: none, simple, first, average or max; first is simple with whole words")
+      ->type_name("NAME");
+  command
+      .add_option_function<size_t>(
+          "--stride", [&options](const size_t& stride) { options.stride = stride, options.has_stride = true; },
+          "Read longer texts through windows that share N tokens")
+      ->type_name("N");
+  command.add_option("--ignore-labels", options.ignore_labels, "Labels that are not shown; else O")->type_name("A,B,...");
+}
+
+}  // namespace
+
+void AddTaskOptions(CLI::App& command, const TaskInfo& info, TaskCommandOptions& options, TextInputOptions& input) {
+  if (info.input == TaskInput::kTextsOrPairs) {
+    command.add_option("--text-pair", input.pair, "A second text that each text is read together with")->type_name("TEXT");
+    command.add_option("--text-pair-column", input.pair_column, "The column of second texts in --file")->type_name("NAME");
+  }
+  const auto top_k = [&](const char* description) { command.add_option("--top-k", options.top_k, description)->type_name("K"); };
+  if (info.name == "feature-extraction") command.add_flag("--tokens", options.task.tokens, "One vector a token instead of one a text");
+  if (info.name == "text-classification") {
+    top_k("The best K labels of each text, or 'all'");
+    command
+        .add_option("--function-to-apply", options.function, "softmax, sigmoid or none of the logits; else as config.json's problem_type says")
+        ->type_name("NAME");
+  }
+  if (info.name == "fill-mask") {
+    top_k("The best K words for each mask, or 'all'; else 5");
+    command.add_option("--targets", options.targets, "The only words to choose among, with commas between them")->type_name("A,B,...");
+  }
+  if (info.name == "question-answering") {
+    top_k("The best K answers; else 1");
+    AddQuestionOptions(command, options);
+  }
+  if (info.name == "text-ranking") {
+    command.add_option("--query", options.task.query, "What the texts are compared with")->required()->type_name("TEXT");
+    top_k("The best K texts alone, or 'all'");
+    command.add_flag("--raw-scores", options.task.raw_scores, "Logits instead of numbers from 0 to 1");
+  }
+  if (info.name == "token-classification") AddTokenOptions(command, options);
+  if (info.name == "zero-shot-classification") AddZeroShotOptions(command, options);
+}
+
+void TaskCommandOptions::Resolve(const TaskInfo& info, TextInputOptions& input) {
+  if (!top_k.empty()) {
+    size_t k = 0;
+    if (top_k != "all" && (!CLI::detail::lexical_cast(top_k, k) || k == 0))
+      throw UsageError(fmt::format("--top-k is '{}'; expected a number from 1, or 'all'", top_k));
+    if (k == 0 && info.name == "question-answering") throw UsageError("--top-k is 'all'; expected a number from 1");
+    task.top_k = k;
+  }
+  if (!function.empty())
+    task.function_to_apply = Choose<ScoreFunction>("--function-to-apply", function, {{"softmax", ScoreFunction::kSoftmax}, {"sigmoid", ScoreFunction::kSigmoid}, {"none", ScoreFunction::kNone}});
+  if (!aggregation.empty())
+    task.aggregation = Choose<Aggregation>("--aggregation-strategy", aggregation,
+                                           {{"none", Aggregation::kNone}, {"simple", Aggregation::kSimple}, {"first", Aggregation::kFirst},
+                                            {"average", Aggregation::kAverage}, {"max", Aggregation::kMax}});
+  if (has_stride) {
+    if (task.aggregation == Aggregation::kNone) throw UsageError("--stride needs an --aggregation-strategy other than none");
+    task.stride = stride;
+  }
+  if (!ignore_labels.empty()) task.ignore_labels = SplitList(ignore_labels);
+  if (window > 0) task.window = window;
+  if (doc_stride > 0) task.doc_stride = doc_stride;
+  task.align_to_words = !no_align;
+  task.candidate_labels = SplitList(labels);
+  task.targets = SplitList(targets);
+  if (info.input == TaskInput::kQuestionsWithContexts && input.file.empty()) {
+    if (question.empty()) throw UsageError("which question?", "--question TEXT, or --file with a column of questions and one of contexts");
+    if (input.texts.empty()) throw UsageError("which text holds the answer?", "give it as an argument, or --file with questions and contexts");
+  } else if (info.input == TaskInput::kQuestionsWithContexts) {
+    if (!question.empty()) throw UsageError("--question and --file were given", "one of the two");
+    input.text_column = question_column;
+    input.pair_column = context_column;
+  }
+  if (!input.pair.empty() && !input.file.empty()) throw UsageError("--text-pair and --file were given", "--text-pair-column names a column of --file");
+}
+
+std::string ExampleOf(std::string_view task) {
+  static const std::map<std::string_view, std::string> kExamples = {
+      {"feature-extraction", "mlac run feature-extraction -m ./all-MiniLM-L6-v2 --file texts.txt --json"},
+      {"fill-mask", "mlac run fill-mask -m ./distilbert-base-uncased \"Paris is the [MASK] of France.\" --top-k 3"},
+      {"question-answering",
+       "mlac run question-answering -m ./distilbert-squad --question \"Where do I live?\" \"My name is Wolfgang and I live in Berlin\"\n"
+       "mlac run question-answering -m ./distilbert-squad --file questions.csv --json"},
+      {"sentence-similarity",
+       "mlac run sentence-similarity -m ./all-MiniLM-L6-v2 \"how do I reset my password\" \"I forgot my login\" \"nice weather\""},
+      {"text-classification",
+       "mlac run text-classification -m ./topics \"a large striped cat of the jungle\"\nmlac run text-classification -m ./topics --file in.csv --json"},
+      {"text-ranking", "mlac run text-ranking -m ./cross-encoder --query \"how many people live in Berlin\" --file passages.txt --top-k 3"},
+      {"token-classification",
+       "mlac run token-classification -m ./ner \"My name is Sarah and I live in London\" --aggregation-strategy simple"},
+      {"zero-shot-classification",
+       "mlac run zero-shot-classification -m ./nli \"one day I will see the world\" --labels \"travel, cooking, dancing\""},
+  };
+  return kExamples.at(task);
+}
+
+}  // namespace mlac

@@ -1,0 +1,101 @@
+// zero-shot-classification: labels of the user's own, by a model of natural language inference: does "This example is LABEL." follow from the text?
+// Yin et al. 2019, https://arxiv.org/abs/1909.00161. JSON, as transformers' pipeline: [{"sequence", "labels", "scores"}, ...], best first.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "pipelines/task.h"
+
+namespace mlac {
+namespace {
+
+constexpr std::string_view kPlace = "{}";
+
+class ZeroShotClassification : public Task {
+ public:
+  explicit ZeroShotClassification(const TaskOptions& options) : options_(options), json_(options.format == OutputFormat::kJson) {
+    if (options.candidate_labels.empty()) throw Error(ErrorCode::kInvalidArgument, "zero-shot-classification: expected at least one label, found none");
+    const size_t place = options.hypothesis_template.find(kPlace);
+    if (place == std::string::npos)
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("zero-shot-classification: expected {{}} for the label in the hypothesis template, found '{}'", options.hypothesis_template));
+    for (const std::string& label : options.candidate_labels)
+      hypotheses_.push_back(std::string(options.hypothesis_template).replace(place, kPlace.size(), label));
+  }
+
+  void Begin(std::string& out) override {
+    if (json_) out += '[';
+  }
+
+  void Add(TextModel& model, std::span<const TextInput> texts, std::string& out) override {
+    model.Require("zero-shot-classification");
+    std::vector<TextInput> pairs;
+    for (const TextInput& text : texts)
+      for (const std::string& hypothesis : hypotheses_) pairs.push_back({text.text, hypothesis, text.place});
+    const EncodedTexts encoded = model.Encode(pairs, Truncation::kOnlyFirst);
+    num_truncated_ += encoded.num_truncated / hypotheses_.size();
+    const std::vector<float> logits = model.Logits(encoded.batch);
+    const size_t size = logits.size() / texts.size();
+    for (size_t i = 0; i < texts.size(); ++i) AppendAnswer(model, std::span(logits).subspan(i * size, size), texts[i].text, out);
+  }
+
+  void End(std::string& out) override {
+    if (json_) out += "]\n";
+  }
+
+ private:
+  // logits: [hypotheses, labels of the model].
+  std::vector<float> Scores(const TextModel& model, std::span<const float> logits) const {
+    const size_t num_labels = model.label_names().size(), entailment = *EntailmentLabel(model.label_names());
+    const bool alone = options_.multi_label || hypotheses_.size() == 1;
+    const size_t contradiction = entailment == 0 ? num_labels - 1 : 0;
+    std::vector<float> chosen;
+    for (size_t i = 0; i < hypotheses_.size(); ++i) {
+      if (alone) chosen.push_back(logits[i * num_labels + contradiction]);
+      chosen.push_back(logits[i * num_labels + entailment]);
+    }
+    std::vector<float> scores = Probabilities(chosen, alone ? 2 : hypotheses_.size());
+    for (size_t i = 0; alone && i < hypotheses_.size(); ++i) scores[i] = scores[2 * i + 1];
+    scores.resize(hypotheses_.size());
+    return scores;
+  }
+
+  void AppendAnswer(const TextModel& model, std::span<const float> logits, const std::string& text, std::string& out) {
+    const std::vector<float> scores = Scores(model, logits);
+    std::vector<size_t> order(scores.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+    if (!json_) {
+      out += text + '\n';
+      for (const size_t i : order) out += fmt::format("  {}\t{:.4f}\n", options_.candidate_labels[i], scores[i]);
+      return;
+    }
+    out += first_ ? "{\"sequence\": " : ", {\"sequence\": ";
+    first_ = false;
+    AppendJsonString(out, text);
+    out += ", \"labels\": [";
+    for (size_t i = 0; i < order.size(); ++i) {
+      if (i > 0) out += ", ";
+      AppendJsonString(out, options_.candidate_labels[order[i]]);
+    }
+    out += "], \"scores\": [";
+    for (size_t i = 0; i < order.size(); ++i) {
+      if (i > 0) out += ", ";
+      AppendFloat(out, scores[order[i]]);
+    }
+    out += "]}";
+  }
+
+  TaskOptions options_;
+  bool json_, first_ = true;
+  std::vector<std::string> hypotheses_;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> MakeZeroShotClassification(const TaskOptions& options) { return std::make_unique<ZeroShotClassification>(options); }
+
+}  // namespace mlac
