@@ -26,12 +26,14 @@ std::string FileName(const std::string& path) { return std::filesystem::path(pat
 void Execute(EvalOptions options) {
   if (options.max_length > 0) options.evaluation.max_length = options.max_length;
   options.evaluation.dtype = options.dtype.Checked();
-  const EvaluationResult result = EvaluateClassifier(options.evaluation);
+  const EvaluationResult result = Evaluate(options.evaluation);
   for (const std::string& note : result.notes) fmt::print(stderr, "{}\n", note);
   if (result.num_truncated > 0)
-    fmt::print(stderr, "{} of {} texts were cut to {} tokens\n", result.num_truncated, result.metrics.num_examples, result.max_length);
-  fmt::print("{}", options.json ? MetricsJson(result.metrics)
-                               : EvaluationReport(result.metrics, FileName(options.evaluation.data), TerminalWidth(Stream::kOut)));
+    fmt::print(stderr, "{} of {} texts were cut to {} tokens\n", result.num_truncated, result.figures.num_examples, result.max_length);
+  const std::string source = FileName(options.evaluation.data);
+  fmt::print("{}", options.json                       ? result.metrics_json
+                   : result.metrics.num_examples > 0 ? EvaluationReport(result.metrics, source, TerminalWidth(Stream::kOut))
+                                                     : FiguresReport(result.figures, source));
 }
 
 }  // namespace
@@ -41,11 +43,15 @@ void AddEval(CLI::App& app) {
   CLI::App& command = AddCommand(app, "eval", "Measure a trained model on labelled texts",
                                  "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json");
   command.add_option("model", options->evaluation.model, "The folder of a trained model")->required()->type_name("DIR");
-  command.add_option("--data", options->evaluation.data, "Labelled texts: CSV, TSV, JSONL, or a folder with a folder of texts for each label")
+  command.add_option("--data", options->evaluation.data, "Examples as the model was trained on: CSV, TSV, JSONL, folders of texts, words with tags")
       ->required()
       ->type_name("FILE");
   command.add_option("--text-column", options->evaluation.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
-  command.add_option("--target-column", options->evaluation.target_column, "The column of labels")->type_name("NAME")->capture_default_str();
+  command.add_option("--text-pair-column", options->evaluation.text_pair_column, "The column of second texts")->type_name("NAME");
+  command.add_option("--target-column", options->evaluation.target_column, "The column of labels, or of numbers")->type_name("NAME")->capture_default_str();
+  command.add_option("--label-separator", options->evaluation.label_separator, "What stands between several labels of a cell")
+      ->type_name("TEXT")
+      ->capture_default_str();
   command.add_option("--max-length", options->max_length, "Tokens a text may have, longer ones are cut; else the model's own limit")->type_name("N");
   AddDtypeOptions(command, options->dtype);
   AddThreadsOption(command, options->evaluation.num_threads);

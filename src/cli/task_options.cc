@@ -35,10 +35,17 @@ Value Choose(const char* flag, const std::string& found, const std::map<std::str
 
 void AddQuestionOptions(CLI::App& command, TaskCommandOptions& options) {
   command.add_option("--question", options.question, "The question about the texts that are given as arguments")->type_name("TEXT");
-  command.add_option("--question-column", options.question_column, "The column of questions in --file")->type_name("NAME")->capture_default_str();
-  command.add_option("--context-column", options.context_column, "The column of contexts in --file")->type_name("NAME")->capture_default_str();
-  command.add_option("--max-answer-len", options.task.max_answer_length, "Tokens that an answer may have")->type_name("N")->capture_default_str();
-  command.add_option("--max-seq-len", options.window, "Tokens of a window, question included; else 384, or the model's limit")->type_name("N");
+  command.add_option("--question-column", options.question_column, "The column of questions in --file")
+      ->type_name("NAME")
+      ->capture_default_str();
+  command.add_option("--context-column", options.context_column, "The column of contexts in --file")
+      ->type_name("NAME")
+      ->capture_default_str();
+  command.add_option("--max-answer-len", options.task.max_answer_length, "Tokens that an answer may have")
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_option("--max-seq-len", options.window, "Tokens of a window, question included; else 384, or the model's limit")
+      ->type_name("N");
   command.add_option("--doc-stride", options.doc_stride, "Tokens that two windows share; else 128, or half a window")->type_name("N");
   command.add_flag("--handle-impossible-answer", options.task.handle_impossible_answer, "The text may hold no answer: it is then \"\"");
   command.add_flag("--no-align-to-words", options.no_align, "An answer may begin or end within a word (languages without spaces)");
@@ -54,7 +61,8 @@ void AddZeroShotOptions(CLI::App& command, TaskCommandOptions& options) {
 
 void AddTokenOptions(CLI::App& command, TaskCommandOptions& options) {
   command
-      .add_option("--aggregation-strategy", options.aggregation, "How tokens are joined: none, simple, first, average or max; first is simple with whole words")
+      .add_option("--aggregation-strategy", options.aggregation,
+                  "How tokens are joined: none, simple, first, average or max; first is simple with whole words")
       ->type_name("NAME");
   command
       .add_option_function<size_t>(
@@ -76,7 +84,8 @@ void AddTaskOptions(CLI::App& command, const TaskInfo& info, TaskCommandOptions&
   if (info.name == "text-classification") {
     top_k("The best K labels of each text, or 'all'");
     command
-        .add_option("--function-to-apply", options.function, "softmax, sigmoid or none of the logits; else as config.json's problem_type says")
+        .add_option("--function-to-apply", options.function,
+                    "softmax, sigmoid or none of the logits; else as config.json's problem_type says")
         ->type_name("NAME");
   }
   if (info.name == "fill-mask") {
@@ -105,11 +114,16 @@ void TaskCommandOptions::Resolve(const TaskInfo& info, TextInputOptions& input) 
     task.top_k = k;
   }
   if (!function.empty())
-    task.function_to_apply = Choose<ScoreFunction>("--function-to-apply", function, {{"softmax", ScoreFunction::kSoftmax}, {"sigmoid", ScoreFunction::kSigmoid}, {"none", ScoreFunction::kNone}});
+    task.function_to_apply =
+        Choose<ScoreFunction>("--function-to-apply", function,
+                              {{"softmax", ScoreFunction::kSoftmax}, {"sigmoid", ScoreFunction::kSigmoid}, {"none", ScoreFunction::kNone}});
   if (!aggregation.empty())
     task.aggregation = Choose<Aggregation>("--aggregation-strategy", aggregation,
-                                           {{"none", Aggregation::kNone}, {"simple", Aggregation::kSimple}, {"first", Aggregation::kFirst},
-                                            {"average", Aggregation::kAverage}, {"max", Aggregation::kMax}});
+                                           {{"none", Aggregation::kNone},
+                                            {"simple", Aggregation::kSimple},
+                                            {"first", Aggregation::kFirst},
+                                            {"average", Aggregation::kAverage},
+                                            {"max", Aggregation::kMax}});
   if (has_stride) {
     if (task.aggregation == Aggregation::kNone) throw UsageError("--stride needs an --aggregation-strategy other than none");
     task.stride = stride;
@@ -122,13 +136,15 @@ void TaskCommandOptions::Resolve(const TaskInfo& info, TextInputOptions& input) 
   task.targets = SplitList(targets);
   if (info.input == TaskInput::kQuestionsWithContexts && input.file.empty()) {
     if (question.empty()) throw UsageError("which question?", "--question TEXT, or --file with a column of questions and one of contexts");
-    if (input.texts.empty()) throw UsageError("which text holds the answer?", "give it as an argument, or --file with questions and contexts");
+    if (input.texts.empty())
+      throw UsageError("which text holds the answer?", "give it as an argument, or --file with questions and contexts");
   } else if (info.input == TaskInput::kQuestionsWithContexts) {
     if (!question.empty()) throw UsageError("--question and --file were given", "one of the two");
     input.text_column = question_column;
     input.pair_column = context_column;
   }
-  if (!input.pair.empty() && !input.file.empty()) throw UsageError("--text-pair and --file were given", "--text-pair-column names a column of --file");
+  if (!input.pair.empty() && !input.file.empty())
+    throw UsageError("--text-pair and --file were given", "--text-pair-column names a column of --file");
 }
 
 std::string ExampleOf(std::string_view task) {
@@ -141,7 +157,8 @@ std::string ExampleOf(std::string_view task) {
       {"sentence-similarity",
        "mlac run sentence-similarity -m ./all-MiniLM-L6-v2 \"how do I reset my password\" \"I forgot my login\" \"nice weather\""},
       {"text-classification",
-       "mlac run text-classification -m ./topics \"a large striped cat of the jungle\"\nmlac run text-classification -m ./topics --file in.csv --json"},
+       "mlac run text-classification -m ./topics \"a large striped cat of the jungle\"\nmlac run text-classification -m ./topics --file "
+       "in.csv --json"},
       {"text-ranking", "mlac run text-ranking -m ./cross-encoder --query \"how many people live in Berlin\" --file passages.txt --top-k 3"},
       {"token-classification",
        "mlac run token-classification -m ./ner \"My name is Sarah and I live in London\" --aggregation-strategy simple"},

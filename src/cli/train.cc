@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -22,8 +23,15 @@ namespace {
 struct TrainOptions {
   FineTuneOptions fine_tune;
   std::optional<size_t> max_length;
-  bool json = false;
+  bool json = false, multi_label = false, regression = false;
 };
+
+// "macro-F1" of "macro_f1".
+std::string ShownName(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  if (name.ends_with("f1")) name[name.size() - 2] = 'F';
+  return name;
+}
 
 class Console : public FineTuneObserver {
  public:
@@ -34,7 +42,7 @@ class Console : public FineTuneObserver {
   }
 
   void OnStart(size_t num_train, size_t num_validation, size_t num_test, size_t num_labels) override {
-    progress_.Line(fmt::format("{} labels; {} texts to train{}{}", num_labels, num_train,
+    progress_.Line(fmt::format("{}{} texts to train{}{}", num_labels > 0 ? fmt::format("{} labels; ", num_labels) : "", num_train,
                                num_validation > 0 ? fmt::format(", {} to validate", num_validation) : "",
                                num_test > 0 ? fmt::format(", {} to test", num_test) : ""));
     begin_ = std::chrono::steady_clock::now();
@@ -61,9 +69,12 @@ class Console : public FineTuneObserver {
   void OnEpoch(const EpochReport& epoch) override {
     std::string line = fmt::format("epoch {}: train loss {:.4f}", epoch.epoch, epoch.train_loss);
     if (epoch.has_validation) {
-      line += fmt::format(", validation loss {:.4f}, accuracy {:.4f}, macro-F1 {:.4f}{}", epoch.validation_loss, epoch.accuracy, epoch.macro_f1,
-                          epoch.best ? " (best so far)" : "");
-      metric_ = fmt::format(", macro-F1 {:.3f}", epoch.macro_f1);
+      const auto& figures = epoch.validation.figures;
+      line += fmt::format(", validation loss {:.4f}", epoch.validation.loss);
+      for (size_t i = 0; i < std::min<size_t>(figures.size(), 2); ++i) line += fmt::format(", {} {:.4f}", ShownName(figures[i].first), figures[i].second);
+      if (epoch.best) line += " (best so far)";
+      const size_t shown = figures.size() > 1 && figures[1].first == "macro_f1" ? 1 : 0;
+      if (!figures.empty()) metric_ = fmt::format(", {} {:.3f}", ShownName(figures[shown].first), figures[shown].second);
     }
     progress_.Line(line);
   }
@@ -124,8 +135,8 @@ std::string ResumeCommand(const CLI::App& command) {
   return text + " --resume";
 }
 
-void AddDataOptions(CLI::App& command, FineTuneOptions& options) {
-  command.add_option("--data", options.data, "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label")
+void AddDataOptions(CLI::App& command, FineTuneOptions& options, const char* data) {
+  command.add_option("--data", options.data, data)
       ->required()
       ->type_name("FILE");
   auto* validation = command.add_option("--validation", options.validation, "Texts to choose the best epoch by")->type_name("FILE");
@@ -135,8 +146,22 @@ void AddDataOptions(CLI::App& command, FineTuneOptions& options) {
       ->capture_default_str()
       ->excludes(validation);
   command.add_option("--test", options.test, "Texts for the final report, never trained on")->type_name("FILE");
-  command.add_option("--text-column", options.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
-  command.add_option("--target-column", options.target_column, "The column of labels")->type_name("NAME")->capture_default_str();
+}
+
+void AddTextClassificationOptions(CLI::App& command, TrainOptions& options) {
+  FineTuneOptions& fine_tune = options.fine_tune;
+  command.add_option("--text-column", fine_tune.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
+  command.add_option("--text-pair-column", fine_tune.text_pair_column, "The column of second texts, each read together with the first")->type_name("NAME");
+  command.add_option("--target-column", fine_tune.target_column, "The column of labels, or of numbers")->type_name("NAME")->capture_default_str();
+  command.add_flag("--multi-label", options.multi_label, "A text may have several labels, or none: a list in JSONL, else apart by --label-separator");
+  command.add_option("--label-separator", fine_tune.label_separator, "What stands between the labels of a cell")->type_name("TEXT")->capture_default_str();
+  command.add_flag("--regression", options.regression, "The column holds numbers to predict");
+  command.add_flag("--class-weights", fine_tune.sequence.class_weights, "Rare labels weigh as much as frequent ones");
+  command
+      .add_option("--label-smoothing", fine_tune.sequence.label_smoothing, "Share of each label that goes to all labels alike; 0.1 is usual")
+      ->type_name("X")
+      ->check(CLI::Range(0.0, 0.9).description(""))
+      ->capture_default_str();
 }
 
 void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
@@ -164,11 +189,16 @@ void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
       ->type_name("N")
       ->capture_default_str();
   command.add_option("--seed", options.seed, "Decides the order, the dropout and the new head")->type_name("N")->capture_default_str();
-  command.add_flag("--freeze", options.freeze, "Only the head learns: faster, and less exact");
-  command.add_flag("--class-weights", options.class_weights, "Rare labels weigh as much as frequent ones");
 }
 
 void Execute(const CLI::App& command, TrainOptions options) {
+  if (options.multi_label && options.regression) throw UsageError("--multi-label and --regression exclude each other");
+  options.fine_tune.sequence.problem_type = options.multi_label  ? ProblemType::kMultiLabel
+                                            : options.regression ? ProblemType::kRegression
+                                                                 : ProblemType::kSingleLabel;
+  if (options.fine_tune.sequence.problem_type != ProblemType::kSingleLabel &&
+      (options.fine_tune.sequence.class_weights || options.fine_tune.sequence.label_smoothing > 0))
+    throw UsageError("--class-weights and --label-smoothing are for texts with one label each");
   if (options.fine_tune.overwrite && options.fine_tune.resume) throw UsageError("--overwrite and --resume exclude each other");
   options.fine_tune.max_length = options.max_length;
   options.fine_tune.command = CardCommand(command);
@@ -176,37 +206,57 @@ void Execute(const CLI::App& command, TrainOptions options) {
   FineTuneResult result;
   {
     Console console;
-    result = FineTuneClassifier(options.fine_tune, console, CatchInterrupts());
+    result = FineTune(command.get_name(), options.fine_tune, console, CatchInterrupts());
   }
   if (options.json) {
-    fmt::print("{}", MetricsJson(result.metrics));
+    fmt::print("{}", result.metrics_json);
     return;
   }
-  fmt::print("{}: {} texts of {}: accuracy {:.4f}, macro-F1 {:.4f}\n", options.fine_tune.out, result.metrics.num_examples, result.evaluated_on,
-             result.metrics.accuracy, result.metrics.macro_f1);
+  std::string shown;
+  for (size_t i = 0; i < std::min<size_t>(result.figures.figures.size(), 2); ++i)
+    shown += fmt::format("{}{} {:.4f}", i == 0 ? "" : ", ", ShownName(result.figures.figures[i].name), result.figures.figures[i].value);
+  fmt::print("{}: {} texts of {}: {}\n", options.fine_tune.out, result.figures.num_examples, result.evaluated_on, shown);
+}
+
+// What differs between the tasks.
+struct TaskEntry {
+  const char *name, *description, *data, *example;
+};
+constexpr TaskEntry kTasks[] = {
+    {"text-classification", "Learn to give each text a label, several, or a number",
+     "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label",
+     "mlac train text-classification -m ./all-MiniLM-L6-v2 --data train.csv --text-column text --target-column label --out ./topics"},
+    {"token-classification", "Learn to find names and other entities in texts",
+     "What to learn from: .conll (a word and its tag a line), or .jsonl ({\"tokens\": [...], \"tags\": [...]})",
+     "mlac train token-classification -m ./distilbert-base-cased --data train.conll --out ./ner"},
+};
+
+void AddTask(CLI::App& train, const TaskEntry& task) {
+  auto options = std::make_shared<TrainOptions>();
+  CLI::App& command = AddCommand(train, task.name, task.description, task.example);
+  command.group("Tasks");
+  FineTuneOptions& fine_tune = options->fine_tune;
+  AddModelOption(command, fine_tune.model);
+  AddDataOptions(command, fine_tune, task.data);
+  const bool texts = std::string_view(task.name) == "text-classification";
+  if (texts) AddTextClassificationOptions(command, *options);
+  command.add_option("--out", fine_tune.out, "The folder to write")->required()->type_name("DIR");
+  command.add_flag("--overwrite", fine_tune.overwrite, "Replace --out if it exists");
+  command.add_flag("--resume", fine_tune.resume, "Go on from the checkpoint in --out");
+  AddTrainingOptions(command, fine_tune.training);
+  if (texts) command.add_flag("--freeze", fine_tune.training.freeze, "Only the head learns: faster, and less exact");
+  command.add_option("--max-length", options->max_length, "Tokens a text may have, longer ones are cut; else the model's own limit")->type_name("N");
+  AddThreadsOption(command, fine_tune.training.num_threads);
+  AddJsonFlag(command, options->json);
+  command.callback([options, &command] { Execute(command, *options); });
 }
 
 }  // namespace
 
 void AddTrain(CLI::App& app) {
-  const std::string example =
-      "mlac train text-classification -m ./all-MiniLM-L6-v2 --data train.csv --text-column text --target-column label --out ./topics";
-  CLI::App& train = AddCommand(app, "train", "Fine-tune a model on your own data", example);
+  CLI::App& train = AddCommand(app, "train", "Fine-tune a model on your own data", kTasks[0].example);
   train.require_subcommand(1);
-  auto options = std::make_shared<TrainOptions>();
-  CLI::App& command = AddCommand(train, "text-classification", "Learn to give each text one label", example);
-  command.group("Tasks");
-  FineTuneOptions& fine_tune = options->fine_tune;
-  AddModelOption(command, fine_tune.model);
-  AddDataOptions(command, fine_tune);
-  command.add_option("--out", fine_tune.out, "The folder to write")->required()->type_name("DIR");
-  command.add_flag("--overwrite", fine_tune.overwrite, "Replace --out if it exists");
-  command.add_flag("--resume", fine_tune.resume, "Go on from the checkpoint in --out");
-  AddTrainingOptions(command, fine_tune.training);
-  command.add_option("--max-length", options->max_length, "Tokens a text may have, longer ones are cut; else the model's own limit")->type_name("N");
-  AddThreadsOption(command, fine_tune.training.num_threads);
-  AddJsonFlag(command, options->json);
-  command.callback([options, &command] { Execute(command, *options); });
+  for (const TaskEntry& task : kTasks) AddTask(train, task);
 }
 
 }  // namespace mlac

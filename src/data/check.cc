@@ -41,7 +41,7 @@ std::vector<size_t> CountLabels(const LabelledTexts& data) {
   return counts;
 }
 
-using Index = std::unordered_map<std::string_view, size_t>;  // text to its first row; blank texts left out
+using Index = std::unordered_map<std::string, size_t>;  // key to its first row; blank texts left out
 
 class Checker {
  public:
@@ -53,9 +53,11 @@ class Checker {
     for (size_t later = 1; later < parts_.size(); ++later) {
       for (size_t earlier = 0; earlier < later; ++earlier) FindShared(earlier, later);
     }
-    FindSimilarLabels(parts_[0]);
-    FindCounts(parts_[0]);
-    for (const DataPart& part : parts_.subspan(1)) FindAbsentLabels(part);
+    if (options_.classes) {
+      FindSimilarLabels(parts_[0]);
+      FindCounts(parts_[0]);
+      for (const DataPart& part : parts_.subspan(1)) FindAbsentLabels(part);
+    }
     for (const DataPart& part : parts_) FindCut(part);
     return std::move(findings_);
   }
@@ -84,7 +86,7 @@ class Checker {
     std::vector<bool> conflicting(data.size(), false);  // of first rows: already counted
     for (size_t row = 0; row < data.size(); ++row) {
       if (IsBlank(data.texts[row])) continue;
-      const auto [entry, is_new] = first_row.emplace(data.texts[row], row);
+      const auto [entry, is_new] = first_row.emplace(data.Key(row), row);
       if (is_new) continue;
       const size_t first = entry->second;
       if (data.labels[first] == data.labels[row]) {
@@ -98,7 +100,8 @@ class Checker {
                                       Shown(data.label_names[static_cast<size_t>(data.labels[row])])));
       }
     }
-    same.message = fmt::format("{}: {} an earlier text with its label", part.name, Counted(same.count, "row repeats", "rows repeat"));
+    same.message = fmt::format("{}: {} an earlier text{}", part.name, Counted(same.count, "row repeats", "rows repeat"),
+                               options_.classes ? " with its label" : "");
     other.message = fmt::format("{}: {} with different labels", part.name, Counted(other.count, "text stands", "texts stand"));
     Report(std::move(same));
     Report(std::move(other));
@@ -108,9 +111,9 @@ class Checker {
     Finding finding{.code = "text_in_two_parts", .severity = Severity::kWarning};
     const LabelledTexts &before = *parts_[earlier].data, &data = *parts_[later].data;
     for (size_t row = 0; row < data.size(); ++row) {
-      const auto own = index_[later].find(data.texts[row]);
+      const auto own = index_[later].find(data.Key(row));
       if (own == index_[later].end() || own->second != row) continue;  // blank, or counted before
-      const auto found = index_[earlier].find(data.texts[row]);
+      const auto found = index_[earlier].find(data.Key(row));
       if (found == index_[earlier].end()) continue;
       ++finding.count;
       AddExample(finding, Pair(before, found->second, data, row));
@@ -217,7 +220,8 @@ void CheckTrainable(const LabelledTexts& data) {
 }
 
 std::vector<Finding> CheckData(std::span<const DataPart> parts, const CheckOptions& options) {
-  CheckTrainable(*parts[0].data);
+  if (options.classes) CheckTrainable(*parts[0].data);
+  if (parts[0].data->size() == 0) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected texts to learn from, found none", parts[0].data->source));
   return Checker(parts, options).Run();
 }
 

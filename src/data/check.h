@@ -30,6 +30,7 @@ struct DataPart {
 
 struct CheckOptions {
   size_t max_length = 0;  // tokens that the model reads, for the message about cut texts
+  bool classes = true;    // each text has one label: what is said of labels
 };
 
 // Findings in a fixed order of kinds, train first. parts[0] is trained on; all parts share their label names. Throws kInvalidInput

@@ -46,14 +46,27 @@ class RowBuilder : public nlohmann::json_sax<json> {
 
   bool start_object(std::size_t) override {
     if (depth_ == 1) Refuse("an object");
+    if (depth_ == 2 && reading_list()) Refuse("an object in the list");
     return Enter();
   }
   bool start_array(std::size_t) override {
-    if (depth_ < 2) Refuse("an array");
+    if (depth_ == 1 && wanted_ != kNone && !options_.list_separator.empty()) {
+      in_list_ = true;
+      cells_[wanted_].clear();
+      filled_[wanted_] = true;
+      num_items_ = 0;
+    } else if (depth_ < 2) {
+      Refuse("an array");
+    } else if (depth_ == 2 && reading_list()) {
+      Refuse("an array in the list");
+    }
     return Enter();
   }
   bool end_object() override { return Leave(); }
-  bool end_array() override { return Leave(); }
+  bool end_array() override {
+    if (depth_ == 2) in_list_ = false;
+    return Leave();
+  }
 
   bool key(string_t& name) override {
     if (depth_ != 1) return true;
@@ -90,13 +103,18 @@ class RowBuilder : public nlohmann::json_sax<json> {
     if (depth_ == 0)
       throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a JSON object, found {}", where_, found),
                   found == "an array" ? "a JSON array becomes one object a line with: jq -c '.[]' FILE > NEW.jsonl" : "");
-    if (depth_ == 1 && wanted_ != kNone)
+    if ((depth_ == 1 || reading_list()) && wanted_ != kNone)
       throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a string, a number or a boolean under '{}', found {}", where_,
                                                         Printable(options_.columns[wanted_], 40), found));
     return true;
   }
   bool Fill(std::string value, std::string_view type) {
     if (depth_ == 0) return Refuse(type);
+    if (depth_ == 2 && reading_list()) {
+      if (num_items_++ > 0) cells_[wanted_] += options_.list_separator;
+      cells_[wanted_] += value;
+      return true;
+    }
     if (depth_ != 1 || wanted_ == kNone) return true;
     cells_[wanted_] = std::move(value);
     filled_[wanted_] = true;
@@ -117,7 +135,10 @@ class RowBuilder : public nlohmann::json_sax<json> {
   std::vector<std::string>& cells_;
   std::vector<bool> filled_;
   std::vector<std::string> known_;
-  size_t depth_ = 0, wanted_ = kNone;
+  bool reading_list() const { return in_list_; }
+
+  size_t depth_ = 0, wanted_ = kNone, num_items_ = 0;
+  bool in_list_ = false;
 };
 
 }  // namespace

@@ -22,11 +22,11 @@ using Group = std::vector<size_t>;
 
 // groups[label]: the texts of a label by first appearance. Texts that stand under two labels are in none: they stay in training.
 std::vector<std::vector<Group>> GroupByText(const LabelledTexts& data) {
-  std::unordered_map<std::string_view, Group> rows_of;
-  for (size_t row = 0; row < data.size(); ++row) rows_of[data.texts[row]].push_back(row);
+  std::unordered_map<std::string, Group> rows_of;
+  for (size_t row = 0; row < data.size(); ++row) rows_of[data.Key(row)].push_back(row);
   std::vector<std::vector<Group>> groups(data.label_names.size());
   for (size_t row = 0; row < data.size(); ++row) {
-    Group& group = rows_of.at(data.texts[row]);
+    Group& group = rows_of.at(data.Key(row));
     const auto same_label = [&](size_t other) { return data.labels[other] == data.labels[row]; };
     if (group.empty() || group.front() != row || !std::all_of(group.begin(), group.end(), same_label)) continue;
     groups[static_cast<size_t>(data.labels[row])].push_back(std::move(group));

@@ -24,6 +24,8 @@ struct TableOptions {
   std::vector<std::string> columns = {};    // to be read, at least one; others are passed over
   size_t max_row_bytes = size_t{16} << 20;  // a longer row is refused
   size_t max_json_depth = 64;
+  // JSON Lines: a list of strings becomes one cell, with this between its items; "": a list is refused.
+  std::string list_separator = {};
 };
 
 // Messages name the file, the line where the row starts (from 1; LF, CRLF and CR alone each end a line), expected and found.

@@ -144,14 +144,29 @@ LabelledTexts ReadLabelFolders(const std::string& path, const LabelledTextsOptio
   return data;
 }
 
+std::vector<std::string> ColumnsOf(const LabelledTextsOptions& options) {
+  std::vector<std::string> columns = {options.text_column, options.label_column};
+  if (!options.pair_column.empty()) columns.push_back(options.pair_column);
+  return columns;
+}
+
 }  // namespace
+
+std::string LabelledTexts::Key(size_t row) const { return pairs.empty() ? texts[row] : texts[row] + kListSeparator + pairs[row]; }
 
 std::string LabelledTexts::Place(size_t row) const {
   return files.empty() ? fmt::format("{} line {}", source, lines.at(row)) : source + "/" + files.at(row);
 }
 
 LabelledTexts ReadLabelledTexts(const std::string& path, const LabelledTextsOptions& options) {
-  if (FolderExists(path)) return ReadLabelFolders(path, options);
+  if (FolderExists(path)) {
+    if (!options.pair_column.empty() || options.targets)
+      throw Error(ErrorCode::kUnsupported, fmt::format("{}: a folder of texts holds one label a text, and no pairs", path), "expected CSV, TSV or JSONL");
+    return ReadLabelFolders(path, options);
+  }
+  if (options.text_column == options.pair_column || options.label_column == options.pair_column)
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("expected a column of its own for the second text, found '{}' twice", Printable(options.pair_column, 40)));
   if (options.text_column == options.label_column)
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("expected different columns for text and label, found '{}' for both", Printable(options.text_column, 40)));
@@ -159,7 +174,7 @@ LabelledTexts ReadLabelledTexts(const std::string& path, const LabelledTextsOpti
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: plain lines hold no labels", path),
                 "expected CSV, TSV, JSONL, or a folder of .txt files a label");
   const std::unique_ptr<TableReader> reader =
-      OpenTable(path, {.columns = {options.text_column, options.label_column}, .max_row_bytes = options.max_row_bytes});
+      OpenTable(path, {.columns = ColumnsOf(options), .max_row_bytes = options.max_row_bytes, .list_separator = options.targets ? kListSeparator : ""});
   return ReadLabelledTexts(*reader, options);
 }
 
@@ -170,12 +185,14 @@ LabelledTexts ReadLabelledTexts(TableReader& reader, const LabelledTextsOptions&
   std::vector<std::string> cells;
   size_t num_unlabelled = 0, first_unlabelled = 0;
   while (reader.Next(cells)) {
-    if (cells[1].empty()) {
+    if (cells[1].empty() && !options.targets) {
       if (num_unlabelled++ == 0) first_unlabelled = reader.line();
       continue;
     }
-    data.labels.push_back(ids.Id(cells[1], fmt::format("{}: line {}", reader.name(), reader.line())));
+    data.labels.push_back(ids.Id(options.targets ? "" : cells[1], fmt::format("{}: line {}", reader.name(), reader.line())));
     data.texts.push_back(std::move(cells[0]));
+    if (options.targets) data.targets.push_back(std::move(cells[1]));
+    if (cells.size() > 2) data.pairs.push_back(std::move(cells[2]));
     data.lines.push_back(reader.line());
   }
   if (num_unlabelled > 0)
@@ -198,6 +215,8 @@ LabelledTexts Subset(const LabelledTexts& data, std::span<const size_t> rows) {
     subset.labels.push_back(data.labels.at(row));
     subset.lines.push_back(data.lines.at(row));
     if (!data.files.empty()) subset.files.push_back(data.files.at(row));
+    if (!data.pairs.empty()) subset.pairs.push_back(data.pairs.at(row));
+    if (!data.targets.empty()) subset.targets.push_back(data.targets.at(row));
   }
   return subset;
 }

@@ -18,18 +18,28 @@ struct LabelledTexts {
   std::vector<std::string> label_names;  // by number if all are integers, else by their bytes; or as they were given
   std::vector<size_t> lines;             // where each row starts, from 1; 1 for the files of a folder
   std::vector<std::string> files;        // of a folder: each text's "label/name.txt"; else empty
+  std::vector<std::string> pairs = {};   // the second text of each row, where a column of them is read; else empty
+  std::vector<std::string> targets = {};  // what stands in the label column, where it is no label (LabelledTextsOptions::targets); else empty
   std::vector<std::string> notes;        // what was recognised and what was passed over, one sentence each
 
   size_t size() const { return texts.size(); }
   // "train.csv line 5", "reviews/pos/12.txt": where a person finds the row.
   std::string Place(size_t row) const;
+  // The row's text, and its second one behind it: what makes two rows the same.
+  std::string Key(size_t row) const;
 };
 
 struct LabelledTextsOptions {
   std::string text_column = "text", label_column = "label";
+  std::string pair_column = {};  // "": rows of one text
+  // The label column holds numbers, or several labels: each row's goes to `targets` as it stands, of a JSON list the items with kListSeparator between
+  // them; all rows have the one label "".
+  bool targets = false;
   std::vector<std::string> label_names = {};  // if not empty, the labels there are: another is an error, and label_names keeps this order
   size_t max_row_bytes = size_t{16} << 20;
 };
+
+inline constexpr char kListSeparator[] = "\x1f";
 
 // Reads CSV, TSV or JSONL by the file's name, or a folder that holds one folder of .txt files a label (DIR/label/*.txt, labels and
 // files in the order of their bytes, each file one text as it stands). Throws what OpenTable throws, and kInvalidInput for rows

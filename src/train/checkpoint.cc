@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr char kState[] = "state.json", kTraining[] = "training.safetensors", kBest[] = "best.safetensors";
 constexpr char kSums[] = "SHA256SUMS";  // as sha256sum writes it, so that `sha256sum -c` checks a checkpoint, too
 constexpr size_t kLargestState = size_t{1} << 30, kLargestSums = 4096;
@@ -26,7 +26,7 @@ constexpr char kMoment1[] = "moment1.", kMoment2[] = "moment2.";
 json EpochJson(const EpochReport& epoch) {
   json out = {{"epoch", epoch.epoch}, {"step", epoch.step}, {"train_loss", epoch.train_loss}};
   if (epoch.has_validation)
-    out.update({{"validation_loss", epoch.validation_loss}, {"accuracy", epoch.accuracy}, {"macro_f1", epoch.macro_f1}, {"best", epoch.best}});
+    out.update({{"validation_loss", epoch.validation.loss}, {"figures", epoch.validation.figures}, {"score", epoch.validation.score}, {"best", epoch.best}});
   return out;
 }
 
@@ -34,9 +34,7 @@ EpochReport EpochFromJson(const json& in) {
   EpochReport epoch = {.epoch = in.at("epoch"), .step = in.at("step"), .train_loss = in.at("train_loss")};
   epoch.has_validation = in.contains("validation_loss");
   if (epoch.has_validation) {
-    epoch.validation_loss = in.at("validation_loss");
-    epoch.accuracy = in.at("accuracy");
-    epoch.macro_f1 = in.at("macro_f1");
+    epoch.validation = {in.at("validation_loss"), in.at("figures"), in.at("score")};
     epoch.best = in.at("best");
   }
   return epoch;

@@ -1,8 +1,10 @@
 #include "train/fine_tune.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -13,11 +15,10 @@
 #include "base/sha256.h"
 #include "data/split.h"
 #include "data/texts.h"
-#include "kernels/cross_entropy.h"
 #include "models/model_folder.h"
-#include "pipelines/text_model.h"
 #include "text/length_limit.h"
 #include "text/tokenizer.h"
+#include "train/fine_tune_task.h"
 #include "train/model_folder_writer.h"
 #include "train/report_card.h"
 #include "train/report_svg.h"
@@ -30,50 +31,20 @@ namespace fs = std::filesystem;
 constexpr char kRecordFile[] = "training.json";
 constexpr int kRecordFormat = 1;
 
-// A part of the data as texts and as tokens.
-struct Part {
-  LabelledTexts texts;
-  LabelledTokens tokens;
-  size_t num_truncated = 0;
+// The tasks that can be learnt: one line each.
+struct TaskEntry {
+  const char* name;
+  std::unique_ptr<FineTuneTask> (*make)(const FineTuneOptions& options);
+};
+constexpr TaskEntry kTasks[] = {
+    {"text-classification", MakeTextClassificationTask},
+    {"token-classification", MakeTokenClassificationTask},
 };
 
-void Tokenize(const Tokenizer& tokenizer, size_t max_length, Part& part) {
-  const EncodeOptions options = {.max_length = max_length, .truncate = true};
-  for (size_t i = 0; i < part.texts.size(); ++i) {
-    const Encoding encoding = tokenizer.Encode(part.texts.texts[i], options);
-    TokenBatch& tokens = part.tokens.tokens;
-    tokens.token_ids.insert(tokens.token_ids.end(), encoding.token_ids.begin(), encoding.token_ids.end());
-    tokens.token_type_ids.insert(tokens.token_type_ids.end(), encoding.token_type_ids.begin(), encoding.token_type_ids.end());
-    tokens.offsets.push_back(tokens.token_ids.size());
-    part.num_truncated += encoding.truncated;
-  }
-  part.tokens.labels = part.texts.labels;
-  part.tokens.source = part.texts.source;
-  part.tokens.lines = part.texts.lines;
-  part.tokens.files = part.texts.files;
-}
-
-struct FineTuneData {
-  Part train, validation, test;
-};
-
-std::string HashOf(const Part& part) {
-  Sha256 hash;
-  for (size_t i = 0; i < part.texts.size(); ++i) {
-    hash.AddField(part.texts.texts[i]);
-    hash.AddField(part.texts.label_names[static_cast<size_t>(part.texts.labels[i])]);
-  }
-  return hash.Finish();
-}
-
-std::string HashOfTokens(const FineTuneData& data) {
-  Sha256 hash;
-  for (const Part* part : {&data.train, &data.validation}) {
-    hash.Add(std::as_bytes(std::span(part->tokens.tokens.token_ids)));
-    hash.Add(std::as_bytes(std::span(part->tokens.tokens.token_type_ids)));
-    hash.Add(std::as_bytes(std::span(part->tokens.tokens.offsets)));
-  }
-  return hash.Finish();
+std::unique_ptr<FineTuneTask> MakeFineTuneTask(const std::string& name, const FineTuneOptions& options) {
+  for (const TaskEntry& task : kTasks)
+    if (name == task.name) return task.make(options);
+  throw Error(ErrorCode::kInvalidArgument, fmt::format("the task '{}' cannot be trained; known are {}", name, fmt::join(FineTuneTaskNames(), ", ")));
 }
 
 // Its weights as they are before training, and config.json, which says how they are computed with.
@@ -87,63 +58,29 @@ std::string HashOf(const Model& model, const std::string& folder) {
   return hash.Finish();
 }
 
-FineTuneData ReadData(const FineTuneOptions& options, FineTuneObserver& observer) {
-  const auto note = [&](const LabelledTexts& texts) {
-    for (const std::string& line : texts.notes) observer.OnNote(line);
-  };
-  LabelledTextsOptions reading = {.text_column = options.text_column, .label_column = options.target_column};
-  FineTuneData data;
-  LabelledTexts all = ReadLabelledTexts(options.data, reading);
-  note(all);
-  CheckTrainable(all);
-  reading.label_names = all.label_names;
-  if (!options.validation.empty()) {
-    data.validation.texts = ReadLabelledTexts(options.validation, reading);
-    note(data.validation.texts);
-    data.train.texts = std::move(all);
-  } else if (options.validation_split > 0) {
-    const SplitRows rows = SplitStratified(all, options.validation_split, options.training.seed);
-    data.train.texts = Subset(all, rows.train);
-    data.validation.texts = Subset(all, rows.validation);
-    observer.OnNote(fmt::format("{}: {} rows to train, {} to validate (stratified, seed {})", all.source, rows.train.size(), rows.validation.size(),
-                                options.training.seed));
-  } else {
-    data.train.texts = std::move(all);
-  }
-  if (!options.test.empty()) {
-    data.test.texts = ReadLabelledTexts(options.test, reading);
-    note(data.test.texts);
-  }
-  return data;
-}
-
-std::vector<Finding> Check(const FineTuneData& data, size_t max_length) {
-  std::vector<DataPart> parts = {{"train", &data.train.texts, data.train.num_truncated}};
-  if (data.validation.texts.size() > 0) parts.push_back({"validation", &data.validation.texts, data.validation.num_truncated});
-  if (data.test.texts.size() > 0) parts.push_back({"test", &data.test.texts, data.test.num_truncated});
-  return CheckData(parts, {.max_length = max_length});
-}
-
 // What must be the same for a resumed run to give the bits of an unbroken one.
-std::map<std::string, std::string> IdentityOf(const FineTuneOptions& options, const FineTuneData& data, const Model& model,
-                                              const std::string& source, size_t max_length) {
+std::map<std::string, std::string> IdentityOf(const FineTuneOptions& options, const FineTuneTask& task, const Model& model, const std::string& source,
+                                              size_t max_length) {
   const TrainingOptions& t = options.training;
-  return {{"version", GetBuildInfo().version},
-          {"model", HashOf(model, source)},
-          {"data", HashOf(data.train)},
-          {"validation data", HashOf(data.validation)},
-          {"tokenizer", HashOfTokens(data)},
-          {"--epochs", fmt::format("{}", t.num_epochs)},
-          {"--lr", fmt::format("{}", t.learning_rate)},
-          {"--batch-size", fmt::format("{}", t.batch_size)},
-          {"--max-grad-norm", fmt::format("{}", t.max_grad_norm)},
-          {"--warmup", fmt::format("{}", t.warmup)},
-          {"--weight-decay", fmt::format("{}", t.weight_decay)},
-          {"--max-length", fmt::format("{}", max_length)},
-          {"--seed", fmt::format("{}", t.seed)},
-          {"--patience", fmt::format("{}", t.patience)},
-          {"--freeze", fmt::format("{}", t.freeze)},
-          {"--class-weights", fmt::format("{}", t.class_weights)}};
+  const std::array<PartSummary, 3> parts = task.parts();
+  std::map<std::string, std::string> identity = {{"task", task.name()},
+                                                 {"version", GetBuildInfo().version},
+                                                 {"model", HashOf(model, source)},
+                                                 {"data", parts[0].sha256},
+                                                 {"validation data", parts[1].sha256},
+                                                 {"tokenizer", task.token_hash()},
+                                                 {"--epochs", fmt::format("{}", t.num_epochs)},
+                                                 {"--lr", fmt::format("{}", t.learning_rate)},
+                                                 {"--batch-size", fmt::format("{}", t.batch_size)},
+                                                 {"--max-grad-norm", fmt::format("{}", t.max_grad_norm)},
+                                                 {"--warmup", fmt::format("{}", t.warmup)},
+                                                 {"--weight-decay", fmt::format("{}", t.weight_decay)},
+                                                 {"--max-length", fmt::format("{}", max_length)},
+                                                 {"--seed", fmt::format("{}", t.seed)},
+                                                 {"--patience", fmt::format("{}", t.patience)},
+                                                 {"--freeze", fmt::format("{}", t.freeze)}};
+  for (const auto& [name, value] : task.parameters()) identity[name] = value;
+  return identity;
 }
 
 // Where the result goes, and what is there.
@@ -185,54 +122,47 @@ Output CheckOutput(const FineTuneOptions& options) {
   return output;
 }
 
-ClassificationMetrics Measure(std::span<const float> logits, const Part& part) {
-  const size_t num_labels = part.texts.label_names.size();
-  const std::vector<int32_t> predicted = Argmax(logits, num_labels);
-  std::vector<double> exact(part.tokens.size());
-  kernels::CrossEntropy(logits.data(), part.tokens.labels.data(), exact.size(), num_labels, exact.data(), nullptr, nullptr);
-  const std::vector<float> losses(exact.begin(), exact.end());
-  return ComputeMetrics(part.tokens.labels, predicted, losses, part.texts.label_names);
-}
-
 // The last component of a path: what the card may say of where something was.
 std::string NameOf(const std::string& path) {
   const fs::path given(path);
   return (given.has_filename() ? given : given.parent_path()).filename().string();
 }
 
-std::vector<std::pair<std::string, std::string>> ParametersOf(const FineTuneOptions& options, size_t max_length) {
+std::vector<std::pair<std::string, std::string>> ParametersOf(const FineTuneOptions& options, const FineTuneTask& task, size_t max_length) {
   const TrainingOptions& t = options.training;
-  return {{"epochs", fmt::format("{}", t.num_epochs)},
-          {"learning rate", fmt::format("{}", t.learning_rate)},
-          {"batch size", fmt::format("{}", t.batch_size)},
-          {"warm-up", fmt::format("{}", t.warmup)},
-          {"weight decay", fmt::format("{}", t.weight_decay)},
-          {"max gradient norm", fmt::format("{}", t.max_grad_norm)},
-          {"max length", fmt::format("{} tokens", max_length)},
-          {"patience", fmt::format("{}", t.patience)},
-          {"validation split", options.validation.empty() ? fmt::format("{}", options.validation_split) : "a file"},
-          {"class weights", t.class_weights ? "yes" : "no"},
-          {"frozen encoder", t.freeze ? "yes" : "no"},
-          {"seed", fmt::format("{}", t.seed)}};
+  std::vector<std::pair<std::string, std::string>> parameters = {
+      {"epochs", fmt::format("{}", t.num_epochs)},
+      {"learning rate", fmt::format("{}", t.learning_rate)},
+      {"batch size", fmt::format("{}", t.batch_size)},
+      {"warm-up", fmt::format("{}", t.warmup)},
+      {"weight decay", fmt::format("{}", t.weight_decay)},
+      {"max gradient norm", fmt::format("{}", t.max_grad_norm)},
+      {"max length", fmt::format("{} tokens", max_length)},
+      {"patience", fmt::format("{}", t.patience)},
+      {"validation split", options.validation.empty() ? fmt::format("{}", options.validation_split) : "a file"}};
+  for (const auto& parameter : task.parameters()) parameters.push_back(parameter);
+  parameters.emplace_back("frozen encoder", t.freeze ? "yes" : "no");
+  parameters.emplace_back("seed", fmt::format("{}", t.seed));
+  return parameters;
 }
 
 // What the model was made from, for programs.
-std::string RecordJson(const FineTuneOptions& options, const FineTuneData& data, size_t max_length, const std::map<std::string, std::string>& identity,
+std::string RecordJson(const FineTuneOptions& options, const FineTuneTask& task, size_t max_length, const std::map<std::string, std::string>& identity,
                        const FineTuneResult& result) {
   nlohmann::ordered_json parts = nlohmann::ordered_json::array(), parameters = nlohmann::ordered_json::object();
-  for (const auto& [name, part] : {std::pair{"train", &data.train}, {"validation", &data.validation}, {"test", &data.test}})
-    if (part->texts.size() > 0)
-      parts.push_back({{"name", name}, {"source", part->texts.source}, {"num_rows", part->texts.size()}, {"sha256", HashOf(*part)},
-                       {"num_cut", part->num_truncated}});
-  for (const auto& [name, value] : ParametersOf(options, max_length)) parameters[name] = value;
+  for (const PartSummary& part : task.parts())
+    if (part.num_rows > 0)
+      parts.push_back({{"name", part.name}, {"source", part.source}, {"num_rows", part.num_rows}, {"sha256", part.sha256}, {"num_cut", part.num_cut}});
+  for (const auto& [name, value] : ParametersOf(options, task, max_length)) parameters[name] = value;
   nlohmann::ordered_json epochs = nlohmann::ordered_json::array();
   for (const EpochReport& epoch : result.training.epochs) {
     epochs.push_back({{"epoch", epoch.epoch}, {"train_loss", epoch.train_loss}});
-    if (epoch.has_validation)
-      epochs.back().update({{"validation_loss", epoch.validation_loss}, {"accuracy", epoch.accuracy}, {"macro_f1", epoch.macro_f1}});
+    if (!epoch.has_validation) continue;
+    epochs.back()["validation_loss"] = epoch.validation.loss;
+    for (const auto& [name, value] : epoch.validation.figures) epochs.back()[name] = value;
   }
   const nlohmann::ordered_json record = {{"format_version", kRecordFormat},
-                                         {"task", "text-classification"},
+                                         {"task", task.name()},
                                          {"mlac_version", GetBuildInfo().version},
                                          {"base_model", NameOf(options.model)},
                                          {"command", options.command},
@@ -254,48 +184,110 @@ bool IsResultOf(const std::string& folder, const std::map<std::string, std::stri
          record.value("identity", nlohmann::json()) == nlohmann::json(identity);
 }
 
-void WriteReport(const std::string& folder, const FineTuneOptions& options, const FineTuneData& data, const std::vector<Finding>& findings,
+void WriteReport(const std::string& folder, const FineTuneOptions& options, const FineTuneTask& task, const std::vector<Finding>& findings,
                  size_t max_length, const std::map<std::string, std::string>& identity, const FineTuneResult& result) {
-  ModelCard card = {.base_model = NameOf(options.model), .license = "", .text_column = options.text_column, .label_column = options.target_column,
-                    .max_length = max_length, .parts = {}, .findings = findings, .metrics = &result.metrics, .measured_on = result.evaluated_on,
-                    .label_names = data.train.texts.label_names, .parameters = ParametersOf(options, max_length), .command = options.command,
-                    .mlac_version = GetBuildInfo().version};
-  for (const auto& [name, part] : {std::pair{"train", &data.train}, {"validation", &data.validation}, {"test", &data.test}})
-    if (part->texts.size() > 0) card.parts.push_back({name, part->texts.source, part->texts.size()});
+  ModelCard card = task.Card(result);
+  card.base_model = NameOf(options.model);
+  card.text_column = options.text_column;
+  card.label_column = options.target_column;
+  card.max_length = max_length;
+  card.findings = findings;
+  card.measured_on = result.evaluated_on;
+  card.parameters = ParametersOf(options, task, max_length);
+  card.command = options.command;
+  card.mlac_version = GetBuildInfo().version;
+  for (const PartSummary& part : task.parts())
+    if (part.num_rows > 0) card.parts.push_back({part.name, part.source, part.num_rows});
   const auto write = [&](const std::string& name, const std::string& content) { WriteFileAtomically(folder + "/" + name, content); };
   write(kModelCardFile, ModelCardMarkdown(card));
-  write(kMetricsFile, MetricsJson(result.metrics));
-  write(kRecordFile, RecordJson(options, data, max_length, identity, result));
+  write(kMetricsFile, result.metrics_json);
+  write(kRecordFile, RecordJson(options, task, max_length, identity, result));
   write(kLearningCurvesFile, LearningCurvesSvg(result.training));
-  write(kConfusionMatrixFile, ConfusionMatrixSvg(result.metrics));
+  if (card.metrics != nullptr) write(kConfusionMatrixFile, ConfusionMatrixSvg(result.metrics));
+}
+
+void CheckCanBeTrained(const Model& model, const std::string& folder) {
+  for (const Parameter& parameter : model.parameters().parameters())
+    if (parameter.value.dtype() != DType::kF32)
+      throw Error(ErrorCode::kUnsupported, fmt::format("{}: '{}' is int8, which cannot be trained", folder, parameter.name),
+                  "train the model that it was made from, and optimise the result");
 }
 
 }  // namespace
 
-FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop) {
+std::vector<std::string> FineTuneTaskNames() {
+  std::vector<std::string> names;
+  for (const TaskEntry& task : kTasks) names.emplace_back(task.name);
+  return names;
+}
+
+size_t TokenizeTexts(const Tokenizer& tokenizer, size_t max_length, const LabelledTexts& texts, TokenBatch& tokens) {
+  const EncodeOptions options = {.max_length = max_length, .truncate = true};
+  size_t num_cut = 0;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const Encoding encoding =
+        texts.pairs.empty() ? tokenizer.Encode(texts.texts[i], options) : tokenizer.EncodePair(texts.texts[i], texts.pairs[i], options);
+    Append(encoding, tokens);
+    num_cut += encoding.truncated;
+  }
+  return num_cut;
+}
+
+void SplitOffValidation(const FineTuneOptions& options, LabelledTexts all, LabelledTexts& train, LabelledTexts& validation, FineTuneObserver& observer) {
+  if (options.validation_split <= 0) {
+    train = std::move(all);
+    return;
+  }
+  const SplitRows rows = SplitStratified(all, options.validation_split, options.training.seed);
+  train = Subset(all, rows.train);
+  validation = Subset(all, rows.validation);
+  observer.OnNote(fmt::format("{}: {} rows to train, {} to validate ({}seed {})", all.source, rows.train.size(), rows.validation.size(),
+                              all.targets.empty() ? "stratified, " : "", options.training.seed));
+}
+
+std::string HashOfTexts(const LabelledTexts& texts) {
+  Sha256 hash;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    hash.AddField(texts.texts[i]);
+    if (!texts.pairs.empty()) hash.AddField(texts.pairs[i]);
+    hash.AddField(texts.targets.empty() ? texts.label_names[static_cast<size_t>(texts.labels[i])] : texts.targets[i]);
+  }
+  return hash.Finish();
+}
+
+std::string HashOfTokens(const TokenBatch& train, const TokenBatch& validation) {
+  Sha256 hash;
+  for (const TokenBatch* tokens : {&train, &validation}) {
+    hash.Add(std::as_bytes(std::span(tokens->token_ids)));
+    hash.Add(std::as_bytes(std::span(tokens->token_type_ids)));
+    hash.Add(std::as_bytes(std::span(tokens->offsets)));
+  }
+  return hash.Finish();
+}
+
+FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop) {
+  const std::unique_ptr<FineTuneTask> task = MakeFineTuneTask(task_name, options);
   const Output output = CheckOutput(options);
   const std::string source = TransformerFolder(options.model);
-  FineTuneData data = ReadData(options, observer);
+  task->Read(options, observer);
   const Tokenizer tokenizer = Tokenizer::Load(source);
-  std::unique_ptr<Model> model = OpenModel(options.model, HeadRequest{.head = Head::kSequenceClassification,
-                                                                      .num_labels = data.train.texts.label_names.size(),
-                                                                      .fresh = true,
-                                                                      .seed = options.training.seed});
-  for (const Parameter& parameter : model->parameters().parameters())
-    if (parameter.value.dtype() != DType::kF32)
-      throw Error(ErrorCode::kUnsupported, fmt::format("{}: '{}' is int8, which cannot be trained", options.model, parameter.name),
-                  "train the model that it was made from, and optimise the result");
+  HeadRequest head = task->head();
+  head.fresh = true;
+  head.seed = options.training.seed;
+  std::unique_ptr<Model> model = OpenModel(options.model, head);
+  CheckCanBeTrained(*model, options.model);
   tokenizer.CheckEmbeddingSize(model->vocab_size());
   const size_t max_length = FindLengthLimit(source, options.max_length, model->max_positions()).num_tokens;
-  for (Part* part : {&data.train, &data.validation, &data.test}) Tokenize(tokenizer, max_length, *part);
-  const std::vector<Finding> findings = Check(data, max_length);
+  task->Tokenize(tokenizer, max_length);
+  const std::vector<Finding> findings = task->Check(max_length);
   for (const Finding& finding : findings) observer.OnFinding(finding);
-  observer.OnStart(data.train.texts.size(), data.validation.texts.size(), data.test.texts.size(), model->num_labels());
+  const std::array<PartSummary, 3> parts = task->parts();
+  observer.OnStart(parts[0].num_rows, parts[1].num_rows, parts[2].num_rows, task->label_names().size());
 
   const CheckpointOptions checkpoint = {.folder = output.checkpoint,
                                         .resume = output.resume,
                                         .resume_command = options.resume_command,
-                                        .identity = IdentityOf(options, data, *model, source, max_length)};
+                                        .identity = IdentityOf(options, *task, *model, source, max_length)};
   FineTuneResult result;
   if (output.maybe_finished) {
     if (!IsResultOf(output.folder, checkpoint.identity))
@@ -305,41 +297,26 @@ FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserv
     model = OpenModel(output.folder);
   } else {
     if (options.resume && !output.resume) observer.OnNote(fmt::format("{}: no checkpoint yet; this run begins at step 0", output.folder));
-    result.training = TrainClassifier(*model, data.train.tokens, data.validation.tokens, options.training, checkpoint, observer, stop);
+    const std::unique_ptr<Objective> objective = task->MakeObjective(*model);
+    result.training = Train(*model, *objective, options.training, checkpoint, observer, stop);
   }
 
   ThreadTeam team(options.training.num_threads);
   Run run({.team = &team, .tape = nullptr});
-  const Part* measured = &data.train;
-  result.evaluated_on = "train";
-  if (data.test.texts.size() > 0) {
-    measured = &data.test;
-    result.evaluated_on = "test";
-  } else if (data.validation.texts.size() > 0) {
-    measured = &data.validation;
-    result.evaluated_on = "validation";
-  }
-  result.metrics = Measure(Predict(*model, run, measured->tokens), *measured);
+  const size_t measured = parts[2].num_rows > 0 ? 2 : parts[1].num_rows > 0 ? 1 : 0;
+  result.evaluated_on = parts[measured].name;
+  task->Measure(*model, run, measured, result);
   if (output.maybe_finished) return result;
 
   StagedFolder staged(output.folder, options.overwrite || output.resume || HoldsCheckpointAtMost(output.folder));
-  WriteModelFolder(staged.path(), *model, source, data.train.texts.label_names, max_length);
-  WriteReport(staged.path(), options, data, findings, max_length, checkpoint.identity, result);
+  WriteModelFolder(staged.path(), *model, source, task->label_names(), task->problem_type(), max_length);
+  WriteReport(staged.path(), options, *task, findings, max_length, checkpoint.identity, result);
   staged.Commit();
   return result;
 }
 
-EvaluationResult EvaluateClassifier(const EvaluationOptions& options) {
-  TextModel text_model(options.model, {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true,
-                                       .dtype = options.dtype});
-  if (text_model.model().head() != Head::kSequenceClassification) text_model.Logits({});  // throws what the model can do
-  Part part;
-  part.texts = ReadLabelledTexts(options.data, {.text_column = options.text_column, .label_column = options.target_column,
-                                                .label_names = text_model.label_names()});
-  Tokenize(text_model.tokenizer(), text_model.max_length(), part);
-  const std::vector<float> logits = text_model.Logits(part.tokens.tokens);
-  return {Measure(logits, part), part.num_truncated, text_model.max_length(), part.texts.notes, part.tokens.labels,
-          Argmax(logits, part.texts.label_names.size())};
+FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop) {
+  return FineTune("text-classification", options, observer, stop);
 }
 
 }  // namespace mlac

@@ -1,23 +1,30 @@
 #pragma once
-// `mlac train text-classification`: from a model folder and a file of labelled texts to a folder that can be served.
+// `mlac train TASK`: from a model folder and a file of examples to a folder that can be served. What is the same for all tasks; one file a task beside
+// this one, made by MakeFineTuneTask.
 #include <atomic>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "data/check.h"
+#include "train/figures.h"
 #include "train/metrics.h"
+#include "train/sequence_objective.h"
 #include "train/trainer.h"
 
 namespace mlac {
 
 struct FineTuneOptions {
   std::string model;                // the folder to start from
-  std::string data;                 // CSV, TSV, JSONL or a folder of texts a class
+  std::string data;                 // CSV, TSV, JSONL, a folder of texts a class; of token-classification JSONL or CoNLL
   std::string validation, test;     // files likewise, or ""
   double validation_split = 0.1;    // of data, where there is no validation; 0: none, then the last epoch is kept
   std::string text_column = "text", target_column = "label";
-  std::optional<size_t> max_length;  // tokens; longer texts are cut
+  std::string text_pair_column = {};  // text-classification: the column of second texts, or ""
+  SequenceObjectiveOptions sequence = {};  // text-classification
+  std::string label_separator = ",";       // of several labels in one cell of CSV or TSV; JSONL has lists
+  std::optional<size_t> max_length = {};   // tokens; longer texts are cut
   std::string out;                   // the folder that is written
   bool overwrite = false;            // replaces out with all that is in it, once training is done
   bool resume = false;               // goes on from the checkpoint in out; from the beginning, if the run was killed before its first one
@@ -30,36 +37,50 @@ class FineTuneObserver : public TrainingObserver {
  public:
   virtual void OnNote(const std::string& note) = 0;  // what was recognised, how the data was split
   virtual void OnFinding(const Finding& finding) = 0;
+  // num_labels: 0 for a task without labels.
   virtual void OnStart(size_t num_train, size_t num_validation, size_t num_test, size_t num_labels) = 0;
 };
 
 struct FineTuneResult {
-  ClassificationMetrics metrics;
-  std::string evaluated_on;  // "test", "validation" or "train"
-  TrainingResult training;   // empty if out was finished already
+  Figures figures;
+  ClassificationMetrics metrics;  // of text-classification with one label a text; else empty
+  std::string metrics_json;       // metrics.json
+  std::string evaluated_on;       // "test", "validation" or "train"
+  TrainingResult training;        // empty if out was finished already
 };
 
 // Writes options.out whole or not at all: weights, config.json, tokenizer files, README.md, metrics.json, training.json and SVGs. What it holds
 // is a function of model, data, parameters, seed and mlac's version alone. Checkpoints stand in out/checkpoint until then. `stop` is looked at
-// while it trains; measuring and writing the result are short and go on.
+// while it trains; measuring and writing the result are short and go on. task: a name of FineTuneTaskNames().
 // Throws kAlreadyExists if out exists and neither overwrite nor resume is set, kNotFound if out is there to resume and holds neither a
 // checkpoint nor the result of this very run (which is then only measured again), kInvalidArgument if the model or data lies inside what would
-// be replaced, and what reading, checking and training throw: all that can be known before training, before it.
+// be replaced or for another task, and what reading, checking and training throw: all that can be known before training, before it.
+FineTuneResult FineTune(const std::string& task, const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop);
+
+// FineTune of text-classification.
 FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop);
 
-// `mlac eval`: the metrics of a trained folder on labelled texts.
+// "text-classification" and so on.
+std::vector<std::string> FineTuneTaskNames();
+
+// `mlac eval`: the metrics of a trained folder on examples. The task is that of the model's head.
 struct EvaluationOptions {
-  std::string model, data, text_column = "text", target_column = "label";
-  std::optional<size_t> max_length;
+  std::string model, data, text_column = "text", target_column = "label", text_pair_column = {}, label_separator = ",";
+  std::optional<size_t> max_length = {};
   size_t num_threads = 1;
   DType dtype = DType::kF32;  // as in TextModelOptions
 };
 struct EvaluationResult {
-  ClassificationMetrics metrics;
+  ClassificationMetrics metrics;  // of text-classification with one label a text; else empty
   size_t num_truncated = 0, max_length = 0;
   std::vector<std::string> notes;
-  std::vector<int32_t> truth, predicted;  // labels by number, one a text
+  std::vector<int32_t> truth, predicted;  // likewise: labels by number, one a text
+  Figures figures;
+  std::string metrics_json;
 };
+// Throws kUnsupported for a model without a head that can be measured, saying what it can do.
+EvaluationResult Evaluate(const EvaluationOptions& options);
+// The same of a model that gives each text one label, and kUnsupported for another.
 EvaluationResult EvaluateClassifier(const EvaluationOptions& options);
 
 }  // namespace mlac

@@ -9,15 +9,12 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/random.h"
 
 namespace mlac {
 namespace {
 
 constexpr int kFormatVersion = 1;
-constexpr size_t kNumResamples = 1000;
-constexpr uint64_t kBootstrapSeed = 0, kBootstrapStream = 0x626F6F7473747261;  // "bootstra"
-constexpr double kNormalQuantile = 1.959963984540054;                          // of 0.975
+constexpr double kNormalQuantile = 1.959963984540054;  // of 0.975
 
 double Ratio(uint64_t part, uint64_t whole) { return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole); }
 
@@ -64,39 +61,19 @@ struct Counts {
   }
 };
 
-// The 2.5th and 97.5th percentile, linear between neighbours as numpy.percentile has it.
-Interval Percentiles(std::vector<double>& values) {
-  if (values.empty()) return {};
-  std::sort(values.begin(), values.end());
-  const auto at = [&](double share) {
-    const double position = share * static_cast<double>(values.size() - 1);
-    const size_t below = static_cast<size_t>(position), above = std::min(below + 1, values.size() - 1);
-    return values[below] + (position - static_cast<double>(below)) * (values[above] - values[below]);
-  };
-  return {at(0.025), at(0.975)};
-}
-
-// A number below count. By multiplication: one is favoured by at most count / 2^32, which no percentile of 1,000 shows.
-size_t DrawOne(Random& random, size_t count) { return static_cast<size_t>(uint64_t{random.Next()} * count >> 32); }
-
-// Efron 1979, https://doi.org/10.1214/aos/1176344552: the spread over samples drawn from the examples with replacement.
 void Bootstrap(std::span<const int32_t> truth, std::span<const int32_t> predicted, ClassificationMetrics& metrics) {
   const size_t num_labels = metrics.per_class.size();
-  Random random(kBootstrapSeed, kBootstrapStream);
   std::vector<double> macro_f1;
   std::vector<std::vector<double>> f1(num_labels);
   Counts counts(num_labels);
-  for (size_t resample = 0; resample < kNumResamples; ++resample) {
+  ForEachResample(truth.size(), [&](std::span<const size_t> examples) {
     counts.Clear();
-    for (size_t i = 0; i < truth.size(); ++i) {
-      const size_t drawn = DrawOne(random, truth.size());
-      counts.Add(truth[drawn], predicted[drawn]);
-    }
+    for (const size_t i : examples) counts.Add(truth[i], predicted[i]);
     macro_f1.push_back(counts.MacroF1());
     for (size_t label = 0; label < num_labels; ++label) {
       if (counts.Occurs(label)) f1[label].push_back(counts.F1Of(label));
     }
-  }
+  });
   metrics.macro_f1_interval = Percentiles(macro_f1);
   for (size_t label = 0; label < num_labels; ++label) metrics.per_class[label].f1_interval = Percentiles(f1[label]);
 }
@@ -124,16 +101,7 @@ void CheckLabels(std::span<const int32_t> truth, std::span<const int32_t> predic
                     fmt::format("metrics: example {}: expected a label from 0 to below {}, found {}", i, num_labels, label));
 }
 
-// The shortest decimal that reads back as value, always with a point or an exponent.
-std::string Number(double value) {
-  if (!std::isfinite(value)) return "null";
-  char buffer[32];
-  std::string text(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
-  if (text.find_first_of(".e") == std::string::npos) text += ".0";
-  return text;
-}
-
-std::string Json(const Interval& interval) { return fmt::format("[{}, {}]", Number(interval.low), Number(interval.high)); }
+std::string Json(const Interval& interval) { return fmt::format("[{}, {}]", JsonNumber(interval.low), JsonNumber(interval.high)); }
 
 std::string Json(const std::string& text) {
   std::string out;
@@ -197,18 +165,16 @@ PairedDifference ComparePredictions(std::span<const int32_t> truth, std::span<co
   Counts counts_before(num_labels), counts_after(num_labels);
   for (size_t i = 0; i < truth.size(); ++i) counts_before.Add(truth[i], before[i]), counts_after.Add(truth[i], after[i]);
   PairedDifference result = {(counts_before.*figure)(), (counts_after.*figure)(), {}};
-  Random random(kBootstrapSeed, kBootstrapStream);
   std::vector<double> differences;
-  for (size_t resample = 0; resample < kNumResamples; ++resample) {
+  ForEachResample(truth.size(), [&](std::span<const size_t> examples) {
     counts_before.Clear();
     counts_after.Clear();
-    for (size_t i = 0; i < truth.size(); ++i) {
-      const size_t drawn = DrawOne(random, truth.size());
-      counts_before.Add(truth[drawn], before[drawn]);
-      counts_after.Add(truth[drawn], after[drawn]);
+    for (const size_t i : examples) {
+      counts_before.Add(truth[i], before[i]);
+      counts_after.Add(truth[i], after[i]);
     }
     differences.push_back((counts_after.*figure)() - (counts_before.*figure)());
-  }
+  });
   result.interval = Percentiles(differences);
   return result;
 }
@@ -220,6 +186,14 @@ Interval WilsonInterval(uint64_t num_successes, uint64_t num_trials) {
   const double half = z * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale;
   // At the ends the bounds are 0 and 1; rounding must not say otherwise.
   return {num_successes == 0 ? 0.0 : std::max(0.0, centre - half), num_successes == num_trials ? 1.0 : std::min(1.0, centre + half)};
+}
+
+std::string JsonNumber(double value) {
+  if (!std::isfinite(value)) return "null";
+  char buffer[32];
+  std::string text(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
 }
 
 LargestClass FindLargestClass(const ClassificationMetrics& metrics) {
@@ -234,14 +208,14 @@ std::string MetricsJson(const ClassificationMetrics& metrics) {
   std::string out;
   const auto write = std::back_inserter(out);
   fmt::format_to(write, "{{\n  \"format_version\": {},\n  \"accuracy\": {},\n  \"macro_f1\": {},\n  \"weighted_f1\": {},\n", kFormatVersion,
-                 Number(metrics.accuracy), Number(metrics.macro_f1), Number(metrics.weighted_f1));
-  fmt::format_to(write, "  \"loss\": {},\n  \"num_examples\": {},\n", metrics.loss ? Number(*metrics.loss) : "null", metrics.num_examples);
+                 JsonNumber(metrics.accuracy), JsonNumber(metrics.macro_f1), JsonNumber(metrics.weighted_f1));
+  fmt::format_to(write, "  \"loss\": {},\n  \"num_examples\": {},\n", metrics.loss ? JsonNumber(*metrics.loss) : "null", metrics.num_examples);
   fmt::format_to(write, "  \"accuracy_interval\": {},\n  \"macro_f1_interval\": {},\n  \"per_class\": {{", Json(metrics.accuracy_interval),
                  Json(metrics.macro_f1_interval));
   for (size_t label = 0; label < metrics.per_class.size(); ++label) {
     const ClassMetrics& c = metrics.per_class[label];
     fmt::format_to(write, "{}\n    {}: {{\"precision\": {}, \"recall\": {}, \"f1\": {}, \"support\": {}, ", label == 0 ? "" : ",",
-                   Json(metrics.label_names[label]), Number(c.precision), Number(c.recall), Number(c.f1), c.support);
+                   Json(metrics.label_names[label]), JsonNumber(c.precision), JsonNumber(c.recall), JsonNumber(c.f1), c.support);
     fmt::format_to(write, "\"precision_interval\": {}, \"recall_interval\": {}, \"f1_interval\": {}}}", Json(c.precision_interval),
                    Json(c.recall_interval), Json(c.f1_interval));
   }

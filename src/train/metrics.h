@@ -7,12 +7,9 @@
 #include <string>
 #include <vector>
 
-namespace mlac {
+#include "train/bootstrap.h"
 
-// 95 %: where nothing was seen, all of [0, 1].
-struct Interval {
-  double low = 0, high = 1;
-};
+namespace mlac {
 
 struct ClassMetrics {
   double precision = 0, recall = 0, f1 = 0;                  // 0 where the denominator is 0
@@ -62,6 +59,9 @@ PairedDifference ComparePredictions(std::span<const int32_t> truth, std::span<co
 
 // Wilson's score interval at 95 %: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953.
 Interval WilsonInterval(uint64_t num_successes, uint64_t num_trials);
+
+// The shortest decimal that reads back as value, always with a point or an exponent; "null" for NaN and infinities.
+std::string JsonNumber(double value);
 
 // The label with most examples, the first of equals: the share that always answering it would get right.
 struct LargestClass {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -25,23 +26,41 @@ void WriteWeights(const std::string& folder, const Model& model) {
 std::string FamilyName(const json& config) {
   const auto found = config.find("architectures");
   const bool named = found != config.end() && found->is_array() && !found->empty() && found->front().is_string();
-  const std::string architecture = named ? found->front().get<std::string>() : "BertModel";
+  static const std::map<std::string, std::string> kModels = {{"distilbert", "DistilBertModel"}, {"electra", "ElectraModel"}, {"mpnet", "MPNetModel"}};
+  const auto by_type = kModels.find(config.value("model_type", ""));
+  const std::string architecture = named ? found->front().get<std::string>() : by_type != kModels.end() ? by_type->second : "BertModel";
   for (const char* suffix : {"For", "Model"})
     if (const size_t end = architecture.find(suffix); end != std::string::npos) return architecture.substr(0, end);
   return architecture;
 }
 
-void WriteConfig(const std::string& folder, const std::string& source, const std::vector<std::string>& label_names) {
+const char* HeadName(Head head) {
+  switch (head) {
+    case Head::kSequenceClassification: return "ForSequenceClassification";
+    case Head::kTokenClassification: return "ForTokenClassification";
+    case Head::kQuestionAnswering: return "ForQuestionAnswering";
+    case Head::kMaskedLanguageModel: return "ForMaskedLM";
+    case Head::kNone: break;
+  }
+  return "Model";
+}
+
+void WriteConfig(const std::string& folder, const std::string& source, const Model& model, const std::vector<std::string>& label_names,
+                 const std::string& problem_type) {
   json config = ReadJsonFile(source + "/config.json");
-  config["architectures"] = {FamilyName(config) + "ForSequenceClassification"};
-  config["problem_type"] = "single_label_classification";
+  config["architectures"] = {FamilyName(config) + HeadName(model.head())};
+  config.erase("problem_type");
+  if (!problem_type.empty()) config["problem_type"] = problem_type;
   json id2label = json::object(), label2id = json::object();
   for (size_t i = 0; i < label_names.size(); ++i) {
     id2label[fmt::format("{}", i)] = label_names[i];
     label2id[label_names[i]] = i;
   }
-  config["id2label"] = id2label;
-  config["label2id"] = label2id;
+  for (const char* field : {"id2label", "label2id"}) config.erase(field);
+  if (!label_names.empty()) {
+    config["id2label"] = id2label;
+    config["label2id"] = label2id;
+  }
   // Where the weights came from may be a path, and their type is F32 now, whatever it was.
   for (const char* field : {"_name_or_path", "torch_dtype", "num_labels", "quantization_config"}) config.erase(field);
   config["dtype"] = "float32";
@@ -62,9 +81,9 @@ void WriteTokenizer(const std::string& folder, const std::string& source, size_t
 }  // namespace
 
 void WriteModelFolder(const std::string& folder, const Model& model, const std::string& source, const std::vector<std::string>& label_names,
-                      size_t max_length) {
+                      const std::string& problem_type, size_t max_length) {
   WriteWeights(folder, model);
-  WriteConfig(folder, source, label_names);
+  WriteConfig(folder, source, model, label_names, problem_type);
   WriteTokenizer(folder, source, max_length);
 }
 

@@ -31,7 +31,7 @@ std::string FrontMatter(const ModelCard& card) {
   std::string out = "---\n";
   const auto write = std::back_inserter(out);
   if (!card.license.empty()) fmt::format_to(write, "license: {}\n", QuoteYaml(card.license));
-  out += "library_name: mlac\npipeline_tag: text-classification\n";
+  fmt::format_to(write, "library_name: mlac\npipeline_tag: {}\n", card.task);
   if (!card.base_model.empty()) fmt::format_to(write, "base_model: {}\n", QuoteYaml(card.base_model));
   if (card.metrics != nullptr) {
     out += "metrics:\n- accuracy\n- f1\nmodel-index:\n- name: text-classification\n  results:\n";
@@ -47,19 +47,23 @@ std::string FrontMatter(const ModelCard& card) {
     fmt::format_to(write, "    - type: f1\n      value: {:.4f}\n      name: Weighted F1\n      args:\n        average: weighted\n",
                    card.metrics->weighted_f1);
   }
+  if (card.figures != nullptr) {
+    out += "metrics:\n";
+    for (const Figure& figure : card.figures->figures) fmt::format_to(write, "- {}\n", figure.name);
+  }
   return out + "---\n";
 }
 
 std::string Introduction(const ModelCard& card) {
-  std::string out = fmt::format("\n# Text classifier of {} labels\n\n", card.label_names.size());
+  std::string out = card.title.empty() ? fmt::format("\n# Text classifier of {} labels\n\n", card.label_names.size()) : "\n# " + card.title + "\n\n";
   const auto write = std::back_inserter(out);
-  out += "Gives a text one label";
+  out += card.title.empty() ? "Gives a text one label" : card.introduction;
   constexpr size_t kMostNamed = 30;
-  if (card.label_names.size() <= kMostNamed) {
+  if (card.label_names.size() <= kMostNamed && !out.ends_with('.')) {
     for (size_t i = 0; i < card.label_names.size(); ++i)
       fmt::format_to(write, "{}{}", i == 0 ? ": " : i + 1 == card.label_names.size() ? " or " : ", ", Label(card.label_names[i]));
   }
-  out += ".";
+  if (!out.ends_with('.')) out += ".";
   if (!card.base_model.empty()) fmt::format_to(write, " Fine-tuned from {} by mlac.", EscapeMarkdown(card.base_model));
   if (card.max_length > 0) fmt::format_to(write, " Reads the first {} tokens of a text.", card.max_length);
   if (card.metrics != nullptr) {
@@ -75,9 +79,14 @@ std::string Introduction(const ModelCard& card) {
   return out + "\n";
 }
 
-std::string Usage() {
-  return "\n## How to use it\n\nIn this folder, with mlac:\n\n" +
-         CodeBlock("sh", "mlac run text-classification -m . \"your text here\"\nmlac serve . --port 8080") + "\nWith transformers:\n\n" +
+std::string Usage(const ModelCard& card) {
+  const std::string with_mlac = "\n## How to use it\n\nIn this folder, with mlac:\n\n" +
+                                CodeBlock("sh", fmt::format("mlac run {} -m . \"your text here\"{}\nmlac serve . --port 8080", card.task, card.usage_options)) +
+                                "\nWith transformers:\n\n";
+  if (!card.title.empty())
+    return with_mlac + CodeBlock("python", fmt::format("from transformers import pipeline\n\nask = pipeline(\"{}\", model=\".\")\n"
+                                                       "print(ask(\"your text here\"))", card.task));
+  return with_mlac +
          CodeBlock("python",
                    "from transformers import pipeline\n\n"
                    "classify = pipeline(\"text-classification\", model=\".\")\n"
@@ -98,7 +107,7 @@ std::string Data(const ModelCard& card) {
   return out;
 }
 
-std::string Figure(double value, const Interval& interval, bool is_known) {
+std::string ShownFigure(double value, const Interval& interval, bool is_known) {
   return is_known ? fmt::format("{:.3f} ({:.3f} to {:.3f})", value, interval.low, interval.high) : "";
 }
 
@@ -118,8 +127,8 @@ std::string ClassTable(const ClassificationMetrics& metrics) {
   for (const size_t label : rows) {
     const ClassMetrics& c = metrics.per_class[label];
     fmt::format_to(write, "| {} | {} | {} | {} | {} |\n", Label(metrics.label_names[label]),
-                   Figure(c.precision, c.precision_interval, c.num_predicted > 0), Figure(c.recall, c.recall_interval, c.support > 0),
-                   Figure(c.f1, c.f1_interval, c.support + c.num_predicted > 0), c.support);
+                   ShownFigure(c.precision, c.precision_interval, c.num_predicted > 0), ShownFigure(c.recall, c.recall_interval, c.support > 0),
+                   ShownFigure(c.f1, c.f1_interval, c.support + c.num_predicted > 0), c.support);
   }
   if (rows.size() < metrics.per_class.size())
     fmt::format_to(write, "\nThe {} labels with most examples of {}; all stand in {}.\n", rows.size(), metrics.per_class.size(),
@@ -153,7 +162,29 @@ std::string ConfusionTable(const ClassificationMetrics& metrics) {
   return out;
 }
 
-std::string Figures(const ModelCard& card) {
+// Of a task whose examples have no single label.
+std::string FigureTables(const ModelCard& card) {
+  const Figures& figures = *card.figures;
+  std::string out = fmt::format("\n## Metrics\n\nMeasured on {}, {} examples. Intervals are at 95 %, of 1,000 bootstrap samples; of precision and recall Wilson's.\n\n",
+                                EscapeMarkdown(card.measured_on), figures.num_examples);
+  const auto write = std::back_inserter(out);
+  out += "| figure | value |\n| --- | --- |\n";
+  for (const Figure& figure : figures.figures)
+    fmt::format_to(write, "| {} | {:.3f}{} |\n", figure.title, figure.value,
+                   figure.interval ? fmt::format(" ({:.3f} to {:.3f})", figure.interval->low, figure.interval->high) : "");
+  if (!figures.per_class.empty()) {
+    fmt::format_to(write, "\n| {} | precision | recall | F1 | examples |\n| --- | --- | --- | --- | ---: |\n", figures.class_title);
+    for (size_t i = 0; i < figures.per_class.size(); ++i) {
+      const ClassMetrics& c = figures.per_class[i];
+      fmt::format_to(write, "| {} | {} | {} | {} | {} |\n", Label(figures.class_names[i]), ShownFigure(c.precision, c.precision_interval, c.num_predicted > 0),
+                     ShownFigure(c.recall, c.recall_interval, c.support > 0), ShownFigure(c.f1, c.f1_interval, c.support + c.num_predicted > 0), c.support);
+    }
+  }
+  return out + fmt::format("\n### Learning curves\n\n![Learning curves]({})\n", kLearningCurvesFile);
+}
+
+std::string MetricsSection(const ModelCard& card) {
+  if (card.figures != nullptr) return FigureTables(card);
   if (card.metrics == nullptr)
     return fmt::format(
         "\n## Metrics\n\nNothing was set aside to measure on: how good this model is, is not known.\n\n![Learning curves]({})\n",
@@ -179,7 +210,7 @@ std::string Training(const ModelCard& card) {
 }  // namespace
 
 std::string ModelCardMarkdown(const ModelCard& card) {
-  return FrontMatter(card) + Introduction(card) + Usage() + Data(card) + Figures(card) + Training(card);
+  return FrontMatter(card) + Introduction(card) + Usage(card) + Data(card) + MetricsSection(card) + Training(card);
 }
 
 }  // namespace mlac

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/check.h"
+#include "train/figures.h"
 #include "train/metrics.h"
 
 namespace mlac {
@@ -17,6 +18,11 @@ struct CardPart {
 };
 
 struct ModelCard {
+  std::string task = "text-classification";
+  // Of another task than text-classification with one label a text, where metrics is null: what the model is and does, its figures, and what follows
+  // `mlac run TASK -m . "your text here"`.
+  std::string title = {}, introduction = {}, usage_options = {};
+  const Figures* figures = nullptr;
   std::string base_model;                 // name or id of what was fine-tuned; "" leaves it out
   std::string license;                    // the Hub's id of a licence; "" if it is not known
   std::string text_column, label_column;  // "" where the data has no columns

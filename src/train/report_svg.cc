@@ -25,7 +25,8 @@ struct Point {
 };
 
 struct Line {
-  std::string_view name, colour;
+  std::string name;
+  std::string_view colour;
   std::vector<Point> points;
   bool faint = false, dots = false;
 };
@@ -132,6 +133,34 @@ std::vector<Point> EpochPoints(const TrainingResult& result, Value value) {
   return points;
 }
 
+// "macro F1" of "macro_f1".
+std::string TitleOf(std::string name) {
+  std::replace(name.begin(), name.end(), '_', ' ');
+  if (name.ends_with("f1")) name[name.size() - 2] = 'F';
+  return name;
+}
+
+// The first two figures of validation that go from 0 to 1.
+std::vector<Line> ScoreLines(const TrainingResult& result) {
+  std::vector<Line> lines;
+  const auto reports = [&](size_t k, auto&& use) {
+    for (const EpochReport& epoch : result.epochs)
+      if (k < epoch.validation.figures.size()) use(epoch, epoch.validation.figures[k]);
+  };
+  const auto first = std::find_if(result.epochs.begin(), result.epochs.end(), [](const EpochReport& epoch) { return epoch.has_validation; });
+  for (size_t k = 0; first != result.epochs.end() && k < first->validation.figures.size() && lines.size() < 2; ++k) {
+    Line line{.name = TitleOf(first->validation.figures[k].first), .colour = lines.empty() ? kBlue : kOrange, .points = {}, .dots = true};
+    bool inside = true;
+    reports(k, [&](const EpochReport& epoch, const std::pair<std::string, double>& figure) {
+      inside = inside && !(figure.second < 0) && !(figure.second > 1);
+      if (std::isfinite(figure.second)) line.points.push_back({static_cast<double>(epoch.epoch), figure.second});
+    });
+    if (inside) lines.push_back(std::move(line));
+  }
+  std::reverse(lines.begin(), lines.end());
+  return lines;
+}
+
 }  // namespace
 
 std::string LearningCurvesSvg(const TrainingResult& result) {
@@ -152,7 +181,7 @@ std::string LearningCurvesSvg(const TrainingResult& result) {
       {.name = "training", .colour = kBlue, .points = EpochPoints(result, [](const EpochReport& e) { return e.train_loss; }), .dots = true},
       {.name = "validation",
        .colour = kOrange,
-       .points = EpochPoints(result, [&](const EpochReport& e) { return nan_without_validation(e, e.validation_loss); }),
+       .points = EpochPoints(result, [&](const EpochReport& e) { return nan_without_validation(e, e.validation.loss); }),
        .dots = true},
   };
   double highest = 0;
@@ -175,16 +204,7 @@ std::string LearningCurvesSvg(const TrainingResult& result) {
                 .y = {},
                 .lines = {}};
     score.x_tick = loss.x_tick;
-    score.lines = {
-        {.name = "macro F1",
-         .colour = kOrange,
-         .points = EpochPoints(result, [&](const EpochReport& e) { return nan_without_validation(e, e.macro_f1); }),
-         .dots = true},
-        {.name = "accuracy",
-         .colour = kBlue,
-         .points = EpochPoints(result, [&](const EpochReport& e) { return nan_without_validation(e, e.accuracy); }),
-         .dots = true},
-    };
+    score.lines = ScoreLines(result);
     out += Draw(score, marked);
   }
   return out + "</svg>\n";

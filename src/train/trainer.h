@@ -1,5 +1,5 @@
 #pragma once
-// Fine-tuning a classifier: epochs, evaluation, checkpoints that give the same bits when resumed.
+// Training a model on an objective: epochs, evaluation, checkpoints that give the same bits when resumed.
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -9,22 +9,9 @@
 #include <vector>
 
 #include "models/model.h"
-#include "tensor/token_batch.h"
+#include "train/objective.h"
 
 namespace mlac {
-
-// Texts as tokens, with a label each, and for messages where they stand: a line of the file `source`, or a file of the folder.
-struct LabelledTokens {
-  TokenBatch tokens;
-  std::vector<int32_t> labels;
-  std::string source;
-  std::vector<size_t> lines;
-  std::vector<std::string> files;  // as in LabelledTexts: empty unless source is a folder
-
-  size_t size() const { return labels.size(); }
-  // "train.csv lines 2, 7 and 11"; of many the first 50.
-  std::string Places(std::span<const size_t> rows) const;
-};
 
 struct TrainingOptions {
   size_t num_epochs = 3;
@@ -38,7 +25,6 @@ struct TrainingOptions {
   size_t patience = 2;       // epochs without a better validation score before training stops; 0: never
   uint64_t seed = 0;
   bool freeze = false;         // only the head learns; the encoder then runs once a text, without dropout
-  bool class_weights = false;  // each label weighs as if all were equally frequent
   size_t num_threads = 1;
 };
 
@@ -64,8 +50,8 @@ struct EpochReport {
   size_t step = 0;   // steps done
   double train_loss = 0;
   bool has_validation = false;
-  double validation_loss = 0, accuracy = 0, macro_f1 = 0;
-  bool best = false;  // the best so far
+  ValidationReport validation = {};  // where there is any
+  bool best = false;                 // the best so far
 };
 
 // Told of progress, from the training thread.
@@ -95,19 +81,15 @@ struct CheckpointOptions {
   std::map<std::string, std::string> identity = {};  // what must be the same for a resumed run to be the same run: name to value
 };
 
-// Trains model (built with a classification head) and leaves the weights of the best epoch in it. validation may be empty. The weights are a
-// function of model, data and options (save_steps, max_tokens and num_threads excepted) alone.
+// Trains model on objective, which was made for it, and leaves the weights of the best epoch in it. The weights are a function of model, objective and
+// options (save_steps, max_tokens and num_threads excepted) alone.
 // Throws kCancelled, after writing a checkpoint, once `stop` is true: between two steps or two batches of an evaluation. kInvalidInput with
 // step, places of the batch and advice if a weight, the loss or a gradient is not finite: nothing is saved then, the last checkpoint stays.
 // kNotFound or kInvalidInput for a checkpoint that is missing, broken or of another run; kInvalidArgument for options that make no sense.
-TrainingResult TrainClassifier(Model& model, const LabelledTokens& train, const LabelledTokens& validation, const TrainingOptions& options,
-                               const CheckpointOptions& checkpoint, TrainingObserver& observer, const std::atomic<bool>& stop);
+TrainingResult Train(Model& model, Objective& objective, const TrainingOptions& options, const CheckpointOptions& checkpoint, TrainingObserver& observer,
+                     const std::atomic<bool>& stop);
 
-// Logits of all texts, [texts, labels] row-major, in batches of some thousand tokens; before_batch, if any, is called before each and may
-// throw. Throws kInvalidInput for logits that are not finite, naming the texts' places.
-std::vector<float> Predict(const Model& model, Run& run, const LabelledTokens& texts, const std::function<void()>& before_batch = nullptr);
-
-// The index of the greatest logit of each row, the first of equals.
-std::vector<int32_t> Argmax(std::span<const float> logits, size_t num_labels);
+// "the largest weight is 3.2e+04, in 'classifier.weight'": for messages about numbers that are not finite.
+std::string LargestWeight(const Model& model);
 
 }  // namespace mlac

@@ -23,8 +23,8 @@ struct Small {
   std::vector<Tensor> best;
   TrainingState state = {.step = 3,
                          .step_losses = {1.0 / 3, 0.1, 5e-324},
-                         .epochs = {{.epoch = 1, .step = 2, .train_loss = 0.7, .has_validation = true, .validation_loss = 0.3, .accuracy = 0.9,
-                                     .macro_f1 = 2.0 / 3, .best = true}},
+                         .epochs = {{.epoch = 1, .step = 2, .train_loss = 0.7, .has_validation = true, 
+                                     .validation = {0.3, {{"accuracy", 0.9}, {"macro_f1", 2.0 / 3}}, 2.0 / 3}, .best = true}},
                          .best_epoch = 1,
                          .best_score = 2.0 / 3};
   std::map<std::string, std::string> identity = {{"--lr", "5e-05"}, {"data", "8d1f00000000000000"}};
@@ -69,7 +69,9 @@ TEST(Checkpoint, ReadsBackWhatWasWritten) {
   EXPECT_EQ(state.best_epoch, 1u);
   EXPECT_EQ(state.best_score, 2.0 / 3);
   ASSERT_EQ(state.epochs.size(), 1u);
-  EXPECT_EQ(state.epochs[0].macro_f1, 2.0 / 3);
+  EXPECT_EQ(state.epochs[0].validation.loss, 0.3);
+  EXPECT_EQ(state.epochs[0].validation.figures, written.state.epochs[0].validation.figures);
+  EXPECT_EQ(state.epochs[0].validation.score, 2.0 / 3);
   EXPECT_TRUE(state.epochs[0].best);
 }
 
@@ -114,11 +116,11 @@ TEST(Checkpoint, IsRefusedInAnotherFormat) {
   Small small(1);
   small.Write(folder / "checkpoint");
   const std::string path = folder / "checkpoint/state.json", text = ReadWhole(path);
-  for (const auto& [version, shown] : {std::pair{"2", "2"}, {"0", "0"}, {"\"1\"", "\"1\""}, {"null", "null"}, {"[]", "[]"}}) {
+  for (const auto& [version, shown] : {std::pair{"1", "1"}, {"0", "0"}, {"\"2\"", "\"2\""}, {"null", "null"}, {"[]", "[]"}}) {
     std::string changed = text;
-    changed.replace(changed.find("\"format_version\": 1") + 18, 1, version);
+    changed.replace(changed.find("\"format_version\": 2") + 18, 1, version);
     folder.Write("checkpoint/state.json", changed);
-    ExpectError(ErrorCode::kInvalidInput, path + ": format_version is " + shown + "; this mlac reads 1", [&] { small.Read(folder / "checkpoint"); });
+    ExpectError(ErrorCode::kInvalidInput, path + ": format_version is " + shown + "; this mlac reads 2", [&] { small.Read(folder / "checkpoint"); });
   }
   folder.Write("checkpoint/state.json", "[1]");
   ExpectError(ErrorCode::kInvalidInput, path + ": there is no format_version", [&] { small.Read(folder / "checkpoint"); });

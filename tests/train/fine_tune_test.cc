@@ -246,7 +246,7 @@ TEST_F(FineTune, IsRefusedWhenResumedWithOtherInputs) {
     }
   };
   refused("--batch-size 8; now it is 9", [](FineTuneOptions& o) { o.training.batch_size = 9; });
-  refused("--class-weights false; now it is true", [](FineTuneOptions& o) { o.training.class_weights = true; });
+  refused("class weights no; now it is yes", [](FineTuneOptions& o) { o.sequence.class_weights = true; });
   refused("--epochs 2; now it is 3", [](FineTuneOptions& o) { o.training.num_epochs = 3; });
   refused("--freeze false; now it is true", [](FineTuneOptions& o) { o.training.freeze = true; });
   refused("--lr 0.001; now it is 0.002", [](FineTuneOptions& o) { o.training.learning_rate = 0.002; });
@@ -434,8 +434,8 @@ TEST_F(FineTune, RefusesAModelThatIsBroken) {
   CopyModel();
   fs::remove(config);
   ExpectRefused(ErrorCode::kNotFound, folder / "model: there is no config.json", options);
-  refuse({{"model_type", "brt"}}, ErrorCode::kUnsupported, config + ": model_type 'brt' is not known; known are bert");
-  refuse({{"model_type", nullptr}}, ErrorCode::kInvalidInput, config + ": model_type is missing; known are bert");
+  refuse({{"model_type", "brt"}}, ErrorCode::kUnsupported, config + ": model_type 'brt' is not known; known are bert, mpnet, electra, distilbert");
+  refuse({{"model_type", nullptr}}, ErrorCode::kInvalidInput, config + ": model_type is missing; known are bert, mpnet, electra, distilbert");
   refuse({{"num_attention_heads", 0}}, ErrorCode::kInvalidInput, config + ": num_attention_heads is 0; expected a whole number from 1 to 65536");
   refuse({{"num_attention_heads", 5}}, ErrorCode::kInvalidInput, config + ": hidden_size 32 is no multiple of num_attention_heads 5");
   refuse({{"num_hidden_layers", -1}}, ErrorCode::kInvalidInput, config + ": num_hidden_layers is -1; expected a whole number from 1 to 1024");

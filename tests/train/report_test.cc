@@ -64,9 +64,7 @@ TrainingResult Result(bool has_validation) {
                              .step = 100 * epoch,
                              .train_loss = 1.5 / e,
                              .has_validation = has_validation,
-                             .validation_loss = 1.25 / e + 0.125 * e,
-                             .accuracy = 0.5 + 0.125 * e,
-                             .macro_f1 = 0.25 + 0.125 * e,
+                             .validation = {1.25 / e + 0.125 * e, {{"accuracy", 0.5 + 0.125 * e}, {"macro_f1", 0.25 + 0.125 * e}}, 0.25 + 0.125 * e},
                              .best = epoch < 3});
   }
   result.best_epoch = 2;
@@ -195,13 +193,13 @@ TEST(LearningCurvesSvg, TakesAnyResult) {
   EXPECT_TRUE(IsWellFormed(LearningCurvesSvg({})));
   TrainingResult result = Result(true);
   result.step_losses[5] = std::numeric_limits<double>::infinity();
-  result.epochs[1].validation_loss = std::numeric_limits<double>::quiet_NaN();
+  result.epochs[1].validation.loss = std::numeric_limits<double>::quiet_NaN();
   const std::string svg = LearningCurvesSvg(result);
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
   EXPECT_THAT(svg, Not(HasSubstr("inf")));
   result = Result(true);
   for (double& loss : result.step_losses) loss = 0;
-  for (EpochReport& epoch : result.epochs) epoch.train_loss = epoch.validation_loss = 0;
+  for (EpochReport& epoch : result.epochs) epoch.train_loss = epoch.validation.loss = 0;
   EXPECT_THAT(LearningCurvesSvg(result), Not(HasSubstr("nan")));
   for (double& loss : result.step_losses) loss = 3e7;
   EXPECT_THAT(LearningCurvesSvg(result), HasSubstr(">3e+07<"));

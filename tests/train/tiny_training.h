@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "models/model_folder.h"
 #include "tests/support/reference.h"
+#include "train/sequence_objective.h"
 #include "train/trainer.h"
 
 namespace mlac::test {
@@ -75,6 +76,7 @@ struct Recorder : TrainingObserver {
 
 struct TinyRun {
   TrainingOptions options = {.num_epochs = 3, .learning_rate = 2e-3, .batch_size = 8, .save_steps = 0, .patience = 0};
+  SequenceObjectiveOptions objective = {};
   LabelledTokens train = TinyTexts(28, 1), validation = {};  // 28: the last batch of an epoch has 4
   CheckpointOptions checkpoint = {};
   Recorder recorder = {};
@@ -83,7 +85,8 @@ struct TinyRun {
 
   // The weights that training gives.
   std::vector<float> Train() {
-    result = TrainClassifier(*model, train, validation, options, checkpoint, recorder, recorder.stop);
+    const std::unique_ptr<Objective> learnt = MakeSequenceObjective(*model, train, validation, objective);
+    result = mlac::Train(*model, *learnt, options, checkpoint, recorder, recorder.stop);
     return Weights(*model);
   }
 };

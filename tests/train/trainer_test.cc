@@ -128,7 +128,7 @@ const std::vector<Variant>& Variants() {
          run.options.freeze = true;
          run.validation = TinyTexts(17, 2);
        }},
-      {"class weights", [](TinyRun& run) { run.options.class_weights = true; }},
+      {"class weights", [](TinyRun& run) { run.objective.class_weights = true; }},
       {"one text a step, one part a text",
        [](TinyRun& run) {
          run.train = TinyTexts(7, 1);
@@ -145,8 +145,8 @@ void ExpectSameResult(const TrainingResult& found, const TrainingResult& expecte
   ASSERT_EQ(found.epochs.size(), expected.epochs.size());
   for (size_t i = 0; i < found.epochs.size(); ++i) {
     EXPECT_EQ(found.epochs[i].train_loss, expected.epochs[i].train_loss);
-    EXPECT_EQ(found.epochs[i].validation_loss, expected.epochs[i].validation_loss);
-    EXPECT_EQ(found.epochs[i].macro_f1, expected.epochs[i].macro_f1);
+    EXPECT_EQ(found.epochs[i].validation.loss, expected.epochs[i].validation.loss);
+    EXPECT_EQ(found.epochs[i].validation.score, expected.epochs[i].validation.score);
     EXPECT_EQ(found.epochs[i].best, expected.epochs[i].best);
   }
 }
@@ -267,7 +267,7 @@ TEST(Trainer, KeepsTheBestEpochAndStopsWhenNoneIsBetter) {
   EXPECT_EQ(epochs.size(), run.result.best_epoch + 2);
   size_t best = 0;
   for (size_t i = 1; i < epochs.size(); ++i)
-    if (epochs[i].macro_f1 > epochs[best].macro_f1) best = i;
+    if (epochs[i].validation.score > epochs[best].validation.score) best = i;
   EXPECT_EQ(run.result.best_epoch, best + 1);
   EXPECT_TRUE(epochs[best].best);
   EXPECT_TRUE(SameBits(weights, after_epoch[best]));
@@ -308,19 +308,19 @@ TEST(Trainer, LearnsWhatThereIsToLearn) {
   run.options.learning_rate = 1e-2;
   run.Train();
   EXPECT_LT(run.result.epochs.back().train_loss, 0.6 * run.result.epochs.front().train_loss);
-  EXPECT_GT(run.result.epochs[run.result.best_epoch - 1].accuracy, 0.7);
+  EXPECT_GT(run.result.epochs[run.result.best_epoch - 1].validation.figures[0].second, 0.7);
 }
 
 TEST(Trainer, WeighsRareLabelsLikeFrequentOnes) {
   TinyRun plain, weighted;
-  weighted.options.class_weights = true;
+  weighted.objective.class_weights = true;
   EXPECT_FALSE(SameBits(weighted.Train(), plain.Train()));
   TinyRun even, even_weighted;  // equal counts: every weight is 1
   for (TinyRun* run : {&even, &even_weighted}) {
     run->train = TinyTexts(27, 1);
     for (size_t i = 0; i < 27; ++i) run->train.labels[i] = static_cast<int32_t>(i % 3);
   }
-  even_weighted.options.class_weights = true;
+  even_weighted.objective.class_weights = true;
   EXPECT_TRUE(SameBits(even_weighted.Train(), even.Train()));
 }
 

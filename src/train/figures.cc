@@ -1,0 +1,58 @@
+#include "train/figures.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "base/display.h"
+#include "base/json.h"
+
+namespace mlac {
+namespace {
+
+std::string Json(const Interval& interval) { return fmt::format("[{}, {}]", JsonNumber(interval.low), JsonNumber(interval.high)); }
+
+}  // namespace
+
+std::string FiguresJson(const Figures& figures) {
+  std::string out = "{\n  \"format_version\": 1,\n";
+  const auto write = std::back_inserter(out);
+  for (const Figure& figure : figures.figures) fmt::format_to(write, "  \"{}\": {},\n", figure.name, JsonNumber(figure.value));
+  fmt::format_to(write, "  \"loss\": {},\n  \"num_examples\": {}", figures.loss ? JsonNumber(*figures.loss) : "null", figures.num_examples);
+  for (const Figure& figure : figures.figures)
+    if (figure.interval) fmt::format_to(write, ",\n  \"{}_interval\": {}", figure.name, Json(*figure.interval));
+  if (!figures.per_class.empty()) out += ",\n  \"per_class\": {";
+  for (size_t i = 0; i < figures.per_class.size(); ++i) {
+    const ClassMetrics& c = figures.per_class[i];
+    out += i == 0 ? "\n    " : ",\n    ";
+    AppendJsonString(out, figures.class_names[i]);
+    fmt::format_to(write, ": {{\"precision\": {}, \"recall\": {}, \"f1\": {}, \"support\": {}, ", JsonNumber(c.precision), JsonNumber(c.recall),
+                   JsonNumber(c.f1), c.support);
+    fmt::format_to(write, "\"precision_interval\": {}, \"recall_interval\": {}, \"f1_interval\": {}}}", Json(c.precision_interval),
+                   Json(c.recall_interval), Json(c.f1_interval));
+  }
+  if (!figures.per_class.empty()) out += "\n  }";
+  return out + "\n}\n";
+}
+
+std::string FiguresReport(const Figures& figures, const std::string& source) {
+  std::string out = fmt::format("{} examples of {}\n\n", figures.num_examples, source);
+  const auto write = std::back_inserter(out);
+  size_t width = 0;
+  for (const Figure& figure : figures.figures) width = std::max(width, figure.title.size());
+  for (const Figure& figure : figures.figures) {
+    fmt::format_to(write, "{:{}}  {:.4f}", figure.title, width, figure.value);
+    if (figure.interval) fmt::format_to(write, "   95 % interval {:.4f} to {:.4f}", figure.interval->low, figure.interval->high);
+    out += '\n';
+  }
+  if (figures.per_class.empty()) return out;
+  fmt::format_to(write, "\n{:24} {:>9} {:>9} {:>9} {:>9}\n", figures.class_title, "precision", "recall", "F1", "examples");
+  for (size_t i = 0; i < figures.per_class.size(); ++i) {
+    const ClassMetrics& c = figures.per_class[i];
+    fmt::format_to(write, "{:24} {:9.4f} {:9.4f} {:9.4f} {:9}\n", Printable(figures.class_names[i], 24), c.precision, c.recall, c.f1, c.support);
+  }
+  return out;
+}
+
+}  // namespace mlac

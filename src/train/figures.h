@@ -1,0 +1,36 @@
+#pragma once
+// Figures of any kind of task, for metrics.json, the card and a terminal.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "train/metrics.h"
+
+namespace mlac {
+
+struct Figure {
+  std::string name;   // as in metrics.json: "macro_f1"
+  std::string title;  // for people: "macro F1"
+  double value = 0;
+  std::optional<Interval> interval = {};
+};
+
+struct Figures {
+  uint64_t num_examples = 0;
+  std::vector<Figure> figures;  // the most telling first
+  std::optional<double> loss = {};
+  // Where there are classes: one each, by name. Confusion is not known.
+  std::vector<std::string> class_names = {};
+  std::vector<ClassMetrics> per_class = {};
+  std::string class_title = "label";  // what a class is: "label", "entity"
+};
+
+// format_version, the figures by name, loss, num_examples, NAME_interval as [low, high], per_class as MetricsJson has it.
+std::string FiguresJson(const Figures& figures);
+
+// Lines for a terminal: each figure with its interval, a row a class.
+std::string FiguresReport(const Figures& figures, const std::string& source);
+
+}  // namespace mlac

@@ -1,0 +1,60 @@
+#pragma once
+// One task that can be fine-tuned: its data, its objective, its metrics, its part of the card.
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "train/fine_tune.h"
+#include "train/report_card.h"
+
+namespace mlac {
+
+// What the record (training.json) says of one part of the data.
+struct PartSummary {
+  std::string name, source;
+  size_t num_rows = 0, num_cut = 0;
+  std::string sha256;
+};
+
+class FineTuneTask {
+ public:
+  virtual ~FineTuneTask() = default;
+
+  virtual std::string name() const = 0;
+  // Reads options.data, sets a part aside or reads it, checks what can be checked without a tokenizer.
+  virtual void Read(const FineTuneOptions& options, FineTuneObserver& observer) = 0;
+  // The head to train; its labels.
+  virtual HeadRequest head() const = 0;
+  virtual const std::vector<std::string>& label_names() const = 0;
+  virtual std::string problem_type() const { return ""; }  // of config.json, or ""
+  virtual void Tokenize(const Tokenizer& tokenizer, size_t max_length) = 0;
+  virtual std::vector<Finding> Check(size_t max_length) const = 0;
+  // Train, validation, test; sizes of 0 where there is none.
+  virtual std::array<PartSummary, 3> parts() const = 0;
+  // A hash of the tokens that are trained on and validated with.
+  virtual std::string token_hash() const = 0;
+  // Names and values of options that the result depends on and other tasks do not have, for the identity of a run and for its card.
+  virtual std::vector<std::pair<std::string, std::string>> parameters() const { return {}; }
+  virtual std::unique_ptr<Objective> MakeObjective(Model& model) = 0;
+  // Sets metrics, figures and metrics_json of the result, on the part with this number.
+  virtual void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const = 0;
+  // What of the card is the task's own; the rest is filled in.
+  virtual ModelCard Card(const FineTuneResult& result) const = 0;
+};
+
+std::unique_ptr<FineTuneTask> MakeTextClassificationTask(const FineTuneOptions& options);
+std::unique_ptr<FineTuneTask> MakeTokenClassificationTask(const FineTuneOptions& options);
+
+// Text (and second text) of each row, cut to max_length, behind what tokens holds; returns how many were cut.
+size_t TokenizeTexts(const Tokenizer& tokenizer, size_t max_length, const LabelledTexts& texts, TokenBatch& tokens);
+
+// A validation part from the data, stratified by label where rows have labels; notes what was done.
+void SplitOffValidation(const FineTuneOptions& options, LabelledTexts all, LabelledTexts& train, LabelledTexts& validation, FineTuneObserver& observer);
+
+// The hash of rows of texts, second texts, labels and targets.
+std::string HashOfTexts(const LabelledTexts& texts);
+std::string HashOfTokens(const TokenBatch& train, const TokenBatch& validation);
+
+}  // namespace mlac

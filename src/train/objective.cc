@@ -1,0 +1,46 @@
+#include "train/objective.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace mlac {
+
+void Objective::CacheFeatures(Run&, const std::function<void()>&) {
+  throw Error(ErrorCode::kUnsupported, "this task has no head over one vector a text, so the encoder cannot be frozen", "leave out --freeze");
+}
+
+TokenBatch GatherSequences(const TokenBatch& tokens, std::span<const size_t> indices) {
+  TokenBatch batch;
+  for (const size_t i : indices) {
+    const auto begin = static_cast<ptrdiff_t>(tokens.offsets[i]), end = static_cast<ptrdiff_t>(tokens.offsets[i + 1]);
+    batch.token_ids.insert(batch.token_ids.end(), tokens.token_ids.begin() + begin, tokens.token_ids.begin() + end);
+    batch.token_type_ids.insert(batch.token_type_ids.end(), tokens.token_type_ids.begin() + begin, tokens.token_type_ids.begin() + end);
+    batch.offsets.push_back(batch.token_ids.size());
+  }
+  return batch;
+}
+
+void ForEachPart(const Offsets& offsets, size_t max_tokens, const std::function<void(size_t, size_t)>& body) {
+  const size_t sequences = offsets.size() - 1;
+  for (size_t begin = 0; begin < sequences;) {
+    size_t end = begin + 1;
+    while (end < sequences && offsets[end + 1] - offsets[begin] <= max_tokens) ++end;
+    body(begin, end);
+    begin = end;
+  }
+}
+
+std::string PlacesOf(const std::string& source, std::span<const size_t> lines, std::span<const std::string> files, std::span<const size_t> rows) {
+  constexpr size_t kMostShown = 50;
+  std::vector<std::string> places;
+  for (const size_t row : rows.first(std::min(rows.size(), kMostShown))) places.push_back(files.empty() ? fmt::format("{}", lines[row]) : files[row]);
+  if (rows.size() > kMostShown) places.push_back(fmt::format("{} more", rows.size() - kMostShown));
+  std::string text = source + (!files.empty() ? " texts " : rows.size() == 1 ? " line " : " lines ");
+  for (size_t i = 0; i < places.size(); ++i) text += (i == 0 ? "" : i + 1 == places.size() ? " and " : ", ") + places[i];
+  return text;
+}
+
+}  // namespace mlac

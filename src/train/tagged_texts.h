@@ -1,0 +1,38 @@
+#pragma once
+// Sentences whose words have tags: names, places and the like.
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/texts.h"
+
+namespace mlac {
+
+// A word of a sentence: bytes [begin, end) of its text.
+struct TaggedWord {
+  size_t begin = 0, end = 0;
+  std::string tag;  // "O", "B-PER", "I-PER", ...
+};
+
+struct TaggedTexts {
+  LabelledTexts texts;                          // the words with a space between; no labels
+  std::vector<std::vector<TaggedWord>> words;  // of each text
+
+  size_t size() const { return words.size(); }
+};
+
+// Reads, by the end of the name:
+// - .conll, .iob, .bio, .txt: a word and its tag a line, apart by spaces or tabs (other columns between them are passed over), an empty line behind each
+//   sentence; lines that begin with -DOCSTART- are passed over;
+// - .jsonl: {"tokens": [...], "tags": [...]} with as many tags as tokens.
+// Throws kInvalidInput with the line for what is neither and for a file without sentences, kUnsupported for another name.
+TaggedTexts ReadTaggedTexts(const std::string& path, size_t max_row_bytes = size_t{16} << 20);
+
+// The tags that occur, "O" first, then by their bytes.
+std::vector<std::string> TagsOf(const TaggedTexts& texts);
+
+// The given rows, in the given order.
+TaggedTexts Subset(const TaggedTexts& data, std::span<const size_t> rows);
+
+}  // namespace mlac

@@ -1,0 +1,115 @@
+#include "train/text_targets.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+
+#include "base/display.h"
+#include "base/error.h"
+#include "base/nearest_name.h"
+#include "train/regression_metrics.h"
+#include "train/set_metrics.h"
+
+namespace mlac {
+namespace {
+
+std::string_view Trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+float ReadNumber(const LabelledTexts& texts, size_t row) {
+  const std::string_view cell = Trimmed(texts.targets[row]);
+  float value = 0;
+  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  if (error != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value))
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a number, found '{}'", texts.Place(row), Printable(texts.targets[row], 40)));
+  return value;
+}
+
+// The figures of single labels as others have them: for one report of all tasks.
+Figures FiguresOf(const ClassificationMetrics& metrics) {
+  Figures figures = {.num_examples = metrics.num_examples,
+                     .figures = {{"accuracy", "accuracy", metrics.accuracy, metrics.accuracy_interval},
+                                 {"macro_f1", "macro F1", metrics.macro_f1, metrics.macro_f1_interval},
+                                 {"weighted_f1", "weighted F1", metrics.weighted_f1}}};
+  figures.loss = metrics.loss;
+  figures.class_names = metrics.label_names;
+  figures.per_class = metrics.per_class;
+  return figures;
+}
+
+}  // namespace
+
+std::vector<std::string> SplitLabels(std::string_view cell, std::string_view separator) {
+  const bool is_list = cell.find(kListSeparator) != std::string_view::npos;
+  const std::string_view between = is_list ? std::string_view(kListSeparator) : separator;
+  std::vector<std::string> labels;
+  while (true) {
+    const size_t end = between.empty() ? std::string_view::npos : cell.find(between);
+    const std::string_view label = is_list ? cell.substr(0, end) : Trimmed(cell.substr(0, end));
+    if (!label.empty() && std::find(labels.begin(), labels.end(), label) == labels.end()) labels.emplace_back(label);
+    if (end == std::string_view::npos) return labels;
+    cell.remove_prefix(end + between.size());
+  }
+}
+
+std::vector<std::string> LabelsOf(const LabelledTexts& texts, std::string_view separator) {
+  std::vector<std::string> names;
+  for (const std::string& cell : texts.targets)
+    for (std::string& label : SplitLabels(cell, separator)) names.push_back(std::move(label));
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  if (names.empty()) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected labels, found none in {} rows", texts.source, texts.size()));
+  SortLabelNames(names);
+  return names;
+}
+
+std::vector<float> ReadTargets(const LabelledTexts& texts, ProblemType problem_type, const std::vector<std::string>& label_names,
+                               std::string_view separator) {
+  std::vector<float> targets;
+  if (problem_type == ProblemType::kRegression)
+    for (size_t row = 0; row < texts.size(); ++row) targets.push_back(ReadNumber(texts, row));
+  if (problem_type != ProblemType::kMultiLabel) return targets;
+  std::map<std::string, size_t, std::less<>> ids;
+  for (size_t i = 0; i < label_names.size(); ++i) ids.emplace(label_names[i], i);
+  targets.resize(texts.size() * label_names.size());
+  for (size_t row = 0; row < texts.size(); ++row)
+    for (const std::string& label : SplitLabels(texts.targets[row], separator)) {
+      const auto id = ids.find(label);
+      if (id == ids.end()) {
+        const std::string nearest = NearestName(label, label_names);
+        throw Error(ErrorCode::kInvalidInput,
+                    fmt::format("{}: expected labels that stand in the training data, found '{}'", texts.Place(row), Printable(label, 40)),
+                    nearest.empty() ? "" : fmt::format("did you mean '{}'?", Printable(nearest, 40)));
+      }
+      targets[row * label_names.size() + id->second] = 1;
+    }
+  return targets;
+}
+
+void MeasureSequences(std::span<const float> logits, const LabelledTokens& texts, const std::vector<std::string>& label_names, ProblemType problem_type,
+                      ClassificationMetrics& metrics, Figures& figures, std::string& metrics_json) {
+  const std::vector<float> losses = LossesOf(logits, texts, label_names.size(), problem_type);
+  if (problem_type == ProblemType::kSingleLabel) {
+    metrics = ComputeMetrics(texts.labels, Argmax(logits, label_names.size()), losses, label_names);
+    figures = FiguresOf(metrics);
+    metrics_json = MetricsJson(metrics);
+    return;
+  }
+  if (problem_type == ProblemType::kMultiLabel) {
+    figures = ComputeSetMetrics(texts.size(), CountLabels(texts.targets, logits, label_names.size()), label_names);
+    double sum = 0;
+    for (const float loss : losses) sum += static_cast<double>(loss);
+    figures.loss = sum / static_cast<double>(losses.size());
+  } else {
+    figures = ComputeRegressionMetrics(texts.targets, logits);
+  }
+  metrics_json = FiguresJson(figures);
+}
+
+}  // namespace mlac

@@ -1,0 +1,29 @@
+#pragma once
+// What texts with several labels, or with a number, are to give: from the cells of their column to floats; and how well that is met.
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/texts.h"
+#include "pipelines/text_model.h"
+#include "train/fine_tune.h"
+
+namespace mlac {
+
+// The labels of a cell: apart by separator, spaces around them left out, or by kListSeparator as they stand. An empty cell has none.
+std::vector<std::string> SplitLabels(std::string_view cell, std::string_view separator);
+
+// All labels that occur, sorted as label names are. Throws kInvalidInput if there is none.
+std::vector<std::string> LabelsOf(const LabelledTexts& texts, std::string_view separator);
+
+// [texts, label_names]: 1 for each label of a text, else 0; of regression [texts, 1]. Empty for ProblemType::kSingleLabel. Throws kInvalidInput with the
+// row's place for a label that is not among label_names and for what is no finite number.
+std::vector<float> ReadTargets(const LabelledTexts& texts, ProblemType problem_type, const std::vector<std::string>& label_names,
+                               std::string_view separator);
+
+// The metrics of logits [texts, labels]; `metrics` is set for ProblemType::kSingleLabel alone.
+void MeasureSequences(std::span<const float> logits, const LabelledTokens& texts, const std::vector<std::string>& label_names, ProblemType problem_type,
+                      ClassificationMetrics& metrics, Figures& figures, std::string& metrics_json);
+
+}  // namespace mlac

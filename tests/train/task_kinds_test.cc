@@ -1,0 +1,290 @@
+// What can be learnt besides one label a text: pairs, several labels, numbers, tags of words. That each learns what its data says, gives the same bytes
+// for any threads and parts of a batch and after an interruption, and refuses bad data in one line.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "pipelines/text_model.h"
+#include "tests/support/reference.h"
+#include "tests/support/test_support.h"
+#include "train/fine_tune.h"
+#include "train/regression_metrics.h"
+#include "train/set_metrics.h"
+#include "train/tagged_texts.h"
+#include "train/text_targets.h"
+#include "train/token_objective.h"
+
+namespace mlac {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using test::ExpectError;
+using test::FixturePath;
+using test::ReadWhole;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+struct Silent : FineTuneObserver {
+  void OnNote(const std::string&) override {}
+  void OnFinding(const Finding&) override {}
+  void OnStart(size_t, size_t, size_t, size_t) override {}
+  void OnResume(size_t step) override { resumed = step; }
+  void OnStep(const StepReport& report) override { stop = report.step == stop_after; }
+  void OnSpike(const SpikeReport&) override {}
+  void OnEpoch(const EpochReport&) override {}
+  void OnCheckpoint(size_t, const std::string&) override {}
+  void OnEarlyStop(size_t) override {}
+  size_t resumed = 0, stop_after = 0;
+  std::atomic<bool> stop = false;
+};
+
+// Words of the fixtures' vocabulary.
+std::string Words(Random& random, size_t count) {
+  static constexpr const char* kWords[] = {"the", "people", "small", "large", "open", "train", "model", "word", "not", "this"};
+  std::string text;
+  for (size_t i = 0; i < count; ++i) text += fmt::format("{}{}", i == 0 ? "" : " ", kWords[random.Below(10)]);
+  return text;
+}
+
+struct Kind {
+  std::string task, file, content;
+  std::function<void(FineTuneOptions&)> set = [](FineTuneOptions&) {};
+};
+
+// A text of "cat" has the label animal, one of "red" colour, one of both both.
+Kind MultiLabel() {
+  Random random(1);
+  std::string rows = "text,labels\n";
+  for (int i = 0; i < 90; ++i) {
+    const bool cat = i % 2 == 0, red = i % 3 == 0;
+    rows += fmt::format("{}{}{} {},\"{}{}{}\"\n", cat ? "cat " : "", red ? "red " : "", Words(random, 3), i, cat ? "animal" : "", cat && red ? ", " : "",
+                        red ? "colour" : "");
+  }
+  return {"text-classification", "train.csv", rows, [](FineTuneOptions& o) {
+            o.target_column = "labels";
+            o.sequence.problem_type = ProblemType::kMultiLabel;
+          }};
+}
+
+// The number of times that "cat" stands in a text.
+Kind Regression() {
+  Random random(2);
+  std::string rows = "text,score\n";
+  for (int i = 0; i < 90; ++i) {
+    std::string text = Words(random, 3);
+    for (int n = 0; n < i % 3; ++n) text += " cat";
+    rows += fmt::format("{} {},{}\n", text, i, 0.5 * (i % 3));
+  }
+  return {"text-classification", "train.csv", rows, [](FineTuneOptions& o) {
+            o.target_column = "score";
+            o.sequence.problem_type = ProblemType::kRegression;
+          }};
+}
+
+// Whether the second text of a pair speaks of a cat; the first says nothing of it.
+Kind Pairs() {
+  Random random(3);
+  std::string rows = "a,b,label\n";
+  for (int i = 0; i < 90; ++i) {
+    const bool first = i % 2 == 0, second = (i / 2) % 2 == 0;
+    rows += fmt::format("{}{} {},{}{},{}\n", first ? "cat " : "dog ", Words(random, 2), i, second ? "cat " : "dog ", Words(random, 2),
+                        second ? "yes" : "no");
+  }
+  return {"text-classification", "train.csv", rows, [](FineTuneOptions& o) {
+            o.text_column = "a";
+            o.text_pair_column = "b";
+            o.sequence.label_smoothing = 0.1;
+          }};
+}
+
+// "cat" and what follows it is an animal.
+Kind Tags() {
+  Random random(4);
+  std::string lines;
+  for (int i = 0; i < 60; ++i) {
+    for (int w = static_cast<int>(1 + random.Below(3)); w > 0; --w) lines += Words(random, 1) + " O\n";
+    if (i % 4 != 0) lines += "cat B-ANIMAL\nwaterlight I-ANIMAL\n";
+    lines += "night O\n\n";
+  }
+  return {"token-classification", "train.conll", lines};
+}
+
+class TaskKinds : public testing::TestWithParam<std::function<Kind()>> {
+ protected:
+  FineTuneOptions Options(const Kind& kind) {
+    folder.Write(kind.file, kind.content);
+    FineTuneOptions options;
+    options.model = FixturePath("models/classifier");
+    options.data = folder / kind.file;
+    options.out = folder / "out";
+    options.command = "mlac train";
+    options.training = {.num_epochs = 3, .learning_rate = 4e-3, .batch_size = 8};
+    kind.set(options);
+    return options;
+  }
+
+  static std::map<std::string, std::string> ContentOf(const std::string& path) {
+    std::map<std::string, std::string> content;
+    for (const auto& entry : fs::recursive_directory_iterator(path))
+      if (entry.is_regular_file()) content[fs::relative(entry.path(), path).string()] = ReadWhole(entry.path().string());
+    return content;
+  }
+
+  test::TemporaryFolder folder;
+  Silent observer;
+};
+
+TEST_P(TaskKinds, LearnWhatTheDataSaysAndOpenAgain) {
+  const Kind kind = GetParam()();
+  FineTuneOptions options = Options(kind);
+  options.training.num_epochs = 15;
+  options.training.patience = 0;
+  const FineTuneResult result = FineTune(kind.task, options, observer, observer.stop);
+  const json metrics = json::parse(result.metrics_json);
+  EXPECT_EQ(ReadJsonFile(options.out + "/metrics.json"), metrics);
+  if (options.sequence.problem_type == ProblemType::kRegression) {
+    EXPECT_GT(metrics.at("pearson").get<double>(), 0.9) << metrics;
+  } else {
+    EXPECT_GT(metrics.at(metrics.contains("f1") ? "f1" : "accuracy").get<double>(), 0.75) << metrics;
+  }
+  const EvaluationResult again = Evaluate({.model = options.out, .data = options.data, .text_column = options.text_column,
+                                           .target_column = options.target_column, .text_pair_column = options.text_pair_column});
+  EXPECT_EQ(again.figures.figures.front().name, result.figures.figures.front().name);
+  EXPECT_GT(again.figures.num_examples, result.figures.num_examples);
+  TextModel model(options.out);
+  model.Require(kind.task);
+}
+
+TEST_P(TaskKinds, WriteTheSameBytesForAnyThreadsPartsAndInterruptions) {
+  const Kind kind = GetParam()();
+  FineTuneOptions options = Options(kind);
+  FineTune(kind.task, options, observer, observer.stop);
+  const std::map<std::string, std::string> expected = ContentOf(options.out);
+  options.training.num_threads = 2;
+  options.training.max_tokens = 30;
+  options.out = folder / "again";
+  FineTune(kind.task, options, observer, observer.stop);
+  EXPECT_EQ(ContentOf(options.out), expected) << "2 threads, parts of 30 tokens";
+  options.out = folder / "broken";
+  observer.stop_after = 7;
+  try {
+    FineTune(kind.task, options, observer, observer.stop);
+    FAIL() << "was not interrupted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kCancelled) << error.message();
+  }
+  observer.stop = false;
+  observer.stop_after = 0;
+  options.resume = true;
+  FineTune(kind.task, options, observer, observer.stop);
+  EXPECT_EQ(observer.resumed, 7u);
+  EXPECT_EQ(ContentOf(options.out), expected) << "resumed";
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TaskKinds, testing::Values(MultiLabel, Regression, Pairs, Tags));
+
+TEST(TextTargets, SplitsLabelsAndListsThemOnce) {
+  EXPECT_THAT(SplitLabels(" a, b ,a,, c", ","), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(SplitLabels("a|b, c", "|"), ElementsAre("a", "b, c"));
+  EXPECT_THAT(SplitLabels("", ","), IsEmpty());
+  EXPECT_THAT(SplitLabels(std::string("a, b") + kListSeparator + "c", ","), ElementsAre("a, b", "c"));
+}
+
+TEST(TextTargets, NamesTheRowOfWhatCannotBe) {
+  LabelledTexts texts;
+  texts.source = "train.csv";
+  texts.texts = {"x", "y"};
+  texts.lines = {2, 3};
+  texts.labels = {0, 0};
+  texts.targets = {"1.5", "much"};
+  ExpectError(ErrorCode::kInvalidInput, "train.csv line 3: expected a number, found 'much'",
+              [&] { ReadTargets(texts, ProblemType::kRegression, {"score"}, ","); });
+  texts.targets[1] = "nan";
+  ExpectError(ErrorCode::kInvalidInput, "train.csv line 3: expected a number, found 'nan'",
+              [&] { ReadTargets(texts, ProblemType::kRegression, {"score"}, ","); });
+  texts.targets = {"a", "a,bb"};
+  ExpectError(ErrorCode::kInvalidInput, "train.csv line 3: expected labels that stand in the training data, found 'bb'",
+              [&] { ReadTargets(texts, ProblemType::kMultiLabel, {"a", "b"}, ","); });
+}
+
+TEST(TaggedTexts, ReadsConllAndListsAlike) {
+  const test::TemporaryFolder folder;
+  folder.Write("a.conll", "-DOCSTART- O\n\nEU NNP B-ORG\nrejects VBZ O\r\n\n\nPeter\tB-PER\n");
+  folder.Write("a.jsonl", "{\"tokens\": [\"EU\", \"rejects\"], \"tags\": [\"B-ORG\", \"O\"]}\n{\"tags\": [\"B-PER\"], \"tokens\": [\"Peter\"]}\n");
+  const TaggedTexts conll = ReadTaggedTexts(folder / "a.conll"), lists = ReadTaggedTexts(folder / "a.jsonl");
+  EXPECT_THAT(conll.texts.texts, ElementsAre("EU rejects", "Peter"));
+  EXPECT_EQ(lists.texts.texts, conll.texts.texts);
+  EXPECT_THAT(conll.texts.lines, ElementsAre(3, 7));
+  ASSERT_EQ(conll.words[0].size(), 2u);
+  EXPECT_EQ(conll.words[0][1].begin, 3u);
+  EXPECT_EQ(conll.words[0][1].end, 10u);
+  EXPECT_THAT(TagsOf(conll), ElementsAre("O", "B-ORG", "B-PER"));
+  EXPECT_EQ(TagsOf(lists), TagsOf(conll));
+}
+
+TEST(TaggedTexts, RefusesBadFilesWithTheirLine) {
+  const test::TemporaryFolder folder;
+  const auto refused = [&](const std::string& name, const std::string& content, ErrorCode code, const std::string& message) {
+    folder.Write(name, content);
+    ExpectError(code, (folder / name) + ": " + message, [&] { ReadTaggedTexts(folder / name); });
+  };
+  refused("a.conll", "EU B-ORG\nrejects\n", ErrorCode::kInvalidInput, "line 2: expected a word and its tag, found 'rejects' alone");
+  refused("b.conll", "\n\n", ErrorCode::kInvalidInput, "expected sentences of words with tags, found none");
+  refused("a.jsonl", "{\"tokens\": [\"EU\"], \"tags\": [\"O\", \"O\"]}\n", ErrorCode::kInvalidInput, "line 1: 1 tokens have 2 tags");
+  refused("b.jsonl", "{\"tokens\": [\"EU\"], \"tags\": [[\"O\"]]}\n", ErrorCode::kInvalidInput,
+          "line 1: expected a string, a number or a boolean under 'tags', found an array in the list");
+  refused("a.csv", "a,b\n", ErrorCode::kUnsupported, "expected words with tags in a file that ends in .conll, .iob, .bio, .txt or .jsonl");
+}
+
+TEST(Entities, AreThoseOfSeqeval) {
+  const auto entities = [](std::vector<std::string> tags) { return EntitiesOf(tags); };
+  EXPECT_THAT(entities({"B-PER", "I-PER", "O", "B-LOC"}), ElementsAre(EntitySpan{"PER", 0, 2}, EntitySpan{"LOC", 3, 4}));
+  EXPECT_THAT(entities({"I-PER", "I-LOC", "I-LOC", "B-LOC"}), ElementsAre(EntitySpan{"PER", 0, 1}, EntitySpan{"LOC", 1, 3}, EntitySpan{"LOC", 3, 4}));
+  EXPECT_THAT(entities({"S-PER", "I-PER", "E-PER", "I-PER"}), ElementsAre(EntitySpan{"PER", 0, 1}, EntitySpan{"PER", 1, 3}, EntitySpan{"PER", 3, 4}));
+  EXPECT_THAT(entities({"O", "PER", "PER", "LOC"}), ElementsAre(EntitySpan{"PER", 1, 3}, EntitySpan{"LOC", 3, 4}));
+  EXPECT_THAT(entities({"O", "O"}), IsEmpty());
+}
+
+double Value(const Figures& figures, const std::string& name) {
+  for (const Figure& figure : figures.figures)
+    if (figure.name == name) return figure.value;
+  return -1;
+}
+
+TEST(SetMetrics, AreThoseOfScikitLearn) {
+  // f1_score(average="micro"/"macro"), precision_score, recall_score, accuracy_score of these two indicator matrices.
+  const std::vector<float> truth = {1, 0, 1, /**/ 0, 1, 0, /**/ 1, 1, 0, /**/ 0, 0, 0}, logits = {2, -1, -1, /**/ -1, 3, 1, /**/ 1, 2, -1, /**/ -2, -1, -3};
+  const Figures figures = ComputeSetMetrics(4, CountLabels(truth, logits, 3), {"a", "b", "c"});
+  EXPECT_DOUBLE_EQ(Value(figures, "f1"), 0.8);
+  EXPECT_DOUBLE_EQ(Value(figures, "precision"), 0.8);
+  EXPECT_DOUBLE_EQ(Value(figures, "recall"), 0.8);
+  EXPECT_DOUBLE_EQ(Value(figures, "macro_f1"), 2.0 / 3);
+  EXPECT_DOUBLE_EQ(Value(figures, "exact_match"), 0.5);
+  EXPECT_EQ(figures.per_class[2].support, 1u);
+  ASSERT_TRUE(figures.figures[0].interval);
+  EXPECT_LE(figures.figures[0].interval->low, 0.8);
+  EXPECT_GE(figures.figures[0].interval->high, 0.8);
+}
+
+TEST(RegressionMetrics, AreThoseOfScipy) {
+  const std::vector<float> truth = {1, 2, 3, 4, 4}, predicted = {1.5f, 1, 3, 5, 4};
+  const Figures figures = ComputeRegressionMetrics(truth, predicted);
+  EXPECT_NEAR(Value(figures, "mse"), 0.45, 1e-12);
+  EXPECT_NEAR(Value(figures, "mae"), 0.5, 1e-12);
+  EXPECT_NEAR(Value(figures, "pearson"), 0.9052397658153587, 1e-12);
+  EXPECT_NEAR(Value(figures, "spearman"), 0.8720815992723809, 1e-12);
+  const std::vector<float> constant(5, 1.0f);
+  EXPECT_EQ(Value(ComputeRegressionMetrics(truth, constant), "pearson"), 0);
+}
+
+}  // namespace
+}  // namespace mlac
