@@ -44,9 +44,12 @@ class Aliases {
 // The revision that a user means: a revision or the beginning of one (at least 4 digits), NAME@ALIAS, NAME@BEGINNING, or NAME for NAME@latest.
 // Throws kNotFound with the nearest name, kInvalidArgument for a beginning that several revisions have, listing them, and for what has no such form.
 struct ResolvedReference {
-  std::string name;  // as it was given; of a revision without a name: the first of its records
+  std::string name;  // as it was given; of a revision alone: the first of its records, "" if it has none
   std::string revision;
 };
 ResolvedReference Resolve(const Store& store, std::string_view reference);
+
+// Whether a text has the form NAME@ALIAS or NAME@BEGINNING, by its characters alone: a path with '/' or a text with blanks has not.
+bool IsReference(std::string_view text);
 
 }  // namespace mlac

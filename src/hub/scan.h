@@ -4,6 +4,7 @@
 #include <ctime>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "hub/manifest.h"
 
@@ -28,5 +29,8 @@ struct ScanOptions {
 // Throws kNotFound; kInvalidInput for what OpenBeneath refuses (links that lead out, FIFOs, devices, second hard links), for names that no
 // manifest can hold, and for a folder without files; kIo for a file that changes while it is read.
 Manifest Scan(const std::string& source, const ScanOptions& options = {});
+
+// Whether the text of an index is as it was written; a damaged one counts as none.
+bool IsWholeIndex(std::string_view text);
 
 }  // namespace mlac

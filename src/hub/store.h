@@ -3,7 +3,7 @@
 // Several threads and processes may use one store at once. Whatever ends a process, each step has happened as a whole or not at all; what was left
 // over is removed by CollectGarbage (collect.h).
 #include <functional>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,7 +59,7 @@ class Store {
   bool Has(std::string_view revision) const;  // false for what is no revision, too
   // All throw kNotFound if the store does not have the revision, kInvalidInput if what is kept about it is damaged.
   Manifest ReadManifest(std::string_view revision) const;
-  std::vector<Record> RecordsOf(std::string_view revision) const;  // one a name, sorted by name; at least one
+  std::vector<Record> RecordsOf(std::string_view revision) const;  // one a name, sorted by name; none if an Add was interrupted
   // Gives the revision as a folder of links to the store's files, for reading. Throws kInvalidInput if a file of it is missing.
   RevisionFolder OpenFolder(std::string_view revision) const;
   // The only file of a revision that was added from one file. Throws kInvalidArgument if it has several.
@@ -69,6 +69,9 @@ class Store {
 
   std::vector<std::string> Revisions() const;  // all, sorted
   std::vector<std::string> Names() const;      // those that have records, sorted
+  std::vector<std::string> RevisionsOf(std::string_view name) const;  // sorted; empty for a name that is not known
+  // The record of a revision under a name; nothing if there is none.
+  std::optional<Record> FindRecord(std::string_view name, std::string_view revision) const;
   // The records of a name, newest first; empty for a name that is not known.
   std::vector<Record> Log(std::string_view name) const;
 
@@ -77,9 +80,13 @@ class Store {
   // A folder of the store ("aliases"), made if it is not there. Throws kInvalidInput if it is a link or a file.
   std::string Part(std::string_view name) const;
   std::string BlobPath(std::string_view sha256) const;
+  // Shared: nothing is removed as long as it lives; exclusive: for who removes.
+  FileLock Lock(LockMode mode, const std::string& purpose, const std::function<void(const std::string&)>& on_wait = {}) const;
 
  private:
   explicit Store(std::string folder) : folder_(std::move(folder)) {}
+  bool HasBlob(const ManifestEntry& entry) const;  // whether it is there, in the right size
+  FileDescriptor Lease(std::string_view revision) const;
   std::string folder_;
 };
 
