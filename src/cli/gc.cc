@@ -37,7 +37,8 @@ ordered_json AsJson(const CollectResult& result, bool dry_run) {
 std::string AsText(const CollectResult& result, bool dry_run) {
   std::string out;
   for (const CollectResult::Removed& removed : result.revisions)
-    out += fmt::format("{}  {}\n", ShortRevision(removed.revision), removed.names.empty() ? "without a name" : fmt::format("{}", fmt::join(removed.names, ", ")));
+    out += fmt::format("{}  {}\n", ShortRevision(removed.revision),
+                       removed.names.empty() ? "without a name" : fmt::format("{}", fmt::join(removed.names, ", ")));
   for (const std::string& revision : result.in_use) out += fmt::format("{}  kept: a process has it open\n", ShortRevision(revision));
   return out + fmt::format("{} {} {} and {} {}, {:.1f} MB; {} {} kept\n", dry_run ? "would remove" : "removed", result.revisions.size(),
                            result.revisions.size() == 1 ? "revision" : "revisions", result.num_blobs_removed,

@@ -95,7 +95,8 @@ std::string RevisionsAsText(const ordered_json& revisions) {
     const auto text = [&](const char* key) { return Printable(entry.at(key).get<std::string>(), 60); };
     const std::vector<std::string> aliases = entry.at("aliases").get<std::vector<std::string>>();
     const std::string names = aliases.empty() ? "" : Colored(Stream::kOut, Color::kGreen, fmt::format("({})", fmt::join(aliases, ", "))) + " ";
-    const std::string commit = text("git_commit").empty() ? "" : fmt::format(", commit {}{}", text("git_commit").substr(0, 12), entry.at("git_dirty").get<bool>() ? " with changes" : "");
+    const char* changes = entry.at("git_dirty").get<bool>() ? " with changes" : "";
+    const std::string commit = text("git_commit").empty() ? "" : fmt::format(", commit {}{}", text("git_commit").substr(0, 12), changes);
     out += fmt::format("{}  {}  {}{} by {}{}\n", Colored(Stream::kOut, Color::kYellow, ShortRevision(text("revision"))), ShortTime(text("time")), names,
                        text("made_by").empty() ? "made" : text("made_by"), text("who"), commit);
   }

@@ -40,12 +40,11 @@ void Add(const AddOptionsOfStore& options) {
   std::string revision;
   {
     LongProgress progress("file");
-    revision = store.Add(options.source, std::move(record),
-                         {.on_progress =
-                              [&](const ScanProgress& scan) {
-                                progress.Update(scan.num_files_done, scan.num_files, fmt::format("{:.0f} MB read", static_cast<double>(scan.num_bytes_read) / 1e6));
-                              },
-                          .on_wait = [](const std::string& message) { fmt::print(stderr, "waiting: {}\n", message); }});
+    const auto on_progress = [&](const ScanProgress& scan) {
+      progress.Update(scan.num_files_done, scan.num_files, fmt::format("{:.0f} MB read", static_cast<double>(scan.num_bytes_read) / 1e6));
+    };
+    const auto on_wait = [](const std::string& message) { fmt::print(stderr, "waiting: {}\n", message); };
+    revision = store.Add(options.source, std::move(record), {.on_progress = on_progress, .on_wait = on_wait});
   }
   const bool moved = Aliases(store).Publish(options.name, revision, options.why);
   if (options.json) {
@@ -63,7 +62,9 @@ void AddAddCommand(CLI::App& store) {
                                  "mlac store add ./topics --name topics\nmlac store add train.csv --name topics.train --kind data");
   command.add_option("source", options->source, "The folder or file")->required()->type_name("PATH");
   command.add_option("--name", options->name, "What it is called")->required()->type_name("NAME");
-  command.add_option("--kind", options->kind, "What it is")->check(CLI::IsMember({"model", "data", "report"}).description("{model,data,report}"))->capture_default_str();
+  command.add_option("--kind", options->kind, "What it is")
+      ->check(CLI::IsMember({"model", "data", "report"}).description("{model,data,report}"))
+      ->capture_default_str();
   command.add_option("--base", options->base, "The revision in the store that it was made from")->type_name("REV");
   command.add_option("--parameter", options->parameters, "A parameter that made it, for its record; several")->type_name("NAME=VALUE");
   command.add_option("-m,--message", options->why, "Why, for the history of NAME@latest")->type_name("WHY");

@@ -50,11 +50,17 @@ void Execute(const VerifyOptions& options) {
   VerifyResult result;
   {
     LongProgress progress("MB");
-    result = Verify(store, [&](uint64_t done, uint64_t total) { progress.Update(done >> 20, total >> 20, "read"); });
+    uint64_t shown = 0;
+    result = Verify(store, [&](uint64_t done, uint64_t total) {
+      if (done / 1'000'000 == shown) return;
+      shown = done / 1'000'000;
+      progress.Update(shown, total / 1'000'000, "read");
+    });
   }
   fmt::print("{}", options.json ? AsJson(result).dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(result));
   if (!result.damages.empty())
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {} {} damaged", store.folder(), result.damages.size(), result.damages.size() == 1 ? "file is" : "files are"),
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: {} {} damaged", store.folder(), result.damages.size(), result.damages.size() == 1 ? "file is" : "files are"),
                 "delete a damaged file of blobs/ and add what it belongs to again; take others from a backup");
 }
 

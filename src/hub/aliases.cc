@@ -73,8 +73,7 @@ std::vector<AliasMove> ParseHistory(std::string_view text, const std::string& pa
   return history;
 }
 
-// Where it stands and where it stood before, the newest last: what a rollback took back is gone from it.
-std::vector<std::string> Standing(const std::vector<AliasMove>& history) {
+std::vector<std::string> StandingAfter(const std::vector<AliasMove>& history) {
   std::vector<std::string> standing;
   for (const AliasMove& move : history) {
     if (move.action != kRollback)
@@ -186,6 +185,8 @@ std::optional<std::string> Aliases::Find(std::string_view name, std::string_view
   return history.empty() ? std::nullopt : std::optional(history.back().revision);
 }
 
+std::vector<std::string> Aliases::Standing(std::string_view name, std::string_view alias) const { return StandingAfter(History(name, alias)); }
+
 bool Aliases::Publish(std::string_view name, std::string_view revision, std::string_view why) const {
   const FileLock store_lock = store_.Lock(LockMode::kShared, fmt::format("publish {}", name));
   const FileLock lock = LockAliases(store_, fmt::format("publish {}", name));
@@ -215,7 +216,7 @@ std::string Aliases::Rollback(std::string_view name, std::string_view alias, std
     throw Error(ErrorCode::kNotFound, fmt::format("{}: '{}' has no alias '{}'", store_.folder(), name, alias),
                 hint.empty() ? fmt::format("'mlac promote {}@REVISION {}' makes it", name, alias) : hint);
   }
-  const std::vector<std::string> standing = Standing(history);
+  const std::vector<std::string> standing = StandingAfter(history);
   if (standing.size() < 2)
     throw Error(ErrorCode::kInvalidArgument, fmt::format("{}@{} stood nowhere before {}", name, alias, standing.back().substr(0, 12)));
   const std::string& before = standing[standing.size() - 2];

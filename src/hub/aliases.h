@@ -29,6 +29,9 @@ class Aliases {
   std::optional<std::string> Find(std::string_view name, std::string_view alias) const;
   std::vector<AliasMove> History(std::string_view name, std::string_view alias) const;  // oldest first; empty if there is none
 
+  // Where it stands and stood before, the newest last, without what a rollback took back: the last but one is where a rollback leads. Empty if there is none.
+  std::vector<std::string> Standing(std::string_view name, std::string_view alias) const;
+
   // Moves NAME@latest. Nothing happens (false) if it stands there. Throws kNotFound if the store has no such revision under that name.
   bool Publish(std::string_view name, std::string_view revision, std::string_view why = "") const;
   // Moves another alias; likewise. Throws kInvalidArgument for "latest".

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <map>
 #include <set>
 
@@ -74,8 +75,10 @@ class Collector {
       if (!IsArtefactName(name)) continue;
       for (const std::string& alias : aliases.Of(name)) {
         const std::vector<AliasMove> history = aliases.History(name, alias);
-        const size_t num_kept = std::max<size_t>(options_.keep_last, 1);  // where it stands now, always
-        for (size_t i = history.size() - std::min(history.size(), num_kept); i < history.size(); ++i) Need(history[i].revision);
+        for (size_t i = history.size() - std::min(history.size(), options_.keep_last); i < history.size(); ++i) Need(history[i].revision);
+        // Where it stands now, and where a rollback leads, always.
+        const std::vector<std::string> standing = aliases.Standing(name, alias);
+        for (size_t i = standing.size() - std::min<size_t>(standing.size(), 2); i < standing.size(); ++i) Need(standing[i]);
       }
     }
     for (const std::string& revision : options_.keep) Need(revision);
@@ -105,7 +108,10 @@ class Collector {
         Unlink(fmt::format("{}/{}.json", folder, revision));
         changed_folders_.insert(folder);
       }
-      RemoveTree(store_.Part("checkouts") + "/" + revision);
+      // In one step, so that none is left in pieces.
+      const std::string checkout = store_.Part("checkouts") + "/" + revision, aside = store_.Part("tmp") + "/checkout-" + revision;
+      if (rename(checkout.c_str(), aside.c_str()) != 0 && errno != ENOENT) ThrowSystem("cannot remove", checkout, errno);
+      RemoveTree(aside);
       Unlink(manifest);
     }
     result_.revisions.push_back(std::move(removed));

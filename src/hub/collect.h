@@ -27,8 +27,8 @@ struct CollectResult {
   uint64_t num_bytes_freed = 0;
 };
 
-// Keeps the revisions that an alias stands for or stood for in its last moves, the newest ones of each name, those that are open, and all that these
-// were made from. Nothing is removed if a record, manifest or alias is damaged: throws kInvalidInput with its name.
+// Keeps the revisions that an alias stands for, would stand for after a rollback, or stood for in its last moves, the newest ones of each name, those
+// that are open, and all that these were made from. Nothing is removed if a record, manifest or alias is damaged: throws kInvalidInput with its name.
 CollectResult CollectGarbage(const Store& store, const CollectOptions& options = {});
 
 }  // namespace mlac

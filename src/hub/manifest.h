@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace mlac {
@@ -30,7 +31,8 @@ class Manifest {
   // Reads Text() back. Throws kInvalidInput with the line for anything that Text() would not have written.
   static Manifest Parse(std::string_view text, std::string_view where);
 
-  const std::vector<ManifestEntry>& entries() const { return entries_; }
+  const std::vector<ManifestEntry>& entries() const& { return entries_; }
+  std::vector<ManifestEntry> entries() && { return std::move(entries_); }  // a loop over a temporary's entries keeps them
   const ManifestEntry* Find(std::string_view path) const;  // nullptr if there is none
   uint64_t num_bytes() const;                              // of all files together
   // A line an entry: "SHA256 SIZE PATH\n".

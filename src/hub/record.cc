@@ -81,7 +81,7 @@ std::string_view FaultOfName(std::string_view name) {
   if (name.empty() || name.size() > 100 || !std::all_of(name.begin(), name.end(), IsNameCharacter)) return kRule;
   if (name.front() == '.' || name.front() == '_' || name.front() == '-') return kRule;
   if (name.find(".partial-") != std::string_view::npos) return "'.partial-' marks files that are being written";
-  if (name.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos)
+  if (name.size() >= 4 && name.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos)
     return "it could be taken for a revision; expected a character that is no hexadecimal digit";
   return "";
 }

@@ -37,8 +37,8 @@ struct Record {
 std::string RecordText(const Record& record);
 Record ParseRecord(std::string_view text, std::string_view where);
 
-// What a name of an artefact or an alias may be: letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 100, and with a
-// character that is no hexadecimal digit, so that none can be taken for a revision; ".partial-" does not occur in it.
+// What a name of an artefact or an alias may be: letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 100; from four on one of
+// them is no hexadecimal digit, so that none can be taken for a revision; ".partial-" does not occur in it.
 // The checks throw kInvalidArgument otherwise, with what is allowed.
 bool IsArtefactName(std::string_view name);
 void CheckArtefactName(std::string_view name);
