@@ -92,7 +92,8 @@ std::string RecordAsText(const ordered_json& record) {
 
 std::string AsText(const ordered_json& revision) {
   std::string out = Line("revision", Colored(Stream::kOut, Color::kYellow, revision.at("revision").get<std::string>()));
-  out += Line("stands for", Colored(Stream::kOut, Color::kGreen, fmt::format("{}", fmt::join(revision.at("aliases").get<std::vector<std::string>>(), ", "))));
+  if (const auto aliases = revision.at("aliases").get<std::vector<std::string>>(); !aliases.empty())
+    out += Line("stands for", Colored(Stream::kOut, Color::kGreen, fmt::format("{}", fmt::join(aliases, ", "))));
   for (const ordered_json& record : revision.at("records")) out += RecordAsText(record);
   for (const auto& [name, value] : revision.at("figures").items())
     if (name.find('.') == std::string::npos) out += Line("figure", fmt::format("{} {:.4g}", Printable(name), value.get<double>()));

@@ -78,7 +78,8 @@ class Collector {
         for (size_t i = history.size() - std::min(history.size(), options_.keep_last); i < history.size(); ++i) Need(history[i].revision);
         // Where it stands now, and where a rollback leads, always.
         const std::vector<std::string> standing = aliases.Standing(name, alias);
-        for (size_t i = standing.size() - std::min<size_t>(standing.size(), 2); i < standing.size(); ++i) Need(standing[i]);
+        const size_t num_kept = std::min<size_t>(standing.size(), alias == kLatest ? 1 : 2);  // nobody rolls 'latest' back
+        for (size_t i = standing.size() - num_kept; i < standing.size(); ++i) Need(standing[i]);
       }
     }
     for (const std::string& revision : options_.keep) Need(revision);

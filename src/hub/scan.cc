@@ -141,6 +141,7 @@ class Scanner {
 
   Manifest File() {
     const std::string name = fs::path(source_).filename().string();
+    is_file_ = true;
     progress_.num_files = 1;
     const FileDescriptor file = OpenForReading(source_);
     AddOpened(name, file);
@@ -149,6 +150,9 @@ class Scanner {
   }
 
  private:
+  // For messages.
+  std::string Shown(const std::string& path) const { return is_file_ ? source_ : source_ + "/" + path; }
+
   static bool IsPassedOver(const std::string& name) { return name == ".git" || name == ".mlac"; }
 
   struct stat Status(const std::string& path) const {
@@ -191,7 +195,7 @@ class Scanner {
 
   Stamp OpenedStamp(const std::string& path, const FileDescriptor& file) const {
     struct stat status;
-    if (fstat(file.get(), &status) != 0) ThrowSystem("cannot read", source_ + "/" + path, errno);
+    if (fstat(file.get(), &status) != 0) ThrowSystem("cannot read", Shown(path), errno);
     return StampOf(status);
   }
 
@@ -203,14 +207,14 @@ class Scanner {
     uint64_t size = 0;
     while (true) {
       const ssize_t count = Retry([&] { return pread(file.get(), block_.data(), block_.size(), static_cast<off_t>(size)); });
-      if (count < 0) ThrowSystem("cannot read", source_ + "/" + path, errno);
+      if (count < 0) ThrowSystem("cannot read", Shown(path), errno);
       if (count == 0) break;
       hash.Add(std::span(block_).first(static_cast<size_t>(count)));
       size += static_cast<uint64_t>(count);
       progress_.num_bytes_read += static_cast<uint64_t>(count);
     }
     if (size != before.size || OpenedStamp(path, file) != before)
-      throw Error(ErrorCode::kIo, fmt::format("{}/{}: was written to while it was read", source_, path), "start again when it is whole");
+      throw Error(ErrorCode::kIo, fmt::format("{}: was written to while it was read", Shown(path)), "start again when it is whole");
     entries_.push_back({.path = path, .size = size, .sha256 = hash.Finish()});
     const bool may_change_unseen = before.changed_ns / 1'000'000'000 + kCoarsestStampSeconds >= begin;
     // A path with a line end is none that a manifest can hold, which Finish says.
@@ -230,6 +234,7 @@ class Scanner {
 
   const std::string& source_;
   const ScanOptions& options_;
+  bool is_file_ = false;
   Index index_;
   std::vector<std::string> paths_;
   std::vector<ManifestEntry> entries_;

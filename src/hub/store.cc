@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <tuple>
@@ -273,14 +275,17 @@ RevisionFolder Store::OpenFolder(std::string_view revision) const {
   CheckBlobs(*this, revision, manifest);
   const std::string path = fmt::format("{}/{}", Part("checkouts"), revision);
   if (!IsWholeCheckout(path, manifest)) {
-    const FileLock lock = Lock(LockMode::kShared, fmt::format("open {}", revision.substr(0, 10)));
+    const std::string purpose = fmt::format("open {}", revision.substr(0, 12));
+    const FileLock lock = Lock(LockMode::kShared, purpose), only_one = FileLock::Wait(folder_ + "/checkout.lock", LockMode::kExclusive, purpose);
     StagedFolder staged(Part("tmp") + "/checkout", /*overwrite=*/false);
     const std::string made = staged.path() + "/" + std::string(revision);
     MakeFolder(made);
     MakeCheckout(made, manifest);
     // Nothing is synced: a checkout that a power loss leaves in pieces is not whole, and is made again.
-    if (IsFolderItself(path) && !IsWholeCheckout(path, manifest)) rename(path.c_str(), (staged.path() + "/damaged").c_str());
-    if (rename(made.c_str(), path.c_str()) != 0 && !IsWholeCheckout(path, manifest)) ThrowSystem("cannot create", path, errno);
+    if (!IsWholeCheckout(path, manifest)) {  // still: another process may have made it
+      if (rename(path.c_str(), (staged.path() + "/damaged").c_str()) != 0 && errno != ENOENT) ThrowSystem("cannot replace", path, errno);
+      if (rename(made.c_str(), path.c_str()) != 0) ThrowSystem("cannot create", path, errno);
+    }
   }
   return RevisionFolder(std::string(revision), path, std::move(lease));
 }

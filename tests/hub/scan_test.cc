@@ -140,11 +140,21 @@ TEST(Index, AFileThatChangedAMomentAgoIsReadAgain) {
   const TemporaryFolder folder;
   fs::create_directories(folder / "index");
   const std::string path = folder.Write("d/f", "old");
-  EXPECT_EQ(ScanLate(folder / "d", folder / "index", /*seconds_later=*/0).num_bytes_read, 3u);
-  EXPECT_EQ(ScanLate(folder / "d", folder / "index", 0).num_bytes_read, 3u) << "its stamp may hide a second change";
-  EXPECT_EQ(ScanLate(folder / "d", folder / "index", 1).num_bytes_read, 3u);
-  EXPECT_EQ(ScanLate(folder / "d", folder / "index", 4).num_bytes_read, 3u);
-  EXPECT_EQ(ScanLate(folder / "d", folder / "index", 4).num_bytes_read, 0u) << "its stamp is old enough now";
+  struct stat status;
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  const auto bytes_read = [&](std::time_t seconds_later) {
+    uint64_t num_bytes = 0;
+    Scan(folder / "d", {.index_folder = folder / "index",
+                        .on_progress = [&](const ScanProgress& progress) { num_bytes = progress.num_bytes_read; },
+                        .now = [&] { return status.st_ctim.tv_sec + seconds_later; }});
+    return num_bytes;
+  };
+  EXPECT_EQ(bytes_read(0), 3u);
+  EXPECT_EQ(bytes_read(0), 3u) << "its stamp may hide a second change";
+  EXPECT_EQ(bytes_read(2), 3u);
+  EXPECT_EQ(bytes_read(3), 3u) << "it was not relied on before";
+  EXPECT_EQ(bytes_read(3), 0u) << "its stamp was old enough when it was read";
+  EXPECT_EQ(bytes_read(0), 0u);
 }
 
 TEST(Index, ATimeOfModificationThatIsSetBackHidesNothing) {
