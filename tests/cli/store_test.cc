@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -195,6 +196,32 @@ TEST_F(StoreCommands, ExportAndPathGiveFolders) {
   Ok({"store", "export", "topics", "--out", folder / "out", "--overwrite"});
   EXPECT_EQ(Ok({"store", "path", "topics@latest"}), fmt::format("{}/checkouts/{}\n", real, revision));
   EXPECT_EQ(Add(folder / "out", "again"), revision);
+}
+
+TEST_F(StoreCommands, EveryCommandOfThePageWorks) {
+  const std::string page = test::ReadWhole(MLAC_SOURCE "/docs/versions.md");
+  const auto run = [&](const std::string& command) {
+    const std::string path = fmt::format("PATH={}:{}", fs::path(MLAC_BINARY).parent_path().string(), getenv("PATH"));
+    const ProgramResult result = RunProgram({"sh", "-c", "unset MLAC_STORE; cd \"$0\" && " + command, folder.path()}, {.environment = {path}});
+    EXPECT_EQ(result.status, 0) << command << "\n" << result.error;
+  };
+  fs::copy(kClassifier, folder / "topics");
+  fs::copy(kOther, folder / "before");
+  folder.Write("train.csv", "text,label\n");
+  run("mlac store add before --name topics && mlac promote topics@latest production");
+  size_t num_commands = 0;
+  bool in_commands = false;
+  for (size_t begin = 0; begin < page.size();) {
+    const size_t end = page.find('\n', begin);
+    std::string line = page.substr(begin, end - begin);
+    begin = end + 1;
+    if (line.starts_with("```")) in_commands = !in_commands;
+    if (line.starts_with("$ ")) line = line.substr(2);
+    if (!in_commands || !line.starts_with("mlac ")) continue;
+    run(line);
+    ++num_commands;
+  }
+  EXPECT_GE(num_commands, 15u);
 }
 
 TEST_F(StoreCommands, WrongArgumentsAreOneLine) {
