@@ -13,6 +13,14 @@ void AddCommands(CLI::App& app) {
   AddOptimize(app);
   AddInspect(app);
   AddTokenize(app);
+  AddStore(app);
+  AddLog(app);
+  AddShow(app);
+  AddDiff(app);
+  AddPromote(app);
+  AddRollback(app);
+  AddGc(app);
+  AddVerify(app);
   AddEnv(app);
   AddCompletion(app);
   AddHelp(app);

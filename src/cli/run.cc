@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/store_access.h"
 #include "cli/task_options.h"
 #include "cli/terminal.h"
 #include "cli/text_input.h"
@@ -69,7 +70,8 @@ void Execute(const TaskInfo& info, RunCommandOptions options) {
   options.task.Resolve(info, options.input);
   TextSource source(options.input);
   const std::unique_ptr<Task> task = info.make(options.task.task);
-  TextModel model(options.model, options.text_model);
+  const ModelFolder given = FindModel(options.model);
+  TextModel model(given.path, options.text_model);
   ReadingProgress progress;
   std::string out;
   task->Begin(out);

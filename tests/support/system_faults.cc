@@ -1,6 +1,7 @@
 #include "tests/support/system_faults.h"
 
 #include <dlfcn.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 
@@ -38,7 +39,7 @@ ssize_t TransferOrFail(const char* name, int fd, Buffer* buffer, size_t count, M
 }  // namespace
 
 std::vector<std::string_view> FaultyFunctions() {
-  return {"open", "openat", "fstat", "pread", "write", "fsync", "close", "fchmod", "mkdir", "rename", "renameat2", "unlinkat", "syscall"};
+  return {"open", "openat", "fstat", "pread", "write", "fsync", "close", "fchmod", "mkdir", "rename", "renameat2", "unlink", "unlinkat", "symlink", "syncfs", "syscall"};
 }
 
 SystemFault::SystemFault(std::string_view function, size_t nth, int error)
@@ -53,6 +54,7 @@ int SystemFault::Strike(std::string_view function) {
   for (SystemFault* fault = newest; fault != nullptr; fault = fault->other_) {
     if (fault->struck_ || fault->function_ != function || fault->calls_before_-- > 0) continue;
     fault->struck_ = true;
+    if (fault->error_ == kKill) raise(SIGKILL);
     error = fault->error_;
   }
   return error;
@@ -82,6 +84,9 @@ int FaultyFchmod(int fd, ModeType mode) __asm__("fchmod");
 int FaultyMkdir(const char* path, ModeType mode) __asm__("mkdir");
 int FaultyRename(const char* from, const char* to) __asm__("rename");
 int FaultyRenameat2(int from_folder, const char* from, int to_folder, const char* to, unsigned flags) __asm__("renameat2");
+int FaultyUnlink(const char* path) __asm__("unlink");
+int FaultySymlink(const char* target, const char* path) __asm__("symlink");
+int FaultySyncfs(int fd) __asm__("syncfs");
 int FaultyUnlinkat(int folder, const char* path, int flags) __asm__("unlinkat");
 long FaultySyscall(long number, ...) __asm__("syscall");
 
@@ -129,6 +134,10 @@ int FaultyRename(const char* from, const char* to) { return CallOrFail<int(const
 int FaultyRenameat2(int from_folder, const char* from, int to_folder, const char* to, unsigned flags) {
   return CallOrFail<int(int, const char*, int, const char*, unsigned)>("renameat2", from_folder, from, to_folder, to, flags);
 }
+
+int FaultyUnlink(const char* path) { return CallOrFail<int(const char*)>("unlink", path); }
+int FaultySymlink(const char* target, const char* path) { return CallOrFail<int(const char*, const char*)>("symlink", target, path); }
+int FaultySyncfs(int fd) { return CallOrFail<int(int)>("syncfs", fd); }
 
 int FaultyUnlinkat(int folder, const char* path, int flags) { return CallOrFail<int(int, const char*, int)>("unlinkat", folder, path, flags); }
 

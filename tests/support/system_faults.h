@@ -14,6 +14,7 @@ std::vector<std::string_view> FaultyFunctions();
 // count of its own, and go in the reverse order.
 class SystemFault {
  public:
+  static constexpr int kKill = -2;     // the process ends there, by SIGKILL: for a child of the test
   static constexpr int kPartial = -1;  // not an errno: read and write handle half of what they are given, the others do all
 
   SystemFault(std::string_view function, size_t nth, int error);
