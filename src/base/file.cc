@@ -20,35 +20,12 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/system_call.h"
 
 namespace mlac {
 namespace {
 
 namespace fs = std::filesystem;
-
-ErrorCode CodeOf(int error) {
-  switch (error) {
-    case ENOENT: case ENOTDIR: return ErrorCode::kNotFound;
-    case EEXIST: case ENOTEMPTY: return ErrorCode::kAlreadyExists;
-    case ENOSPC: case EDQUOT: case EFBIG: case ENOMEM: case EMFILE: case ENFILE: return ErrorCode::kResourceExhausted;
-    case ELOOP: case ENAMETOOLONG: return ErrorCode::kInvalidArgument;
-    default: return ErrorCode::kIo;
-  }
-}
-
-[[noreturn]] void ThrowSystem(std::string_view what, const std::string& path, int error) {
-  const bool full = error == ENOSPC || error == EDQUOT;
-  throw Error(CodeOf(error), fmt::format("{}: {}: {}", path, what, std::strerror(error)), full ? "free some space there" : "");
-}
-
-// Calls a system function again as long as a signal interrupts it.
-template <typename Call>
-auto Retry(Call call) {
-  while (true) {
-    const auto result = call();
-    if (result != -1 || errno != EINTR) return result;
-  }
-}
 
 std::string_view KindOfFile(mode_t mode) {
   return S_ISREG(mode)   ? "a file"
@@ -72,19 +49,6 @@ struct stat StatusOfRegularFile(int fd, const std::string& path) {
   if (fstat(fd, &status) != 0) ThrowSystem("cannot read", path, errno);
   if (!S_ISREG(status.st_mode)) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a file, found {}", path, KindOfFile(status.st_mode)));
   return status;
-}
-
-void Sync(int fd, const std::string& path, bool is_folder) {
-  if (Retry([&] { return fsync(fd); }) == 0) return;
-  // Some network and FUSE file systems have no sync of a folder: then there is nothing to wait for.
-  if (is_folder && (errno == EINVAL || errno == ENOTSUP)) return;
-  ThrowSystem("cannot sync", path, errno);
-}
-
-void SyncFolder(const std::string& folder) {
-  const FileDescriptor fd(Retry([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-  if (fd.get() < 0) ThrowSystem("cannot open", folder, errno);
-  Sync(fd.get(), folder, /*is_folder=*/true);
 }
 
 // The folder that path lies in, "." for a plain name.
@@ -143,15 +107,23 @@ struct Root {
   std::string folder, prefix;
 };
 
-// The layout of the cache: huggingface_hub's guide "Understand caching". Its names decide alone, links in the user's own path resolved;
-// all of models--NAME comes from one repository, so that a link inside it shows nobody anything that is not the model's own.
+// Two layouts whose folders hold links to files beside them. The names decide alone, links in the user's own path resolved; all of the root is of one
+// hand, so that a link inside it shows nobody anything that is not its own.
+// models--NAME/snapshots/REVISION: the cache of Hugging Face, by huggingface_hub's guide "Understand caching".
+// STORE/checkouts/REVISION and what lies in it: a store of mlac (hub/store.h), which store.json tells from other folders of that name.
 Root RootOf(const std::string& folder) {
   std::error_code error;
   const fs::path real = fs::canonical(folder, error);
-  if (!error && real.parent_path().filename() == "snapshots") {
+  if (error) return {folder, ""};
+  if (real.parent_path().filename() == "snapshots") {
     const fs::path repository = real.parent_path().parent_path();
     if (repository.filename().string().starts_with("models--"))
       return {repository.string(), fmt::format("snapshots/{}/", real.filename().string())};
+  }
+  for (fs::path inner = real; inner.has_relative_path(); inner = inner.parent_path()) {
+    if (inner.parent_path().filename() != "checkouts") continue;
+    const fs::path store = inner.parent_path().parent_path();
+    if (FileExists((store / "store.json").string())) return {store.string(), real.lexically_relative(store).string() + "/"};
   }
   return {folder, ""};
 }
@@ -219,22 +191,6 @@ void Unregister(const std::byte* data) {
 
 // ---- Folders ----
 
-// What std::filesystem does, again as long as a signal interrupts it.
-template <typename Call>
-auto RetryFilesystem(std::error_code& error, Call call) {
-  auto result = call();
-  while (error.value() == EINTR) result = call();
-  return result;
-}
-
-fs::directory_iterator ListFolder(const fs::path& folder, std::error_code& error) {
-  return RetryFilesystem(error, [&] { return fs::directory_iterator(folder, error); });
-}
-
-void RemoveAll(const fs::path& path, std::error_code& error) {
-  RetryFilesystem(error, [&] { return fs::remove_all(path, error); });
-}
-
 // Syncs everything in folder and then the folder itself.
 void SyncTree(const std::string& folder) {
   std::error_code error;
@@ -246,7 +202,7 @@ void SyncTree(const std::string& folder) {
     } else if (entry->is_regular_file()) {
       const FileDescriptor file(Retry([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW); }));
       if (file.get() < 0) ThrowSystem("cannot open", path, errno);
-      Sync(file.get(), path, /*is_folder=*/false);
+      SyncFile(file.get(), path);
     }
   }
   if (error) ThrowSystem("cannot list", folder, error.value());
@@ -477,7 +433,7 @@ void AtomicFile::Write(std::span<const std::byte> content) {
 }
 
 void AtomicFile::Commit() {
-  Sync(file_.get(), path_, /*is_folder=*/false);
+  SyncFile(file_.get(), path_);
   // Never again after EINTR: Linux has closed the descriptor by then. What close could say of the data, fsync has said.
   if (close(file_.Release()) != 0 && errno != EINTR) ThrowSystem("cannot close", path_, errno);
   if (rename(temporary_.c_str(), path_.c_str()) != 0) ThrowSystem("cannot replace", path_, errno);
