@@ -70,7 +70,7 @@ std::string LabelList(const std::vector<std::string>& labels, std::string_view w
   std::vector<std::string> shown;
   for (const std::string& label : labels) {
     if (shown.size() == 5) break;
-    shown.push_back("'" + Quoted(label) + "'");
+    shown.push_back(fmt::format("'{}'", Quoted(label)));
   }
   return fmt::format("{} {} {}: {}{}", labels.size(), labels.size() == 1 ? "label" : "labels", what, fmt::join(shown, ", "),
                      labels.size() > shown.size() ? ", ..." : "");

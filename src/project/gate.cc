@@ -12,7 +12,7 @@
 namespace mlac {
 namespace {
 
-using Kind = GateFigure::Kind;
+using FigureKind = GateFigure::Kind;
 using Comparison = Gate::Comparison;
 
 // Differences of figures that are equal in decimals are not always so in binary fractions: 0.91 - 0.005 is not 0.905.
@@ -88,9 +88,9 @@ class Parser {
     const size_t begin = at_;
     const std::string name(Word());
     const auto is = [&](const auto& names) { return std::find(names.begin(), names.end(), name) != names.end(); };
-    if (is(kMetrics)) return {.kind = Kind::kMetric, .name = name, .label = {}};
-    if (name == "num_examples") return {.kind = Kind::kCount, .name = name, .label = {}};
-    if (name == "size") return {.kind = Kind::kSize, .name = name, .label = {}};
+    if (is(kMetrics)) return {.kind = FigureKind::kMetric, .name = name, .label = {}};
+    if (name == "num_examples") return {.kind = FigureKind::kCount, .name = name, .label = {}};
+    if (name == "size") return {.kind = FigureKind::kSize, .name = name, .label = {}};
     if (name == "per_class") return ReadClassFigure();
     if (is(kLatencies)) {
       Expect("(", fmt::format("behind {}, as in {}(32 tokens)", name, name));
@@ -101,7 +101,7 @@ class Parser {
         throw GateSyntaxError(number_at, "expected a number of tokens", fmt::format("as in {}(32 tokens)", name));
       Expect("tokens", "behind the number");
       Expect(")", "behind tokens");
-      return {.kind = Kind::kLatency, .name = name, .label = {}, .num_tokens = static_cast<size_t>(*tokens)};
+      return {.kind = FigureKind::kLatency, .name = name, .label = {}, .num_tokens = static_cast<size_t>(*tokens)};
     }
     if (name.empty()) throw GateSyntaxError(begin, fmt::format("expected a figure, found {}", Rest()), KnownNames("", GateNames()));
     throw GateSyntaxError(begin, fmt::format("there is no figure '{}'", Quoted(name)), KnownNames(name, GateNames()));
@@ -118,7 +118,7 @@ class Parser {
     if (std::find(kClassFields.begin(), kClassFields.end(), field) == kClassFields.end())
       throw GateSyntaxError(begin, fmt::format("a label has no figure '{}'", Quoted(field)),
                             KnownNames(field, std::vector<std::string>(kClassFields.begin(), kClassFields.end())));
-    return {.kind = field == "support" ? Kind::kCount : Kind::kClassMetric, .name = field, .label = label};
+    return {.kind = field == "support" ? FigureKind::kCount : FigureKind::kClassMetric, .name = field, .label = label};
   }
 
   Comparison ReadComparison() {
@@ -153,19 +153,19 @@ class Parser {
   }
 
   // With the unit that the figure has: bytes and milliseconds must say so, a share may be written in percent.
-  double ReadQuantity(Kind kind) {
+  double ReadQuantity(FigureKind kind) {
     SkipBlanks();
     const size_t begin = at_;
     const double number = ReadNumber();
-    if (kind == Kind::kMetric || kind == Kind::kClassMetric) return Take("%") ? number / 100 : number;
-    if (kind == Kind::kCount) return number;
+    if (kind == FigureKind::kMetric || kind == FigureKind::kClassMetric) return Take("%") ? number / 100 : number;
+    if (kind == FigureKind::kCount) return number;
     const size_t unit_at = at_;
     Word();
     const std::string_view text = text_.substr(begin, at_ - begin);
-    const std::optional<double> value = kind == Kind::kSize ? ParseBytes(text) : ParseMilliseconds(text);
+    const std::optional<double> value = kind == FigureKind::kSize ? ParseBytes(text) : ParseMilliseconds(text);
     if (!value)
       throw GateSyntaxError(unit_at, fmt::format("expected a unit behind the number, found '{}'", Quoted(text_.substr(unit_at, at_ - unit_at))),
-                            kind == Kind::kSize ? "B, KB, MB, GB, KiB, MiB, GiB" : "ms, s, us");
+                            kind == FigureKind::kSize ? "B, KB, MB, GB, KiB, MiB, GiB" : "ms, s, us");
     return *value;
   }
 
@@ -197,8 +197,8 @@ class Parser {
 
 // Which figures have intervals: metrics.h.
 bool HasInterval(const Gate& gate) {
-  if (gate.against_production) return gate.figure.kind == Kind::kMetric && gate.figure.name != "loss" && gate.factor == 1;
-  return gate.figure.name == "accuracy" || gate.figure.name == "macro_f1" || gate.figure.kind == Kind::kClassMetric;
+  if (gate.against_production) return gate.figure.kind == FigureKind::kMetric && gate.figure.name != "loss" && gate.factor == 1;
+  return gate.figure.name == "accuracy" || gate.figure.name == "macro_f1" || gate.figure.kind == FigureKind::kClassMetric;
 }
 
 bool Holds(Comparison comparison, double value, double bound) {
@@ -213,13 +213,13 @@ bool Holds(Comparison comparison, double value, double bound) {
 
 bool WantsMore(Comparison comparison) { return comparison == Comparison::kAtLeast || comparison == Comparison::kAbove; }
 
-std::string Shown(Kind kind, double value) {
+std::string Shown(FigureKind kind, double value) {
   switch (kind) {
-    case Kind::kMetric:
-    case Kind::kClassMetric: return fmt::format("{:.4f}", value);
-    case Kind::kCount: return fmt::format("{:.0f}", value);
-    case Kind::kSize: return fmt::format("{:.1f} MB", value / 1e6);
-    case Kind::kLatency: return fmt::format("{:.2f} ms", value);
+    case FigureKind::kMetric:
+    case FigureKind::kClassMetric: return fmt::format("{:.4f}", value);
+    case FigureKind::kCount: return fmt::format("{:.0f}", value);
+    case FigureKind::kSize: return fmt::format("{:.1f} MB", value / 1e6);
+    case FigureKind::kLatency: return fmt::format("{:.2f} ms", value);
   }
   return "";
 }
@@ -227,7 +227,7 @@ std::string Shown(Kind kind, double value) {
 }  // namespace
 
 std::string GateFigure::Text() const {
-  if (kind == Kind::kLatency) return fmt::format("{}({} tokens)", name, num_tokens);
+  if (kind == FigureKind::kLatency) return fmt::format("{}({} tokens)", name, num_tokens);
   if (label.empty()) return name;
   return std::all_of(label.begin(), label.end(), IsWord) ? fmt::format("per_class.{}.{}", label, name) : fmt::format("per_class.\"{}\".{}", label, name);
 }
@@ -235,8 +235,8 @@ std::string GateFigure::Text() const {
 std::string Gate::Text() const {
   const auto quantity = [&](double value) {
     switch (figure.kind) {
-      case Kind::kSize: return value >= 1e6 ? fmt::format("{} MB", value / 1e6) : fmt::format("{} B", value);
-      case Kind::kLatency: return fmt::format("{} ms", value);
+      case FigureKind::kSize: return value >= 1e6 ? fmt::format("{} MB", value / 1e6) : fmt::format("{} B", value);
+      case FigureKind::kLatency: return fmt::format("{} ms", value);
       default: return fmt::format("{}", value);
     }
   };
@@ -266,7 +266,7 @@ Gate ParseGate(std::string_view text, bool confident) {
 
 GateOutcome Decide(const Gate& gate, const GateMeasurement& measured) {
   GateOutcome outcome = {.gate = gate.Text(), .passed = true, .bound = 0, .measured = measured, .line = {}};
-  const Kind kind = gate.figure.kind;
+  const FigureKind kind = gate.figure.kind;
   const std::string where = measured.processor.empty() ? "" : fmt::format(" on {}", measured.processor);
   if (gate.against_production && !measured.production) {
     outcome.line = fmt::format("{}{}; there is no production yet to compare with", Shown(kind, measured.value), where);

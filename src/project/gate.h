@@ -56,9 +56,9 @@ std::vector<std::string> GateNames();
 // What was measured for a gate: the candidate, and production if the gate is against it and there is one.
 struct GateMeasurement {
   double value = 0;
-  std::optional<double> production;
-  std::optional<Interval> value_interval;       // of value
-  std::optional<Interval> difference_interval;  // of value - production
+  std::optional<double> production = std::nullopt;
+  std::optional<Interval> value_interval = std::nullopt;       // of value
+  std::optional<Interval> difference_interval = std::nullopt;  // of value - production
   std::string processor = {};                   // of a latency
 };
 

@@ -35,6 +35,8 @@ class TextClassifier : public TaskModel {
 
   const std::vector<std::string>& labels() const override { return model_.label_names(); }
 
+  size_t max_tokens() const override { return model_.model().max_positions(); }
+
   // [texts, labels]
   std::vector<float> Logits(std::span<const std::string> texts) {
     std::vector<float> logits;

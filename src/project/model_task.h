@@ -33,6 +33,7 @@ class TaskModel {
  public:
   virtual ~TaskModel() = default;
   virtual const std::vector<std::string>& labels() const = 0;
+  virtual size_t max_tokens() const = 0;  // of one sequence
   virtual std::vector<Prediction> Predict(std::span<const std::string> texts) = 0;
   // Time of one sequence of so many tokens: warm, the median over 5 runs of the runs' quantiles (each of 100 passes). stop: looked at between runs.
   struct Latency {

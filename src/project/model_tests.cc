@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <type_traits>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -89,7 +90,7 @@ constexpr Key<LatencyTest> kLatencyKeys[] = {
 };
 
 template <typename T, size_t kCount>
-void ReadList(const YamlValue& value, const Key<T> (&keys)[kCount], std::vector<T>& list, void (*check)(const YamlValue& item, const T& test)) {
+void ReadList(const YamlValue& value, const Key<T> (&keys)[kCount], std::vector<T>& list, std::type_identity_t<void (*)(const YamlValue& item, const T& test)> check) {
   for (const YamlValue& item : value.Items()) {
     T test;
     ReadSection(item, keys, test);

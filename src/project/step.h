@@ -85,8 +85,8 @@ struct StepRun {
 
   // Results.
   std::string result = "{}";  // JSON
-  std::string summary;        // a few words for people: "accuracy 0.9120, macro-F1 0.9101"
-  std::string refusal;        // not empty: the step says no, with this message, and nothing behind it runs
+  std::string summary = {};        // a few words for people: "accuracy 0.9120, macro-F1 0.9101"
+  std::string refusal = {};        // not empty: the step says no, with this message, and nothing behind it runs
   double work = 0;            // as in StepRecord
 };
 

@@ -28,7 +28,7 @@ void Remember(const StepRun& run) {
   }
 }
 
-void Run(StepRun& run) {
+void Execute(StepRun& run) {
   std::vector<std::string> notes;
   const std::vector<Finding> findings = TaskOf(run.model).check(run.Data(), notes);
   for (const std::string& note : notes) run.observer.OnNote(note);
@@ -44,6 +44,6 @@ void Run(StepRun& run) {
 
 }  // namespace
 
-const StepKind kCheckStep = {"check", "looks for what is wrong with the data", false, [](const ModelConfig&) { return true; }, Describe, Run};
+const StepKind kCheckStep = {"check", "looks for what is wrong with the data", false, [](const ModelConfig&) { return true; }, Describe, Execute};
 
 }  // namespace mlac

@@ -12,7 +12,7 @@ StepDescription Describe(const StepScope& scope) {
   return step;
 }
 
-void Run(StepRun& run) {
+void Execute(StepRun& run) {
   const LabelledRows rows = ReadTrainRows(run, "dedupe");
   LabelledRows kept = {rows.columns, {}};
   std::unordered_set<std::string_view> seen;
@@ -24,6 +24,6 @@ void Run(StepRun& run) {
 }  // namespace
 
 const StepKind kDedupeStep = {"dedupe", "keeps the first of rows of the training data that have the same text", false,
-                              [](const ModelConfig& model) { return model.data.dedupe; }, Describe, Run};
+                              [](const ModelConfig& model) { return model.data.dedupe; }, Describe, Execute};
 
 }  // namespace mlac

@@ -20,7 +20,7 @@ StepDescription Describe(const StepScope& scope) {
   return step;
 }
 
-void Run(StepRun& run) {
+void Execute(StepRun& run) {
   const ModelData data = run.Data();
   const TaskEvaluation evaluation = TaskOf(run.model).evaluate(run.ModelFolder(), data.test, data, run.num_threads, run.stop);
   const ClassificationMetrics& metrics = evaluation.metrics;
@@ -36,6 +36,6 @@ void Run(StepRun& run) {
 
 }  // namespace
 
-const StepKind kEvaluateStep = {"evaluate", "measures the model on the test data", false, [](const ModelConfig&) { return true; }, Describe, Run};
+const StepKind kEvaluateStep = {"evaluate", "measures the model on the test data", false, [](const ModelConfig&) { return true; }, Describe, Execute};
 
 }  // namespace mlac

@@ -33,7 +33,7 @@ bool Keeps(const RowFilter& filter, const std::string& value) {
   return length >= filter.min_length.value_or(0) && (!filter.max_length || length <= *filter.max_length);
 }
 
-void Run(StepRun& run) {
+void Execute(StepRun& run) {
   LabelledRows rows = ReadTrainRows(run, "filter");
   const size_t num_before = rows.cells.size();
   for (const RowFilter& filter : run.model.data.filters) {
@@ -47,6 +47,6 @@ void Run(StepRun& run) {
 }  // namespace
 
 const StepKind kFilterStep = {"filter", "leaves out rows of the training data that do not meet data.filter", false,
-                              [](const ModelConfig& model) { return !model.data.filters.empty(); }, Describe, Run};
+                              [](const ModelConfig& model) { return !model.data.filters.empty(); }, Describe, Execute};
 
 }  // namespace mlac

@@ -13,7 +13,7 @@ namespace mlac {
 namespace {
 
 using nlohmann::ordered_json;
-using Kind = GateFigure::Kind;
+using FigureKind = GateFigure::Kind;
 
 StepDescription Describe(const StepScope& scope) {
   StepDescription step = {{scope.Step("evaluate"), scope.Model()}, {}};
@@ -21,7 +21,7 @@ StepDescription Describe(const StepScope& scope) {
   for (const Gate& gate : scope.model.gates) {
     step.inputs.push_back(scope.Parameter("gates", gate.Text()));
     against_production |= gate.against_production;
-    latency |= gate.figure.kind == Kind::kLatency;
+    latency |= gate.figure.kind == FigureKind::kLatency;
   }
   if (against_production) step.until_published.push_back(scope.Parameter("production", scope.production.value_or("none")));
   if (latency) step.until_published.push_back(scope.Parameter("processor", ProcessorName()));
@@ -37,9 +37,9 @@ class Measurer {
     if (gate.against_production && run_.production) OpenProduction();
     const bool compared = gate.against_production && before_.has_value();
     switch (gate.figure.kind) {
-      case Kind::kSize: return {.value = static_cast<double>(ModelBytes(run_.ModelFolder())),
+      case FigureKind::kSize: return {.value = static_cast<double>(ModelBytes(run_.ModelFolder())),
                                 .production = compared ? std::optional(static_cast<double>(ModelBytes(folder_->path()))) : std::nullopt};
-      case Kind::kLatency: return MeasureLatency(gate, compared);
+      case FigureKind::kLatency: return MeasureLatency(gate, compared);
       default: break;
     }
     GateMeasurement measured = {.value = Figure(gate.figure, after_.metrics)};
@@ -47,7 +47,7 @@ class Measurer {
       measured.value_interval = IntervalOf(gate.figure);
     } else if (compared) {
       measured.production = Figure(gate.figure, before_->metrics);
-      if (gate.figure.kind == Kind::kMetric && gate.figure.name != "loss") {
+      if (gate.figure.kind == FigureKind::kMetric && gate.figure.name != "loss") {
         const PairedPredictions pair = Pair(*before_, after_);
         const PairedDifference change = ComparePredictions(pair.truth, pair.before, pair.after, pair.labels.size(), gate.figure.name);
         measured.difference_interval = change.interval;
@@ -108,7 +108,7 @@ class Measurer {
   std::optional<Interval> IntervalOf(const GateFigure& figure) const {
     if (figure.name == "accuracy") return after_.metrics.accuracy_interval;
     if (figure.name == "macro_f1") return after_.metrics.macro_f1_interval;
-    if (figure.kind != Kind::kClassMetric) return std::nullopt;
+    if (figure.kind != FigureKind::kClassMetric) return std::nullopt;
     const ClassMetrics& label = Label(figure, after_.metrics);
     return figure.name == "precision" ? label.precision_interval : figure.name == "recall" ? label.recall_interval : label.f1_interval;
   }
@@ -129,7 +129,7 @@ ordered_json OutcomeJson(const GateOutcome& outcome) {
   return json;
 }
 
-void Run(StepRun& run) {
+void Execute(StepRun& run) {
   Measurer measurer(run);
   ordered_json outcomes = ordered_json::array();
   size_t num_refused = 0;
@@ -147,6 +147,6 @@ void Run(StepRun& run) {
 }  // namespace
 
 const StepKind kGateStep = {"gate", "decides by the gates whether the model may be published", false,
-                            [](const ModelConfig& model) { return !model.gates.empty(); }, Describe, Run};
+                            [](const ModelConfig& model) { return !model.gates.empty(); }, Describe, Execute};
 
 }  // namespace mlac

@@ -10,7 +10,7 @@ StepDescription Describe(const StepScope& scope) {
   return step;
 }
 
-void Run(StepRun& run) {
+void Execute(StepRun& run) {
   LabelledRows rows = {PreparedColumns(run.model), {}};
   for (const std::string& file : run.model.data.train) {
     LabelledRows some = ReadLabelledRows(run.project.Path(file), rows.columns);
@@ -22,6 +22,6 @@ void Run(StepRun& run) {
 }  // namespace
 
 const StepKind kJoinStep = {"join", "reads several files of training data, one behind the other", false,
-                            [](const ModelConfig& model) { return model.data.train.size() > 1; }, Describe, Run};
+                            [](const ModelConfig& model) { return model.data.train.size() > 1; }, Describe, Execute};
 
 }  // namespace mlac

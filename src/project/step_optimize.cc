@@ -21,7 +21,7 @@ StepDescription Describe(const StepScope& scope) {
   return step;
 }
 
-void Run(StepRun& run) {
+void Execute(StepRun& run) {
   const std::string before = run.OutputOf("train") + "/model", after = run.output + "/model";
   std::filesystem::create_directory(after);
   const Int8Summary summary = WriteInt8Folder(before, after);
@@ -48,6 +48,6 @@ void Run(StepRun& run) {
 }  // namespace
 
 const StepKind kOptimizeStep = {"optimize", "makes the trained model smaller and faster, and refuses what loses too much", false,
-                                [](const ModelConfig& model) { return model.optimize.int8; }, Describe, Run};
+                                [](const ModelConfig& model) { return model.optimize.int8; }, Describe, Execute};
 
 }  // namespace mlac

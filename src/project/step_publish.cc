@@ -56,7 +56,10 @@ Record RecordOf(StepRun& run, const ModelData& data) {
   };
   record.base = add("base", run.project.Path(run.model.base), ArtefactKind::kModel);
   for (const auto& [role, path] : {std::pair{"train", data.train}, {"validation", data.validation}, {"test", data.test}})
-    if (!path.empty()) record.data[role] = add(role, path, ArtefactKind::kData);
+    if (!path.empty()) {
+      record.data[role] = add(role, path, ArtefactKind::kData);
+      record.parameters[std::string("data.") + role] = OwnName(path);  // stands in the card
+    }
   return record;
 }
 
@@ -67,7 +70,7 @@ std::string PublishedRevision(const StepRun& run) {
   return run.steps.store().Has(revision) ? revision : "";
 }
 
-void Run(StepRun& run) {
+void Execute(StepRun& run) {
   std::string revision = PublishedRevision(run);  // of an earlier time that comes back
   if (revision.empty()) {
     const ModelData data = run.Data();
@@ -88,6 +91,6 @@ void Run(StepRun& run) {
 
 }  // namespace
 
-const StepKind kPublishStep = {"publish", "puts the model into the store as NAME@latest", false, [](const ModelConfig&) { return true; }, Describe, Run};
+const StepKind kPublishStep = {"publish", "puts the model into the store as NAME@latest", false, [](const ModelConfig&) { return true; }, Describe, Execute};
 
 }  // namespace mlac

@@ -19,7 +19,7 @@ StepDescription Describe(const StepScope& scope) {
   return step;
 }
 
-void Run(StepRun& run) {
+void Execute(StepRun& run) {
   const LabelledRows rows = ReadTrainRows(run, "split");
   LabelledTexts texts;  // as SplitStratified takes them
   std::map<std::string, int32_t> ids;
@@ -49,6 +49,6 @@ void Run(StepRun& run) {
 }  // namespace
 
 const StepKind kSplitStep = {"split", "sets rows of the training data aside as test data", false,
-                             [](const ModelConfig& model) { return model.data.test_split > 0; }, Describe, Run};
+                             [](const ModelConfig& model) { return model.data.test_split > 0; }, Describe, Execute};
 
 }  // namespace mlac

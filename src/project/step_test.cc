@@ -21,7 +21,7 @@ StepDescription Describe(const StepScope& scope) {
   return step;
 }
 
-void Run(StepRun& run) {
+void Execute(StepRun& run) {
   const ModelTests tests = ReadModelTests(run.project.Path(run.model.tests));
   const auto on_case = [&](const TestCase& test) {
     if (test.status != TestCase::Status::kPassed)
@@ -38,6 +38,6 @@ void Run(StepRun& run) {
 
 }  // namespace
 
-const StepKind kTestStep = {"test", "runs the model's own tests", false, [](const ModelConfig& model) { return !model.tests.empty(); }, Describe, Run};
+const StepKind kTestStep = {"test", "runs the model's own tests", false, [](const ModelConfig& model) { return !model.tests.empty(); }, Describe, Execute};
 
 }  // namespace mlac

@@ -43,7 +43,7 @@ class TrainingOutput : public FineTuneObserver {
   size_t num_examples_ = 0;
 };
 
-void Run(StepRun& run) {
+void Execute(StepRun& run) {
   TrainingOutput output(run.observer);
   const FineTuneResult result =
       TaskOf(run.model).train(run.model, run.project.Path(run.model.base), run.Data(), run.output + "/model", run.num_threads, output, run.stop);
@@ -54,6 +54,6 @@ void Run(StepRun& run) {
 
 }  // namespace
 
-const StepKind kTrainStep = {"train", "fine-tunes the base model", true, [](const ModelConfig&) { return true; }, Describe, Run};
+const StepKind kTrainStep = {"train", "fine-tunes the base model", true, [](const ModelConfig&) { return true; }, Describe, Execute};
 
 }  // namespace mlac

@@ -1,0 +1,87 @@
+// mlac apply: runs what mlac plan shows.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/project_options.h"
+#include "project/apply.h"
+
+namespace mlac {
+namespace {
+
+struct ApplyCommand {
+  ProjectOptions project;
+  ApplyOptions apply;
+  std::string plan_file;
+  bool dry_run = false, json = false;
+};
+
+constexpr size_t kMostPlanBytes = size_t{256} << 20;
+
+// The plan of now; with --plan-file the one that was reviewed, if it stands.
+Plan PlanOf(const ApplyCommand& options, const ProjectConfig& project) {
+  if (options.plan_file.empty()) return MakePlan(project, {.targets = options.project.targets});
+  const Plan reviewed = ParsePlan(ReadFile(options.plan_file, kMostPlanBytes), options.plan_file);
+  std::vector<std::string> targets;
+  for (const PlannedModel& model : reviewed.models) targets.push_back(model.name);
+  Plan now = MakePlan(project, {.targets = targets});
+  CheckPlanStands(reviewed, now, options.plan_file);
+  return now;
+}
+
+void Report(const ApplyResult& result, bool json) {
+  if (json) fmt::print("{}", result.Json());
+  std::string refused;
+  for (const AppliedModel& model : result.models) {
+    if (!json && model.published) fmt::print("{}@latest is {}\n", model.name, model.revision);
+    if (!model.refused_by.empty()) refused += fmt::format("{}{}: refused by {}: {}", refused.empty() ? "" : "; ", model.name, model.refused_by, model.refusal);
+  }
+  if (!refused.empty()) throw Error(ErrorCode::kInvalidInput, refused, "nothing was published of it; what production is has not changed");
+}
+
+void Execute(ApplyCommand options) {
+  if (!options.plan_file.empty() && !options.project.targets.empty()) throw UsageError("--plan-file and --target exclude each other");
+  const ProjectConfig project = ReadProject(options.project.file);
+  if (options.dry_run) {
+    const Plan plan = PlanOf(options, project);
+    fmt::print("{}", options.json ? plan.Json() : plan.Text());
+    return;
+  }
+  const Plan first = PlanOf(options, project);  // before anything is made: what cannot be planned leaves no store
+  const Store store = Store::OpenOrCreate(project.Path(project.store));
+  const ApplyLock lock(store);
+  const Plan plan = PlanOf(options, project);  // what another apply did until it gave the lock back
+  if (!plan.changes()) {
+    fmt::print("{}", options.json ? ApplyResult{}.Json() : plan.Text());
+    return;
+  }
+  fmt::print(stderr, "{}", plan.Text());
+  options.apply.targets = options.project.targets;
+  ApplyResult result;
+  {
+    ApplyConsole console;
+    result = Apply(project, plan, store, options.apply, console, CatchInterrupts());
+  }
+  Report(result, options.json);
+}
+
+}  // namespace
+
+void AddApply(CLI::App& app) {
+  auto options = std::make_shared<ApplyCommand>();
+  CLI::App& command = AddCommand(app, "apply", "Make the models of mlac.yaml: run what has changed, test, gate, publish", "mlac apply\nmlac apply --target topics");
+  AddProjectOptions(command, options->project);
+  command.add_option("--plan-file", options->plan_file, "Do exactly what 'mlac plan --plan-file' wrote there; refused if anything has moved since")->type_name("FILE");
+  command.add_flag("--dry-run", options->dry_run, "Only say what would be done, as 'mlac plan'");
+  AddThreadsOption(command, options->apply.num_threads);
+  AddJsonFlag(command, options->json);
+  command.callback([options] { Execute(*options); });
+}
+
+}  // namespace mlac
