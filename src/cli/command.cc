@@ -26,7 +26,7 @@ std::string HintForUnknown(const std::string& name, const std::vector<std::strin
 }
 
 void AddModelOption(CLI::App& command, std::string& model) {
-  command.add_option("-m,--model", model, "The model: a folder in the Hugging Face layout")->required()->type_name("DIR");
+  command.add_option("-m,--model", model, kModelHelp)->required()->type_name("DIR");
 }
 
 void AddThreadsOption(CLI::App& command, size_t& num_threads) {

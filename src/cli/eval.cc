@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/store_access.h"
 #include "cli/terminal.h"
 #include "train/fine_tune.h"
 #include "train/report_text.h"
@@ -26,6 +27,8 @@ std::string FileName(const std::string& path) { return std::filesystem::path(pat
 void Execute(EvalOptions options) {
   if (options.max_length > 0) options.evaluation.max_length = options.max_length;
   options.evaluation.dtype = options.dtype.Checked();
+  const ModelFolder given = FindModel(options.evaluation.model);
+  options.evaluation.model = given.path;
   const EvaluationResult result = EvaluateClassifier(options.evaluation);
   for (const std::string& note : result.notes) fmt::print(stderr, "{}\n", note);
   if (result.num_truncated > 0)
@@ -40,7 +43,7 @@ void AddEval(CLI::App& app) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App& command = AddCommand(app, "eval", "Measure a trained model on labelled texts",
                                  "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json");
-  command.add_option("model", options->evaluation.model, "The folder of a trained model")->required()->type_name("DIR");
+  command.add_option("model", options->evaluation.model, "The folder of a trained model, or NAME@ALIAS of the store")->required()->type_name("DIR");
   command.add_option("--data", options->evaluation.data, "Labelled texts: CSV, TSV, JSONL, or a folder with a folder of texts for each label")
       ->required()
       ->type_name("FILE");

@@ -16,6 +16,7 @@
 #include "base/machine.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/store_access.h"
 #include "models/model_folder.h"
 #include "models/quantization.h"
 #include "pipelines/text_model.h"
@@ -78,9 +79,10 @@ size_t RunLongestText(TextModel& model) {
 }
 
 ordered_json Describe(const InspectOptions& options) {
-  const std::string folder = TransformerFolder(options.model);
+  const ModelFolder given = FindModel(options.model);
+  const std::string folder = TransformerFolder(given.path);
   const nlohmann::json config = ReadJsonFile(folder + "/config.json");
-  TextModel model(options.model, {.num_threads = options.num_threads, .max_length = std::nullopt, .truncate = false});
+  TextModel model(given.path, {.num_threads = options.num_threads, .max_length = std::nullopt, .truncate = false});
   const Tokenizer& tokenizer = model.tokenizer();
   const LengthLimit limit = FindLengthLimit(folder, std::nullopt, model.model().max_positions());
   ordered_json out = {{"model", options.model}, {"config", DescribeConfig(config)}, {"weights", DescribeWeights(WeightFiles::Open(folder))}};
@@ -168,7 +170,7 @@ void AddInspect(CLI::App& app) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App& command = AddCommand(app, "inspect", "Show what a model is, what it can do and the memory it needs",
                                  "mlac inspect ./all-MiniLM-L6-v2\nmlac inspect ./topics --json");
-  command.add_option("model,-m,--model", options->model, "The model: a folder in the Hugging Face layout")->required()->type_name("DIR");
+  command.add_option("model,-m,--model", options->model, kModelHelp)->required()->type_name("DIR");
   command.add_flag("--tensors", options->tensors, "List all tensors");
   AddThreadsOption(command, options->num_threads);
   AddJsonFlag(command, options->json);

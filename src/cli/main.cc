@@ -18,6 +18,14 @@ void AddCommands(CLI::App& app) {
   AddTest(app);
   AddInspect(app);
   AddTokenize(app);
+  AddStore(app);
+  AddLog(app);
+  AddShow(app);
+  AddDiff(app);
+  AddPromote(app);
+  AddRollback(app);
+  AddGc(app);
+  AddVerify(app);
   AddEnv(app);
   AddCompletion(app);
   AddHelp(app);

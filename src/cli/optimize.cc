@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/store_access.h"
 #include "models/model_folder.h"
 #include "optimize/int8_folder.h"
 #include "optimize/trade_off.h"
@@ -45,6 +46,8 @@ void Execute(OptimizeOptions options) {
   if (!options.int8) throw UsageError("nothing to do", "--int8 is what there is");
   if (!options.max_drop.empty() && options.trade_off.data.empty()) throw UsageError("--max-drop needs labelled texts: --data FILE");
   const double max_drop = options.max_drop.empty() ? 100 : ParsePoints(options.max_drop);
+  const ModelFolder given = FindModel(options.model);
+  options.model = given.path;
   if (options.max_length > 0) options.trade_off.max_length = options.max_length;
   if (options.overwrite) CheckNothingGivenIsReplaced(options);
   if (!options.max_drop.empty() && LabelNamesOf(options.model).empty())
@@ -77,7 +80,7 @@ void AddOptimize(CLI::App& app) {
   TradeOffOptions& trade_off = options->trade_off;
   CLI::App& command = AddCommand(app, "optimize", "Make a model smaller and faster, and measure what that costs",
                                  "mlac optimize ./topics --int8 --out ./topics-int8 --data test.csv --max-drop 0.5%");
-  command.add_option("-m,--model,model", options->model, "The model: a folder in the Hugging Face layout")->required()->type_name("DIR");
+  command.add_option("-m,--model,model", options->model, kModelHelp)->required()->type_name("DIR");
   command.add_flag("--int8", options->int8, "Weights and activations of 8 bits: a quarter of the size");
   command.add_option("--out", options->out, "The folder that is written")->required()->type_name("DIR");
   command.add_flag("--overwrite", options->overwrite, "Replace --out with all that is in it");

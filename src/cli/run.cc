@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/store_access.h"
 #include "cli/text_input.h"
 #include "pipelines/task.h"
 
@@ -34,7 +35,8 @@ void Execute(const TaskInfo& info, RunCommandOptions options) {
   options.text_model.dtype = options.dtype.Checked();
   options.task.format = options.json ? OutputFormat::kJson : OutputFormat::kText;
   const std::vector<std::string> texts = ReadTextInput(options.input);
-  TextModel model(options.model, options.text_model);
+  const ModelFolder given = FindModel(options.model);
+  TextModel model(given.path, options.text_model);
   const std::unique_ptr<Task> task = info.make(options.task);
   std::string out;
   task->Begin(out);

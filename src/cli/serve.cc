@@ -16,6 +16,7 @@
 #include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/store_access.h"
 #include "serve/access_log.h"
 #include "serve/model_server.h"
 
@@ -110,12 +111,14 @@ void Execute(ServeOptions options) {
   const size_t num_descriptors = RaiseDescriptorLimit();
   server_options.http.max_connections =
       std::min(server_options.http.max_connections, num_descriptors > 2 * kReservedDescriptors ? num_descriptors - kReservedDescriptors : kReservedDescriptors);
-  server_options.inference.model_name = options.name.empty() ? NameOfFolder(options.folder) : options.name;
+  const ModelFolder given = FindModel(options.folder);
+  const std::string own_name = given.name.empty() ? NameOfFolder(options.folder) : given.name;
+  server_options.inference.model_name = options.name.empty() ? own_name : options.name;
   // Four groups of 128 tokens a thread keep them all busy.
   server_options.inference.max_request_tokens = std::max<size_t>(server_options.inference.max_request_tokens, 512 * options.model.num_threads);
   server_options.on_access = [format](const HttpAccess& access) { WriteLog(FormatAccess(access, format)); };
 
-  std::unique_ptr<ServedModel> model = OpenServedModel(options.folder, options.model);
+  std::unique_ptr<ServedModel> model = OpenServedModel(given.path, options.model);
   const std::string description = Describe(*model);
   const std::string name = server_options.inference.model_name;
   ModelServer server(std::move(model), std::move(server_options));
@@ -146,7 +149,7 @@ void AddServe(CLI::App& app) {
   CLI::App& command = AddCommand(app, "serve", "Answer over HTTP: OpenAI's protocol and that of text-embeddings-inference",
                                  "mlac serve ./topics --port 8080\n"
                                  "curl http://127.0.0.1:8080/predict -H 'Content-Type: application/json' -d '{\"inputs\": \"a striped cat\"}'");
-  AddOption(command, "-m,--model,model", options->folder, "The model: a folder in the Hugging Face layout", "DIR").required();
+  AddOption(command, "-m,--model,model", options->folder, kModelHelp, "DIR").required();
   AddOption(command, "--host", http.host, "The address to listen on", "ADDRESS").capture_default_str();
   AddOption(command, "--port", http.port, "The port to listen on, 0 for any free one", "N").check(CLI::Range(0, 65535).description(""))->capture_default_str();
   AddOption(command, "--served-model-name", options->name, "What clients call the model; else the name of its folder", "NAME");

@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/store_access.h"
 #include "cli/text_input.h"
 #include "models/config.h"
 #include "models/model_folder.h"
@@ -90,7 +91,8 @@ std::string AsText(const Tokenizer& tokenizer, const Encoding& encoding, const s
 }
 
 void Execute(const TokenizeOptions& options) {
-  const std::string folder = TokenizerFolder(options.model);
+  const ModelFolder given = FindModel(options.model);
+  const std::string folder = TokenizerFolder(given.path);
   const std::vector<std::string> texts = ReadTextInput(options.input);
   const Tokenizer tokenizer = Tokenizer::Load(folder);
   const LengthLimit limit = FindLengthLimit(folder, options.max_length, MaxPositions(folder));

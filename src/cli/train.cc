@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/store_access.h"
 #include "cli/terminal.h"
 #include "train/fine_tune.h"
 
@@ -173,6 +174,8 @@ void Execute(const CLI::App& command, TrainOptions options) {
   options.fine_tune.max_length = options.max_length;
   options.fine_tune.command = CardCommand(command);
   options.fine_tune.resume_command = ResumeCommand(command);
+  const ModelFolder given = FindModel(options.fine_tune.model);
+  options.fine_tune.model = given.path;
   FineTuneResult result;
   {
     Console console;

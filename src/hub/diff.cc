@@ -108,15 +108,6 @@ void Flatten(const ordered_json& object, const std::string& prefix, Figures& fig
   }
 }
 
-Figures FiguresOf(const Store& store, const std::string& revision, const Manifest& manifest) {
-  Figures figures;
-  if (manifest.Find("metrics.json") == nullptr) return figures;
-  const RevisionFolder folder = store.OpenFolder(revision);
-  const nlohmann::json metrics = ReadJsonFile(folder.path() + "/metrics.json");
-  if (metrics.is_object()) Flatten(ordered_json(metrics), "", figures);
-  return figures;
-}
-
 void CompareFigures(const Figures& before, const Figures& after, RevisionDiff& diff) {
   const auto value_in = [](const Figures& figures, const std::string& name) {
     const auto found = figures.find(name);
@@ -130,6 +121,15 @@ void CompareFigures(const Figures& before, const Figures& after, RevisionDiff& d
 
 }  // namespace
 
+std::map<std::string, double> FiguresOf(const Store& store, const std::string& revision) {
+  Figures figures;
+  if (store.ReadManifest(revision).Find("metrics.json") == nullptr) return figures;
+  const RevisionFolder folder = store.OpenFolder(revision);
+  const nlohmann::json metrics = ReadJsonFile(folder.path() + "/metrics.json");
+  if (metrics.is_object()) Flatten(ordered_json(metrics), "", figures);
+  return figures;
+}
+
 RevisionDiff DiffRevisions(const Store& store, const std::string& before, const std::string& after, const std::string& before_name,
                            const std::string& after_name) {
   RevisionDiff diff = {.before = before, .after = after};
@@ -141,7 +141,7 @@ RevisionDiff DiffRevisions(const Store& store, const std::string& before, const 
   // A data set is its own data.
   if (old_record.kind == ArtefactKind::kData && new_record.kind == ArtefactKind::kData)
     CompareData(store, {{"rows", before}}, {{"rows", after}}, diff);
-  CompareFigures(FiguresOf(store, before, old_files), FiguresOf(store, after, new_files), diff);
+  CompareFigures(FiguresOf(store, before), FiguresOf(store, after), diff);
   return diff;
 }
 

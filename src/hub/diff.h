@@ -21,8 +21,8 @@ struct ValueChange {
 struct DataChange {
   std::string role;                                  // "train"
   std::string before, after;                         // revisions, "" if there is none
-  std::optional<size_t> num_rows_before, num_rows_after;  // where the data is one table (CSV, TSV, JSON Lines, lines of text)
-  std::optional<size_t> num_rows_added, num_rows_removed;  // by content, wherever they stand
+  std::optional<size_t> num_rows_before = {}, num_rows_after = {};  // where the data is one table (CSV, TSV, JSON Lines, lines of text)
+  std::optional<size_t> num_rows_added = {}, num_rows_removed = {};  // by content, wherever they stand
 };
 struct FigureChange {
   std::string name;  // of metrics.json: "macro_f1", "per_class.fish.f1"
@@ -31,12 +31,15 @@ struct FigureChange {
 
 struct RevisionDiff {
   std::string before, after;  // revisions
-  std::vector<FileChange> files;        // changed, added or removed
+  std::vector<FileChange> files = {};        // changed, added or removed
   size_t num_files_equal = 0;
-  std::vector<ValueChange> parameters;  // of the records, mlac's version, instruction set, seed and base among them; only what differs
-  std::vector<DataChange> data;         // roles whose revision differs
-  std::vector<FigureChange> figures;    // all that metrics.json of either has, equal ones too; empty if neither has one
+  std::vector<ValueChange> parameters = {};  // of the records, mlac's version, instruction set, seed and base among them; only what differs
+  std::vector<DataChange> data = {};         // roles whose revision differs
+  std::vector<FigureChange> figures = {};    // all that metrics.json of either has, equal ones too; empty if neither has one
 };
+
+// The numbers of a revision's metrics.json by name, "per_class.fish.f1" for those inside; none if it has no such file. Throws as OpenFolder.
+std::map<std::string, double> FiguresOf(const Store& store, const std::string& revision);
 
 // before, after: revisions of the store. before_name, after_name: whose record is meant where a revision has several; "" for the first.
 RevisionDiff DiffRevisions(const Store& store, const std::string& before, const std::string& after, const std::string& before_name = "",

@@ -16,7 +16,6 @@
 #include "base/build_info.h"
 #include "base/display.h"
 #include "base/error.h"
-#include "base/nearest_name.h"
 #include "base/system_call.h"
 #include "hub/blob_writer.h"
 #include "hub/checkout.h"

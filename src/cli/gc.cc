@@ -1,0 +1,67 @@
+// mlac gc: removes from the store what nothing needs.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/store_access.h"
+#include "hub/collect.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct GcOptions {
+  std::string store;
+  CollectOptions collect;
+  bool json = false;
+};
+
+ordered_json AsJson(const CollectResult& result, bool dry_run) {
+  auto revisions = ordered_json::array();
+  for (const CollectResult::Removed& removed : result.revisions) revisions.push_back({{"revision", removed.revision}, {"names", removed.names}});
+  return {{"dry_run", dry_run},
+          {"removed", revisions},
+          {"in_use", result.in_use},
+          {"num_revisions_kept", result.num_revisions_kept},
+          {"num_blobs_removed", result.num_blobs_removed},
+          {"num_leftovers_removed", result.num_leftovers_removed},
+          {"num_bytes_freed", result.num_bytes_freed}};
+}
+
+std::string AsText(const CollectResult& result, bool dry_run) {
+  std::string out;
+  for (const CollectResult::Removed& removed : result.revisions)
+    out += fmt::format("{}  {}\n", ShortRevision(removed.revision), removed.names.empty() ? "without a name" : fmt::format("{}", fmt::join(removed.names, ", ")));
+  for (const std::string& revision : result.in_use) out += fmt::format("{}  kept: a process has it open\n", ShortRevision(revision));
+  return out + fmt::format("{} {} {} and {} {}, {:.1f} MB; {} {} kept\n", dry_run ? "would remove" : "removed", result.revisions.size(),
+                           result.revisions.size() == 1 ? "revision" : "revisions", result.num_blobs_removed,
+                           result.num_blobs_removed == 1 ? "file" : "files", static_cast<double>(result.num_bytes_freed) / 1e6, result.num_revisions_kept,
+                           result.num_revisions_kept == 1 ? "revision is" : "revisions are");
+}
+
+}  // namespace
+
+void AddGc(CLI::App& app) {
+  auto options = std::make_shared<GcOptions>();
+  CLI::App& command = AddCommand(app, "gc", "Remove from the store what no alias, record or recent revision needs", "mlac gc --dry-run\nmlac gc --keep 3");
+  command.add_option("--keep", options->collect.keep_last, "Newest revisions of each name, and newest moves of each alias, that are kept")
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_flag("--dry-run", options->collect.dry_run, "Say what would be removed, and remove nothing");
+  AddStoreOption(command, options->store);
+  AddJsonFlag(command, options->json);
+  command.callback([options] {
+    const Store store = OpenStore(options->store);
+    options->collect.on_wait = [](const std::string& message) { fmt::print(stderr, "waiting: {}\n", message); };
+    const CollectResult result = CollectGarbage(store, options->collect);
+    fmt::print("{}", options->json ? AsJson(result, options->collect.dry_run).dump(2) + "\n" : AsText(result, options->collect.dry_run));
+  });
+}
+
+}  // namespace mlac

@@ -1,0 +1,82 @@
+// mlac promote and mlac rollback: where an alias stands.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/store_access.h"
+#include "cli/terminal.h"
+
+namespace mlac {
+namespace {
+
+struct MoveOptions {
+  std::string reference, alias, why, store;
+  bool json = false;
+};
+
+void AddMoveOptions(CLI::App& command, MoveOptions& options) {
+  command.add_option("alias", options.alias, "The alias: production, staging or a name of your own")->required()->type_name("ALIAS");
+  command.add_option("-m,--message", options.why, "Why, for the history")->type_name("WHY");
+  AddStoreOption(command, options.store);
+  AddJsonFlag(command, options.json);
+}
+
+void Print(const MoveOptions& options, const std::string& name, const std::optional<std::string>& before, const std::string& after) {
+  if (options.json) {
+    const nlohmann::ordered_json out = {{"name", name},
+                                        {"alias", options.alias},
+                                        {"before", before ? nlohmann::ordered_json(*before) : nlohmann::ordered_json()},
+                                        {"revision", after}};
+    fmt::print("{}\n", out.dump(2));
+    return;
+  }
+  const std::string alias = Colored(Stream::kOut, Color::kGreen, fmt::format("{}@{}", name, options.alias));
+  const std::string was = !before ? "" : *before == after ? ", as before" : fmt::format(", was {}", ShortRevision(*before));
+  fmt::print("{} is {}{}\n", alias, Colored(Stream::kOut, Color::kYellow, ShortRevision(after)), was);
+}
+
+void Promote(const MoveOptions& options) {
+  const Store store = OpenStore(options.store);
+  if (options.reference.find('@') == std::string::npos)
+    throw UsageError(fmt::format("promote: which revision of '{}'?", options.reference), fmt::format("NAME@REVISION, as '{}@latest'", options.reference));
+  const ResolvedReference found = Resolve(store, options.reference);
+  const Aliases aliases(store);
+  const std::optional<std::string> before = aliases.Find(found.name, options.alias);
+  aliases.Promote(found.name, found.revision, options.alias, options.why);
+  Print(options, found.name, before, found.revision);
+}
+
+void Rollback(const MoveOptions& options) {
+  const Store store = OpenStore(options.store);
+  const Aliases aliases(store);
+  const std::optional<std::string> before = aliases.Find(options.reference, options.alias);
+  Print(options, options.reference, before, aliases.Rollback(options.reference, options.alias, options.why));
+}
+
+}  // namespace
+
+void AddPromote(CLI::App& app) {
+  auto options = std::make_shared<MoveOptions>();
+  CLI::App& command = AddCommand(app, "promote", "Let an alias, as production, stand for a revision",
+                                 "mlac promote topics@latest production -m \"better on short texts\"");
+  command.add_option("revision", options->reference, "NAME@ALIAS, or NAME@ and the beginning of a revision")->required()->type_name("NAME@REV");
+  AddMoveOptions(command, *options);
+  command.callback([options] { Promote(*options); });
+}
+
+void AddRollback(CLI::App& app) {
+  auto options = std::make_shared<MoveOptions>();
+  CLI::App& command = AddCommand(app, "rollback", "Take an alias back to where it stood before", "mlac rollback topics production -m \"slow on long texts\"");
+  command.add_option("name", options->reference, "The name")->required()->type_name("NAME");
+  AddMoveOptions(command, *options);
+  command.callback([options] { Rollback(*options); });
+}
+
+}  // namespace mlac

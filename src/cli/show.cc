@@ -1,0 +1,122 @@
+// mlac show: one revision: what made it and what it holds.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/display.h"
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "cli/store_access.h"
+#include "cli/terminal.h"
+#include "hub/diff.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr size_t kFilesShown = 12;
+
+struct ShowOptions {
+  std::string reference, store;
+  bool json = false;
+};
+
+ordered_json Describe(const Record& record) {
+  return {{"name", record.name},
+          {"kind", Name(record.kind)},
+          {"made_by", record.made_by},
+          {"base", record.base},
+          {"data", record.data},
+          {"parameters", record.parameters},
+          {"seed", record.seed ? ordered_json(*record.seed) : ordered_json()},
+          {"git_commit", record.git_commit},
+          {"git_dirty", record.git_dirty},
+          {"mlac_version", record.mlac_version},
+          {"instruction_set", record.instruction_set},
+          {"duration_seconds", record.duration_seconds},
+          {"who", record.who},
+          {"time", record.time}};
+}
+
+// The names that stand for it: "topics@latest".
+std::vector<std::string> StandsFor(const Store& store, const std::string& revision, const std::vector<Record>& records) {
+  std::vector<std::string> found;
+  const Aliases aliases(store);
+  for (const Record& record : records)
+    for (const std::string& alias : aliases.Of(record.name))
+      if (aliases.Find(record.name, alias) == revision) found.push_back(fmt::format("{}@{}", record.name, alias));
+  return found;
+}
+
+ordered_json Describe(const Store& store, const ResolvedReference& reference) {
+  std::vector<Record> records = store.RecordsOf(reference.revision);
+  // The one that was asked for comes first.
+  std::stable_partition(records.begin(), records.end(), [&](const Record& record) { return record.name == reference.name; });
+  const Manifest manifest = store.ReadManifest(reference.revision);
+  ordered_json out = {{"revision", reference.revision}, {"aliases", StandsFor(store, reference.revision, records)}};
+  out["records"] = ordered_json::array();
+  for (const Record& record : records) out["records"].push_back(Describe(record));
+  out["figures"] = FiguresOf(store, reference.revision);
+  out["num_bytes"] = manifest.num_bytes();
+  out["files"] = ordered_json::array();
+  for (const ManifestEntry& entry : manifest.entries()) out["files"].push_back({{"path", entry.path}, {"size", entry.size}, {"sha256", entry.sha256}});
+  return out;
+}
+
+std::string Line(const std::string& name, const std::string& value) { return value.empty() ? "" : fmt::format("{}{}\n", PadRight(name, 14), value); }
+
+std::string RecordAsText(const ordered_json& record) {
+  const auto text = [&](const char* key) { return Printable(record.at(key).get<std::string>()); };
+  std::string out = Line(text("kind"), Colored(Stream::kOut, Color::kBold, text("name")));
+  const double seconds = record.at("duration_seconds").get<double>();
+  out += Line("made by", fmt::format("{}{}", text("made_by"), seconds > 0 ? " in " + ShowDuration(seconds) : ""));
+  out += Line("who", text("who"));
+  out += Line("time", text("time"));
+  out += Line("base", text("base"));
+  for (const auto& [role, revision] : record.at("data").items()) out += Line("data", fmt::format("{} {}", Printable(role), revision.get<std::string>()));
+  if (!text("git_commit").empty()) out += Line("git commit", text("git_commit") + (record.at("git_dirty").get<bool>() ? ", with changes" : ""));
+  out += Line("mlac", fmt::format("{}, {}", text("mlac_version"), text("instruction_set")));
+  if (!record.at("seed").is_null()) out += Line("seed", record.at("seed").dump());
+  for (const auto& [name, value] : record.at("parameters").items())
+    out += Line("parameter", fmt::format("{} {}", Printable(name), Printable(value.get<std::string>())));
+  return out;
+}
+
+std::string AsText(const ordered_json& revision) {
+  std::string out = Line("revision", Colored(Stream::kOut, Color::kYellow, revision.at("revision").get<std::string>()));
+  out += Line("stands for", Colored(Stream::kOut, Color::kGreen, fmt::format("{}", fmt::join(revision.at("aliases").get<std::vector<std::string>>(), ", "))));
+  for (const ordered_json& record : revision.at("records")) out += RecordAsText(record);
+  for (const auto& [name, value] : revision.at("figures").items())
+    if (name.find('.') == std::string::npos) out += Line("figure", fmt::format("{} {:.4g}", Printable(name), value.get<double>()));
+  const ordered_json& files = revision.at("files");
+  out += Line("files", fmt::format("{} with {} bytes", files.size(), revision.at("num_bytes").get<uint64_t>()));
+  for (size_t i = 0; i < std::min(files.size(), kFilesShown); ++i)
+    out += fmt::format("  {:>12}  {}\n", files[i].at("size").get<uint64_t>(), Printable(files[i].at("path").get<std::string>()));
+  if (files.size() > kFilesShown) out += fmt::format("  and {} more: --json has all\n", files.size() - kFilesShown);
+  return out;
+}
+
+}  // namespace
+
+void AddShow(CLI::App& app) {
+  auto options = std::make_shared<ShowOptions>();
+  CLI::App& command = AddCommand(app, "show", "Show what made a revision and what it holds", "mlac show topics@production\nmlac show 3fa94c21 --json");
+  command.add_option("revision", options->reference, "NAME, NAME@ALIAS, or the beginning of a revision")->required()->type_name("REV");
+  AddStoreOption(command, options->store);
+  AddJsonFlag(command, options->json);
+  command.callback([options] {
+    const Store store = OpenStore(options->store);
+    const ordered_json revision = Describe(store, Resolve(store, options->reference));
+    fmt::print("{}", options->json ? revision.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(revision));
+  });
+}
+
+}  // namespace mlac

@@ -1,0 +1,40 @@
+#pragma once
+// Where commands find the store, and what a model on the command line is.
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "hub/aliases.h"
+#include "hub/store.h"
+
+namespace CLI {
+class App;
+}
+
+namespace mlac {
+
+// --store, MLAC_STORE in the environment: "" if neither was given.
+void AddStoreOption(CLI::App& command, std::string& store);
+
+// The store that was given, else the .mlac of the current folder or of the nearest one above it. Throws kNotFound if there is none.
+Store OpenStore(const std::string& given);
+// The same; where there is none, a new one: `given`, or .mlac here.
+Store OpenOrCreateStore(const std::string& given);
+
+// What -m was given. As long as it lives, a revision of the store stays.
+struct ModelFolder {
+  std::string path;  // to open
+  std::string name;  // of a reference the part before '@', else ""
+  std::optional<RevisionFolder> revision;
+};
+
+// given: a path, or NAME@ALIAS or NAME@REVISION of the store where nothing of that path is there. Throws what Resolve throws, kInvalidArgument for a
+// revision that is no model. A path is not looked at further.
+ModelFolder FindModel(const std::string& given);
+
+// "0123456789ab": as much of a revision as people need.
+std::string ShortRevision(std::string_view revision);
+// "2026-11-27 23:55" of Record::time.
+std::string ShortTime(std::string_view time);
+
+}  // namespace mlac

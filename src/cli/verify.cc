@@ -1,0 +1,71 @@
+// mlac verify: reads the whole store and names what is damaged.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/display.h"
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/long_progress.h"
+#include "cli/store_access.h"
+#include "cli/terminal.h"
+#include "hub/verify.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct VerifyOptions {
+  std::string store;
+  bool json = false;
+};
+
+ordered_json AsJson(const VerifyResult& result) {
+  auto damages = ordered_json::array();
+  for (const Damage& damage : result.damages) damages.push_back({{"path", damage.path}, {"message", damage.message}, {"needed_by", damage.needed_by}});
+  return {{"damages", damages},
+          {"num_revisions", result.num_revisions},
+          {"num_blobs", result.num_blobs},
+          {"num_bytes", result.num_bytes},
+          {"num_unneeded", result.num_unneeded}};
+}
+
+std::string AsText(const VerifyResult& result) {
+  std::string out;
+  for (const Damage& damage : result.damages) {
+    out += fmt::format("{} {}\n", Colored(Stream::kOut, Color::kRed, Printable(damage.path) + ":"), Printable(damage.message));
+    for (const std::string& user : damage.needed_by) out += fmt::format("  needed by {}\n", Printable(user));
+  }
+  return out + fmt::format("{} revisions, {} files of {:.1f} MB: {}\n", result.num_revisions, result.num_blobs, static_cast<double>(result.num_bytes) / 1e6,
+                           result.damages.empty() ? "all as they were written" : fmt::format("{} damaged", result.damages.size()));
+}
+
+void Execute(const VerifyOptions& options) {
+  const Store store = OpenStore(options.store);
+  VerifyResult result;
+  {
+    LongProgress progress("MB");
+    result = Verify(store, [&](uint64_t done, uint64_t total) { progress.Update(done >> 20, total >> 20, "read"); });
+  }
+  fmt::print("{}", options.json ? AsJson(result).dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(result));
+  if (!result.damages.empty())
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {} {} damaged", store.folder(), result.damages.size(), result.damages.size() == 1 ? "file is" : "files are"),
+                "delete a damaged file of blobs/ and add what it belongs to again; take others from a backup");
+}
+
+}  // namespace
+
+void AddVerify(CLI::App& app) {
+  auto options = std::make_shared<VerifyOptions>();
+  CLI::App& command = AddCommand(app, "verify", "Read the whole store and name every file that is damaged or missing", "mlac verify\nmlac verify --json");
+  AddStoreOption(command, options->store);
+  AddJsonFlag(command, options->json);
+  command.callback([options] { Execute(*options); });
+}
+
+}  // namespace mlac
