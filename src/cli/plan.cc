@@ -1,4 +1,6 @@
 // mlac plan: what mlac apply would do, and why.
+#include "project/plan.h"
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -8,7 +10,6 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/project_options.h"
-#include "project/plan.h"
 
 namespace mlac {
 namespace {

@@ -42,7 +42,8 @@ void ApplyConsole::OnFinding(const Finding& finding) {
 }
 
 void ApplyConsole::OnStart(size_t num_train, size_t num_validation, size_t, size_t num_labels) {
-  Line(fmt::format("{} labels; {} texts to train{}", num_labels, num_train, num_validation > 0 ? fmt::format(", {} to validate", num_validation) : ""));
+  Line(fmt::format("{} labels; {} texts to train{}", num_labels, num_train,
+                   num_validation > 0 ? fmt::format(", {} to validate", num_validation) : ""));
 }
 
 void ApplyConsole::OnResume(size_t step) { Line(fmt::format("goes on from the checkpoint of step {}", step)); }
@@ -52,13 +53,16 @@ void ApplyConsole::OnStep(const StepReport& step) {
 }
 
 void ApplyConsole::OnSpike(const SpikeReport& spike) {
-  Line(Colored(Stream::kError, Color::kYellow, fmt::format("warning: step {}: the loss is {:.3f}, usual is {:.3f}; the batch is {}", spike.step, spike.loss,
-                                                           spike.usual_loss, spike.places)));
+  Line(Colored(Stream::kError, Color::kYellow,
+               fmt::format("warning: step {}: the loss is {:.3f}, usual is {:.3f}; the batch is {}", spike.step, spike.loss,
+                           spike.usual_loss, spike.places)));
 }
 
 void ApplyConsole::OnEpoch(const EpochReport& epoch) {
   Line(fmt::format("epoch {}: train loss {:.4f}{}", epoch.epoch, epoch.train_loss,
-                   epoch.has_validation ? fmt::format(", validation accuracy {:.4f}, macro-F1 {:.4f}{}", epoch.accuracy, epoch.macro_f1, epoch.best ? " (best so far)" : "") : ""));
+                   epoch.has_validation ? fmt::format(", validation accuracy {:.4f}, macro-F1 {:.4f}{}", epoch.accuracy, epoch.macro_f1,
+                                                      epoch.best ? " (best so far)" : "")
+                                        : ""));
 }
 
 void ApplyConsole::OnEarlyStop(size_t epoch) { Line(fmt::format("no better validation score: stopped after epoch {}", epoch)); }

@@ -1,4 +1,6 @@
 // mlac status: where each model of mlac.yaml stands.
+#include "project/status.h"
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -7,7 +9,6 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/project_options.h"
-#include "project/status.h"
 
 namespace mlac {
 namespace {
@@ -21,7 +22,8 @@ struct StatusCommand {
 
 void AddStatus(CLI::App& app) {
   auto options = std::make_shared<StatusCommand>();
-  CLI::App& command = AddCommand(app, "status", "Show where each model stands: its revisions, its figures, what is left to do", "mlac status\nmlac status --json");
+  CLI::App& command = AddCommand(app, "status", "Show where each model stands: its revisions, its figures, what is left to do",
+                                 "mlac status\nmlac status --json");
   AddProjectOptions(command, options->project);
   AddJsonFlag(command, options->json);
   command.callback([options] {

@@ -29,7 +29,8 @@ std::vector<std::string> References(const TestCommand& options, const ProjectCon
   for (const ModelConfig& model : project.models)
     if (!model.tests.empty() || options.generate) references.push_back(model.name);
   if (references.empty())
-    throw Error(ErrorCode::kNotFound, fmt::format("{}: no model has tests", options.file), "'mlac test NAME --generate' proposes some; 'tests: FILE' names them");
+    throw Error(ErrorCode::kNotFound, fmt::format("{}: no model has tests", options.file),
+                "'mlac test NAME --generate' proposes some; 'tests: FILE' names them");
   return references;
 }
 
@@ -37,14 +38,17 @@ void ShowCase(const TestCase& test, bool verbose) {
   if (test.status == TestCase::Status::kPassed && !verbose) return;
   const bool failed = test.status == TestCase::Status::kFailed;
   fmt::print(stderr, "{}  {}: {}{}{}\n",
-             failed ? Colored(Stream::kError, Color::kRed, "FAIL") : test.status == TestCase::Status::kPassed ? Colored(Stream::kError, Color::kGreen, "ok  ") : "skip",
+             failed                                     ? Colored(Stream::kError, Color::kRed, "FAIL")
+             : test.status == TestCase::Status::kPassed ? Colored(Stream::kError, Color::kGreen, "ok  ")
+                                                        : "skip",
              test.group, test.name, test.message.empty() ? "" : ": ", test.message);
 }
 
 void Execute(const TestCommand& options) {
   const ProjectConfig project = ReadProject(options.file);
   const std::vector<std::string> references = References(options, project);
-  if (!options.junit.empty() && references.size() > 1 && !options.generate) throw UsageError("--junit takes the report of one model: name it");
+  if (!options.junit.empty() && references.size() > 1 && !options.generate)
+    throw UsageError("--junit takes the report of one model: name it");
   const std::atomic<bool>& stop = CatchInterrupts();
   size_t num_failed = 0, num_tests = 0;
   for (const std::string& reference : references) {
@@ -72,9 +76,11 @@ void Execute(const TestCommand& options) {
 
 void AddTest(CLI::App& app) {
   auto options = std::make_shared<TestCommand>();
-  CLI::App& command = AddCommand(app, "test", "Run a model's own tests, and show what it answers otherwise than production",
-                                 "mlac test\nmlac test topics@production --junit report.xml\nmlac test topics --generate > tests/topics.yaml");
-  command.add_option("model", options->reference, "NAME, NAME@ALIAS or NAME@REVISION; without it the latest of every model that has tests")->type_name("NAME[@REV]");
+  CLI::App& command =
+      AddCommand(app, "test", "Run a model's own tests, and show what it answers otherwise than production",
+                 "mlac test\nmlac test topics@production --junit report.xml\nmlac test topics --generate > tests/topics.yaml");
+  command.add_option("model", options->reference, "NAME, NAME@ALIAS or NAME@REVISION; without it the latest of every model that has tests")
+      ->type_name("NAME[@REV]");
   AddProjectFileOption(command, options->file);
   command.add_option("--junit", options->junit, "Write the report there as JUnit's XML, which CI systems show")->type_name("FILE");
   command.add_flag("--generate", options->generate, "Print tests that the model passes now, from its mix-ups and the test data");

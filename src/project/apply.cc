@@ -28,15 +28,24 @@ const StepKind& KindOf(const std::string& name) {
 
 class ModelApplier {
  public:
-  ModelApplier(const ProjectConfig& project, const ModelConfig& model, const PlannedModel& plan, const Store& store, const ApplyOptions& options,
-               ApplyObserver& observer, const std::atomic<bool>& stop)
-      : project_(project), model_(model), plan_(plan), store_(store), steps_(store), options_(options), observer_(observer), stop_(stop), keys_(plan.keys()) {
+  ModelApplier(const ProjectConfig& project, const ModelConfig& model, const PlannedModel& plan, const Store& store,
+               const ApplyOptions& options, ApplyObserver& observer, const std::atomic<bool>& stop)
+      : project_(project),
+        model_(model),
+        plan_(plan),
+        store_(store),
+        steps_(store),
+        options_(options),
+        observer_(observer),
+        stop_(stop),
+        keys_(plan.keys()) {
     if (!plan.production.empty()) production_ = plan.production;
   }
 
   AppliedModel Run() {
     AppliedModel applied = {.name = model_.name, .num_steps = 0, .revision = {}, .published = false, .refused_by = {}, .refusal = {}};
-    const size_t count = static_cast<size_t>(std::count_if(plan_.steps.begin(), plan_.steps.end(), [](const PlannedStep& step) { return step.runs; }));
+    const size_t count =
+        static_cast<size_t>(std::count_if(plan_.steps.begin(), plan_.steps.end(), [](const PlannedStep& step) { return step.runs; }));
     if (count > 0) observer_.OnModel(model_.name);
     for (const PlannedStep& step : plan_.steps) {
       if (!step.runs) {
@@ -68,7 +77,8 @@ class ModelApplier {
     StepDescription description = kind.describe({project_, model_, contents, before, production_});
     description.inputs.push_back({"mlac", StepInput::Kind::kVersion, GetBuildInfo().version});
     if (StepKey(kind.name, description.inputs) != step.key)
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: what the step '{}' reads has changed since it was planned", model_.name, step.step), "apply again");
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{}: what the step '{}' reads has changed since it was planned", model_.name, step.step), "apply again");
     return description;
   }
 
@@ -81,8 +91,17 @@ class ModelApplier {
     if (!kind.resumes) steps_.RemoveWork(step.key);
     fs::create_directories(work + "/output");
     Contents contents(&store_);
-    StepRun run = {.project = project_, .model = model_, .steps = steps_, .contents = contents, .keys = keys_, .key = step.key,
-                   .output = work + "/output", .production = production_, .num_threads = options_.num_threads, .observer = observer_, .stop = stop_};
+    StepRun run = {.project = project_,
+                   .model = model_,
+                   .steps = steps_,
+                   .contents = contents,
+                   .keys = keys_,
+                   .key = step.key,
+                   .output = work + "/output",
+                   .production = production_,
+                   .num_threads = options_.num_threads,
+                   .observer = observer_,
+                   .stop = stop_};
     const auto begin = Clock::now();
     kind.run(run);
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -93,8 +112,14 @@ class ModelApplier {
     DescribeNow(kind, step);  // a file that changed meanwhile may have been read by halves
     json result = ParseJson(run.result, "result");
     for (const StepInput& input : description.until_published) result["until_published"][input.name] = input.value;
-    steps_.Commit({.step = step.step, .model = model_.name, .key = step.key, .inputs = description.inputs, .time = TimeNow(), .seconds = seconds,
-                   .work = run.work, .result = result.dump()});
+    steps_.Commit({.step = step.step,
+                   .model = model_.name,
+                   .key = step.key,
+                   .inputs = description.inputs,
+                   .time = TimeNow(),
+                   .seconds = seconds,
+                   .work = run.work,
+                   .result = result.dump()});
     steps_.SetLastKey(model_.name, step.step, step.key);
     observer_.OnStepEnd(step.step, seconds, run.summary);
     return "";

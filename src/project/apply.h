@@ -16,11 +16,11 @@ struct ApplyOptions {
 
 struct AppliedModel {
   std::string name;
-  size_t num_steps = 0;       // that ran
-  std::string revision;       // NAME@latest behind it, "" for none
-  bool published = false;     // by this run
-  std::string refused_by;     // the step that said no: "gate"; "" for none
-  std::string refusal;        // with both figures and the interval
+  size_t num_steps = 0;    // that ran
+  std::string revision;    // NAME@latest behind it, "" for none
+  bool published = false;  // by this run
+  std::string refused_by;  // the step that said no: "gate"; "" for none
+  std::string refusal;     // with both figures and the interval
 };
 
 struct ApplyResult {
@@ -38,9 +38,9 @@ class ApplyLock {
   FileLock lock_;
 };
 
-// Runs the plan. Whatever ends it, each result is there as a whole or not at all, and the next plan holds what is left; training goes on from its
-// checkpoint. A model that a test or a gate refuses is not published, and the models behind it go on.
-// Throws kCancelled once `stop` is true, kInvalidInput if a file changes while a step reads it, and what the steps throw.
+// Runs the plan. Whatever ends it, each result is there as a whole or not at all, and the next plan holds what is left; training goes on
+// from its checkpoint. A model that a test or a gate refuses is not published, and the models behind it go on. Throws kCancelled once
+// `stop` is true, kInvalidInput if a file changes while a step reads it, and what the steps throw.
 ApplyResult Apply(const ProjectConfig& project, const Plan& plan, const Store& store, const ApplyOptions& options, ApplyObserver& observer,
                   const std::atomic<bool>& stop);
 

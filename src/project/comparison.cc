@@ -21,15 +21,14 @@ constexpr size_t kLatencyTokens = 32;
 constexpr size_t kMostSvgBytes = size_t{8} << 20;
 
 Record RecordOf(const Store& store, const std::string& name, const std::string& revision) {
-  const std::vector<Record> records = store.RecordsOf(revision);
-  for (const Record& record : records)
-    if (record.name == name) return record;
-  return records.front();
+  std::optional<Record> record = store.FindRecord(name, revision);
+  return record ? std::move(*record) : store.RecordsOf(revision).front();
 }
 
 std::string MadeFrom(const Record& record) {
   std::string out = fmt::format("{} by {}", record.time.substr(0, 16), record.who);
-  if (!record.git_commit.empty()) out += fmt::format(", commit {}{}", record.git_commit.substr(0, 12), record.git_dirty ? " with changes" : "");
+  if (!record.git_commit.empty())
+    out += fmt::format(", commit {}{}", record.git_commit.substr(0, 12), record.git_dirty ? " with changes" : "");
   return out;
 }
 
@@ -54,7 +53,9 @@ class Comparer {
     for (size_t i = 0; i < pair.truth.size(); ++i) {
       if (pair.before[i] == pair.after[i]) continue;
       const auto label = [&](int32_t number) { return pair.labels[static_cast<size_t>(number)]; };
-      auto& list = pair.after[i] == pair.truth[i] ? comparison.better : pair.before[i] == pair.truth[i] ? comparison.worse : comparison.otherwise;
+      auto& list = pair.after[i] == pair.truth[i]    ? comparison.better
+                   : pair.before[i] == pair.truth[i] ? comparison.worse
+                                                     : comparison.otherwise;
       list.push_back({rows_.Place(i), rows_.texts[i], label(pair.truth[i]), label(pair.before[i]), label(pair.after[i])});
     }
     return comparison;
@@ -64,7 +65,8 @@ class Comparer {
   void ReadTestData(const Record& record) {
     const auto test = record.data.find("test");
     if (test == record.data.end())
-      throw Error(ErrorCode::kUnsupported, fmt::format("{}@{}: its record names no test data to compare on", name_, record.revision.substr(0, 10)),
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("{}@{}: its record names no test data to compare on", name_, record.revision.substr(0, 10)),
                   "'mlac apply' writes such records");
     const auto parameter = [&](const char* key, const char* otherwise) {
       const auto found = record.parameters.find(key);
@@ -108,8 +110,8 @@ class Comparer {
 
 }  // namespace
 
-Comparison CompareRevisions(const Store& store, const std::string& name, const std::string& before, const std::string& after, size_t num_threads,
-                            const std::atomic<bool>& stop) {
+Comparison CompareRevisions(const Store& store, const std::string& name, const std::string& before, const std::string& after,
+                            size_t num_threads, const std::atomic<bool>& stop) {
   return Comparer(store, name, num_threads, stop).Run(before, after);
 }
 

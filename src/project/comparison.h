@@ -13,9 +13,9 @@
 namespace mlac {
 
 struct ComparedModel {
-  std::string title;     // "topics@0123456789"
+  std::string title;  // "topics@0123456789"
   std::string revision;
-  std::string made_from;  // one line: who, when, git commit
+  std::string made_from;      // one line: who, when, git commit
   TaskEvaluation evaluation;  // on the test data of the newer one
   uint64_t num_bytes = 0;     // ModelBytes
   TaskModel::Latency latency;
@@ -32,16 +32,16 @@ struct Comparison {
   std::optional<ComparedModel> before;
   ComparedModel after;
   size_t latency_tokens = 0;
-  std::string test_source;                   // "test.csv"
+  std::string test_source;                    // "test.csv"
   std::vector<FigureDifference> differences;  // empty without `before`
-  RevisionDiff changes;                      // empty without `before`
+  RevisionDiff changes;                       // empty without `before`
   std::vector<ChangedRow> better, worse, otherwise;
 };
 
-// after: a revision that `mlac apply` published; its own test data is what both are measured on, now and on this machine. before: "" for none.
-// Throws kUnsupported if the record of `after` names no test data, and what evaluating throws.
-Comparison CompareRevisions(const Store& store, const std::string& name, const std::string& before, const std::string& after, size_t num_threads,
-                            const std::atomic<bool>& stop);
+// after: a revision that `mlac apply` published; its own test data is what both are measured on, now and on this machine. before: "" for
+// none. Throws kUnsupported if the record of `after` names no test data, and what evaluating throws.
+Comparison CompareRevisions(const Store& store, const std::string& name, const std::string& before, const std::string& after,
+                            size_t num_threads, const std::atomic<bool>& stop);
 
 // One page without outside references, readable narrow and wide, dark and light.
 std::string ComparisonHtml(const Comparison& comparison);

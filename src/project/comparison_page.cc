@@ -48,8 +48,8 @@ std::string Base64(std::string_view bytes) {
 // As an image: whatever an SVG holds cannot act on the page.
 std::string Picture(const std::string& svg, const std::string& what, const std::string& title) {
   if (svg.empty()) return "";
-  return fmt::format("<figure><img alt=\"{} of {}\" src=\"data:image/svg+xml;base64,{}\"><figcaption>{}</figcaption></figure>\n", EscapeXml(what), EscapeXml(title), Base64(svg),
-                     EscapeXml(title));
+  return fmt::format("<figure><img alt=\"{} of {}\" src=\"data:image/svg+xml;base64,{}\"><figcaption>{}</figcaption></figure>\n",
+                     EscapeXml(what), EscapeXml(title), Base64(svg), EscapeXml(title));
 }
 
 // A table that is written twice: cells of text, those of numbers to the right.
@@ -109,13 +109,14 @@ Table Figures(const Comparison& c) {
   Table table = {{"figure", "before", "after", "difference", "95 % of the difference"}, {false, true, true, true, true}, {}, {}};
   for (const FigureDifference& figure : c.differences) {
     const PairedDifference& d = figure.difference;
-    table.rows.push_back({figure.name, fmt::format("{:.4f}", d.before), fmt::format("{:.4f}", d.after), fmt::format("{:+.4f}", d.after - d.before),
-                          ShownInterval(d.interval, "{:+.4f}")});
+    table.rows.push_back({figure.name, fmt::format("{:.4f}", d.before), fmt::format("{:.4f}", d.after),
+                          fmt::format("{:+.4f}", d.after - d.before), ShownInterval(d.interval, "{:+.4f}")});
     table.mood.push_back(d.interval.low > 0 ? 1 : d.interval.high < 0 ? -1 : 0);
   }
   const auto plain = [&](const std::string& name, double before, double after_value, const char* format) {
     const auto show = [&](double value) { return fmt::format(fmt::runtime(format), value); };
-    table.rows.push_back({name, show(before), show(after_value), before > 0 ? fmt::format("{:+.1f} %", 100 * (after_value / before - 1)) : "", ""});
+    table.rows.push_back(
+        {name, show(before), show(after_value), before > 0 ? fmt::format("{:+.1f} %", 100 * (after_value / before - 1)) : "", ""});
     table.mood.push_back(0);
   };
   if (c.before->evaluation.metrics.loss && after.loss) plain("loss", *c.before->evaluation.metrics.loss, *after.loss, "{:.4f}");
@@ -132,26 +133,32 @@ Table Labels(const Comparison& c) {
   for (size_t i = 0; i < after.label_names.size() && i < kMostLabels; ++i) {
     const ClassMetrics& now = after.per_class[i];
     if (!c.before) {
-      table.rows.push_back({Printable(after.label_names[i], 60), fmt::format("{}", now.support), fmt::format("{:.3f}", now.precision), fmt::format("{:.3f}", now.recall), fmt::format("{:.3f}", now.f1)});
+      table.rows.push_back({Printable(after.label_names[i], 60), fmt::format("{}", now.support), fmt::format("{:.3f}", now.precision),
+                            fmt::format("{:.3f}", now.recall), fmt::format("{:.3f}", now.f1)});
       continue;
     }
     const ClassificationMetrics& before = c.before->evaluation.metrics;
     const auto found = std::find(before.label_names.begin(), before.label_names.end(), after.label_names[i]);
-    const double then = found == before.label_names.end() ? 0 : before.per_class[static_cast<size_t>(found - before.label_names.begin())].f1;
-    table.rows.push_back({Printable(after.label_names[i], 60), fmt::format("{}", now.support), fmt::format("{:.3f}", then), fmt::format("{:.3f}", now.f1), fmt::format("{:+.3f}", now.f1 - then)});
+    const double then =
+        found == before.label_names.end() ? 0 : before.per_class[static_cast<size_t>(found - before.label_names.begin())].f1;
+    table.rows.push_back({Printable(after.label_names[i], 60), fmt::format("{}", now.support), fmt::format("{:.3f}", then),
+                          fmt::format("{:.3f}", now.f1), fmt::format("{:+.3f}", now.f1 - then)});
   }
   return table;
 }
 
 Table Changes(const Comparison& c) {
   Table table = {{"what", "before", "after"}, {false, false, false}, {}};
-  for (const ValueChange& change : c.changes.parameters) table.rows.push_back({Printable(change.name, 60), Printable(change.before, 80), Printable(change.after, 80)});
+  for (const ValueChange& change : c.changes.parameters)
+    table.rows.push_back({Printable(change.name, 60), Printable(change.before, 80), Printable(change.after, 80)});
   for (const DataChange& change : c.changes.data) {
     const auto shown = [](const std::string& revision, const std::optional<size_t>& rows) {
-      return revision.empty() ? std::string("none") : fmt::format("{}{}", revision.substr(0, 10), rows ? fmt::format(", {} rows", *rows) : "");
+      return revision.empty() ? std::string("none")
+                              : fmt::format("{}{}", revision.substr(0, 10), rows ? fmt::format(", {} rows", *rows) : "");
     };
     std::string after = shown(change.after, change.num_rows_after);
-    if (change.num_rows_added && change.num_rows_removed) after += fmt::format(" ({} added, {} removed)", *change.num_rows_added, *change.num_rows_removed);
+    if (change.num_rows_added && change.num_rows_removed)
+      after += fmt::format(" ({} added, {} removed)", *change.num_rows_added, *change.num_rows_removed);
     table.rows.push_back({"data: " + Printable(change.role, 60), shown(change.before, change.num_rows_before), after});
   }
   return table;
@@ -160,41 +167,51 @@ Table Changes(const Comparison& c) {
 Table Rows(const std::vector<ChangedRow>& rows, size_t most) {
   Table table = {{"row", "true", "before", "after", "text"}, {false, false, false, false, false}, {}};
   for (size_t i = 0; i < rows.size() && i < most; ++i)
-    table.rows.push_back({Printable(rows[i].place, 60), Printable(rows[i].truth, 40), Printable(rows[i].before, 40), Printable(rows[i].after, 40), Printable(rows[i].text, kShownText)});
+    table.rows.push_back({Printable(rows[i].place, 60), Printable(rows[i].truth, 40), Printable(rows[i].before, 40),
+                          Printable(rows[i].after, 40), Printable(rows[i].text, kShownText)});
   return table;
 }
 
-std::string Title(const Comparison& c) { return c.before ? fmt::format("{}: {} instead of {}", c.name, c.after.title, c.before->title) : c.after.title; }
+std::string Title(const Comparison& c) {
+  return c.before ? fmt::format("{}: {} instead of {}", c.name, c.after.title, c.before->title) : c.after.title;
+}
 
 // One sentence that says what to think of it.
 std::string Verdict(const Comparison& c) {
   if (!c.before) return fmt::format("The first revision, measured on {} texts of {}.", c.after.evaluation.truth.size(), c.test_source);
   const Interval& interval = c.differences.front().difference.interval;
   const char* verdict = interval.low > 0 ? "It is better" : interval.high < 0 ? "It is worse" : "Neither is surely better";
-  return fmt::format("{} on {} texts of {}: {} rows got better, {} worse, {} are wrong otherwise.", verdict, c.after.evaluation.truth.size(), c.test_source, c.better.size(),
-                     c.worse.size(), c.otherwise.size());
+  return fmt::format("{} on {} texts of {}: {} rows got better, {} worse, {} are wrong otherwise.", verdict,
+                     c.after.evaluation.truth.size(), c.test_source, c.better.size(), c.worse.size(), c.otherwise.size());
 }
 
 }  // namespace
 
 std::string ComparisonHtml(const Comparison& c) {
   std::string out = fmt::format(
-      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<h1>{}</h1>\n<p>{}</p>\n",
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, "
+      "initial-scale=1\">\n"
+      "<meta name=\"color-scheme\" content=\"light "
+      "dark\">\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<h1>{}</h1>\n<p>{}</p>\n",
       EscapeXml(Title(c)), kStyle, EscapeXml(Title(c)), EscapeXml(Verdict(c)));
   for (const ComparedModel* model : {c.before ? &*c.before : nullptr, &c.after})
-    if (model != nullptr) out += fmt::format("<p class=\"soft\"><code>{}</code> {}</p>\n", EscapeXml(model->revision), EscapeXml(model->made_from));
-  out += "<h2>Figures</h2>\n" + Figures(c).Html() + fmt::format("<p class=\"soft\">Latency on {}, the median of 5 runs.</p>\n", EscapeXml(c.after.latency.processor));
+    if (model != nullptr)
+      out += fmt::format("<p class=\"soft\"><code>{}</code> {}</p>\n", EscapeXml(model->revision), EscapeXml(model->made_from));
+  out += "<h2>Figures</h2>\n" + Figures(c).Html() +
+         fmt::format("<p class=\"soft\">Latency on {}, the median of 5 runs.</p>\n", EscapeXml(c.after.latency.processor));
   if (c.before) {
     const Table changes = Changes(c);
     out += "<h2>What changed</h2>\n" + (changes.rows.empty() ? std::string("<p>Neither data nor parameters.</p>\n") : changes.Html());
   }
   out += "<h2>Labels</h2>\n" + Labels(c).Html();
-  out += "<h2>Confusion</h2>\n<div class=\"pair\">\n" + (c.before ? Picture(c.before->confusion_matrix, "confusion matrix", c.before->title) : "") +
+  out += "<h2>Confusion</h2>\n<div class=\"pair\">\n" +
+         (c.before ? Picture(c.before->confusion_matrix, "confusion matrix", c.before->title) : "") +
          Picture(c.after.confusion_matrix, "confusion matrix", c.after.title) + "</div>\n";
-  out += "<h2>Learning</h2>\n<div class=\"pair\">\n" + (c.before ? Picture(c.before->learning_curves, "learning curves", c.before->title) : "") +
+  out += "<h2>Learning</h2>\n<div class=\"pair\">\n" +
+         (c.before ? Picture(c.before->learning_curves, "learning curves", c.before->title) : "") +
          Picture(c.after.learning_curves, "learning curves", c.after.title) + "</div>\n";
-  for (const auto& [title, rows] : {std::pair{"Rows that got worse", &c.worse}, {"Rows that got better", &c.better}, {"Rows that are wrong otherwise", &c.otherwise}}) {
+  for (const auto& [title, rows] :
+       {std::pair{"Rows that got worse", &c.worse}, {"Rows that got better", &c.better}, {"Rows that are wrong otherwise", &c.otherwise}}) {
     if (rows->empty()) continue;
     out += fmt::format("<h2>{} ({})</h2>\n{}", title, rows->size(), Rows(*rows, kRowsOnPage).Html());
     if (rows->size() > kRowsOnPage) out += fmt::format("<p class=\"soft\">and {} more</p>\n", rows->size() - kRowsOnPage);
@@ -207,7 +224,9 @@ std::string ComparisonMarkdown(const Comparison& c) {
   if (const Table changes = Changes(c); !changes.rows.empty()) out += "\n### What changed\n\n" + changes.Markdown();
   out += "\n<details><summary>Labels</summary>\n\n" + Labels(c).Markdown() + "\n</details>\n";
   for (const auto& [title, rows] : {std::pair{"Rows that got worse", &c.worse}, {"Rows that got better", &c.better}})
-    if (!rows->empty()) out += fmt::format("\n<details><summary>{} ({})</summary>\n\n{}\n</details>\n", title, rows->size(), Rows(*rows, kRowsInMarkdown).Markdown());
+    if (!rows->empty())
+      out += fmt::format("\n<details><summary>{} ({})</summary>\n\n{}\n</details>\n", title, rows->size(),
+                         Rows(*rows, kRowsInMarkdown).Markdown());
   return out + fmt::format("\nLatency on {}, the median of 5 runs.\n", EscapeMarkdown(c.after.latency.processor));
 }
 

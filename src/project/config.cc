@@ -20,6 +20,7 @@ using Shape = ValueShape;
 constexpr uint64_t kMostRows = uint64_t{1} << 40;
 
 // ---- The tables: one line a key ----
+// clang-format off
 
 constexpr Key<RowFilter> kFilterKeys[] = {
     {{"column", Shape::kText, "The column that is looked at", "the text"}, [](const YamlValue& v, RowFilter& f) { f.column = v.Text(); }},
@@ -36,7 +37,8 @@ constexpr Key<DataConfig> kSplitKeys[] = {
 };
 
 constexpr Key<DataConfig> kDataKeys[] = {
-    {{"train", Shape::kPathOrPaths, "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label; several files are joined", "", true},
+    {{"train", Shape::kPathOrPaths, "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label; several files are "
+      "joined", "", true},
      [](const YamlValue& v, DataConfig& d) { d.train = v.Texts(); }},
     {{"test", Shape::kPath, "Texts that figures, tests and gates are decided on, never trained on", "made by split"},
      [](const YamlValue& v, DataConfig& d) { d.test = v.Text(); }},
@@ -55,7 +57,8 @@ constexpr Key<DataConfig> kDataKeys[] = {
 };
 
 constexpr Key<TrainConfig> kTrainKeys[] = {
-    {{"epochs", Shape::kInteger, "Times that each text is seen", "3"}, [](const YamlValue& v, TrainConfig& t) { t.options.num_epochs = v.Integer(1, 1'000'000); }},
+    {{"epochs", Shape::kInteger, "Times that each text is seen", "3"},
+     [](const YamlValue& v, TrainConfig& t) { t.options.num_epochs = v.Integer(1, 1'000'000); }},
     {{"lr", Shape::kNumber, "Highest learning rate", "5e-5"}, [](const YamlValue& v, TrainConfig& t) { t.options.learning_rate = v.Number(0, 1); }},
     {{"batch_size", Shape::kInteger, "Texts a step", "32"}, [](const YamlValue& v, TrainConfig& t) { t.options.batch_size = v.Integer(1, 1'000'000); }},
     {{"seed", Shape::kInteger, "Decides the order, the dropout and the new head", "0"},
@@ -72,7 +75,8 @@ constexpr Key<TrainConfig> kTrainKeys[] = {
      [](const YamlValue& v, TrainConfig& t) { t.options.weight_decay = v.Number(0, 1); }},
     {{"max_grad_norm", Shape::kNumber, "Longer gradients are scaled to this length; 0: never", "1"},
      [](const YamlValue& v, TrainConfig& t) { t.options.max_grad_norm = v.Number(0, 1e9); }},
-    {{"freeze", Shape::kBool, "Only the head learns: faster, and less exact", "false"}, [](const YamlValue& v, TrainConfig& t) { t.options.freeze = v.Bool(); }},
+    {{"freeze", Shape::kBool, "Only the head learns: faster, and less exact", "false"},
+     [](const YamlValue& v, TrainConfig& t) { t.options.freeze = v.Bool(); }},
     {{"class_weights", Shape::kBool, "Rare labels weigh as much as frequent ones", "false"},
      [](const YamlValue& v, TrainConfig& t) { t.options.class_weights = v.Bool(); }},
 };
@@ -88,12 +92,14 @@ constexpr Key<OptimizeConfig> kOptimizeKeys[] = {
      [](const YamlValue& v, OptimizeConfig& o) { o.metric = v.OneOf(kDropMetrics); }},
 };
 
+// clang-format on
 struct GateText {
   std::string text;
   bool confident = false;
   const YamlNode* node = nullptr;
 };
 
+// clang-format off
 constexpr Key<GateText> kGateKeys[] = {
     {{"require", Shape::kText, "The gate, as it stands on a line of its own", "", true},
      [](const YamlValue& v, GateText& g) {
@@ -104,6 +110,7 @@ constexpr Key<GateText> kGateKeys[] = {
      [](const YamlValue& v, GateText& g) { g.confident = v.Bool(); }},
 };
 
+// clang-format on
 void ReadGates(const YamlValue& value, ModelConfig& model) {
   for (const YamlValue& item : value.Items()) {
     GateText gate;
@@ -116,11 +123,13 @@ void ReadGates(const YamlValue& value, ModelConfig& model) {
     try {
       model.gates.push_back(ParseGate(gate.text, gate.confident));
     } catch (const GateSyntaxError& error) {
-      item.Throw(fmt::format("column {}: {}", gate.node->column + error.position() + (gate.node->quoted ? 1 : 0), error.message()), error.hint());
+      item.Throw(fmt::format("column {}: {}", gate.node->column + error.position() + (gate.node->quoted ? 1 : 0), error.message()),
+                 error.hint());
     }
   }
 }
 
+// clang-format off
 constexpr Key<ModelConfig> kModelKeys[] = {
     {{"task", Shape::kText, "What the model does; text-classification is what there is", "text-classification"},
      [](const YamlValue& v, ModelConfig& m) {
@@ -130,8 +139,10 @@ constexpr Key<ModelConfig> kModelKeys[] = {
      }},
     {{"base", Shape::kPath, "The model to start from: a folder in the Hugging Face layout", "", true},
      [](const YamlValue& v, ModelConfig& m) { m.base = v.Text(); }},
-    {{"data", Shape::kSection, "Where the texts are", "", true, "models.NAME.data"}, [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kDataKeys, m.data); }},
-    {{"train", Shape::kSection, "How it learns", "", false, "models.NAME.train"}, [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kTrainKeys, m.train); }},
+    {{"data", Shape::kSection, "Where the texts are", "", true, "models.NAME.data"},
+     [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kDataKeys, m.data); }},
+    {{"train", Shape::kSection, "How it learns", "", false, "models.NAME.train"},
+     [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kTrainKeys, m.train); }},
     {{"optimize", Shape::kSection, "How it becomes smaller and faster", "", false, "models.NAME.optimize"},
      [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kOptimizeKeys, m.optimize); }},
     {{"tests", Shape::kPath, "The model's own tests; a model that fails one is not published"}, [](const YamlValue& v, ModelConfig& m) { m.tests = v.Text(); }},
@@ -140,6 +151,7 @@ constexpr Key<ModelConfig> kModelKeys[] = {
      ReadGates},
 };
 
+// clang-format on
 void ReadModels(const YamlValue& value, ProjectConfig& project) {
   for (const auto& [name, entry] : value.Entries()) {
     try {
@@ -152,20 +164,25 @@ void ReadModels(const YamlValue& value, ProjectConfig& project) {
     model.line = entry.line();
     ReadSection(entry, kModelKeys, model);
     if (model.data.test.empty() && model.data.test_split == 0)
-      entry.Throw("data: there is no test data, and figures, tests and gates need texts that are never trained on", "give 'test: FILE', or 'split: {test: 20%}'");
+      entry.Throw("data: there is no test data, and figures, tests and gates need texts that are never trained on",
+                  "give 'test: FILE', or 'split: {test: 20%}'");
     if (!model.data.test.empty() && model.data.test_split > 0) entry.Throw("data: 'test' and 'split' exclude each other");
-    if (model.optimize.max_drop && !model.optimize.int8) entry.Throw("optimize: 'max_drop' is there and nothing that could drop", "int8: true");
+    if (model.optimize.max_drop && !model.optimize.int8)
+      entry.Throw("optimize: 'max_drop' is there and nothing that could drop", "int8: true");
   }
   if (project.models.empty()) value.Throw("expected at least one model");
 }
 
+// clang-format off
 constexpr Key<ProjectConfig> kProjectKeys[] = {
     {{"store", Shape::kPath, "Where models and their history are kept; a folder that a team shares, if its CI has to see what is in production", ".mlac"},
      [](const YamlValue& v, ProjectConfig& p) { p.store = v.Text(); }},
     {{"models", Shape::kNamedSections, "The models, each under its name", "", true, "models.NAME"}, ReadModels},
-    {{"definitions", Shape::kText, "Whatever is written here is ignored: a place for anchors (&) that several models use"}, [](const YamlValue&, ProjectConfig&) {}},
+    {{"definitions", Shape::kText, "Whatever is written here is ignored: a place for anchors (&) that several models use"},
+     [](const YamlValue&, ProjectConfig&) {}},
 };
 
+// clang-format on
 template <typename T, size_t kCount>
 SectionInfo Info(std::string_view title, std::string_view description, const Key<T> (&keys)[kCount]) {
   SectionInfo section = {title, description, {}};
@@ -206,7 +223,8 @@ ProjectConfig ParseProject(std::string_view text, const std::string& file) {
   project.file = file;
   project.folder = fs::path(file).has_parent_path() ? fs::path(file).parent_path().string() : ".";
   if (document.root().kind == YamlNode::Kind::kNull)
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is empty; expected the key 'models'", document.name()), "'mlac init' writes one");
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is empty; expected the key 'models'", document.name()),
+                "'mlac init' writes one");
   ReadSection(RootOf(document), kProjectKeys, project);
   return project;
 }

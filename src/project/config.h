@@ -15,18 +15,18 @@ namespace mlac {
 
 // Rows that stay: those of which all that is given holds.
 struct RowFilter {
-  std::string column;                          // "" for the text
-  std::vector<std::string> equals, not_equals;  // values of the column; empty: any
+  std::string column;                            // "" for the text
+  std::vector<std::string> equals, not_equals;   // values of the column; empty: any
   std::optional<size_t> min_length, max_length;  // characters (Unicode scalar values)
 };
 
 struct DataConfig {
-  std::vector<std::string> train;   // several are read one after the other
-  std::string validation, test;     // "" for none
+  std::vector<std::string> train;  // several are read one after the other
+  std::string validation, test;    // "" for none
   std::string text_column = "text", target_column = "label";
-  std::vector<RowFilter> filters;   // of train, before all else
-  bool dedupe = false;              // of rows of train with one and the same text the first stays
-  double test_split = 0;            // share of train that becomes the test data
+  std::vector<RowFilter> filters;  // of train, before all else
+  bool dedupe = false;             // of rows of train with one and the same text the first stays
+  double test_split = 0;           // share of train that becomes the test data
   uint64_t split_seed = 0;
 };
 
@@ -58,8 +58,8 @@ struct ModelConfig {
 
 // Paths are as they are written; Path() makes them relative to the working directory.
 struct ProjectConfig {
-  std::string file;     // "mlac.yaml", as the user gave it
-  std::string folder;   // that it stands in: "." or "elsewhere"
+  std::string file;    // "mlac.yaml", as the user gave it
+  std::string folder;  // that it stands in: "." or "elsewhere"
   std::string store = ".mlac";
   std::vector<ModelConfig> models;
 
@@ -70,7 +70,8 @@ struct ProjectConfig {
 
 constexpr char kProjectFile[] = "mlac.yaml";
 
-// Throws kNotFound for no such file, kInvalidInput with line, key and the known keys for what it says wrong. Nothing that it names is looked at.
+// Throws kNotFound for no such file, kInvalidInput with line, key and the known keys for what it says wrong. Nothing that it names is
+// looked at.
 ProjectConfig ReadProject(const std::string& file);
 ProjectConfig ParseProject(std::string_view text, const std::string& file);
 

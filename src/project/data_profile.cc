@@ -21,7 +21,8 @@ namespace {
 
 using nlohmann::json;
 
-// The file: a line of JSON with the counts of the labels and whether each row is its own, then 8 bytes of hash a row in the order of the rows.
+// The file: a line of JSON with the counts of the labels and whether each row is its own, then 8 bytes of hash a row in the order of the
+// rows.
 struct Profile {
   std::map<std::string, size_t> labels;
   std::vector<uint64_t> rows;
@@ -57,7 +58,7 @@ std::optional<Profile> ReadProfile(const std::string& path) {
   if (end == std::string::npos || (content.size() - end - 1) % sizeof(uint64_t) != 0) return std::nullopt;
   Profile profile;
   try {
-    for (const auto& [label, count] : ParseJson(std::string_view(content).substr(0, end), path).items()) profile.labels[label] = count.get<size_t>();
+    profile.labels = ParseJson(std::string_view(content).substr(0, end), path).get<std::map<std::string, size_t>>();
   } catch (const std::exception&) {
     return std::nullopt;  // a damaged one says nothing; the change is then told without it
   }
@@ -70,7 +71,7 @@ std::string LabelList(const std::vector<std::string>& labels, std::string_view w
   std::vector<std::string> shown;
   for (const std::string& label : labels) {
     if (shown.size() == 5) break;
-    shown.push_back(fmt::format("'{}'", Quoted(label)));
+    shown.push_back(Quoted(label));
   }
   return fmt::format("{} {} {}: {}{}", labels.size(), labels.size() == 1 ? "label" : "labels", what, fmt::join(shown, ", "),
                      labels.size() > shown.size() ? ", ..." : "");

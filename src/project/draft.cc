@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/display.h"
 #include "base/error.h"
@@ -19,13 +18,13 @@
 namespace mlac {
 namespace {
 
-constexpr size_t kLookedAt = 5000;       // rows
+constexpr size_t kLookedAt = 5000;  // rows
 constexpr size_t kMostLabels = 1000;
 constexpr size_t kHeadBytes = 1 << 16;
 
 struct ColumnLook {
   std::string name;
-  std::set<std::string> values;
+  std::map<std::string, size_t> values;  // with the number of rows, of the first kMostLabels and 1
   double mean_length = 0;
 };
 
@@ -34,7 +33,8 @@ std::string FirstLine(const std::string& path) {
   const FileDescriptor file = OpenForReading(path);
   ByteStream stream(path);
   std::string line;
-  for (int byte = stream.Get(); byte != ByteStream::kEnd && byte != '\n' && line.size() < kHeadBytes; byte = stream.Get()) line += static_cast<char>(byte);
+  for (int byte = stream.Get(); byte != ByteStream::kEnd && byte != '\n' && line.size() < kHeadBytes; byte = stream.Get())
+    line += static_cast<char>(byte);
   if (line.ends_with('\r')) line.pop_back();
   return line;
 }
@@ -62,7 +62,8 @@ std::vector<ColumnLook> LookAt(const std::string& path, size_t& num_rows) {
   std::vector<std::string> cells;
   for (num_rows = 0; num_rows < kLookedAt && reader->Next(cells); ++num_rows)
     for (size_t c = 0; c < cells.size(); ++c) {
-      if (looks[c].values.size() <= kMostLabels) looks[c].values.insert(cells[c].substr(0, 200));
+      const std::string value = cells[c].substr(0, 200);
+      if (looks[c].values.size() <= kMostLabels || looks[c].values.contains(value)) ++looks[c].values[value];
       looks[c].mean_length += static_cast<double>(cells[c].size());
     }
   for (ColumnLook& look : looks) look.mean_length /= static_cast<double>(std::max<size_t>(num_rows, 1));
@@ -73,7 +74,9 @@ std::vector<ColumnLook> LookAt(const std::string& path, size_t& num_rows) {
 void GuessColumns(const std::vector<ColumnLook>& looks, size_t num_rows, Draft& draft) {
   const ColumnLook *labels = nullptr, *texts = nullptr;
   for (const ColumnLook& look : looks) {
-    if (!draft.target_column.empty() ? look.name != draft.target_column : look.values.size() < 2 || look.values.size() > std::max<size_t>(num_rows / 2, 2)) continue;
+    if (!draft.target_column.empty() ? look.name != draft.target_column
+                                     : look.values.size() < 2 || look.values.size() > std::max<size_t>(num_rows / 2, 2))
+      continue;
     if (draft.target_column.empty() && look.name == draft.text_column) continue;
     if (labels == nullptr || look.mean_length < labels->mean_length) labels = &look;
   }
@@ -82,19 +85,24 @@ void GuessColumns(const std::vector<ColumnLook>& looks, size_t num_rows, Draft& 
     if (texts == nullptr || look.mean_length > texts->mean_length) texts = &look;
   }
   std::vector<std::string> names;
-  for (const ColumnLook& look : looks) names.push_back(fmt::format("'{}'", Quoted(look.name)));
+  for (const ColumnLook& look : looks) names.push_back(Quoted(look.name));
   if (labels == nullptr || texts == nullptr)
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{} of the columns {} look{} like the {}", labels == nullptr ? "none" : "no other", fmt::join(names, ", "),
-                                                      labels == nullptr ? "s" : "s", labels == nullptr ? "labels" : "texts"),
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{} of the columns {} look{} like the {}", labels == nullptr ? "none" : "no other", fmt::join(names, ", "),
+                            labels == nullptr ? "s" : "s", labels == nullptr ? "labels" : "texts"),
                 "--text-column and --target-column name them");
   draft.target_column = labels->name;
   draft.text_column = texts->name;
   draft.num_labels = labels->values.size();
+  for (const auto& [value, count] : labels->values)
+    draft.largest_share = std::max(draft.largest_share, static_cast<double>(count) / static_cast<double>(num_rows));
 }
 
 std::string ProjectFileText(const DraftOptions& options, const Draft& draft) {
-  const std::string test = options.test.empty() ? "      split: {test: 20%, seed: 0}    # a fifth of the rows, of each label alike, is kept for measuring and never trained on\n"
-                                                : fmt::format("      test: {}    # what figures, tests and gates are decided on; never trained on\n", QuoteYaml(options.test));
+  const std::string test =
+      options.test.empty()
+          ? "      split: {test: 20%, seed: 0}    # a fifth of the rows, of each label alike, is kept for measuring and never trained on\n"
+          : fmt::format("      test: {}    # what figures, tests and gates are decided on; never trained on\n", QuoteYaml(options.test));
   return fmt::format(
       R"(# What models this repository makes, from what, and what must hold before one is published.
 # 'mlac plan' says what would run and why; 'mlac apply' runs it. All keys: docs/mlac-yaml.md, or 'mlac help --mlac-yaml'.
@@ -120,10 +128,11 @@ models:
       - accuracy >= {gate}    # better than always answering the largest label; raise it once you know what it reaches
       - accuracy >= production - 0.005    # no worse than what is in production, by half a percentage point. There is none yet: it then passes and says so
 )",
-      fmt::arg("name", options.name), fmt::arg("base", QuoteYaml(options.base)), fmt::arg("train", QuoteYaml(options.train)), fmt::arg("rows", draft.num_rows),
-      fmt::arg("more", draft.num_rows == kLookedAt ? " and more" : ""), fmt::arg("labels", draft.num_labels), fmt::arg("test", test),
-      fmt::arg("text", QuoteYaml(draft.text_column)), fmt::arg("target", QuoteYaml(draft.target_column)),
-      fmt::arg("gate", fmt::format("{:.2f}", std::min(0.95, 1.0 / static_cast<double>(std::max<size_t>(draft.num_labels, 1)) + 0.05))));
+      fmt::arg("name", options.name), fmt::arg("base", QuoteYaml(options.base)), fmt::arg("train", QuoteYaml(options.train)),
+      fmt::arg("rows", draft.num_rows), fmt::arg("more", draft.num_rows == kLookedAt ? " and more" : ""),
+      fmt::arg("labels", draft.num_labels), fmt::arg("test", test), fmt::arg("text", QuoteYaml(draft.text_column)),
+      fmt::arg("target", QuoteYaml(draft.target_column)),
+      fmt::arg("gate", fmt::format("{:.2f}", std::min(0.95, draft.largest_share + 0.05))));
 }
 
 std::string TestFileText(const DraftOptions& options) {
@@ -170,7 +179,8 @@ jobs:
         run: mlac apply
 )";
 
-constexpr char kGitlab[] = R"(# Plans on a merge request, applies on the main branch. mlac must be installed on the runner, and the store of mlac.yaml must be one that
+constexpr char kGitlab[] =
+    R"(# Plans on a merge request, applies on the main branch. mlac must be installed on the runner, and the store of mlac.yaml must be one that
 # keeps between runs.
 plan:
   rules: [{if: $CI_PIPELINE_SOURCE == "merge_request_event"}]
@@ -205,13 +215,21 @@ std::vector<std::string> ColumnsOf(const std::string& path) {
 
 Draft DraftProject(const DraftOptions& options) {
   CheckArtefactName(options.name);
-  Draft draft = {.text_column = options.text_column, .target_column = options.target_column, .num_rows = 0, .num_labels = 0, .files = {}};
+  Draft draft = {.text_column = options.text_column,
+                 .target_column = options.target_column,
+                 .num_rows = 0,
+                 .num_labels = 0,
+                 .largest_share = 0,
+                 .files = {}};
   if (FolderExists(options.train)) {
     const LabelledTexts texts = ReadLabelledTexts(options.train, {});
     draft.text_column = "text";
     draft.target_column = "label";
     draft.num_rows = texts.size();
     draft.num_labels = texts.label_names.size();
+    std::vector<size_t> counts(texts.label_names.size());
+    for (const int32_t label : texts.labels) ++counts[static_cast<size_t>(label)];
+    draft.largest_share = static_cast<double>(*std::max_element(counts.begin(), counts.end())) / static_cast<double>(texts.size());
   } else {
     const std::vector<ColumnLook> looks = LookAt(options.train, draft.num_rows);
     GuessColumns(looks, draft.num_rows, draft);

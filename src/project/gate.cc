@@ -24,10 +24,14 @@ constexpr std::array<std::string_view, 2> kLatencies = {"latency_p50", "latency_
 
 std::string_view Symbol(Comparison comparison) {
   switch (comparison) {
-    case Comparison::kAtLeast: return ">=";
-    case Comparison::kAtMost: return "<=";
-    case Comparison::kAbove: return ">";
-    case Comparison::kBelow: return "<";
+    case Comparison::kAtLeast:
+      return ">=";
+    case Comparison::kAtMost:
+      return "<=";
+    case Comparison::kAbove:
+      return ">";
+    case Comparison::kBelow:
+      return "<";
   }
   return "";
 }
@@ -44,7 +48,7 @@ class Parser {
     gate.comparison = ReadComparison();
     ReadBound(gate);
     SkipBlanks();
-    if (at_ < text_.size()) throw GateSyntaxError(at_, fmt::format("'{}' is more than a gate has", Quoted(text_.substr(at_))), kForm);
+    if (at_ < text_.size()) throw GateSyntaxError(at_, fmt::format("{} is more than a gate has", Quoted(text_.substr(at_))), kForm);
     gate.confident = confident;
     return gate;
   }
@@ -64,7 +68,7 @@ class Parser {
   void Expect(std::string_view symbol, std::string_view why) {
     if (!Take(symbol)) throw GateSyntaxError(at_, fmt::format("expected '{}' {}, found {}", symbol, why, Rest()));
   }
-  std::string Rest() const { return at_ >= text_.size() ? "the end" : fmt::format("'{}'", Quoted(text_.substr(at_, 20))); }
+  std::string Rest() const { return at_ >= text_.size() ? "the end" : fmt::format("{}", Quoted(text_.substr(at_, 20))); }
 
   std::string_view Word() {
     SkipBlanks();
@@ -104,19 +108,21 @@ class Parser {
       return {.kind = FigureKind::kLatency, .name = name, .label = {}, .num_tokens = static_cast<size_t>(*tokens)};
     }
     if (name.empty()) throw GateSyntaxError(begin, fmt::format("expected a figure, found {}", Rest()), KnownNames("", GateNames()));
-    throw GateSyntaxError(begin, fmt::format("there is no figure '{}'", Quoted(name)), KnownNames(name, GateNames()));
+    throw GateSyntaxError(begin, fmt::format("there is no figure {}", Quoted(name)), KnownNames(name, GateNames()));
   }
 
   GateFigure ReadClassFigure() {
     Expect(".", "and a label behind per_class, as in per_class.sports.f1");
     const std::string label = Label();
-    if (label.empty()) throw GateSyntaxError(at_, fmt::format("expected a label, found {}", Rest()), "other than letters, digits and _ stand in quotation marks");
+    if (label.empty())
+      throw GateSyntaxError(at_, fmt::format("expected a label, found {}", Rest()),
+                            "other than letters, digits and _ stand in quotation marks");
     Expect(".", "and precision, recall, f1 or support behind the label");
     SkipBlanks();
     const size_t begin = at_;
     const std::string field(Word());
     if (std::find(kClassFields.begin(), kClassFields.end(), field) == kClassFields.end())
-      throw GateSyntaxError(begin, fmt::format("a label has no figure '{}'", Quoted(field)),
+      throw GateSyntaxError(begin, fmt::format("a label has no figure {}", Quoted(field)),
                             KnownNames(field, std::vector<std::string>(kClassFields.begin(), kClassFields.end())));
     return {.kind = field == "support" ? FigureKind::kCount : FigureKind::kClassMetric, .name = field, .label = label};
   }
@@ -133,8 +139,10 @@ class Parser {
     const size_t begin = at_;
     while (at_ < text_.size()) {
       const char c = text_[at_], before = at_ > begin ? text_[at_ - 1] : ' ';
-      const bool is_part = std::isdigit(static_cast<unsigned char>(c)) != 0 || c == '.' || (at_ > begin && (c == 'e' || c == 'E') && at_ + 1 < text_.size() &&
-                           (std::isdigit(static_cast<unsigned char>(text_[at_ + 1])) != 0 || text_[at_ + 1] == '-')) || (c == '-' && (before == 'e' || before == 'E'));
+      const bool is_part = std::isdigit(static_cast<unsigned char>(c)) != 0 || c == '.' ||
+                           (at_ > begin && (c == 'e' || c == 'E') && at_ + 1 < text_.size() &&
+                            (std::isdigit(static_cast<unsigned char>(text_[at_ + 1])) != 0 || text_[at_ + 1] == '-')) ||
+                           (c == '-' && (before == 'e' || before == 'E'));
       if (!is_part) break;
       ++at_;
     }
@@ -164,7 +172,8 @@ class Parser {
     const std::string_view text = text_.substr(begin, at_ - begin);
     const std::optional<double> value = kind == FigureKind::kSize ? ParseBytes(text) : ParseMilliseconds(text);
     if (!value)
-      throw GateSyntaxError(unit_at, fmt::format("expected a unit behind the number, found '{}'", Quoted(text_.substr(unit_at, at_ - unit_at))),
+      throw GateSyntaxError(unit_at,
+                            fmt::format("expected a unit behind the number, found {}", Quoted(text_.substr(unit_at, at_ - unit_at))),
                             kind == FigureKind::kSize ? "B, KB, MB, GB, KiB, MiB, GiB" : "ms, s, us");
     return *value;
   }
@@ -176,7 +185,7 @@ class Parser {
       const std::string name(Word());
       if (name != "production") {
         const std::vector<std::string> known = {"production"};
-        throw GateSyntaxError(begin, fmt::format("there is nothing '{}' to compare with", Quoted(name)), KnownNames(name, known));
+        throw GateSyntaxError(begin, fmt::format("there is nothing {} to compare with", Quoted(name)), KnownNames(name, known));
       }
       gate.against_production = true;
       if (Take("*")) gate.factor = ReadNumber();
@@ -203,10 +212,14 @@ bool HasInterval(const Gate& gate) {
 
 bool Holds(Comparison comparison, double value, double bound) {
   switch (comparison) {
-    case Comparison::kAtLeast: return value >= bound - kRounding;
-    case Comparison::kAtMost: return value <= bound + kRounding;
-    case Comparison::kAbove: return value > bound + kRounding;
-    case Comparison::kBelow: return value < bound - kRounding;
+    case Comparison::kAtLeast:
+      return value >= bound - kRounding;
+    case Comparison::kAtMost:
+      return value <= bound + kRounding;
+    case Comparison::kAbove:
+      return value > bound + kRounding;
+    case Comparison::kBelow:
+      return value < bound - kRounding;
   }
   return false;
 }
@@ -216,10 +229,14 @@ bool WantsMore(Comparison comparison) { return comparison == Comparison::kAtLeas
 std::string Shown(FigureKind kind, double value) {
   switch (kind) {
     case FigureKind::kMetric:
-    case FigureKind::kClassMetric: return fmt::format("{:.4f}", value);
-    case FigureKind::kCount: return fmt::format("{:.0f}", value);
-    case FigureKind::kSize: return fmt::format("{:.1f} MB", value / 1e6);
-    case FigureKind::kLatency: return fmt::format("{:.2f} ms", value);
+    case FigureKind::kClassMetric:
+      return fmt::format("{:.4f}", value);
+    case FigureKind::kCount:
+      return fmt::format("{:.0f}", value);
+    case FigureKind::kSize:
+      return fmt::format("{:.1f} MB", value / 1e6);
+    case FigureKind::kLatency:
+      return fmt::format("{:.2f} ms", value);
   }
   return "";
 }
@@ -229,15 +246,19 @@ std::string Shown(FigureKind kind, double value) {
 std::string GateFigure::Text() const {
   if (kind == FigureKind::kLatency) return fmt::format("{}({} tokens)", name, num_tokens);
   if (label.empty()) return name;
-  return std::all_of(label.begin(), label.end(), IsWord) ? fmt::format("per_class.{}.{}", label, name) : fmt::format("per_class.\"{}\".{}", label, name);
+  return std::all_of(label.begin(), label.end(), IsWord) ? fmt::format("per_class.{}.{}", label, name)
+                                                         : fmt::format("per_class.\"{}\".{}", label, name);
 }
 
 std::string Gate::Text() const {
   const auto quantity = [&](double value) {
     switch (figure.kind) {
-      case FigureKind::kSize: return value >= 1e6 ? fmt::format("{} MB", value / 1e6) : fmt::format("{} B", value);
-      case FigureKind::kLatency: return fmt::format("{} ms", value);
-      default: return fmt::format("{}", value);
+      case FigureKind::kSize:
+        return value >= 1e6 ? fmt::format("{} MB", value / 1e6) : fmt::format("{} B", value);
+      case FigureKind::kLatency:
+        return fmt::format("{} ms", value);
+      default:
+        return fmt::format("{}", value);
     }
   };
   std::string bound = quantity(offset);
@@ -260,7 +281,8 @@ Gate ParseGate(std::string_view text, bool confident) {
   Gate gate = Parser(text).Run(confident);
   if (confident && !HasInterval(gate))
     throw GateSyntaxError(0, fmt::format("there is no interval that '{}' could be decided by", gate.figure.Text()),
-                          "confident is for accuracy and macro_f1, the figures of a label against a number, and metrics against 'production + or - a number'");
+                          "confident is for accuracy and macro_f1, the figures of a label against a number, and metrics against "
+                          "'production + or - a number'");
   return gate;
 }
 
@@ -282,9 +304,11 @@ GateOutcome Decide(const Gate& gate, const GateMeasurement& measured) {
   }
   outcome.passed = Holds(gate.comparison, decided_by, outcome.bound);
   outcome.line = Shown(kind, measured.value);
-  if (gate.against_production) outcome.line += fmt::format(", production {}, bound {}", Shown(kind, *measured.production), Shown(kind, outcome.bound));
+  if (gate.against_production)
+    outcome.line += fmt::format(", production {}, bound {}", Shown(kind, *measured.production), Shown(kind, outcome.bound));
   if (interval)
-    outcome.line += gate.against_production ? fmt::format("; the difference is {:+.4f} (95 %: {:+.4f} to {:+.4f})", measured.value - *measured.production, interval->low, interval->high)
+    outcome.line += gate.against_production ? fmt::format("; the difference is {:+.4f} (95 %: {:+.4f} to {:+.4f})",
+                                                          measured.value - *measured.production, interval->low, interval->high)
                                             : fmt::format(" (95 %: {:.4f} to {:.4f})", interval->low, interval->high);
   outcome.line += where;
   return outcome;

@@ -16,10 +16,10 @@ namespace mlac {
 struct GateFigure {
   enum class Kind { kMetric, kClassMetric, kCount, kSize, kLatency };
   Kind kind = Kind::kMetric;
-  std::string name;                   // "accuracy", "f1" of a label, "latency_p99"
-  std::string label;                  // of kClassMetric: per_class.LABEL.f1
-  size_t num_tokens = 0;              // of kLatency
-  std::string Text() const;           // as in an expression, one spelling for each figure
+  std::string name;          // "accuracy", "f1" of a label, "latency_p99"
+  std::string label;         // of kClassMetric: per_class.LABEL.f1
+  size_t num_tokens = 0;     // of kLatency
+  std::string Text() const;  // as in an expression, one spelling for each figure
   bool operator==(const GateFigure&) const = default;
 };
 
@@ -59,7 +59,7 @@ struct GateMeasurement {
   std::optional<double> production = std::nullopt;
   std::optional<Interval> value_interval = std::nullopt;       // of value
   std::optional<Interval> difference_interval = std::nullopt;  // of value - production
-  std::string processor = {};                   // of a latency
+  std::string processor = {};                                  // of a latency
 };
 
 struct GateOutcome {

@@ -22,7 +22,8 @@ LabelledRows ReadLabelledRows(const std::string& path, const std::vector<std::st
   if (FolderExists(path)) {
     if (columns.size() > 2) ThrowMissingColumn(path, columns[2], {columns[0], columns[1]});
     const LabelledTexts texts = ReadLabelledTexts(path, {});
-    for (size_t i = 0; i < texts.size(); ++i) rows.cells.push_back({texts.texts[i], texts.label_names[static_cast<size_t>(texts.labels[i])]});
+    for (size_t i = 0; i < texts.size(); ++i)
+      rows.cells.push_back({texts.texts[i], texts.label_names[static_cast<size_t>(texts.labels[i])]});
     return rows;
   }
   const std::unique_ptr<TableReader> reader = OpenTable(path, {.columns = columns});

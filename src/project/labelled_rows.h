@@ -10,7 +10,8 @@ struct LabelledRows {
   std::vector<std::vector<std::string>> cells;  // a row, a cell a column
 };
 
-// columns[0] and [1] are text and label; a folder of texts has these two alone, under whatever names. Throws as OpenTable and ReadLabelledTexts.
+// columns[0] and [1] are text and label; a folder of texts has these two alone, under whatever names. Throws as OpenTable and
+// ReadLabelledTexts.
 LabelledRows ReadLabelledRows(const std::string& path, const std::vector<std::string>& columns);
 
 // RFC 4180, the first line names the columns; whole or not at all.

@@ -29,7 +29,8 @@ double Quantile(std::vector<double> values, double share) {
 
 class TextClassifier : public TaskModel {
  public:
-  TextClassifier(const std::string& folder, size_t num_threads) : folder_(folder), model_(folder, {.num_threads = num_threads, .max_length = {}, .truncate = true}) {
+  TextClassifier(const std::string& folder, size_t num_threads)
+      : folder_(folder), model_(folder, {.num_threads = num_threads, .max_length = {}, .truncate = true}) {
     if (model_.model().head() != Head::kSequenceClassification) model_.Logits({});  // throws what the model can do
   }
 
@@ -42,7 +43,8 @@ class TextClassifier : public TaskModel {
     std::vector<float> logits;
     for (size_t begin = 0; begin < texts.size(); begin += kTextsAtOnce) {
       std::vector<TextInput> part;
-      for (const std::string& text : texts.subspan(begin, std::min(kTextsAtOnce, texts.size() - begin))) part.push_back({text, std::nullopt});
+      for (const std::string& text : texts.subspan(begin, std::min(kTextsAtOnce, texts.size() - begin)))
+        part.push_back({text, std::nullopt});
       const std::vector<float> some = model_.Logits(model_.Encode(part).batch);
       logits.insert(logits.end(), some.begin(), some.end());
     }
@@ -65,7 +67,8 @@ class TextClassifier : public TaskModel {
   Latency MeasureLatency(size_t num_tokens, const std::atomic<bool>& stop) override {
     constexpr size_t kRuns = 5, kPasses = 100, kWarmups = 5;
     if (num_tokens > model_.model().max_positions())
-      throw Error(ErrorCode::kInvalidArgument, fmt::format("a latency of {} tokens; the model takes 1 to {}", num_tokens, model_.model().max_positions()));
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("a latency of {} tokens; the model takes 1 to {}", num_tokens, model_.model().max_positions()));
     TokenBatch batch;  // ids that every vocabulary of that size has; what they say has no bearing on the time
     for (size_t t = 0; t < num_tokens; ++t) batch.token_ids.push_back(static_cast<int32_t>(t * 104729 % model_.model().vocab_size()));
     batch.token_type_ids.resize(num_tokens);
@@ -107,17 +110,28 @@ std::vector<Finding> CheckClassification(const ModelData& data, std::vector<std:
   return CheckData(parts);
 }
 
-FineTuneResult TrainClassification(const ModelConfig& model, const std::string& base, const ModelData& data, const std::string& out, size_t num_threads,
-                                   FineTuneObserver& observer, const std::atomic<bool>& stop) {
-  FineTuneOptions options = {.model = base, .data = data.train, .validation = data.validation, .test = "",
-                             .validation_split = model.train.validation_split, .text_column = data.text_column, .target_column = data.target_column,
-                             .max_length = model.train.max_length, .out = out, .resume = true, .command = "mlac apply", .resume_command = "mlac apply",
+FineTuneResult TrainClassification(const ModelConfig& model, const std::string& base, const ModelData& data, const std::string& out,
+                                   size_t num_threads, FineTuneObserver& observer, const std::atomic<bool>& stop) {
+  FineTuneOptions options = {.model = base,
+                             .data = data.train,
+                             .validation = data.validation,
+                             .test = "",
+                             .validation_split = model.train.validation_split,
+                             .text_column = data.text_column,
+                             .target_column = data.target_column,
+                             .max_length = model.train.max_length,
+                             .out = out,
+                             .resume = true,
+                             .command = "mlac apply",
+                             .resume_command = "mlac apply",
                              .training = model.train.options};
   options.training.num_threads = num_threads;
   return FineTuneClassifier(options, observer, stop);
 }
 
-std::unique_ptr<TaskModel> OpenClassifier(const std::string& folder, size_t num_threads) { return std::make_unique<TextClassifier>(folder, num_threads); }
+std::unique_ptr<TaskModel> OpenClassifier(const std::string& folder, size_t num_threads) {
+  return std::make_unique<TextClassifier>(folder, num_threads);
+}
 
 TaskEvaluation EvaluateClassification(const std::string& folder, const std::string& data, const ModelData& columns, size_t num_threads,
                                       const std::atomic<bool>& stop) {
@@ -171,8 +185,11 @@ void ThrowIfStopped(const std::atomic<bool>& stop) {
 }
 
 std::string ProcessorName() {
-  const Machine machine = DescribeMachine();
-  return machine.processor.empty() ? machine.architecture : machine.processor;
+  static const std::string kName = [] {  // asked for once a gate of each of many models
+    const Machine machine = DescribeMachine();
+    return machine.processor.empty() ? machine.architecture : machine.processor;
+  }();
+  return kName;
 }
 
 }  // namespace mlac

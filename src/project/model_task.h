@@ -1,5 +1,6 @@
 #pragma once
-// What a model of mlac.yaml can be for: one line a task in model_task.cc. All that steps, tests and gates do with a model goes through here.
+// What a model of mlac.yaml can be for: one line a task in model_task.cc. All that steps, tests and gates do with a model goes through
+// here.
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -35,7 +36,8 @@ class TaskModel {
   virtual const std::vector<std::string>& labels() const = 0;
   virtual size_t max_tokens() const = 0;  // of one sequence
   virtual std::vector<Prediction> Predict(std::span<const std::string> texts) = 0;
-  // Time of one sequence of so many tokens: warm, the median over 5 runs of the runs' quantiles (each of 100 passes). stop: looked at between runs.
+  // Time of one sequence of so many tokens: warm, the median over 5 runs of the runs' quantiles (each of 100 passes). stop: looked at
+  // between runs.
   struct Latency {
     double p50_ms = 0, p99_ms = 0;
     std::string processor;
@@ -45,9 +47,9 @@ class TaskModel {
 
 // What a model answers on labelled texts.
 struct TaskEvaluation {
-  ClassificationMetrics metrics;        // its label_names: those of the model, then further ones that the data has
+  ClassificationMetrics metrics;          // its label_names: those of the model, then further ones that the data has
   std::vector<int32_t> truth, predicted;  // indices into them, one a row
-  size_t num_unknown = 0;               // rows with a label that the model does not know: it gets them wrong, and there is no loss
+  size_t num_unknown = 0;                 // rows with a label that the model does not know: it gets them wrong, and there is no loss
 };
 
 struct ModelTask {
@@ -55,8 +57,8 @@ struct ModelTask {
   // Throws as CheckData of data/, and what reading the files throws. notes: what was recognised.
   std::vector<Finding> (*check)(const ModelData& data, std::vector<std::string>& notes);
   // Writes the folder `out`, going on from what a run that ended early left there.
-  FineTuneResult (*train)(const ModelConfig& model, const std::string& base, const ModelData& data, const std::string& out, size_t num_threads,
-                          FineTuneObserver& observer, const std::atomic<bool>& stop);
+  FineTuneResult (*train)(const ModelConfig& model, const std::string& base, const ModelData& data, const std::string& out,
+                          size_t num_threads, FineTuneObserver& observer, const std::atomic<bool>& stop);
   std::unique_ptr<TaskModel> (*open)(const std::string& folder, size_t num_threads);
   // num_texts: how many were answered so far, for progress; may throw.
   TaskEvaluation (*evaluate)(const std::string& folder, const std::string& data, const ModelData& columns, size_t num_threads,

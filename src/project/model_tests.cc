@@ -18,6 +18,7 @@ using Shape = ValueShape;
 
 constexpr uint64_t kMostRows = uint64_t{1} << 40;
 
+// clang-format off
 constexpr Key<ExampleTest> kExampleKeys[] = {
     {{"text", Shape::kTextOrTexts, "A text, or several", "", true}, [](const YamlValue& v, ExampleTest& t) { t.texts = v.Texts(); }},
     {{"expect", Shape::kText, "The label that it must get", "", true}, [](const YamlValue& v, ExampleTest& t) { t.expect = v.Text(); }},
@@ -30,7 +31,8 @@ constexpr Key<ExampleTest> kExampleKeys[] = {
 constexpr std::string_view kChanges[] = {"typos", "case", "names", "synonyms"};
 
 constexpr Key<InvarianceTest> kInvarianceKeys[] = {
-    {{"change", Shape::kText, "What is done to the texts: typos (two neighbouring letters of a word change places), case (upper case, lower case), names or synonyms "
+    {{"change", Shape::kText, "What is done to the texts: typos (two neighbouring letters of a word change places), case (upper case, lower case), "
+      "names or synonyms "
       "(a word of a list becomes another one of it)", "", true},
      [](const YamlValue& v, InvarianceTest& t) { t.change = v.OneOf(kChanges); }},
     {{"text", Shape::kTextOrTexts, "A text, or several", "rows of the test data"}, [](const YamlValue& v, InvarianceTest& t) { t.texts = v.Texts(); }},
@@ -68,8 +70,10 @@ constexpr Key<SliceTest> kSliceKeys[] = {
     {{"name", Shape::kText, "What the part is called", "", true}, [](const YamlValue& v, SliceTest& t) { t.name = v.Text(); }},
     {{"column", Shape::kText, "A column of the test data"}, [](const YamlValue& v, SliceTest& t) { t.column = v.Text(); }},
     {{"equals", Shape::kTextOrTexts, "Its value, or several"}, [](const YamlValue& v, SliceTest& t) { t.equals = v.Texts(); }},
-    {{"min_length", Shape::kInteger, "Texts with at least so many characters"}, [](const YamlValue& v, SliceTest& t) { t.min_length = v.Integer(0, kMostRows); }},
-    {{"max_length", Shape::kInteger, "Texts with at most so many characters"}, [](const YamlValue& v, SliceTest& t) { t.max_length = v.Integer(0, kMostRows); }},
+    {{"min_length", Shape::kInteger, "Texts with at least so many characters"},
+     [](const YamlValue& v, SliceTest& t) { t.min_length = v.Integer(0, kMostRows); }},
+    {{"max_length", Shape::kInteger, "Texts with at most so many characters"},
+     [](const YamlValue& v, SliceTest& t) { t.max_length = v.Integer(0, kMostRows); }},
     {{"matches", Shape::kText, "Texts in which this regular expression (PCRE) is found"},
      [](const YamlValue& v, SliceTest& t) {
        t.matches = v.Text();
@@ -89,8 +93,10 @@ constexpr Key<LatencyTest> kLatencyKeys[] = {
     {{"p99", Shape::kDuration, "Of a hundred passes one may be longer"}, [](const YamlValue& v, LatencyTest& t) { t.p99_ms = v.Milliseconds(); }},
 };
 
+// clang-format on
 template <typename T, size_t kCount>
-void ReadList(const YamlValue& value, const Key<T> (&keys)[kCount], std::vector<T>& list, std::type_identity_t<void (*)(const YamlValue& item, const T& test)> check) {
+void ReadList(const YamlValue& value, const Key<T> (&keys)[kCount], std::vector<T>& list,
+              std::type_identity_t<void (*)(const YamlValue& item, const T& test)> check) {
   for (const YamlValue& item : value.Items()) {
     T test;
     ReadSection(item, keys, test);
@@ -100,12 +106,14 @@ void ReadList(const YamlValue& value, const Key<T> (&keys)[kCount], std::vector<
 }
 
 void CheckInvariance(const YamlValue& item, const InvarianceTest& test) {
-  if (test.change == "synonyms" && test.lists.empty()) item.Throw("the key 'lists' is missing (a list of lists of texts)", "lists: [[big, large], [fast, quick]]");
+  if (test.change == "synonyms" && test.lists.empty())
+    item.Throw("the key 'lists' is missing (a list of lists of texts)", "lists: [[big, large], [fast, quick]]");
 }
 
 void CheckDirectional(const YamlValue& item, const DirectionalTest& test) {
   if (test.add.empty() == test.from.empty()) item.Throw("expected one of 'add' and 'replace'");
-  if (!test.from.empty() && test.text.find(test.from) == std::string::npos) item.Throw(fmt::format("'{}' does not stand in the text", test.from));
+  if (!test.from.empty() && test.text.find(test.from) == std::string::npos)
+    item.Throw(fmt::format("'{}' does not stand in the text", test.from));
 }
 
 void CheckSlice(const YamlValue& item, const SliceTest& test) {
@@ -118,6 +126,7 @@ void CheckLatency(const YamlValue& item, const LatencyTest& test) {
   if (!test.p50_ms && !test.p99_ms) item.Throw("expected 'p50' or 'p99'", "p99: 10 ms");
 }
 
+// clang-format off
 constexpr Key<ModelTests> kTestKeys[] = {
     {{"examples", Shape::kSections, "Texts with the label that they must get", "", false, "examples[]"},
      [](const YamlValue& v, ModelTests& t) { ReadList(v, kExampleKeys, t.examples, [](const YamlValue&, const ExampleTest&) {}); }},
@@ -133,6 +142,7 @@ constexpr Key<ModelTests> kTestKeys[] = {
      [](const YamlValue& v, ModelTests& t) { t.memory_bytes = v.Bytes(); }},
 };
 
+// clang-format on
 template <typename T, size_t kCount>
 SectionInfo Info(std::string_view title, std::string_view description, const Key<T> (&keys)[kCount]) {
   SectionInfo section = {title, description, {}};

@@ -1,6 +1,6 @@
 #pragma once
-// The tests of a model, as a file beside mlac.yaml: examples, what must not change an answer, what must change it, figures of parts of the test data,
-// latency, memory. Kinds are listed once, in model_tests.cc, and each is run by one function of run_model_tests.cc.
+// The tests of a model, as a file beside mlac.yaml: examples, what must not change an answer, what must change it, figures of parts of the
+// test data, latency, memory. Kinds are listed once, in model_tests.cc, and each is run by one function of run_model_tests.cc.
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -14,33 +14,33 @@ namespace mlac {
 
 struct ExampleTest {
   std::vector<std::string> texts;
-  std::string expect;                // the label
-  double min_share = 1;              // of texts that must get it
+  std::string expect;    // the label
+  double min_share = 1;  // of texts that must get it
   std::optional<double> min_probability;
 };
 
 struct InvarianceTest {
-  std::string change;                         // "typos", "case", "names", "synonyms"
+  std::string change;                           // "typos", "case", "names", "synonyms"
   std::vector<std::vector<std::string>> lists;  // of names: one list; of synonyms: one a meaning
-  std::vector<std::string> texts;             // none: rows of the test data
-  size_t num_rows = 200;                      // of the test data, the first that the change applies to
-  double min_share = 1;                       // of texts whose label must stay
-  uint64_t seed = 0;                          // which letters change places
+  std::vector<std::string> texts;               // none: rows of the test data
+  size_t num_rows = 200;                        // of the test data, the first that the change applies to
+  double min_share = 1;                         // of texts whose label must stay
+  uint64_t seed = 0;                            // which letters change places
 };
 
 struct DirectionalTest {
   std::string text, add, from, to;  // add is put behind the text, or `from` in it is replaced by `to`
   std::string label;
-  bool rises = true;                // the probability of the label
-  double by = 0;                    // at least so much
+  bool rises = true;  // the probability of the label
+  double by = 0;      // at least so much
 };
 
 struct SliceTest {
   std::string name;
-  std::string column;                // with equals: rows of the test data with that value
+  std::string column;  // with equals: rows of the test data with that value
   std::vector<std::string> equals;
   std::optional<size_t> min_length, max_length;  // characters of the text
-  std::string matches;               // a regular expression (PCRE) that is found in the text
+  std::string matches;                           // a regular expression (PCRE) that is found in the text
   std::string metric = "accuracy";
   double min = 0;
 };

@@ -59,7 +59,8 @@ class ModelPlanner {
                                                         ? StepStore(*store_).LastKeys(model_.name)
                                                         : std::map<std::string, std::string>();
     for (size_t i = 0; i < steps_.size(); ++i) {
-      PlannedStep step = {.step = std::string(steps_[i].kind->name), .key = steps_[i].key, .runs = runs[i], .reasons = {}, .seconds = std::nullopt};
+      PlannedStep step = {
+          .step = std::string(steps_[i].kind->name), .key = steps_[i].key, .runs = runs[i], .reasons = {}, .seconds = std::nullopt};
       if (runs[i]) Explain(steps_[i], runs, last, step);
       planned.steps.push_back(std::move(step));
     }
@@ -143,7 +144,8 @@ class ModelPlanner {
     for (const StepInput& input : step.description.until_published) planned.reasons.push_back(UntilPublished(input, *before));
     std::erase(planned.reasons, "");
     if (planned.reasons.empty())
-      planned.reasons.push_back(step.kind == &kPublishStep ? fmt::format("{}@{} stands for another revision", model_.name, kLatest) : "it was done for another state of mlac.yaml since");
+      planned.reasons.push_back(step.kind == &kPublishStep ? fmt::format("{}@{} stands for another revision", model_.name, kLatest)
+                                                           : "it was done for another state of mlac.yaml since");
   }
 
   std::string UntilPublished(const StepInput& input, const StepRecord& before) const {
@@ -166,19 +168,15 @@ class ModelPlanner {
     };
     const std::vector<std::string> now = all(description.inputs), then = all(before.inputs);
     if (now.size() > 1 || then.size() > 1) {
-      for (const std::string& value : now)
-        if (value == input.value && std::find(then.begin(), then.end(), value) == then.end()) reasons.push_back(fmt::format("{}: '{}' is new", input.name, Quoted(value)));
-      if (&input != FindInput(description.inputs, input.name)) return;
-      for (const std::string& value : then)
-        if (std::find(now.begin(), now.end(), value) == now.end()) reasons.push_back(fmt::format("{}: '{}' is gone", input.name, Quoted(value)));
-      if (now != then && reasons.empty()) reasons.push_back(fmt::format("{}: another order", input.name));
+      if (&input == FindInput(description.inputs, input.name)) ExplainList(input.name, now, then, reasons);
       return;
     }
     if (old != nullptr && !Differs(input, *old)) return;
     switch (input.kind) {
       case StepInput::Kind::kParameter:
-        reasons.push_back(old == nullptr ? fmt::format("{}: {} is new", input.name, Quoted(input.value))
-                                         : fmt::format("{}: {} -> {}", input.name, Quoted(old->value), Quoted(input.value)));
+        reasons.push_back(old == nullptr
+                              ? fmt::format("{}: {} is new", input.name, Printable(input.value, 100))
+                              : fmt::format("{}: {} -> {}", input.name, Printable(old->value, 100), Printable(input.value, 100)));
         return;
       case StepInput::Kind::kVersion:
         reasons.push_back(fmt::format("mlac {} -> {}", old == nullptr ? "" : old->value, input.value));
@@ -188,9 +186,24 @@ class ModelPlanner {
         return;
       case StepInput::Kind::kStep:
         for (size_t i = 0; i < steps_.size(); ++i)
-          if (steps_[i].kind->name == input.name) reasons.push_back(runs[i] ? fmt::format("{} runs", input.name) : fmt::format("{} has another result", input.name));
+          if (steps_[i].kind->name == input.name)
+            reasons.push_back(runs[i] ? fmt::format("{} runs", input.name) : fmt::format("{} has another result", input.name));
         return;
     }
+  }
+
+  static void ExplainList(const std::string& name, const std::vector<std::string>& now, const std::vector<std::string>& then,
+                          std::vector<std::string>& reasons) {
+    if (now == then) return;
+    const size_t num_before = reasons.size();
+    const auto add = [&](const std::vector<std::string>& in, const std::vector<std::string>& not_in, const char* what) {
+      for (const std::string& value : in)
+        if (std::find(not_in.begin(), not_in.end(), value) == not_in.end())
+          reasons.push_back(fmt::format("{}: {} is {}", name, Quoted(value), what));
+    };
+    add(now, then, "new");
+    add(then, now, "gone");
+    if (reasons.size() == num_before) reasons.push_back(fmt::format("{}: another order", name));
   }
 
   std::string FileChange(const StepInput& now, const StepInput& then) const {
@@ -280,9 +293,10 @@ std::string Plan::Text() const {
     }
   }
   const size_t num_equal = models.size() - num_changed;
-  out += fmt::format("{} to run in {}{}{}\n", Counted(num_steps(), "step"), Counted(num_changed, "model"),
-                     num_equal > 0 && num_changed > 0 ? fmt::format("; {} as {}", Counted(num_equal, "model"), num_equal == 1 ? "it is" : "they are") : "",
-                     seconds() ? fmt::format("; {}, going by the last time", ShowSeconds(*seconds())) : "");
+  out += fmt::format(
+      "{} to run in {}{}{}\n", Counted(num_steps(), "step"), Counted(num_changed, "model"),
+      num_equal > 0 && num_changed > 0 ? fmt::format("; {} as {}", Counted(num_equal, "model"), num_equal == 1 ? "it is" : "they are") : "",
+      seconds() ? fmt::format("; {}, going by the last time", ShowSeconds(*seconds())) : "");
   return out;
 }
 
@@ -297,11 +311,19 @@ std::string Plan::Json() const {
       steps.push_back(std::move(entry));
     }
     const auto revision = [](const std::string& value) { return value.empty() ? ordered_json(nullptr) : ordered_json(value); };
-    list.push_back({{"name", model.name}, {"changes", model.changes()}, {"latest", revision(model.latest)}, {"production", revision(model.production)},
+    list.push_back({{"name", model.name},
+                    {"changes", model.changes()},
+                    {"latest", revision(model.latest)},
+                    {"production", revision(model.production)},
                     {"steps", std::move(steps)}});
   }
-  const ordered_json out = {{"format_version", 1}, {"mlac_version", GetBuildInfo().version}, {"file", file}, {"store", store}, {"changes", changes()},
-                            {"num_steps", num_steps()}, {"models", std::move(list)}};
+  const ordered_json out = {{"format_version", 1},
+                            {"mlac_version", GetBuildInfo().version},
+                            {"file", file},
+                            {"store", store},
+                            {"changes", changes()},
+                            {"num_steps", num_steps()},
+                            {"models", std::move(list)}};
   return out.dump(2) + "\n";
 }
 
@@ -320,13 +342,16 @@ Plan MakePlan(const ProjectConfig& project, const PlanOptions& options) {
 Plan ParsePlan(std::string_view text, std::string_view where) {
   try {
     const json value = ParseJson(text, where);
-    if (value.at("format_version") != 1) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is a plan of another version of mlac", where), "plan again");
+    if (value.at("format_version") != 1)
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is a plan of another version of mlac", where), "plan again");
     Plan plan = {.file = value.at("file"), .store = value.at("store"), .models = {}};
     for (const json& model : value.at("models")) {
       const auto revision = [&](const char* name) { return model.at(name).is_null() ? std::string() : model.at(name).get<std::string>(); };
       PlannedModel planned = {.name = model.at("name"), .steps = {}, .latest = revision("latest"), .production = revision("production")};
       for (const json& step : model.at("steps"))
-        planned.steps.push_back({.step = step.at("step"), .key = step.at("key"), .runs = step.at("runs"),
+        planned.steps.push_back({.step = step.at("step"),
+                                 .key = step.at("key"),
+                                 .runs = step.at("runs"),
                                  .reasons = step.value("reasons", std::vector<std::string>()),
                                  .seconds = step.contains("seconds") ? std::optional(step.at("seconds").get<double>()) : std::nullopt});
       plan.models.push_back(std::move(planned));
@@ -347,11 +372,15 @@ void CheckPlanStands(const Plan& reviewed, const Plan& now, std::string_view whe
     if (then.name != current.name) moved(fmt::format("the model {} stands where {} stood", current.name, then.name));
     if (then.latest != current.latest) moved(fmt::format("{}@{} stands for another revision", current.name, kLatest));
     if (then.production != current.production) moved(fmt::format("{}@{} stands for another revision", current.name, kProduction));
-    if (then.steps.size() != current.steps.size()) moved(fmt::format("{} has {} steps, not {}", current.name, current.steps.size(), then.steps.size()));
+    if (then.steps.size() != current.steps.size())
+      moved(fmt::format("{} has {} steps, not {}", current.name, current.steps.size(), then.steps.size()));
     for (size_t s = 0; s < current.steps.size(); ++s) {
       const PlannedStep &old = then.steps[s], &step = current.steps[s];
       if (old.step == step.step && old.key == step.key && old.runs == step.runs) continue;
-      moved(fmt::format("{}: {}{}", current.name, step.step, step.runs && !step.reasons.empty() ? ": " + step.reasons.front() : step.runs ? " runs" : " does not run"));
+      moved(fmt::format("{}: {}{}", current.name, step.step,
+                        step.runs && !step.reasons.empty() ? ": " + step.reasons.front()
+                        : step.runs                        ? " runs"
+                                                           : " does not run"));
     }
   }
 }

@@ -22,8 +22,8 @@ struct PlannedStep {
 
 struct PlannedModel {
   std::string name;
-  std::vector<PlannedStep> steps;         // in the order in which they run, those that do not run too
-  std::string latest, production;         // revisions, "" for none
+  std::vector<PlannedStep> steps;  // in the order in which they run, those that do not run too
+  std::string latest, production;  // revisions, "" for none
   bool changes() const;
   std::map<std::string, std::string> keys() const;  // by step
 };

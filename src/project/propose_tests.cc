@@ -15,7 +15,7 @@
 namespace mlac {
 namespace {
 
-constexpr size_t kMostLabels = 20;    // that get an example
+constexpr size_t kMostLabels = 20;  // that get an example
 constexpr size_t kMostMixUps = 5;
 constexpr size_t kLongestExample = 200;  // bytes
 
@@ -28,8 +28,9 @@ std::string Examples(const LabelledTexts& rows, const std::vector<Prediction>& p
   for (const std::string& label : labels) {
     std::optional<size_t> best;
     for (size_t i = 0; i < rows.size(); ++i)
-      if (predictions[i].label == label && rows.label_names[static_cast<size_t>(rows.labels[i])] == label && rows.texts[i].size() <= kLongestExample &&
-          !rows.texts[i].empty() && (!best || predictions[i].probability > predictions[*best].probability))
+      if (predictions[i].label == label && rows.label_names[static_cast<size_t>(rows.labels[i])] == label &&
+          rows.texts[i].size() <= kLongestExample && !rows.texts[i].empty() &&
+          (!best || predictions[i].probability > predictions[*best].probability))
         best = i;
     if (!best || num_examples == kMostLabels) continue;
     ++num_examples;
@@ -45,7 +46,8 @@ double ShareOfRight(const LabelledTexts& rows, const std::vector<Prediction>& pr
 }
 
 size_t LengthOf(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::string LengthSlices(const LabelledTexts& rows, const std::vector<Prediction>& predictions) {
@@ -59,14 +61,16 @@ std::string LengthSlices(const LabelledTexts& rows, const std::vector<Prediction
     std::vector<size_t> which;
     for (size_t i = 0; i < rows.size(); ++i)
       if (in(lengths[i])) which.push_back(i);
-    if (!which.empty()) out += fmt::format("  - {{name: {}, {}: {}, min: {}%}}\n", name, key, bound, Floor(ShareOfRight(rows, predictions, which)));
+    if (!which.empty())
+      out += fmt::format("  - {{name: {}, {}: {}, min: {}%}}\n", name, key, bound, Floor(ShareOfRight(rows, predictions, which)));
   };
   add("short texts", "max_length", low, [&](size_t length) { return length <= low; });
   add("long texts", "min_length", high, [&](size_t length) { return length >= high; });
   return out;
 }
 
-std::string MixUpSlices(const LabelledTexts& rows, const std::vector<Prediction>& predictions, const ModelData& data, const ClassificationMetrics& metrics) {
+std::string MixUpSlices(const LabelledTexts& rows, const std::vector<Prediction>& predictions, const ModelData& data,
+                        const ClassificationMetrics& metrics) {
   std::string out;
   std::vector<std::string> done;
   for (const ConfusionCell& cell : MixUps(metrics, kMostMixUps)) {
@@ -77,9 +81,9 @@ std::string MixUpSlices(const LabelledTexts& rows, const std::vector<Prediction>
     for (size_t i = 0; i < rows.size(); ++i)
       if (rows.label_names[static_cast<size_t>(rows.labels[i])] == label) which.push_back(i);
     if (which.empty()) continue;
-    out += fmt::format("  - {{name: {}, column: {}, equals: {}, min: {}%}}  # {} of {} are taken for {}\n", QuoteYaml("label " + label), QuoteYaml(data.target_column),
-                       QuoteYaml(label), Floor(ShareOfRight(rows, predictions, which)), cell.count, which.size(),
-                       Quoted(metrics.label_names[static_cast<size_t>(cell.predicted)]));
+    out += fmt::format("  - {{name: {}, column: {}, equals: {}, min: {}%}}  # {} of {} are taken for {}\n", QuoteYaml("label " + label),
+                       QuoteYaml(data.target_column), QuoteYaml(label), Floor(ShareOfRight(rows, predictions, which)), cell.count,
+                       which.size(), Quoted(metrics.label_names[static_cast<size_t>(cell.predicted)]));
   }
   return out;
 }
@@ -100,21 +104,23 @@ std::string Invariances(TaskModel& model, const LabelledTexts& rows, const std::
     const std::vector<Prediction> a = model.Predict(before), b = model.Predict(after);
     size_t num_same = 0;
     for (size_t i = 0; i < a.size(); ++i) num_same += a[i].label == b[i].label;
-    out += fmt::format("  - {{change: {}, rows: {}, min: {}%}}\n", change, test.num_rows, Floor(static_cast<double>(num_same) / static_cast<double>(a.size())));
+    out += fmt::format("  - {{change: {}, rows: {}, min: {}%}}\n", change, test.num_rows,
+                       Floor(static_cast<double>(num_same) / static_cast<double>(a.size())));
   }
   return out;
 }
 
 }  // namespace
 
-std::string ProposeTestsFor(const ModelTask& task, const std::string& folder, const ModelData& data, const std::string& name, size_t num_threads,
-                            const std::atomic<bool>& stop) {
+std::string ProposeTestsFor(const ModelTask& task, const std::string& folder, const ModelData& data, const std::string& name,
+                            size_t num_threads, const std::atomic<bool>& stop) {
   const TaskEvaluation evaluation = task.evaluate(folder, data.test, data, num_threads, stop);
   const std::unique_ptr<TaskModel> model = task.open(folder, num_threads);
   const LabelledTexts rows = ReadLabelledTexts(data.test, {.text_column = data.text_column, .label_column = data.target_column});
   const std::vector<Prediction> predictions = model->Predict(rows.texts);
-  std::string out = fmt::format("# Tests of the model {}, proposed by 'mlac test {} --generate' from {} test texts. Keep what matters, add what it must know.\n", name, name,
-                                rows.size());
+  std::string out = fmt::format(
+      "# Tests of the model {}, proposed by 'mlac test {} --generate' from {} test texts. Keep what matters, add what it must know.\n",
+      name, name, rows.size());
   out += Examples(rows, predictions, model->labels());
   out += Invariances(*model, rows, stop);
   out += "# Parts of the test data, and what must be right of them.\nslices:\n";

@@ -23,9 +23,18 @@ constexpr char kTrainingFile[] = "training.json";
 constexpr size_t kMostBytes = size_t{64} << 20;
 
 ModelCard CardOf(const PublishedParts& parts, const ordered_json& training) {
-  ModelCard card = {.base_model = training.at("base_model"), .license = "", .text_column = parts.text_column, .label_column = parts.target_column,
-                    .max_length = 0, .parts = {}, .findings = parts.findings, .metrics = &parts.evaluation.metrics, .measured_on = "test",
-                    .label_names = parts.evaluation.metrics.label_names, .parameters = {}, .command = training.at("command"),
+  ModelCard card = {.base_model = training.at("base_model"),
+                    .license = "",
+                    .text_column = parts.text_column,
+                    .label_column = parts.target_column,
+                    .max_length = 0,
+                    .parts = {},
+                    .findings = parts.findings,
+                    .metrics = &parts.evaluation.metrics,
+                    .measured_on = "test",
+                    .label_names = parts.evaluation.metrics.label_names,
+                    .parameters = {},
+                    .command = training.at("command"),
                     .mlac_version = training.at("mlac_version")};
   for (const auto& part : training.at("data")) card.parts.push_back({part.at("name"), part.at("source"), part.at("num_rows")});
   card.parts.push_back({"test", parts.test_source, parts.evaluation.truth.size()});
@@ -40,7 +49,8 @@ ModelCard CardOf(const PublishedParts& parts, const ordered_json& training) {
 }  // namespace
 
 void WritePublishedFolder(const PublishedParts& parts, const std::string& out) {
-  static const std::set<std::string> kWrittenAnew = {kModelCardFile, kMetricsFile, kConfusionMatrixFile, kLearningCurvesFile, kTrainingFile};
+  static const std::set<std::string> kWrittenAnew = {kModelCardFile, kMetricsFile, kConfusionMatrixFile, kLearningCurvesFile,
+                                                     kTrainingFile};
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(parts.model)) {
     const fs::path relative = fs::relative(entry.path(), parts.model);
     if (kWrittenAnew.contains(relative.string())) continue;

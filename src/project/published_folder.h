@@ -8,8 +8,8 @@
 namespace mlac {
 
 struct PublishedParts {
-  std::string trained;     // the folder that training wrote: its training.json, learning curves and parameters
-  std::string model;       // the folder whose weights are published: the same, or the optimised copy
+  std::string trained;        // the folder that training wrote: its training.json, learning curves and parameters
+  std::string model;          // the folder whose weights are published: the same, or the optimised copy
   TaskEvaluation evaluation;  // on test data
   std::string test_source;    // the test data's own name: "test.csv"
   std::string text_column, target_column;

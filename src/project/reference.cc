@@ -42,7 +42,7 @@ constexpr char kGates[] = R"(
 | figure | what it is |
 | --- | --- |
 | `accuracy`, `macro_f1`, `weighted_f1`, `loss`, `num_examples` | of metrics.json, on the test data |
-| `per_class.LABEL.precision`, `.recall`, `.f1`, `.support` | of one label; other than letters, digits and `_` stand in quotation marks: `per_class."two words".f1` |
+| `per_class.LABEL.precision`, `.recall`, `.f1`, `.support` | of one label; if it is more than letters, digits and `_`: `per_class."two words".f1` |
 | `size` | weights, configuration and tokenizer, in B, KB, MB, GB, KiB, MiB or GiB |
 | `latency_p50(N tokens)`, `latency_p99(N tokens)` | of one sequence of N tokens, in us, ms or s: the median over 5 runs of 100 passes each |
 
@@ -67,11 +67,13 @@ std::string AnchorOf(std::string_view title) {
 }
 
 std::string Section(const SectionInfo& section, std::string_view heading) {
-  std::string out = fmt::format("\n{} {}\n\n{}\n\n| key | value | default | |\n| --- | --- | --- | --- |\n", heading, section.title.empty() ? "The file" : section.title,
-                                section.description);
+  std::string out = fmt::format("\n{} {}\n\n{}\n\n| key | value | default | |\n| --- | --- | --- | --- |\n", heading,
+                                section.title.empty() ? "The file" : section.title, section.description);
   for (const KeyInfo& key : section.keys) {
-    const std::string value = key.section.empty() ? std::string(NameOf(key.shape)) : fmt::format("[{}](#{})", NameOf(key.shape), AnchorOf(key.section));
-    out += fmt::format("| `{}` | {} | {} | {} |\n", key.name, value, key.required ? "**required**" : Cell(key.by_default), Cell(key.description));
+    const std::string value =
+        key.section.empty() ? std::string(NameOf(key.shape)) : fmt::format("[{}](#{})", NameOf(key.shape), AnchorOf(key.section));
+    out += fmt::format("| `{}` | {} | {} | {} |\n", key.name, value, key.required ? "**required**" : Cell(key.by_default),
+                       Cell(key.description));
   }
   return out;
 }
@@ -104,24 +106,38 @@ class SchemaWriter {
     // YAML reads 5 and 0.5 as numbers where a text is meant, too.
     const ordered_json scalar = {{"type", {"string", "number", "boolean"}}}, number_or_text = {{"type", {"number", "string"}}};
     switch (key.shape) {
-      case Shape::kText: return key.name == "definitions" ? ordered_json::object() : scalar;
-      case Shape::kPath: return {{"type", "string"}};
-      case Shape::kInteger: return {{"type", "integer"}, {"minimum", 0}};
-      case Shape::kNumber: return {{"type", "number"}};
+      case Shape::kText:
+        return key.name == "definitions" ? ordered_json::object() : scalar;
+      case Shape::kPath:
+        return {{"type", "string"}};
+      case Shape::kInteger:
+        return {{"type", "integer"}, {"minimum", 0}};
+      case Shape::kNumber:
+        return {{"type", "number"}};
       case Shape::kShare:
-      case Shape::kPoints: return number_or_text;
+      case Shape::kPoints:
+        return number_or_text;
       case Shape::kSize:
-      case Shape::kDuration: return {{"type", "string"}};
-      case Shape::kBool: return {{"type", "boolean"}};
-      case Shape::kTextOrTexts: return TextOrList(scalar);
-      case Shape::kPathOrPaths: return TextOrList({{"type", "string"}});
-      case Shape::kSection: return Section(key.section);
-      case Shape::kSections: return {{"type", "array"}, {"items", Section(key.section)}};
+      case Shape::kDuration:
+        return {{"type", "string"}};
+      case Shape::kBool:
+        return {{"type", "boolean"}};
+      case Shape::kTextOrTexts:
+        return TextOrList(scalar);
+      case Shape::kPathOrPaths:
+        return TextOrList({{"type", "string"}});
+      case Shape::kSection:
+        return Section(key.section);
+      case Shape::kSections:
+        return {{"type", "array"}, {"items", Section(key.section)}};
       case Shape::kNamedSections:
         return {{"type", "object"}, {"additionalProperties", Section(key.section)}, {"minProperties", 1}};
-      case Shape::kTextOrSections: return {{"type", "array"}, {"items", {{"anyOf", {{{"type", "string"}}, Section(key.section)}}}}};
-      case Shape::kTextLists: return {{"type", "array"}, {"items", {{"type", "array"}, {"items", scalar}, {"minItems", 2}}}};
-      case Shape::kTextMap: return {{"type", "object"}, {"additionalProperties", scalar}};
+      case Shape::kTextOrSections:
+        return {{"type", "array"}, {"items", {{"anyOf", {{{"type", "string"}}, Section(key.section)}}}}};
+      case Shape::kTextLists:
+        return {{"type", "array"}, {"items", {{"type", "array"}, {"items", scalar}, {"minItems", 2}}}};
+      case Shape::kTextMap:
+        return {{"type", "object"}, {"additionalProperties", scalar}};
     }
     return ordered_json::object();
   }

@@ -4,8 +4,8 @@
 
 namespace mlac {
 
-std::string ProjectReferenceMarkdown();   // docs/mlac-yaml.md
-std::string ProjectSchemaJson();          // docs/mlac.schema.json
-std::string ModelTestsSchemaJson();       // docs/mlac-tests.schema.json
+std::string ProjectReferenceMarkdown();  // docs/mlac-yaml.md
+std::string ProjectSchemaJson();         // docs/mlac.schema.json
+std::string ModelTestsSchemaJson();      // docs/mlac-tests.schema.json
 
 }  // namespace mlac

@@ -22,18 +22,18 @@ namespace fs = std::filesystem;
 
 // The record under the name that was asked for.
 Record FindRecord(const Store& store, const ResolvedReference& reference) {
-  const std::vector<Record> records = store.RecordsOf(reference.revision);
-  for (const Record& record : records)
-    if (record.name == reference.name) return record;
-  return records.front();
+  std::optional<Record> record = store.FindRecord(reference.name, reference.revision);
+  return record ? std::move(*record) : store.RecordsOf(reference.revision).front();
 }
 
 void CheckCanBeMadeAgain(const Record& record) {
   const std::string what = fmt::format("{}@{}", record.name, record.revision.substr(0, 10));
   if (record.base.empty() || !record.data.contains("train") || !record.data.contains("test") || !record.parameters.contains("train.epochs"))
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: its record does not say what it was made from", what), "'mlac apply' writes such records");
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: its record does not say what it was made from", what),
+                "'mlac apply' writes such records");
   if (record.mlac_version != GetBuildInfo().version)
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: was made by mlac {}, this is {}", what, record.mlac_version, GetBuildInfo().version),
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("{}: was made by mlac {}, this is {}", what, record.mlac_version, GetBuildInfo().version),
                 "install that version to make it again");
 }
 
@@ -44,15 +44,18 @@ ModelConfig ConfigOf(const Record& record) {
   for (const auto& [name, value] : record.parameters) {
     const size_t dot = name.find('.');
     if (name == "task") task = value;
-    if (dot != std::string::npos && name.substr(0, dot) == "train") sections["train"] += fmt::format("{}{}: {}", sections["train"].empty() ? "" : ", ", name.substr(dot + 1), QuoteYaml(value));
+    if (dot != std::string::npos && name.substr(0, dot) == "train")
+      sections["train"] += fmt::format("{}{}: {}", sections["train"].empty() ? "" : ", ", name.substr(dot + 1), QuoteYaml(value));
   }
   const auto parameter = [&](const std::string& name, const std::string& otherwise) {
     const auto found = record.parameters.find(name);
     return QuoteYaml(found == record.parameters.end() ? otherwise : found->second);
   };
-  const std::string text = fmt::format("models: {{{}: {{task: {}, base: base, data: {{train: train, test: test, text: {}, target: {}}}, train: {{{}}}, optimize: {{int8: {}}}}}}}",
-                                       QuoteYaml(record.name), QuoteYaml(task), parameter("data.text", "text"), parameter("data.target", "label"), sections["train"],
-                                       record.parameters.contains("optimize.int8") ? "true" : "false");
+  const std::string text = fmt::format(
+      "models: {{{}: {{task: {}, base: base, data: {{train: train, test: test, text: {}, target: {}}}, train: {{{}}}, optimize: {{int8: "
+      "{}}}}}}}",
+      QuoteYaml(record.name), QuoteYaml(task), parameter("data.text", "text"), parameter("data.target", "label"), sections["train"],
+      record.parameters.contains("optimize.int8") ? "true" : "false");
   return ParseProject(text, "record").models.front();
 }
 
@@ -91,14 +94,15 @@ std::vector<std::string> Different(const Manifest& a, const Manifest& b) {
   return {paths.begin(), paths.end()};
 }
 
-std::string Parameter(const Record& record, const std::string& name) {
+std::string ParameterOf(const Record& record, const std::string& name) {
   const auto found = record.parameters.find(name);
   return found == record.parameters.end() ? name : found->second;
 }
 
 }  // namespace
 
-Reproduction Reproduce(const Store& store, const ResolvedReference& reference, size_t num_threads, FineTuneObserver& observer, const std::atomic<bool>& stop) {
+Reproduction Reproduce(const Store& store, const ResolvedReference& reference, size_t num_threads, FineTuneObserver& observer,
+                       const std::atomic<bool>& stop) {
   const Record record = FindRecord(store, reference);
   CheckCanBeMadeAgain(record);
   const ApplyLock lock(store);
@@ -106,13 +110,16 @@ Reproduction Reproduce(const Store& store, const ResolvedReference& reference, s
   const ModelTask& task = TaskOf(config);
   const std::string work = store.Part("work") + "/reproduce-" + record.revision;
   Sources sources(store, work + "/sources");
-  ModelData data = {.train = {}, .validation = {}, .test = {}, .text_column = config.data.text_column, .target_column = config.data.target_column};
+  ModelData data = {
+      .train = {}, .validation = {}, .test = {}, .text_column = config.data.text_column, .target_column = config.data.target_column};
   for (const auto& [role, path] : {std::pair{std::string("train"), &data.train}, {"validation", &data.validation}, {"test", &data.test}})
-    if (const auto found = record.data.find(role); found != record.data.end()) *path = sources.File(role, found->second, Parameter(record, "data." + role));
+    if (const auto found = record.data.find(role); found != record.data.end())
+      *path = sources.File(role, found->second, ParameterOf(record, "data." + role));
   std::vector<std::string> notes;
   const std::vector<Finding> findings = task.check(data, notes);
-  const std::string trained = work + "/trained", optimized = work + "/optimized", published = work + "/published", predictions = work + "/" + kPredictionsFile;
-  task.train(config, sources.Link("base", record.base, Parameter(record, "base")), data, trained, num_threads, observer, stop);
+  const std::string trained = work + "/trained", optimized = work + "/optimized", published = work + "/published",
+                    predictions = work + "/" + kPredictionsFile;
+  task.train(config, sources.Link("base", record.base, ParameterOf(record, "base")), data, trained, num_threads, observer, stop);
   for (const std::string& folder : {optimized, published}) {
     fs::remove_all(folder);
     fs::create_directories(folder);
@@ -120,8 +127,14 @@ Reproduction Reproduce(const Store& store, const ResolvedReference& reference, s
   if (config.optimize.int8) WriteInt8Folder(trained, optimized);
   const std::string& model = config.optimize.int8 ? optimized : trained;
   WritePredictions(predictions, task.evaluate(model, data.test, data, num_threads, stop));
-  WritePublishedFolder({.trained = trained, .model = model, .evaluation = ReadPredictions(predictions), .test_source = fs::path(data.test).filename().string(),
-                        .text_column = data.text_column, .target_column = data.target_column, .findings = findings, .int8 = config.optimize.int8},
+  WritePublishedFolder({.trained = trained,
+                        .model = model,
+                        .evaluation = ReadPredictions(predictions),
+                        .test_source = fs::path(data.test).filename().string(),
+                        .text_column = data.text_column,
+                        .target_column = data.target_column,
+                        .findings = findings,
+                        .int8 = config.optimize.int8},
                        published);
   const Manifest found = Scan(published), expected = store.ReadManifest(record.revision);
   Reproduction result = {record.revision, found.Revision(), Different(expected, found)};

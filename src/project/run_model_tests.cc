@@ -1,7 +1,7 @@
 #include "project/run_model_tests.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,7 +29,8 @@ constexpr size_t kShownText = 60;  // columns of a text in a message
 std::string Shown(const std::string& text) { return fmt::format("'{}'", Printable(text, kShownText)); }
 
 size_t LengthOf(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 // What /proc/self/status says, in bytes; 0 if it does not.
@@ -40,7 +41,8 @@ uint64_t StatusBytes(const std::string& status, std::string_view name) {
 
 class Runner {
  public:
-  Runner(const ModelTests& tests, const TestSubject& subject, const std::function<void(const TestCase&)>& on_case, const std::atomic<bool>& stop)
+  Runner(const ModelTests& tests, const TestSubject& subject, const std::function<void(const TestCase&)>& on_case,
+         const std::atomic<bool>& stop)
       : tests_(tests), subject_(subject), on_case_(on_case), stop_(stop) {}
 
   TestReport Run() {
@@ -78,7 +80,8 @@ class Runner {
     std::vector<Prediction> predictions;
     for (size_t begin = 0; begin < texts.size(); begin += kAtOnce) {
       ThrowIfStopped(stop_);
-      for (Prediction& prediction : model_->Predict(texts.subspan(begin, std::min(kAtOnce, texts.size() - begin)))) predictions.push_back(std::move(prediction));
+      for (Prediction& prediction : model_->Predict(texts.subspan(begin, std::min(kAtOnce, texts.size() - begin))))
+        predictions.push_back(std::move(prediction));
     }
     return predictions;
   }
@@ -92,7 +95,8 @@ class Runner {
     const std::vector<std::string>& labels = model_->labels();
     const auto found = std::find(labels.begin(), labels.end(), label);
     if (found == labels.end())
-      throw Error(ErrorCode::kNotFound, fmt::format("{}: the model has no label '{}'", tests_.file, Quoted(label)), KnownNames(label, labels));
+      throw Error(ErrorCode::kNotFound, fmt::format("{}: the model has no label {}", tests_.file, Quoted(label)),
+                  KnownNames(label, labels));
     return static_cast<size_t>(found - labels.begin());
   }
 
@@ -108,14 +112,21 @@ class Runner {
       if (p.label == test.expect && probability >= test.min_probability.value_or(0)) {
         ++num_right;
       } else if (wrong.empty()) {
-        wrong = p.label != test.expect ? fmt::format("{} is '{}' ({:.2f}), expected '{}' ({:.2f})", Shown(test.texts[i]), p.label, p.probability, test.expect, probability)
-                                       : fmt::format("{}: '{}' has {:.2f}, expected at least {:.2f}", Shown(test.texts[i]), p.label, probability, *test.min_probability);
+        wrong = p.label != test.expect ? fmt::format("{} is '{}' ({:.2f}), expected '{}' ({:.2f})", Shown(test.texts[i]), p.label,
+                                                     p.probability, test.expect, probability)
+                                       : fmt::format("{}: '{}' has {:.2f}, expected at least {:.2f}", Shown(test.texts[i]), p.label,
+                                                     probability, *test.min_probability);
       }
     }
     const bool passes = static_cast<double>(num_right) >= test.min_share * static_cast<double>(predictions.size()) - 1e-9;
-    const std::string name = test.texts.size() == 1 ? fmt::format("{} is {}", Shown(test.texts[0]), test.expect) : fmt::format("{} texts are {}", test.texts.size(), test.expect);
+    const std::string name = test.texts.size() == 1 ? fmt::format("{} is {}", Shown(test.texts[0]), test.expect)
+                                                    : fmt::format("{} texts are {}", test.texts.size(), test.expect);
     Add("examples", name, passes ? Status::kPassed : Status::kFailed,
-        passes ? "" : test.texts.size() == 1 ? wrong : fmt::format("{} of {} are, {:.0f} % must be: {}", num_right, predictions.size(), 100 * test.min_share, wrong), begin);
+        passes ? ""
+        : test.texts.size() == 1
+            ? wrong
+            : fmt::format("{} of {} are, {:.0f} % must be: {}", num_right, predictions.size(), 100 * test.min_share, wrong),
+        begin);
   }
 
   void Invariance(const InvarianceTest& test) {
@@ -131,7 +142,9 @@ class Runner {
         changed.push_back(text);
       }
     }
-    const std::string name = fmt::format("{} in {}", test.change, test.texts.empty() ? fmt::format("{} rows of {}", num_texts, rows_.source) : fmt::format("{} texts", num_texts));
+    const std::string name =
+        fmt::format("{} in {}", test.change,
+                    test.texts.empty() ? fmt::format("{} rows of {}", num_texts, rows_.source) : fmt::format("{} texts", num_texts));
     if (changed.empty()) {
       Add("invariances", name, Status::kSkipped, "the change applies to none of the texts", begin);
       return;
@@ -169,7 +182,8 @@ class Runner {
   std::vector<size_t> RowsOf(const SliceTest& test) const {
     const std::optional<TextPattern> pattern = test.matches.empty() ? std::nullopt : std::make_optional<TextPattern>(test.matches);
     size_t column = 0;
-    if (!test.column.empty()) column = static_cast<size_t>(std::find(table_.columns.begin() + 2, table_.columns.end(), test.column) - table_.columns.begin());
+    if (!test.column.empty())
+      column = static_cast<size_t>(std::find(table_.columns.begin() + 2, table_.columns.end(), test.column) - table_.columns.begin());
     std::vector<size_t> rows;
     for (size_t i = 0; i < rows_.size(); ++i) {
       const size_t length = LengthOf(rows_.texts[i]);
@@ -217,7 +231,8 @@ class Runner {
         fmt::format("p50 {:.2f} ms, p99 {:.2f} ms on {}{}", latency.p50_ms, latency.p99_ms, latency.processor, bounds), begin);
   }
 
-  // The highest resident memory from now on, less what there is now. The kernel starts the peak anew when it is asked to (proc(5), clear_refs).
+  // The highest resident memory from now on, less what there is now. The kernel starts the peak anew when it is asked to (proc(5),
+  // clear_refs).
   void MeasureMemory() {
     if (!tests_.memory_bytes) return;
     const auto begin = Clock::now();
@@ -241,7 +256,8 @@ class Runner {
     }
     const uint64_t used = peak - std::min(peak, before);
     Add("memory", "of a process", used <= *tests_.memory_bytes ? Status::kPassed : Status::kFailed,
-        fmt::format("{:.1f} MB, {:.1f} MB at most", static_cast<double>(used) / 1e6, static_cast<double>(*tests_.memory_bytes) / 1e6), begin);
+        fmt::format("{:.1f} MB, {:.1f} MB at most", static_cast<double>(used) / 1e6, static_cast<double>(*tests_.memory_bytes) / 1e6),
+        begin);
   }
 
   void Compare() {

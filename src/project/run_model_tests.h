@@ -27,8 +27,8 @@ struct ChangedRow {
 
 struct TestReport {
   std::vector<TestCase> cases;
-  std::vector<ChangedRow> changed;  // those that got better first
-  bool compared = false;            // with another model
+  std::vector<ChangedRow> changed;       // those that got better first
+  bool compared = false;                 // with another model
   size_t num_better = 0, num_worse = 0;  // of `changed`: right now and wrong before; and the other way round
 
   size_t Count(TestCase::Status status) const;
@@ -48,7 +48,8 @@ struct TestSubject {
   size_t num_threads = 1;
 };
 
-// on_case: told of each test as it ends. Throws kNotFound for a column or label that does not exist, and what opening model and data throws.
+// on_case: told of each test as it ends. Throws kNotFound for a column or label that does not exist, and what opening model and data
+// throws.
 TestReport RunModelTests(const ModelTests& tests, const TestSubject& subject, const std::function<void(const TestCase&)>& on_case,
                          const std::atomic<bool>& stop);
 

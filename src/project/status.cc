@@ -42,7 +42,8 @@ ProjectStatus StatusOf(const ProjectConfig& project, const std::vector<std::stri
   for (const PlannedModel& planned : plan.models) {
     ModelStatus model;
     model.name = planned.name;
-    model.num_pending = static_cast<size_t>(std::count_if(planned.steps.begin(), planned.steps.end(), [](const PlannedStep& step) { return step.runs; }));
+    model.num_pending =
+        static_cast<size_t>(std::count_if(planned.steps.begin(), planned.steps.end(), [](const PlannedStep& step) { return step.runs; }));
     if (store) {
       const Aliases aliases(*store);
       for (const std::string& alias : aliases.Of(planned.name)) model.aliases[alias] = aliases.Find(planned.name, alias).value_or("");
@@ -61,12 +62,16 @@ ProjectStatus StatusOf(const ProjectConfig& project, const std::vector<std::stri
 std::string ProjectStatus::Text() const {
   std::string out = has_store ? "" : fmt::format("{}: there is no store yet\n", store);
   for (const ModelStatus& model : models) {
-    out += fmt::format("{}: {}\n", model.name, model.num_pending == 0 ? "up to date" : fmt::format("{} {} to run ('mlac plan' shows them)", model.num_pending, model.num_pending == 1 ? "step" : "steps"));
+    out += fmt::format("{}: {}\n", model.name,
+                       model.num_pending == 0 ? "up to date"
+                                              : fmt::format("{} {} to run ('mlac plan' shows them)", model.num_pending,
+                                                            model.num_pending == 1 ? "step" : "steps"));
     for (const auto& [alias, revision] : model.aliases) {
       const auto& figures = alias == kProduction ? model.production_figures : model.latest_figures;
       const bool known = alias == kProduction || alias == kLatest;
-      out += fmt::format("  {:<12} {}{}{}\n", Printable(alias), revision.substr(0, 12), known && !figures.empty() ? "  " + Shown(figures) : "",
-                         alias == kLatest && !model.published.empty() ? fmt::format("  {}", model.published.substr(0, 16)) : "");
+      out +=
+          fmt::format("  {:<12} {}{}{}\n", Printable(alias), revision.substr(0, 12), known && !figures.empty() ? "  " + Shown(figures) : "",
+                      alias == kLatest && !model.published.empty() ? fmt::format("  {}", model.published.substr(0, 16)) : "");
     }
   }
   return out;

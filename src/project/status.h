@@ -10,10 +10,10 @@ namespace mlac {
 
 struct ModelStatus {
   std::string name;
-  std::map<std::string, std::string> aliases;  // "latest", "production", ...: revisions
-  std::string published;                       // when latest was, as in Record; "" if it never was
+  std::map<std::string, std::string> aliases;                        // "latest", "production", ...: revisions
+  std::string published;                                             // when latest was, as in Record; "" if it never was
   std::map<std::string, double> latest_figures, production_figures;  // "accuracy", "macro_f1"
-  size_t num_pending = 0;                      // steps that `mlac apply` would run
+  size_t num_pending = 0;                                            // steps that `mlac apply` would run
 };
 
 struct ProjectStatus {

@@ -45,14 +45,18 @@ const std::string& Contents::Hash(const std::string& path) {
   return entry->second;
 }
 
-StepInput StepScope::Step(std::string_view step) const { return {std::string(step), StepInput::Kind::kStep, keys.at(std::string(step)), std::string(step)}; }
+StepInput StepScope::Step(std::string_view step) const {
+  return {std::string(step), StepInput::Kind::kStep, keys.at(std::string(step)), std::string(step)};
+}
 
 StepInput StepScope::File(const std::string& key, const std::string& path) const {
   try {
     // The own name of a file stands in the card, the folder above it nowhere.
     return {key, StepInput::Kind::kFile, contents.Hash(project.Path(path)) + " " + OwnName(path), path};
   } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("{} line {}: models.{}.{}: {}", OwnName(project.file), model.line, model.name, key, error.message()), error.hint());
+    throw Error(error.code(),
+                fmt::format("{} line {}: models.{}.{}: {}", OwnName(project.file), model.line, model.name, key, error.message()),
+                error.hint());
   }
 }
 
@@ -87,8 +91,10 @@ std::string StepRun::ResultOf(std::string_view step) const {
 }
 
 ModelData StepRun::Data() const {
-  ModelData data = {.train = {}, .validation = model.data.validation.empty() ? "" : project.Path(model.data.validation),
-                    .test = model.data.test.empty() ? "" : project.Path(model.data.test), .text_column = model.data.text_column,
+  ModelData data = {.train = {},
+                    .validation = model.data.validation.empty() ? "" : project.Path(model.data.validation),
+                    .test = model.data.test.empty() ? "" : project.Path(model.data.test),
+                    .text_column = model.data.text_column,
                     .target_column = model.data.target_column};
   data.train = project.Path(model.data.train.front());
   for (const std::string_view step : kDataSteps)
@@ -101,25 +107,25 @@ std::string StepRun::ModelFolder() const { return OutputOf(Has("optimize") ? "op
 
 std::vector<std::pair<std::string, std::string>> TrainParameters(const ModelConfig& model) {
   const TrainingOptions& t = model.train.options;
-  std::vector<std::pair<std::string, std::string>> parameters = {
-      {"task", model.task},
-      {"train.epochs", fmt::format("{}", t.num_epochs)},
-      {"train.lr", fmt::format("{}", t.learning_rate)},
-      {"train.batch_size", fmt::format("{}", t.batch_size)},
-      {"train.seed", fmt::format("{}", t.seed)},
-      {"train.patience", fmt::format("{}", t.patience)},
-      {"train.warmup", fmt::format("{}", t.warmup)},
-      {"train.weight_decay", fmt::format("{}", t.weight_decay)},
-      {"train.max_grad_norm", fmt::format("{}", t.max_grad_norm)},
-      {"train.freeze", fmt::format("{}", t.freeze)},
-      {"train.class_weights", fmt::format("{}", t.class_weights)}};
+  std::vector<std::pair<std::string, std::string>> parameters = {{"task", model.task},
+                                                                 {"train.epochs", fmt::format("{}", t.num_epochs)},
+                                                                 {"train.lr", fmt::format("{}", t.learning_rate)},
+                                                                 {"train.batch_size", fmt::format("{}", t.batch_size)},
+                                                                 {"train.seed", fmt::format("{}", t.seed)},
+                                                                 {"train.patience", fmt::format("{}", t.patience)},
+                                                                 {"train.warmup", fmt::format("{}", t.warmup)},
+                                                                 {"train.weight_decay", fmt::format("{}", t.weight_decay)},
+                                                                 {"train.max_grad_norm", fmt::format("{}", t.max_grad_norm)},
+                                                                 {"train.freeze", fmt::format("{}", t.freeze)},
+                                                                 {"train.class_weights", fmt::format("{}", t.class_weights)}};
   if (model.data.validation.empty()) parameters.emplace_back("train.validation_split", fmt::format("{}", model.train.validation_split));
   if (model.train.max_length) parameters.emplace_back("train.max_length", fmt::format("{}", *model.train.max_length));
   return parameters;
 }
 
 uint64_t ModelBytes(const std::string& folder) {
-  static const std::set<std::string> kReports = {kModelCardFile, kMetricsFile, kLearningCurvesFile, kConfusionMatrixFile, "training.json", "optimization.json"};
+  static const std::set<std::string> kReports = {kModelCardFile,       kMetricsFile,    kLearningCurvesFile,
+                                                 kConfusionMatrixFile, "training.json", "optimization.json"};
   uint64_t bytes = 0;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder))
     if (entry.is_regular_file() && !kReports.contains(entry.path().filename().string())) bytes += entry.file_size();

@@ -58,7 +58,8 @@ struct StepDescription {
 class ApplyObserver : public FineTuneObserver {
  public:
   virtual void OnModel(const std::string& model) = 0;
-  virtual void OnStepStart(const std::string& step, size_t number, size_t count) = 0;  // number from 1, of the steps that run for this model
+  virtual void OnStepStart(const std::string& step, size_t number,
+                           size_t count) = 0;  // number from 1, of the steps that run for this model
   virtual void OnStepEnd(const std::string& step, double seconds, const std::string& summary) = 0;
   virtual void OnRefused(const std::string& step, const std::string& message) = 0;
 };
@@ -85,8 +86,8 @@ struct StepRun {
 
   // Results.
   std::string result = "{}";  // JSON
-  std::string summary = {};        // a few words for people: "accuracy 0.9120, macro-F1 0.9101"
-  std::string refusal = {};        // not empty: the step says no, with this message, and nothing behind it runs
+  std::string summary = {};   // a few words for people: "accuracy 0.9120, macro-F1 0.9101"
+  std::string refusal = {};   // not empty: the step says no, with this message, and nothing behind it runs
   double work = 0;            // as in StepRecord
 };
 
@@ -102,8 +103,8 @@ struct StepKind {
 // In the order in which they run.
 std::span<const StepKind* const> AllStepKinds();
 
-extern const StepKind kJoinStep, kFilterStep, kDedupeStep, kSplitStep, kCheckStep, kTrainStep, kOptimizeStep, kEvaluateStep, kTestStep, kGateStep,
-    kPublishStep;
+extern const StepKind kJoinStep, kFilterStep, kDedupeStep, kSplitStep, kCheckStep, kTrainStep, kOptimizeStep, kEvaluateStep, kTestStep,
+    kGateStep, kPublishStep;
 
 // All that training depends on besides base and data, by the names of mlac.yaml: "train.epochs". What changes no bit is left out.
 std::vector<std::pair<std::string, std::string>> TrainParameters(const ModelConfig& model);

@@ -44,6 +44,7 @@ void Execute(StepRun& run) {
 
 }  // namespace
 
-const StepKind kCheckStep = {"check", "looks for what is wrong with the data", false, [](const ModelConfig&) { return true; }, Describe, Execute};
+const StepKind kCheckStep = {"check", "looks for what is wrong with the data", false, [](const ModelConfig&) { return true; }, Describe,
+                             Execute};
 
 }  // namespace mlac

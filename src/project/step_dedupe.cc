@@ -23,7 +23,8 @@ void Execute(StepRun& run) {
 
 }  // namespace
 
-const StepKind kDedupeStep = {"dedupe", "keeps the first of rows of the training data that have the same text", false,
-                              [](const ModelConfig& model) { return model.data.dedupe; }, Describe, Execute};
+const StepKind kDedupeStep = {"dedupe", "keeps the first of rows of the training data that have the same text",
+                              false,    [](const ModelConfig& model) { return model.data.dedupe; },
+                              Describe, Execute};
 
 }  // namespace mlac

@@ -22,7 +22,8 @@ StepDescription Describe(const StepScope& scope) {
 }
 
 size_t LengthOf(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 bool Keeps(const RowFilter& filter, const std::string& value) {
@@ -37,16 +38,21 @@ void Execute(StepRun& run) {
   LabelledRows rows = ReadTrainRows(run, "filter");
   const size_t num_before = rows.cells.size();
   for (const RowFilter& filter : run.model.data.filters) {
-    const size_t column = filter.column.empty() ? 0 : static_cast<size_t>(std::find(rows.columns.begin(), rows.columns.end(), filter.column) - rows.columns.begin());
+    const size_t column =
+        filter.column.empty()
+            ? 0
+            : static_cast<size_t>(std::find(rows.columns.begin(), rows.columns.end(), filter.column) - rows.columns.begin());
     std::erase_if(rows.cells, [&](const std::vector<std::string>& cells) { return !Keeps(filter, cells[column]); });
   }
-  if (rows.cells.empty()) throw Error(ErrorCode::kInvalidInput, fmt::format("models.{}.data.filter: none of {} rows is left", run.model.name, num_before));
+  if (rows.cells.empty())
+    throw Error(ErrorCode::kInvalidInput, fmt::format("models.{}.data.filter: none of {} rows is left", run.model.name, num_before));
   FinishRows(run, rows, num_before);
 }
 
 }  // namespace
 
-const StepKind kFilterStep = {"filter", "leaves out rows of the training data that do not meet data.filter", false,
-                              [](const ModelConfig& model) { return !model.data.filters.empty(); }, Describe, Execute};
+const StepKind kFilterStep = {"filter", "leaves out rows of the training data that do not meet data.filter",
+                              false,    [](const ModelConfig& model) { return !model.data.filters.empty(); },
+                              Describe, Execute};
 
 }  // namespace mlac

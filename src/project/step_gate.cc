@@ -37,10 +37,13 @@ class Measurer {
     if (gate.against_production && run_.production) OpenProduction();
     const bool compared = gate.against_production && before_.has_value();
     switch (gate.figure.kind) {
-      case FigureKind::kSize: return {.value = static_cast<double>(ModelBytes(run_.ModelFolder())),
-                                .production = compared ? std::optional(static_cast<double>(ModelBytes(folder_->path()))) : std::nullopt};
-      case FigureKind::kLatency: return MeasureLatency(gate, compared);
-      default: break;
+      case FigureKind::kSize:
+        return {.value = static_cast<double>(ModelBytes(run_.ModelFolder())),
+                .production = compared ? std::optional(static_cast<double>(ModelBytes(folder_->path()))) : std::nullopt};
+      case FigureKind::kLatency:
+        return MeasureLatency(gate, compared);
+      default:
+        break;
     }
     GateMeasurement measured = {.value = Figure(gate.figure, after_.metrics)};
     if (!gate.against_production) {
@@ -67,7 +70,9 @@ class Measurer {
   }
 
   GateMeasurement MeasureLatency(const Gate& gate, bool compared) {
-    const auto value = [&](const TaskModel::Latency& latency) { return gate.figure.name == "latency_p50" ? latency.p50_ms : latency.p99_ms; };
+    const auto value = [&](const TaskModel::Latency& latency) {
+      return gate.figure.name == "latency_p50" ? latency.p50_ms : latency.p99_ms;
+    };
     const auto measure = [&](std::map<size_t, TaskModel::Latency>& known, const std::string& folder) {
       const auto [entry, is_new] = known.try_emplace(gate.figure.num_tokens);
       if (is_new) entry->second = TaskOf(run_.model).open(folder, run_.num_threads)->MeasureLatency(gate.figure.num_tokens, run_.stop);
@@ -88,7 +93,8 @@ class Measurer {
       if (figure.name == "weighted_f1") return metrics.weighted_f1;
       if (figure.name == "num_examples") return static_cast<double>(metrics.num_examples);
       if (!metrics.loss)
-        throw Error(ErrorCode::kInvalidInput, fmt::format("{}: there is no loss: test texts have labels that the model does not know", run_.model.name));
+        throw Error(ErrorCode::kInvalidInput,
+                    fmt::format("{}: there is no loss: test texts have labels that the model does not know", run_.model.name));
       return *metrics.loss;
     }
     const ClassMetrics& label = Label(figure, metrics);
@@ -100,7 +106,8 @@ class Measurer {
   const ClassMetrics& Label(const GateFigure& figure, const ClassificationMetrics& metrics) const {
     const auto found = std::find(metrics.label_names.begin(), metrics.label_names.end(), figure.label);
     if (found == metrics.label_names.end())
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: gate '{}': there is no label '{}'", run_.model.name, figure.Text(), figure.label),
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{}: gate '{}': there is no label '{}'", run_.model.name, figure.Text(), figure.label),
                   KnownNames(figure.label, metrics.label_names));
     return metrics.per_class[static_cast<size_t>(found - metrics.label_names.begin())];
   }
@@ -123,7 +130,8 @@ class Measurer {
 ordered_json OutcomeJson(const GateOutcome& outcome) {
   ordered_json json = {{"gate", outcome.gate}, {"passed", outcome.passed}, {"value", outcome.measured.value}, {"message", outcome.line}};
   if (outcome.measured.production) json["production"] = *outcome.measured.production;
-  for (const auto& [name, interval] : {std::pair{"interval", outcome.measured.value_interval}, {"difference_interval", outcome.measured.difference_interval}})
+  for (const auto& [name, interval] :
+       {std::pair{"interval", outcome.measured.value_interval}, {"difference_interval", outcome.measured.difference_interval}})
     if (interval) json[name] = {interval->low, interval->high};
   if (!outcome.measured.processor.empty()) json["processor"] = outcome.measured.processor;
   return json;
@@ -146,7 +154,8 @@ void Execute(StepRun& run) {
 
 }  // namespace
 
-const StepKind kGateStep = {"gate", "decides by the gates whether the model may be published", false,
-                            [](const ModelConfig& model) { return !model.gates.empty(); }, Describe, Execute};
+const StepKind kGateStep = {"gate",   "decides by the gates whether the model may be published",
+                            false,    [](const ModelConfig& model) { return !model.gates.empty(); },
+                            Describe, Execute};
 
 }  // namespace mlac

@@ -21,7 +21,8 @@ void Execute(StepRun& run) {
 
 }  // namespace
 
-const StepKind kJoinStep = {"join", "reads several files of training data, one behind the other", false,
-                            [](const ModelConfig& model) { return model.data.train.size() > 1; }, Describe, Execute};
+const StepKind kJoinStep = {"join",   "reads several files of training data, one behind the other",
+                            false,    [](const ModelConfig& model) { return model.data.train.size() > 1; },
+                            Describe, Execute};
 
 }  // namespace mlac

@@ -33,21 +33,27 @@ void Execute(StepRun& run) {
     const TaskEvaluation first = TaskOf(run.model).evaluate(before, data.test, data, run.num_threads, run.stop);
     const TaskEvaluation second = TaskOf(run.model).evaluate(after, data.test, data, run.num_threads, run.stop);
     const std::string& metric = run.model.optimize.metric;
-    const PairedDifference change = ComparePredictions(first.truth, first.predicted, second.predicted, first.metrics.label_names.size(), metric);
+    const PairedDifference change =
+        ComparePredictions(first.truth, first.predicted, second.predicted, first.metrics.label_names.size(), metric);
     const double drop = 100 * (change.before - change.after);
-    result["metric"] = {{"name", metric}, {"before", change.before}, {"after", change.after}, {"difference_interval", {change.interval.low, change.interval.high}}};
-    const std::string said = fmt::format("{} {:.4f} instead of {:.4f} (95 % of the difference: {:+.4f} to {:+.4f})", metric, change.after, change.before,
-                                         change.interval.low, change.interval.high);
+    result["metric"] = {{"name", metric},
+                        {"before", change.before},
+                        {"after", change.after},
+                        {"difference_interval", {change.interval.low, change.interval.high}}};
+    const std::string said = fmt::format("{} {:.4f} instead of {:.4f} (95 % of the difference: {:+.4f} to {:+.4f})", metric, change.after,
+                                         change.before, change.interval.low, change.interval.high);
     run.summary += "; " + said;
     // A drop of exactly the bound is not above it, whatever binary fractions make of the difference.
-    if (drop > *max_drop + 1e-9) run.refusal = fmt::format("{}: a drop of {:.2f} percentage points; optimize.max_drop allows {}", said, drop, *max_drop);
+    if (drop > *max_drop + 1e-9)
+      run.refusal = fmt::format("{}: a drop of {:.2f} percentage points; optimize.max_drop allows {}", said, drop, *max_drop);
   }
   run.result = result.dump();
 }
 
 }  // namespace
 
-const StepKind kOptimizeStep = {"optimize", "makes the trained model smaller and faster, and refuses what loses too much", false,
-                                [](const ModelConfig& model) { return model.optimize.int8; }, Describe, Execute};
+const StepKind kOptimizeStep = {"optimize", "makes the trained model smaller and faster, and refuses what loses too much",
+                                false,      [](const ModelConfig& model) { return model.optimize.int8; },
+                                Describe,   Execute};
 
 }  // namespace mlac

@@ -26,8 +26,11 @@ StepDescription Describe(const StepScope& scope) {
 std::vector<Finding> FindingsOf(const std::string& result) {
   std::vector<Finding> findings;
   for (const json& finding : json::parse(result).at("findings"))
-    findings.push_back({.code = finding.at("code"), .severity = finding.at("severity") == "warning" ? Severity::kWarning : Severity::kNote,
-                        .count = finding.at("count"), .message = finding.at("message"), .examples = finding.at("examples")});
+    findings.push_back({.code = finding.at("code"),
+                        .severity = finding.at("severity") == "warning" ? Severity::kWarning : Severity::kNote,
+                        .count = finding.at("count"),
+                        .message = finding.at("message"),
+                        .examples = finding.at("examples")});
   return findings;
 }
 
@@ -40,7 +43,8 @@ std::string OwnName(const std::string& path) {
 Record RecordOf(StepRun& run, const ModelData& data) {
   const Store& store = run.steps.store();
   const std::optional<StepRecord> training = run.steps.Find(run.keys.at("train"));
-  Record record = {.name = run.model.name, .revision = {}, .kind = ArtefactKind::kModel, .made_by = run.model.optimize.int8 ? "optimize" : "train"};
+  Record record = {
+      .name = run.model.name, .revision = {}, .kind = ArtefactKind::kModel, .made_by = run.model.optimize.int8 ? "optimize" : "train"};
   for (const auto& [name, value] : TrainParameters(run.model)) record.parameters[name] = value;
   record.parameters["base"] = OwnName(run.model.base);
   record.parameters["data.text"] = data.text_column;
@@ -76,9 +80,13 @@ void Execute(StepRun& run) {
     const ModelData data = run.Data();
     const std::string folder = run.output + "/model";
     fs::create_directories(folder);
-    WritePublishedFolder({.trained = run.OutputOf("train") + "/model", .model = run.ModelFolder(),
-                          .evaluation = ReadPredictions(run.OutputOf("evaluate") + "/" + kPredictionsFile), .test_source = OwnName(data.test),
-                          .text_column = data.text_column, .target_column = data.target_column, .findings = FindingsOf(run.ResultOf("check")),
+    WritePublishedFolder({.trained = run.OutputOf("train") + "/model",
+                          .model = run.ModelFolder(),
+                          .evaluation = ReadPredictions(run.OutputOf("evaluate") + "/" + kPredictionsFile),
+                          .test_source = OwnName(data.test),
+                          .text_column = data.text_column,
+                          .target_column = data.target_column,
+                          .findings = FindingsOf(run.ResultOf("check")),
                           .int8 = run.model.optimize.int8},
                          folder);
     revision = run.steps.store().Add(folder, RecordOf(run, data));
@@ -91,6 +99,7 @@ void Execute(StepRun& run) {
 
 }  // namespace
 
-const StepKind kPublishStep = {"publish", "puts the model into the store as NAME@latest", false, [](const ModelConfig&) { return true; }, Describe, Execute};
+const StepKind kPublishStep = {
+    "publish", "puts the model into the store as NAME@latest", false, [](const ModelConfig&) { return true; }, Describe, Execute};
 
 }  // namespace mlac

@@ -32,7 +32,8 @@ void Execute(StepRun& run) {
   }
   const SplitRows split = SplitStratified(texts, run.model.data.test_split, run.model.data.split_seed);
   if (split.validation.empty())
-    throw Error(ErrorCode::kInvalidInput, fmt::format("models.{}.data.split: no row of {} can be set aside", run.model.name, rows.cells.size()),
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("models.{}.data.split: no row of {} can be set aside", run.model.name, rows.cells.size()),
                 "every label keeps a text for training, and equal texts stay together");
   const auto select = [&](const std::vector<size_t>& numbers) {
     LabelledRows part = {rows.columns, {}};
@@ -48,7 +49,8 @@ void Execute(StepRun& run) {
 
 }  // namespace
 
-const StepKind kSplitStep = {"split", "sets rows of the training data aside as test data", false,
-                             [](const ModelConfig& model) { return model.data.test_split > 0; }, Describe, Execute};
+const StepKind kSplitStep = {"split",  "sets rows of the training data aside as test data",
+                             false,    [](const ModelConfig& model) { return model.data.test_split > 0; },
+                             Describe, Execute};
 
 }  // namespace mlac

@@ -31,26 +31,36 @@ constexpr std::string_view kKindNames[] = {"parameter", "file", "step", "version
 std::string RecordJson(const StepRecord& record) {
   ordered_json inputs = ordered_json::array();
   for (const StepInput& input : record.inputs)
-    inputs.push_back({{"name", input.name}, {"kind", kKindNames[static_cast<size_t>(input.kind)]}, {"value", input.value}, {"shown", input.shown}});
-  const ordered_json out = {{"format_version", kFormat}, {"step", record.step}, {"model", record.model}, {"key", record.key}, {"inputs", inputs},
-                            {"time", record.time}, {"seconds", record.seconds}, {"work", record.work}, {"result", ordered_json::parse(record.result)}};
+    inputs.push_back(
+        {{"name", input.name}, {"kind", kKindNames[static_cast<size_t>(input.kind)]}, {"value", input.value}, {"shown", input.shown}});
+  const ordered_json out = {{"format_version", kFormat}, {"step", record.step}, {"model", record.model},
+                            {"key", record.key},         {"inputs", inputs},    {"time", record.time},
+                            {"seconds", record.seconds}, {"work", record.work}, {"result", ordered_json::parse(record.result)}};
   return out.dump() + "\n";
 }
 
 StepRecord ParseRecordJson(const json& value) {
-  StepRecord record = {.step = value.at("step"), .model = value.at("model"), .key = value.at("key"), .inputs = {}, .time = value.at("time"),
-                       .seconds = value.at("seconds"), .work = value.at("work"), .result = value.at("result").dump()};
+  StepRecord record = {.step = value.at("step"),
+                       .model = value.at("model"),
+                       .key = value.at("key"),
+                       .inputs = {},
+                       .time = value.at("time"),
+                       .seconds = value.at("seconds"),
+                       .work = value.at("work"),
+                       .result = value.at("result").dump()};
   for (const json& input : value.at("inputs")) {
     const std::string kind = input.at("kind");
     for (size_t k = 0; k < std::size(kKindNames); ++k)
-      if (kKindNames[k] == kind) record.inputs.push_back({input.at("name"), static_cast<StepInput::Kind>(k), input.at("value"), input.at("shown")});
+      if (kKindNames[k] == kind)
+        record.inputs.push_back({input.at("name"), static_cast<StepInput::Kind>(k), input.at("value"), input.at("shown")});
   }
   return record;
 }
 
 void SyncPath(const std::string& path) {
   const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0 || fsync(file.get()) != 0) throw Error(ErrorCode::kIo, fmt::format("{}: cannot sync: {}", path, std::system_category().message(errno)));
+  if (file.get() < 0 || fsync(file.get()) != 0)
+    throw Error(ErrorCode::kIo, fmt::format("{}: cannot sync: {}", path, std::system_category().message(errno)));
 }
 
 void SyncTree(const std::string& folder) {
@@ -136,7 +146,7 @@ void StepStore::RemoveWorkExcept(const std::vector<std::string>& keep) const {
     if (!kept.contains(name)) RemoveTree(folder + "/" + name);
 }
 
-uint64_t StepStore::RemoveUnneeded() const {
+uint64_t StepStore::RemoveUnneeded(bool dry_run) const {
   std::set<std::string> needed;
   if (FolderExists(store_.folder() + "/last-steps")) {
     for (const std::string& name : NamesIn(store_.folder() + "/last-steps"))
@@ -150,7 +160,7 @@ uint64_t StepStore::RemoveUnneeded() const {
     if (needed.contains(name)) continue;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder + "/" + name))
       if (entry.is_regular_file()) bytes += entry.file_size();
-    RemoveTree(folder + "/" + name);
+    if (!dry_run) RemoveTree(folder + "/" + name);
   }
   return bytes;
 }

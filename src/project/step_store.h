@@ -14,9 +14,9 @@ namespace mlac {
 // One thing that a step depends on.
 struct StepInput {
   enum class Kind { kParameter, kFile, kStep, kVersion };
-  std::string name;   // "train.epochs", "data.train", "train" (the step before), "mlac"
+  std::string name;  // "train.epochs", "data.train", "train" (the step before), "mlac"
   Kind kind = Kind::kParameter;
-  std::string value;  // the parameter as text, the SHA-256 of the content and the file's own name, the key of the step
+  std::string value;       // the parameter as text, the SHA-256 of the content and the file's own name, the key of the step
   std::string shown = {};  // for people, and not part of the key: "data/train.csv"
 };
 
@@ -24,7 +24,7 @@ struct StepInput {
 struct StepRecord {
   std::string step, model, key;
   std::vector<StepInput> inputs;
-  std::string time;           // when it ended, as in Record of hub/
+  std::string time;  // when it ended, as in Record of hub/
   double seconds = 0;
   double work = 0;            // what the time is about proportional to (examples x epochs); 0: nothing
   std::string result = "{}";  // a JSON object: what later steps and people want to know
@@ -56,8 +56,8 @@ class StepStore {
 
   // Removes work folders, other than those in `keep`: of runs that ended early and whose inputs have changed since.
   void RemoveWorkExcept(const std::vector<std::string>& keep) const;
-  // Removes results that no model's last steps need; gives the bytes.
-  uint64_t RemoveUnneeded() const;
+  // Removes results that no model's last steps need, or with dry_run only counts them; gives the bytes. Under the lock of `apply`.
+  uint64_t RemoveUnneeded(bool dry_run) const;
 
  private:
   const Store& store_;

@@ -45,10 +45,13 @@ class TrainingOutput : public FineTuneObserver {
 
 void Execute(StepRun& run) {
   TrainingOutput output(run.observer);
-  const FineTuneResult result =
-      TaskOf(run.model).train(run.model, run.project.Path(run.model.base), run.Data(), run.output + "/model", run.num_threads, output, run.stop);
-  run.result = nlohmann::json({{"accuracy", result.metrics.accuracy}, {"macro_f1", result.metrics.macro_f1}, {"evaluated_on", result.evaluated_on}}).dump();
-  run.summary = fmt::format("accuracy {:.4f}, macro-F1 {:.4f} on {}", result.metrics.accuracy, result.metrics.macro_f1, result.evaluated_on);
+  const FineTuneResult result = TaskOf(run.model).train(run.model, run.project.Path(run.model.base), run.Data(), run.output + "/model",
+                                                        run.num_threads, output, run.stop);
+  run.result =
+      nlohmann::json({{"accuracy", result.metrics.accuracy}, {"macro_f1", result.metrics.macro_f1}, {"evaluated_on", result.evaluated_on}})
+          .dump();
+  run.summary =
+      fmt::format("accuracy {:.4f}, macro-F1 {:.4f} on {}", result.metrics.accuracy, result.metrics.macro_f1, result.evaluated_on);
   run.work = static_cast<double>(output.num_examples() * run.model.train.options.num_epochs);
 }
 

@@ -32,26 +32,38 @@ std::string TestReport::Text(bool verbose) const {
     out += fmt::format("{}  {}: {}{}{}\n", mark, test.group, test.name, test.message.empty() ? "" : ": ", test.message);
   }
   if (compared) {
-    out += fmt::format("{} rows of the test data are answered otherwise than by production: {} better, {} worse, {} wrong both times\n", changed.size(), num_better,
-                       num_worse, changed.size() - num_better - num_worse);
+    out += fmt::format("{} rows of the test data are answered otherwise than by production: {} better, {} worse, {} wrong both times\n",
+                       changed.size(), num_better, num_worse, changed.size() - num_better - num_worse);
     for (size_t i = 0; i < changed.size() && i < kMostRows; ++i) {
       const ChangedRow& row = changed[i];
-      out += fmt::format("  {}  {}: '{}' -> '{}', true is '{}': {}\n", row.after == row.truth ? "+" : row.before == row.truth ? "-" : " ", row.place, row.before,
-                         row.after, row.truth, Printable(row.text, 60));
+      out += fmt::format("  {}  {}: '{}' -> '{}', true is '{}': {}\n",
+                         row.after == row.truth    ? "+"
+                         : row.before == row.truth ? "-"
+                                                   : " ",
+                         row.place, row.before, row.after, row.truth, Printable(row.text, 60));
     }
     if (changed.size() > kMostRows) out += fmt::format("  and {} more (--json shows all)\n", changed.size() - kMostRows);
   }
   const size_t num_skipped = Count(Status::kSkipped);
-  return out + fmt::format("{} passed, {} failed{}\n", Count(Status::kPassed), Count(Status::kFailed), num_skipped > 0 ? fmt::format(", {} skipped", num_skipped) : "");
+  return out + fmt::format("{} passed, {} failed{}\n", Count(Status::kPassed), Count(Status::kFailed),
+                           num_skipped > 0 ? fmt::format(", {} skipped", num_skipped) : "");
 }
 
 std::string TestReport::Json() const {
   ordered_json list = ordered_json::array(), rows = ordered_json::array();
   for (const TestCase& test : cases)
-    list.push_back({{"group", test.group}, {"name", test.name}, {"status", NameOf(test.status)}, {"message", test.message}, {"seconds", test.seconds}});
+    list.push_back({{"group", test.group},
+                    {"name", test.name},
+                    {"status", NameOf(test.status)},
+                    {"message", test.message},
+                    {"seconds", test.seconds}});
   for (const ChangedRow& row : changed)
     rows.push_back({{"place", row.place}, {"text", row.text}, {"truth", row.truth}, {"before", row.before}, {"after", row.after}});
-  ordered_json out = {{"format_version", 1}, {"passed", Count(Status::kPassed)}, {"failed", Count(Status::kFailed)}, {"skipped", Count(Status::kSkipped)}, {"tests", list}};
+  ordered_json out = {{"format_version", 1},
+                      {"passed", Count(Status::kPassed)},
+                      {"failed", Count(Status::kFailed)},
+                      {"skipped", Count(Status::kSkipped)},
+                      {"tests", list}};
   if (compared) out["against_production"] = {{"better", num_better}, {"worse", num_worse}, {"changed", rows}};
   return out.dump(2) + "\n";
 }
@@ -76,11 +88,13 @@ std::string TestReport::JUnit(const std::string& suite) const {
     out += fmt::format("  <testsuite name=\"{}\" {}>\n", EscapeXml(suite + "." + group),
                        attributes(part.cases.size(), part.Count(Status::kFailed), part.Count(Status::kSkipped), part_seconds));
     for (const TestCase& test : part.cases) {
-      out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"", EscapeXml(suite + "." + group), EscapeXml(test.name), test.seconds);
+      out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"", EscapeXml(suite + "." + group), EscapeXml(test.name),
+                         test.seconds);
       if (test.status == Status::kPassed) {
         out += "/>\n";
       } else {
-        out += fmt::format("><{} message=\"{}\"/></testcase>\n", test.status == Status::kFailed ? "failure" : "skipped", EscapeXml(test.message));
+        out += fmt::format("><{} message=\"{}\"/></testcase>\n", test.status == Status::kFailed ? "failure" : "skipped",
+                           EscapeXml(test.message));
       }
     }
     out += "  </testsuite>\n";

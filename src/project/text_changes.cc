@@ -12,8 +12,9 @@ namespace {
 
 // First names of several languages, for tests that bring no list.
 const std::vector<std::string>& FirstNames() {
-  static const std::vector<std::string> kNames = {"Anna", "James", "Maria", "Ahmed", "Wei", "Olga", "David", "Fatima", "Carlos", "Yuki",
-                                                  "Emma", "Ivan", "Sarah", "Kofi", "John", "Priya", "Michael", "Lena", "Peter", "Aisha"};
+  static const std::vector<std::string> kNames = {"Anna",   "James",  "Maria",   "Ahmed", "Wei",   "Olga",  "David",
+                                                  "Fatima", "Carlos", "Yuki",    "Emma",  "Ivan",  "Sarah", "Kofi",
+                                                  "John",   "Priya",  "Michael", "Lena",  "Peter", "Aisha"};
   return kNames;
 }
 
@@ -52,7 +53,9 @@ std::vector<std::string> Cases(const std::string& text) {
   return changed;
 }
 
-bool SameLetters(std::string_view a, std::string_view b) { return WithCase(std::string(a), std::tolower) == WithCase(std::string(b), std::tolower); }
+bool SameLetters(std::string_view a, std::string_view b) {
+  return WithCase(std::string(a), std::tolower) == WithCase(std::string(b), std::tolower);
+}
 
 // text with each word of a list replaced by the next one of that list.
 std::vector<std::string> Replaced(const std::vector<std::vector<std::string>>& lists, const std::string& text, bool exact_case) {

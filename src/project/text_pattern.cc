@@ -35,9 +35,11 @@ struct TextPattern::Code {
 TextPattern::TextPattern(const std::string& expression) : code_(std::make_unique<Code>()), expression_(expression) {
   int error = 0;
   PCRE2_SIZE at = 0;
-  code_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(), PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &at, nullptr);
+  code_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
+                              PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &at, nullptr);
   if (code_->code == nullptr)
-    throw Error(ErrorCode::kInvalidInput, fmt::format("'{}' is no regular expression: column {}: {}", Quoted(expression), at + 1, MessageOf(error)));
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{} is no regular expression: column {}: {}", Quoted(expression), at + 1, MessageOf(error)));
   code_->match = pcre2_match_data_create(1, nullptr);
   code_->context = pcre2_match_context_create(nullptr);
   if (code_->match == nullptr || code_->context == nullptr) throw std::bad_alloc();
@@ -52,7 +54,9 @@ bool TextPattern::FoundIn(std::string_view text) const {
   const int result = pcre2_match(code_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, 0, code_->match, code_->context);
   if (result >= 0) return true;
   if (result == PCRE2_ERROR_NOMATCH) return false;
-  throw Error(ErrorCode::kTooLarge, fmt::format("the regular expression '{}' takes too long on a text of {} bytes: {}", Quoted(expression_), text.size(), MessageOf(result)),
+  throw Error(ErrorCode::kTooLarge,
+              fmt::format("the regular expression {} takes too long on a text of {} bytes: {}", Quoted(expression_), text.size(),
+                          MessageOf(result)),
               "nested repetitions, as in (a+)+, are what takes long");
 }
 

@@ -49,7 +49,8 @@ class FlowScanner {
         may_open = c == ',' || c == ':' || c == '-' || c == '?';
       }
       if (!open_.empty() && at_ - open_.front() > limits_.max_flow_bytes)
-        throw Error(ErrorCode::kTooLarge, fmt::format("{}: what stands in brackets here is longer than {} bytes", At(name_, open_line_), limits_.max_flow_bytes),
+        throw Error(ErrorCode::kTooLarge,
+                    fmt::format("{}: what stands in brackets here is longer than {} bytes", At(name_, open_line_), limits_.max_flow_bytes),
                     "write it as lines that begin with a dash or a key");
     }
   }
@@ -78,7 +79,8 @@ class FlowScanner {
 
 class TreeBuilder : public YAML::EventHandler {
  public:
-  TreeBuilder(std::deque<YamlNode>& nodes, const std::string& name, const YamlLimits& limits) : nodes_(nodes), name_(name), limits_(limits) {}
+  TreeBuilder(std::deque<YamlNode>& nodes, const std::string& name, const YamlLimits& limits)
+      : nodes_(nodes), name_(name), limits_(limits) {}
 
   const YamlNode* root() const { return root_; }
 
@@ -123,7 +125,7 @@ class TreeBuilder : public YAML::EventHandler {
  private:
   struct OpenNode {
     YamlNode* node = nullptr;
-    bool has_key = false;  // the next node of this map is the value of its last entry
+    bool has_key = false;                                         // the next node of this map is the value of its last entry
     std::vector<std::pair<size_t, const YamlNode*>> merged = {};  // line and value of each merge key
     bool next_is_merged = false;
     std::unordered_set<std::string_view> keys = {};
@@ -133,14 +135,16 @@ class TreeBuilder : public YAML::EventHandler {
 
   YamlNode& NewNode(YamlNode::Kind kind, const YAML::Mark& mark) {
     line_ = LineOf(mark);
-    nodes_.push_back({.kind = kind, .line = line_, .column = static_cast<size_t>(std::max(mark.column, 0)) + 1, .text = {}, .entries = {}, .items = {}});
+    nodes_.push_back(
+        {.kind = kind, .line = line_, .column = static_cast<size_t>(std::max(mark.column, 0)) + 1, .text = {}, .entries = {}, .items = {}});
     return nodes_.back();
   }
 
   // yaml-cpp gives "?" or "" for what has no tag and "!" for quoted text.
   void RefuseTag(const YAML::Mark& mark, const std::string& tag) const {
     if (!tag.empty() && tag != "?" && tag != "!")
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the tag '{}' has no meaning here", At(name_, LineOf(mark)), Quoted(tag)), "leave it out");
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the tag {} has no meaning here", At(name_, LineOf(mark)), Quoted(tag)),
+                  "leave it out");
   }
 
   void Name(YAML::anchor_t anchor, const YamlNode& node) {
@@ -177,7 +181,8 @@ class TreeBuilder : public YAML::EventHandler {
     }
     parent.node->num_nodes += node.num_nodes;
     if (parent.node->num_nodes > limits_.max_nodes)
-      throw Error(ErrorCode::kTooLarge, fmt::format("{}: more than {} values, those of aliases counted at each use", At(name_, line_), limits_.max_nodes));
+      throw Error(ErrorCode::kTooLarge,
+                  fmt::format("{}: more than {} values, those of aliases counted at each use", At(name_, line_), limits_.max_nodes));
     if (parent.node->kind == YamlNode::Kind::kSequence) {
       parent.node->items.push_back(&node);
     } else if (parent.next_is_merged) {
@@ -195,7 +200,7 @@ class TreeBuilder : public YAML::EventHandler {
     parent.next_is_merged = node.text == "<<" && !node.quoted;
     if (parent.next_is_merged) return;
     if (!parent.keys.insert(node.text).second)  // nodes stay where they are, so the view does
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the key '{}' stands twice", At(name_, node.line), Quoted(node.text)));
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the key {} stands twice", At(name_, node.line), Quoted(node.text)));
     parent.node->entries.push_back({node.text, node.line, nullptr});
   }
 
@@ -231,8 +236,10 @@ void CheckBytes(std::string_view text, const std::string& name, const YamlLimits
     throw Error(ErrorCode::kTooLarge, fmt::format("{}: {} bytes; at most {} are read", name, text.size(), limits.max_bytes));
   const size_t bad = std::min(FindInvalidUtf8(text), text.find('\0'));
   if (bad != std::string_view::npos)
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: a byte that is no text (expected UTF-8)",
-                                                      At(name, 1 + static_cast<size_t>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n')))));
+    throw Error(
+        ErrorCode::kInvalidInput,
+        fmt::format("{}: a byte that is no text (expected UTF-8)",
+                    At(name, 1 + static_cast<size_t>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n')))));
 }
 
 }  // namespace

@@ -31,15 +31,15 @@ struct YamlNode {
 struct YamlLimits {
   size_t max_bytes = size_t{8} << 20;
   size_t max_depth = 32;
-  size_t max_nodes = 1'000'000;             // with aliases expanded: what bombs are made of
+  size_t max_nodes = 1'000'000;              // with aliases expanded: what bombs are made of
   size_t max_flow_bytes = size_t{64} << 10;  // of one [...] or {...}, which yaml-cpp keeps in memory until it ends
 };
 
 // One document. Messages carry `name` and the line: "mlac.yaml line 7: ...".
 class YamlDocument {
  public:
-  // Throws kTooLarge above a limit, kInvalidInput for what is no YAML, invalid UTF-8, a key that stands twice, a tag, an alias inside what it
-  // names, a second document.
+  // Throws kTooLarge above a limit, kInvalidInput for what is no YAML, invalid UTF-8, a key that stands twice, a tag, an alias inside what
+  // it names, a second document.
   YamlDocument(std::string_view text, std::string name, const YamlLimits& limits = {});
   // The file at path; messages carry its own name. Throws what reading a file throws, too.
   static YamlDocument Read(const std::string& path, const YamlLimits& limits = {});

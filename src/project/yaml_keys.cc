@@ -19,7 +19,8 @@ struct Unit {
   std::string_view name;
   double factor;
 };
-constexpr std::array<Unit, 8> kByteUnits = {{{"B", 1}, {"KB", 1e3}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}}};
+constexpr std::array<Unit, 8> kByteUnits = {
+    {{"B", 1}, {"KB", 1e3}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}}};
 constexpr std::array<Unit, 3> kTimeUnits = {{{"ms", 1}, {"s", 1e3}, {"us", 1e-3}}};
 
 std::string_view Trimmed(std::string_view text) {
@@ -41,12 +42,16 @@ std::optional<double> ParseWithUnit(std::string_view text, std::span<const Unit>
 // What was found, for a message: 'abc', a list, a map, nothing.
 std::string Found(const YamlNode& node) {
   switch (node.kind) {
-    case YamlNode::Kind::kNull: return "nothing";
-    case YamlNode::Kind::kSequence: return "a list";
-    case YamlNode::Kind::kMap: return "a map";
-    case YamlNode::Kind::kScalar: break;
+    case YamlNode::Kind::kNull:
+      return "nothing";
+    case YamlNode::Kind::kSequence:
+      return "a list";
+    case YamlNode::Kind::kMap:
+      return "a map";
+    case YamlNode::Kind::kScalar:
+      break;
   }
-  return fmt::format("'{}'", Quoted(node.text));
+  return Quoted(node.text);
 }
 
 std::string PathOf(const std::string& section, const std::string& key) { return section.empty() ? key : section + "." + key; }
@@ -55,23 +60,40 @@ std::string PathOf(const std::string& section, const std::string& key) { return 
 
 std::string_view NameOf(ValueShape shape) {
   switch (shape) {
-    case ValueShape::kText: return "a text";
-    case ValueShape::kPath: return "a file or folder";
-    case ValueShape::kInteger: return "a whole number";
-    case ValueShape::kNumber: return "a number";
-    case ValueShape::kShare: return "a share, as 20% or 0.2";
-    case ValueShape::kPoints: return "percentage points, as 0.5%";
-    case ValueShape::kSize: return "a size, as 100 MB";
-    case ValueShape::kDuration: return "a duration, as 10 ms";
-    case ValueShape::kBool: return "true or false";
-    case ValueShape::kTextOrTexts: return "a text or a list of texts";
-    case ValueShape::kPathOrPaths: return "a file or a list of files";
-    case ValueShape::kSection: return "a map";
-    case ValueShape::kSections: return "a list of maps";
-    case ValueShape::kNamedSections: return "a map of names";
-    case ValueShape::kTextOrSections: return "a list of texts or maps";
-    case ValueShape::kTextLists: return "a list of lists of texts";
-    case ValueShape::kTextMap: return "a map of texts";
+    case ValueShape::kText:
+      return "a text";
+    case ValueShape::kPath:
+      return "a file or folder";
+    case ValueShape::kInteger:
+      return "a whole number";
+    case ValueShape::kNumber:
+      return "a number";
+    case ValueShape::kShare:
+      return "a share, as 20% or 0.2";
+    case ValueShape::kPoints:
+      return "percentage points, as 0.5%";
+    case ValueShape::kSize:
+      return "a size, as 100 MB";
+    case ValueShape::kDuration:
+      return "a duration, as 10 ms";
+    case ValueShape::kBool:
+      return "true or false";
+    case ValueShape::kTextOrTexts:
+      return "a text or a list of texts";
+    case ValueShape::kPathOrPaths:
+      return "a file or a list of files";
+    case ValueShape::kSection:
+      return "a map";
+    case ValueShape::kSections:
+      return "a list of maps";
+    case ValueShape::kNamedSections:
+      return "a map of names";
+    case ValueShape::kTextOrSections:
+      return "a list of texts or maps";
+    case ValueShape::kTextLists:
+      return "a list of lists of texts";
+    case ValueShape::kTextMap:
+      return "a map of texts";
   }
   return "";
 }
@@ -92,7 +114,7 @@ std::string KnownNames(std::string_view name, std::span<const std::string> known
   std::vector<std::string> shown;
   for (const std::string& each : known) {
     if (shown.size() == 30) break;
-    shown.push_back(Quoted(each));
+    shown.push_back(Printable(each, 100));
   }
   return fmt::format("{}{}there {}: {}{}", nearest, nearest.empty() ? "" : " ", known.size() == 1 ? "is" : "are", fmt::join(shown, ", "),
                      known.size() > shown.size() ? fmt::format(" and {} more", known.size() - shown.size()) : "");
@@ -101,7 +123,8 @@ std::string KnownNames(std::string_view name, std::span<const std::string> known
 YamlValue RootOf(const YamlDocument& document) { return YamlValue(document, document.root(), document.root().line, ""); }
 
 void YamlValue::Throw(const std::string& message, const std::string& hint) const {
-  throw Error(ErrorCode::kInvalidInput, fmt::format("{} line {}: {}{}{}", document_->name(), line_, Quoted(path_), path_.empty() ? "" : ": ", message), hint);
+  throw Error(ErrorCode::kInvalidInput,
+              fmt::format("{} line {}: {}{}{}", document_->name(), line_, Printable(path_, 200), path_.empty() ? "" : ": ", message), hint);
 }
 
 void YamlValue::ThrowExpected(std::string_view expected) const { Throw(fmt::format("expected {}, found {}", expected, Found(*node_))); }
@@ -141,8 +164,9 @@ double YamlValue::Number(double low, double high) const {
 double YamlValue::Share() const {
   const std::string& text = node_->text;
   const bool percent = text.ends_with('%');
-  const std::optional<double> value =
-      node_->kind == YamlNode::Kind::kScalar ? ParseNumber(percent ? Trimmed(std::string_view(text).substr(0, text.size() - 1)) : text) : std::nullopt;
+  const std::optional<double> value = node_->kind == YamlNode::Kind::kScalar
+                                          ? ParseNumber(percent ? Trimmed(std::string_view(text).substr(0, text.size() - 1)) : text)
+                                          : std::nullopt;
   const double share = value ? (percent ? *value / 100 : *value) : -1;
   if (!(share >= 0 && share <= 1)) ThrowExpected("a share from 0 to 1, as 20% or 0.2");
   return share;
@@ -151,8 +175,9 @@ double YamlValue::Share() const {
 double YamlValue::Points() const {
   const std::string& text = node_->text;
   const bool percent = text.ends_with('%');
-  const std::optional<double> value =
-      node_->kind == YamlNode::Kind::kScalar ? ParseNumber(percent ? Trimmed(std::string_view(text).substr(0, text.size() - 1)) : text) : std::nullopt;
+  const std::optional<double> value = node_->kind == YamlNode::Kind::kScalar
+                                          ? ParseNumber(percent ? Trimmed(std::string_view(text).substr(0, text.size() - 1)) : text)
+                                          : std::nullopt;
   if (!value || *value < 0 || *value > 100) ThrowExpected("percentage points from 0 to 100, as 0.5%");
   return *value;
 }
@@ -187,7 +212,7 @@ std::string YamlValue::OneOf(std::span<const std::string_view> known) const {
   const std::string text = Text();
   if (std::find(known.begin(), known.end(), text) != known.end()) return text;
   const std::vector<std::string> names(known.begin(), known.end());
-  Throw(fmt::format("there is no '{}'", Quoted(text)), KnownNames(text, names));
+  Throw(fmt::format("there is no {}", Quoted(text)), KnownNames(text, names));
 }
 
 std::vector<YamlValue> YamlValue::Items() const {

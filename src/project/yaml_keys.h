@@ -14,23 +14,23 @@ namespace mlac {
 
 // What a value looks like: said in messages, in the reference and in the schema.
 enum class ValueShape {
-  kText,          // any scalar
-  kPath,          // a scalar that names a file or folder
+  kText,  // any scalar
+  kPath,  // a scalar that names a file or folder
   kInteger,
   kNumber,
-  kShare,         // "20%" or 0.2
-  kPoints,        // percentage points: "0.5%" or 0.5
-  kSize,          // "100 MB"
-  kDuration,      // "10 ms"
+  kShare,     // "20%" or 0.2
+  kPoints,    // percentage points: "0.5%" or 0.5
+  kSize,      // "100 MB"
+  kDuration,  // "10 ms"
   kBool,
-  kTextOrTexts,   // a scalar or a list of them
+  kTextOrTexts,  // a scalar or a list of them
   kPathOrPaths,
-  kSection,       // a map with keys of its own
-  kSections,      // a list of such maps
-  kNamedSections,  // a map from names that the user gives to such maps
+  kSection,         // a map with keys of its own
+  kSections,        // a list of such maps
+  kNamedSections,   // a map from names that the user gives to such maps
   kTextOrSections,  // a list whose items are a scalar or such a map
-  kTextLists,     // a list of lists of scalars
-  kTextMap,       // a map of scalars
+  kTextLists,       // a list of lists of scalars
+  kTextMap,         // a map of scalars
 };
 std::string_view NameOf(ValueShape shape);  // "a number", "a file or a folder"
 
@@ -40,7 +40,7 @@ struct KeyInfo {
   std::string_view description;      // one sentence without a full stop
   std::string_view by_default = "";  // as it is written; "" for none
   bool required = false;
-  std::string_view section = "";     // of a shape with keys: the title of its section
+  std::string_view section = "";  // of a shape with keys: the title of its section
 };
 
 // A value and where it stands: "models.topics.train.epochs" of "mlac.yaml".
@@ -54,19 +54,19 @@ class YamlValue {
   size_t line() const { return line_; }  // of its key
 
   // Each throws kInvalidInput with file, line, path, expected and found.
-  std::string Text() const;                // a scalar that is not empty
-  std::string TextOrEmpty() const;         // a scalar; null is ""
+  std::string Text() const;         // a scalar that is not empty
+  std::string TextOrEmpty() const;  // a scalar; null is ""
   uint64_t Integer(uint64_t low, uint64_t high) const;
   double Number(double low, double high) const;
-  double Share() const;                    // [0, 1]: "20%" or 0.2
+  double Share() const;  // [0, 1]: "20%" or 0.2
   double ShareBelowOne() const;
-  double Points() const;                   // [0, 100]: "0.5%" or 0.5
-  uint64_t Bytes() const;                  // "100 MB"
-  double Milliseconds() const;             // "10 ms"
+  double Points() const;        // [0, 100]: "0.5%" or 0.5
+  uint64_t Bytes() const;       // "100 MB"
+  double Milliseconds() const;  // "10 ms"
   bool Bool() const;
   std::vector<std::string> Texts() const;  // one scalar, or a list of them that is not empty
   std::string OneOf(std::span<const std::string_view> known) const;
-  std::vector<YamlValue> Items() const;    // of a sequence: path with [0]
+  std::vector<YamlValue> Items() const;                            // of a sequence: path with [0]
   std::vector<std::pair<std::string, YamlValue>> Entries() const;  // of a map
   bool IsNull() const { return node_->kind == YamlNode::Kind::kNull; }
 

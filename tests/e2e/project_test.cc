@@ -24,12 +24,15 @@ class ProjectCommands : public testing::Test {
 
   // In the folder of the project, one thread.
   ProgramResult Run(const std::string& arguments) {
-    return RunProgram({"sh", "-c", fmt::format("cd {} && exec {} {}", folder_.path(), MLAC_BINARY, arguments)}, {.environment = {"OMP_NUM_THREADS=1"}});
+    return RunProgram({"sh", "-c", fmt::format("cd {} && exec {} {}", folder_.path(), MLAC_BINARY, arguments)},
+                      {.environment = {"OMP_NUM_THREADS=1"}});
   }
 
   void Write(const std::string& gates, const std::string& train = "{epochs: 2, lr: 1e-3, batch_size: 8}") {
-    folder_.Write("mlac.yaml", fmt::format("models:\n  topics:\n    base: {}\n    data: {{train: train.csv, test: test.csv}}\n    train: {}\n    gates: {}\n",
-                                           FixturePath("models/classifier"), train, gates));
+    folder_.Write(
+        "mlac.yaml",
+        fmt::format("models:\n  topics:\n    base: {}\n    data: {{train: train.csv, test: test.csv}}\n    train: {}\n    gates: {}\n",
+                    FixturePath("models/classifier"), train, gates));
   }
 
   test::TemporaryFolder folder_;
@@ -100,7 +103,10 @@ TEST_F(ProjectCommands, WhatIsWrongIsOneLine) {
   Write("[acuracy >= 0]");
   const ProgramResult result = Run("plan");
   EXPECT_EQ(result.status, 1);
-  EXPECT_THAT(result.error, StartsWith("mlac: mlac.yaml line 6: models.topics.gates[0]: column 13: there is no figure 'acuracy'\nhint: did you mean 'accuracy'? "));
+  EXPECT_THAT(
+      result.error,
+      StartsWith(
+          "mlac: mlac.yaml line 6: models.topics.gates[0]: column 13: there is no figure 'acuracy'\nhint: did you mean 'accuracy'? "));
 }
 
 TEST_F(ProjectCommands, InitWritesWhatPlanReads) {
@@ -145,10 +151,12 @@ TEST_F(ProjectCommands, KilledAtAnyMomentItEndsWithTheSameRevision) {
   for (int moment = 1; moment <= 12; ++moment) {
     fs::remove_all(folder_ / ".mlac");
     const ProgramResult killed =
-        RunProgram({"sh", "-c", fmt::format("cd {} && exec timeout -s KILL {:.3f} {} apply", folder_.path(), 0.015 * moment, MLAC_BINARY)}, {.environment = {"OMP_NUM_THREADS=1"}});
+        RunProgram({"sh", "-c", fmt::format("cd {} && exec timeout -s KILL {:.3f} {} apply", folder_.path(), 0.015 * moment, MLAC_BINARY)},
+                   {.environment = {"OMP_NUM_THREADS=1"}});
     const ProgramResult result = Run("apply");
     ASSERT_EQ(result.status, 0) << result.error;
-    ASSERT_EQ(json::parse(Run("status --json").out).at("models")[0].at("aliases").at("latest"), expected) << moment << ", " << killed.status;
+    ASSERT_EQ(json::parse(Run("status --json").out).at("models")[0].at("aliases").at("latest"), expected)
+        << moment << ", " << killed.status;
     EXPECT_EQ(Run("verify").status, 0);
   }
 }

@@ -98,12 +98,11 @@ TEST(Apply, AGateAgainstProductionIsDecidedAgainIfProductionMovedBeforePublishin
   project.Apply();
   project.lines["train"] = "{epochs: 1}";
   RecordingObserver observer;
-  observer.on_step = [&](const std::string& step) { observer.stop = step == "publish"; };  // stops behind the gate, and before anything is published
   observer.on_step = [&](const std::string& step) {
-    if (step == "gate") observer.stop = true;
+    if (step == "gate") observer.stop = true;  // it ends behind the gate, and before anything is published
   };
   ExpectError(ErrorCode::kCancelled, "interrupted", [&] { project.Apply(observer); });
-  const std::vector<std::string> pending = project.Pending();
+  EXPECT_THAT(project.Pending(), ElementsAre("publish"));
   project.Promote();
   EXPECT_THAT(project.Pending(), ElementsAre("gate", "publish"));
 }
@@ -111,7 +110,8 @@ TEST(Apply, AGateAgainstProductionIsDecidedAgainIfProductionMovedBeforePublishin
 TEST(Apply, OtherModelsGoOnBehindARefusal) {
   TinyProject project;
   project.lines["gates"] = "[accuracy > 1]";
-  project.more = "  other: {base: " + FixturePath("models/classifier") + ", data: {train: train.csv, test: test.csv}, train: {epochs: 1}}\n";
+  project.more =
+      "  other: {base: " + FixturePath("models/classifier") + ", data: {train: train.csv, test: test.csv}, train: {epochs: 1}}\n";
   const ApplyResult result = project.Apply();
   EXPECT_TRUE(result.refused());
   EXPECT_EQ(project.Latest(), "");
@@ -148,7 +148,9 @@ TEST(Apply, PreparesDataInTheOrderJoinFilterDedupeSplit) {
   const Store store = project.OpenStore();
   const StepStore steps(store);
   const std::map<std::string, std::string> keys = project.MakePlan().models[0].keys();
-  const auto rows = [&](const std::string& step, const char* name) { return ParseJson(steps.Find(keys.at(step))->result, "result").at(name); };
+  const auto rows = [&](const std::string& step, const char* name) {
+    return ParseJson(steps.Find(keys.at(step))->result, "result").at(name);
+  };
   EXPECT_EQ(rows("join", "num_rows"), 61);
   EXPECT_EQ(rows("filter", "num_rows"), 60);
   EXPECT_EQ(rows("dedupe", "num_rows"), 30);
@@ -180,7 +182,7 @@ TEST(Apply, KilledAtEachStepItEndsAsIfUndisturbed) {
   const TinyProject undisturbed;
   undisturbed.Apply();
   const std::map<std::string, std::string> expected = Artefacts(undisturbed);
-  for (const std::string& where : {"check", "train", "step 1", "step 9", "evaluate", "gate", "publish"}) {
+  for (const std::string where : {"check", "train", "step 1", "step 9", "evaluate", "gate", "publish"}) {
     const TinyProject project;
     const pid_t child = fork();
     ASSERT_GE(child, 0);
@@ -209,7 +211,8 @@ TEST(Apply, AFileThatChangesWhileAStepReadsItIsSeen) {
   observer.on_training_step = [&](size_t step) {
     if (step == 3) project.folder.Write("train.csv", LabelledCsv(60, 7));
   };
-  ExpectError(ErrorCode::kInvalidInput, "topics: what the step 'train' reads has changed since it was planned", [&] { project.Apply(observer); });
+  ExpectError(ErrorCode::kInvalidInput, "topics: what the step 'train' reads has changed since it was planned",
+              [&] { project.Apply(observer); });
   EXPECT_EQ(project.Latest(), "");
   EXPECT_FALSE(project.Apply().refused());
 }

@@ -24,8 +24,10 @@ TEST(Draft, GuessesTextsAndLabels) {
            {"a.csv", "id,sentence,topic\n1,a long first text,x\n2,a long second text,y\n3,a long third text,x\n4,another one,y\n"},
            {"b.csv", "topic;id;sentence\nx;1;a long; no\n"},
            {"c.tsv", "topic\tsentence\nx\ta long first text\ny\ta long second text\nx\ta third text\ny\tmore\n"},
-           {"d.jsonl", "{\"sentence\": \"a long first text\", \"topic\": \"x\", \"n\": 1}\n{\"sentence\": \"a second text\", \"topic\": \"y\", \"n\": 2}\n"
-                       "{\"sentence\": \"a third text\", \"topic\": \"x\", \"n\": 3}\n{\"sentence\": \"a text\", \"topic\": \"y\", \"n\": 4}\n"}}) {
+           {"d.jsonl",
+            "{\"sentence\": \"a long first text\", \"topic\": \"x\", \"n\": 1}\n{\"sentence\": \"a second text\", \"topic\": \"y\", \"n\": "
+            "2}\n"
+            "{\"sentence\": \"a third text\", \"topic\": \"x\", \"n\": 3}\n{\"sentence\": \"a text\", \"topic\": \"y\", \"n\": 4}\n"}}) {
     if (name == "b.csv") continue;
     const Draft draft = DraftOf(folder, name, content);
     EXPECT_EQ(draft.text_column, "sentence") << name;
@@ -59,7 +61,8 @@ TEST(Draft, WhatItWritesIsReadBack) {
 
 TEST(Draft, ColumnNamesWithYamlInThemStayNames) {
   const TemporaryFolder folder;
-  const Draft draft = DraftOf(folder, "train.csv", "\"a: b # c\",'label'\nlong text one,x\nlong text two,y\nlong text three,x\nlong text four,y\n");
+  const Draft draft =
+      DraftOf(folder, "train.csv", "\"a: b # c\",'label'\nlong text one,x\nlong text two,y\nlong text three,x\nlong text four,y\n");
   const ProjectConfig project = ParseProject(draft.files.at("mlac.yaml"), "mlac.yaml");
   EXPECT_EQ(project.models[0].data.text_column, "a: b # c");
   EXPECT_EQ(project.models[0].data.target_column, "'label'");
@@ -75,8 +78,11 @@ TEST(Draft, DataWithoutLabelsIsRefusedWithItsColumns) {
 
 TEST(Draft, WritesPipelines) {
   const TemporaryFolder folder;
-  EXPECT_NE(DraftOf(folder, "a.csv", test::LabelledCsv(9, 1), {.ci = "github"}).files.at(".github/workflows/models.yaml").find("mlac apply"), std::string::npos);
-  EXPECT_NE(DraftOf(folder, "a.csv", test::LabelledCsv(9, 1), {.ci = "gitlab"}).files.at(".gitlab-ci.yml").find("mlac plan"), std::string::npos);
+  EXPECT_NE(
+      DraftOf(folder, "a.csv", test::LabelledCsv(9, 1), {.ci = "github"}).files.at(".github/workflows/models.yaml").find("mlac apply"),
+      std::string::npos);
+  EXPECT_NE(DraftOf(folder, "a.csv", test::LabelledCsv(9, 1), {.ci = "gitlab"}).files.at(".gitlab-ci.yml").find("mlac plan"),
+            std::string::npos);
 }
 
 }  // namespace

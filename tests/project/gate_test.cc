@@ -77,21 +77,28 @@ TEST(Gate, AWrongNameBringsTheNearestAndAll) {
     FAIL();
   } catch (const GateSyntaxError& error) {
     EXPECT_EQ(error.hint(),
-              "did you mean 'accuracy'? there are: accuracy, macro_f1, weighted_f1, loss, num_examples, per_class, size, latency_p50, latency_p99");
+              "did you mean 'accuracy'? there are: accuracy, macro_f1, weighted_f1, loss, num_examples, per_class, size, latency_p50, "
+              "latency_p99");
   }
 }
 
 TEST(Gate, ConfidentNeedsAnInterval) {
   for (const char* text : {"accuracy >= 0.5", "macro_f1 > production - 0.01", "weighted_f1 >= production", "per_class.a.recall >= 0.5"})
     EXPECT_TRUE(ParseGate(text, true).confident) << text;
-  for (const char* text : {"loss <= 0.5", "size <= 1 MB", "latency_p99(8 tokens) <= 1 ms", "weighted_f1 >= 0.5", "accuracy >= production * 0.9", "per_class.a.f1 >= production"})
+  for (const char* text : {"loss <= 0.5", "size <= 1 MB", "latency_p99(8 tokens) <= 1 ms", "weighted_f1 >= 0.5",
+                           "accuracy >= production * 0.9", "per_class.a.f1 >= production"})
     EXPECT_THROW(ParseGate(text, true), GateSyntaxError) << text;
 }
 
 TEST(Gate, DecidesAtTheBoundItself) {
-  for (const auto& [text, value, passes] : std::vector<std::tuple<std::string, double, bool>>{
-           {"accuracy >= 0.43", 0.43, true},  {"accuracy >= 0.43", 0.4299, false}, {"accuracy > 0.43", 0.43, false}, {"accuracy > 0.43", 0.4301, true},
-           {"loss <= 0.5", 0.5, true},        {"loss <= 0.5", 0.5001, false},      {"loss < 0.5", 0.5, false},       {"loss < 0.5", 0.4999, true}})
+  for (const auto& [text, value, passes] : std::vector<std::tuple<std::string, double, bool>>{{"accuracy >= 0.43", 0.43, true},
+                                                                                              {"accuracy >= 0.43", 0.4299, false},
+                                                                                              {"accuracy > 0.43", 0.43, false},
+                                                                                              {"accuracy > 0.43", 0.4301, true},
+                                                                                              {"loss <= 0.5", 0.5, true},
+                                                                                              {"loss <= 0.5", 0.5001, false},
+                                                                                              {"loss < 0.5", 0.5, false},
+                                                                                              {"loss < 0.5", 0.4999, true}})
     EXPECT_EQ(Decide(ParseGate(text), {.value = value}).passed, passes) << text << ", " << value;
 }
 
@@ -108,13 +115,14 @@ TEST(Gate, WithoutProductionItPassesAndSaysSo) {
 }
 
 TEST(Gate, SaysBothFiguresAndTheInterval) {
-  const GateOutcome outcome =
-      Decide(ParseGate("accuracy >= production - 0.005"), {.value = 0.9, .production = 0.92, .difference_interval = Interval{-0.03, -0.01}});
+  const GateOutcome outcome = Decide(ParseGate("accuracy >= production - 0.005"),
+                                     {.value = 0.9, .production = 0.92, .difference_interval = Interval{-0.03, -0.01}});
   EXPECT_FALSE(outcome.passed);
   EXPECT_EQ(outcome.line, "0.9000, production 0.9200, bound 0.9150; the difference is -0.0200 (95 %: -0.0300 to -0.0100)");
   EXPECT_EQ(Decide(ParseGate("size <= 10 MB"), {.value = 9e6}).line, "9.0 MB");
   EXPECT_EQ(Decide(ParseGate("latency_p99(8 tokens) <= 10 ms"), {.value = 2.5, .processor = "a processor"}).line, "2.50 ms on a processor");
-  EXPECT_EQ(Decide(ParseGate("accuracy >= 0.5"), {.value = 0.6, .value_interval = Interval{0.5, 0.7}}).line, "0.6000 (95 %: 0.5000 to 0.7000)");
+  EXPECT_EQ(Decide(ParseGate("accuracy >= 0.5"), {.value = 0.6, .value_interval = Interval{0.5, 0.7}}).line,
+            "0.6000 (95 %: 0.5000 to 0.7000)");
 }
 
 TEST(Gate, ConfidentIsDecidedByTheEndThatIsAgainstIt) {

@@ -30,7 +30,8 @@ directional: [{text: good film, add: " but bad", label: neg, must: rise, by: 0.1
 slices: [{name: short, max_length: 20, min: 60%}, {name: german, column: lang, equals: de, matches: "^[A-Z]", metric: macro_f1, min: 0.5}]
 latency: [{tokens: 32, p99: 10 ms, p50: 0.005 s}]
 memory: 500 MB
-)", "topics.yaml");
+)",
+                                           "topics.yaml");
   EXPECT_EQ(*tests.examples[0].min_probability, 0.5);
   EXPECT_EQ(tests.examples[1].texts, (std::vector<std::string>{"x", "y"}));
   EXPECT_EQ(tests.invariances[0].lists, (std::vector<std::vector<std::string>>{{"big", "large"}}));
@@ -62,7 +63,8 @@ TEST(ModelTests, WhatIsWrongIsNamed) {
            {"directional: [{text: a, add: b, label: b, must: grow}]", "t.yaml line 1: directional[0].must: there is no 'grow'"},
            {"slices: [{name: a, min: 1%}]", "t.yaml line 1: slices[0]: this is all of the test data"},
            {"slices: [{name: a, column: b, min: 1%}]", "t.yaml line 1: slices[0]: 'column' and 'equals' stand together"},
-           {"slices: [{name: a, matches: '(', min: 1%}]", "t.yaml line 1: slices[0].matches: '(' is no regular expression: column 2: missing closing parenthesis"},
+           {"slices: [{name: a, matches: '(', min: 1%}]",
+            "t.yaml line 1: slices[0].matches: '(' is no regular expression: column 2: missing closing parenthesis"},
            {"latency: [{tokens: 3}]", "t.yaml line 1: latency[0]: expected 'p50' or 'p99'"},
            {"latency: [{tokens: 3, p99: 10}]", "t.yaml line 1: latency[0].p99: expected a duration, as 10 ms or 0.5 s, found '10'"},
            {"memory: lots", "t.yaml line 1: memory: expected a size, as 100 MB or 64 MiB, found 'lots'"}})
@@ -71,7 +73,8 @@ TEST(ModelTests, WhatIsWrongIsNamed) {
 
 // ---- Changes of texts ----
 
-std::vector<std::string> Changed(const std::string& change, const std::string& text, std::vector<std::vector<std::string>> lists = {}, uint64_t number = 0) {
+std::vector<std::string> Changed(const std::string& change, const std::string& text, std::vector<std::vector<std::string>> lists = {},
+                                 uint64_t number = 0) {
   InvarianceTest test;
   test.change = change;
   test.lists = std::move(lists);
@@ -135,7 +138,9 @@ class FakeModel : public TaskModel {
     }
     return predictions;
   }
-  Latency MeasureLatency(size_t num_tokens, const std::atomic<bool>&) override { return {static_cast<double>(num_tokens), 2.0 * static_cast<double>(num_tokens), "a processor"}; }
+  Latency MeasureLatency(size_t num_tokens, const std::atomic<bool>&) override {
+    return {static_cast<double>(num_tokens), 2.0 * static_cast<double>(num_tokens), "a processor"};
+  }
 };
 
 class FakeOther : public FakeModel {
@@ -156,10 +161,12 @@ constexpr ModelTask kFakeTask = {"fake", nullptr, nullptr,
 class RunTests : public testing::Test {
  protected:
   TestReport Run(const std::string& tests, const std::string& compared_with = "") {
-    const std::string csv = folder.Write("test.csv", "text,label,lang\ntiny,short,en\na very long text,long,en\nAlso very long,short,de\nsmall,short,de\n");
-    return RunModelTests(ParseModelTests(tests, "t.yaml"),
-                         {.task = kFakeTask, .folder = "model", .data = {.train = {}, .validation = {}, .test = csv}, .compared_with = compared_with},
-                         [&](const TestCase&) { ++num_told; }, stop);
+    const std::string csv =
+        folder.Write("test.csv", "text,label,lang\ntiny,short,en\na very long text,long,en\nAlso very long,short,de\nsmall,short,de\n");
+    return RunModelTests(
+        ParseModelTests(tests, "t.yaml"),
+        {.task = kFakeTask, .folder = "model", .data = {.train = {}, .validation = {}, .test = csv}, .compared_with = compared_with},
+        [&](const TestCase&) { ++num_told; }, stop);
   }
   // The one test of the file.
   TestCase One(const std::string& tests) {
@@ -182,45 +189,52 @@ class RunTests : public testing::Test {
 TEST_F(RunTests, Examples) {
   Expect("examples: [{text: tiny, expect: short}]", Status::kPassed, "'tiny' is short", "");
   Expect("examples: [{text: tiny, expect: long}]", Status::kFailed, "'tiny' is long", "'tiny' is 'short' (0.70), expected 'long' (0.30)");
-  Expect("examples: [{text: tiny, expect: short, min_probability: 0.71}]", Status::kFailed, "'tiny' is short", "'tiny': 'short' has 0.70, expected at least 0.71");
+  Expect("examples: [{text: tiny, expect: short, min_probability: 0.71}]", Status::kFailed, "'tiny' is short",
+         "'tiny': 'short' has 0.70, expected at least 0.71");
   Expect("examples: [{text: [a, b, a long long text], expect: short, min: 66%}]", Status::kPassed, "3 texts are short", "");
   Expect("examples: [{text: [a, b, a long long text], expect: short, min: 67%}]", Status::kFailed, "3 texts are short",
          "2 of 3 are, 67 % must be: 'a long long text' is 'long' (0.80), expected 'short' (0.20)");
-  EXPECT_EQ(ExpectError(ErrorCode::kNotFound, "t.yaml: the model has no label 'shrot'", [&] { One("examples: [{text: a, expect: shrot}]"); }).hint(),
-            "did you mean 'short'? there are: long, short");
+  EXPECT_EQ(
+      ExpectError(ErrorCode::kNotFound, "t.yaml: the model has no label 'shrot'", [&] { One("examples: [{text: a, expect: shrot}]"); })
+          .hint(),
+      "did you mean 'short'? there are: long, short");
 }
 
 TEST_F(RunTests, Invariances) {
   Expect("invariances: [{change: case}]", Status::kPassed, "case in 4 rows of test.csv", "100.0 % keep their label, 100.0 % must");
   Expect("invariances: [{change: case, rows: 2}]", Status::kPassed, "case in 2 rows of test.csv", "100.0 % keep their label, 100.0 % must");
-  Expect("invariances: [{change: synonyms, lists: [[tiny, extraordinary]], text: [tiny, extraordinary]}]", Status::kFailed, "synonyms in 2 texts",
-         "0.0 % keep their label, 100.0 % must: 'tiny' is 'short', 'extraordinary' is 'long'");
+  Expect("invariances: [{change: synonyms, lists: [[tiny, extraordinary]], text: [tiny, extraordinary]}]", Status::kFailed,
+         "synonyms in 2 texts", "0.0 % keep their label, 100.0 % must: 'tiny' is 'short', 'extraordinary' is 'long'");
   Expect("invariances: [{change: names, text: nobody}]", Status::kSkipped, "names in 0 texts", "the change applies to none of the texts");
 }
 
 TEST_F(RunTests, Directional) {
-  Expect("directional: [{text: tiny, add: '!', label: long, must: rise}]", Status::kPassed, "'long' of 'tiny!' rises", "0.3000 before, 0.4000 after");
-  Expect("directional: [{text: tiny, add: '!', label: long, must: fall}]", Status::kFailed, "'long' of 'tiny!' falls", "0.3000 before, 0.4000 after");
-  Expect("directional: [{text: tiny, replace: t, with: T, label: long, must: rise}]", Status::kFailed, "'long' of 'Tiny' rises", "0.3000 before, 0.3000 after");
-  Expect("directional: [{text: tiny, add: '!', label: long, must: rise, by: 0.2}]", Status::kFailed, "'long' of 'tiny!' rises", "0.3000 before, 0.4000 after, by 0.2 at least");
+  Expect("directional: [{text: tiny, add: '!', label: long, must: rise}]", Status::kPassed, "'long' of 'tiny!' rises",
+         "0.3000 before, 0.4000 after");
+  Expect("directional: [{text: tiny, add: '!', label: long, must: fall}]", Status::kFailed, "'long' of 'tiny!' falls",
+         "0.3000 before, 0.4000 after");
+  Expect("directional: [{text: tiny, replace: t, with: T, label: long, must: rise}]", Status::kFailed, "'long' of 'Tiny' rises",
+         "0.3000 before, 0.3000 after");
+  Expect("directional: [{text: tiny, add: '!', label: long, must: rise, by: 0.2}]", Status::kFailed, "'long' of 'tiny!' rises",
+         "0.3000 before, 0.4000 after, by 0.2 at least");
 }
 
 TEST_F(RunTests, Slices) {
   Expect("slices: [{name: short ones, max_length: 5, min: 100%}]", Status::kPassed, "short ones", "accuracy 1.0000 on 2 rows, 1 at least");
   Expect("slices: [{name: de, column: lang, equals: de, min: 51%}]", Status::kFailed, "de", "accuracy 0.5000 on 2 rows, 0.51 at least");
-  Expect("slices: [{name: en a, column: lang, equals: en, matches: '^a', min: 50%}]", Status::kPassed, "en a", "accuracy 1.0000 on 1 rows, 0.5 at least");
+  Expect("slices: [{name: en a, column: lang, equals: en, matches: '^a', min: 50%}]", Status::kPassed, "en a",
+         "accuracy 1.0000 on 1 rows, 0.5 at least");
   Expect("slices: [{name: fr, column: lang, equals: fr, min: 0}]", Status::kFailed, "fr", "no row of test.csv is in it");
   EXPECT_THROW(One("slices: [{name: x, column: language, equals: de, min: 0}]"), Error);
 }
 
 TEST_F(RunTests, Latency) {
-  Expect("latency: [{tokens: 8, p50: 8 ms, p99: 16 ms}]", Status::kPassed, "8 tokens", "p50 8.00 ms, p99 16.00 ms on a processor, p50 at most 8 ms, p99 at most 16 ms");
+  Expect("latency: [{tokens: 8, p50: 8 ms, p99: 16 ms}]", Status::kPassed, "8 tokens",
+         "p50 8.00 ms, p99 16.00 ms on a processor, p50 at most 8 ms, p99 at most 16 ms");
   Expect("latency: [{tokens: 8, p99: 15 ms}]", Status::kFailed, "8 tokens", "p50 8.00 ms, p99 16.00 ms on a processor, p99 at most 15 ms");
 }
 
-TEST_F(RunTests, MemoryIsWhatTheModelAdds) {
-  EXPECT_NE(One("memory: 10 GB").status, Status::kFailed);
-}
+TEST_F(RunTests, MemoryIsWhatTheModelAdds) { EXPECT_NE(One("memory: 10 GB").status, Status::kFailed); }
 
 TEST_F(RunTests, RowsThatChangedStandBetterFirst) {
   const TestReport report = Run("examples: [{text: tiny, expect: short}]", "other");
@@ -229,13 +243,15 @@ TEST_F(RunTests, RowsThatChangedStandBetterFirst) {
   EXPECT_EQ(report.num_worse, 1u);
   EXPECT_EQ(report.changed[0].place, "test.csv line 3");
   EXPECT_EQ(report.changed[0].after, "long");
-  EXPECT_THAT(report.Text(false), HasSubstr("2 rows of the test data are answered otherwise than by production: 1 better, 1 worse, 0 wrong both times\n"
-                                            "  +  test.csv line 3: 'short' -> 'long', true is 'long': a very long text\n"));
+  EXPECT_THAT(report.Text(false),
+              HasSubstr("2 rows of the test data are answered otherwise than by production: 1 better, 1 worse, 0 wrong both times\n"
+                        "  +  test.csv line 3: 'short' -> 'long', true is 'long': a very long text\n"));
   EXPECT_EQ(num_told, 1u);
 }
 
 TEST_F(RunTests, ReportsForPeopleProgramsAndCi) {
-  const TestReport report = Run("examples: [{text: tiny, expect: short}, {text: '<tiny> & \"x\"', expect: short}]\ninvariances: [{change: names, text: nobody}]");
+  const TestReport report =
+      Run("examples: [{text: tiny, expect: short}, {text: '<tiny> & \"x\"', expect: short}]\ninvariances: [{change: names, text: nobody}]");
   EXPECT_EQ(report.Text(false),
             "FAIL  examples: '<tiny> & \"x\"' is short: '<tiny> & \"x\"' is 'long' (0.80), expected 'short' (0.20)\n"
             "skip  invariances: names in 0 texts: the change applies to none of the texts\n1 passed, 1 failed, 1 skipped\n");
@@ -245,8 +261,8 @@ TEST_F(RunTests, ReportsForPeopleProgramsAndCi) {
   EXPECT_EQ(json.at("tests")[0].at("status"), "passed");
   const std::string xml = report.JUnit("topics");
   EXPECT_THAT(xml, HasSubstr("<testsuites name=\"topics\" tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"1\""));
-  EXPECT_THAT(xml, HasSubstr("<testcase classname=\"topics.examples\" name=\"'tiny' is short\""));
-  EXPECT_THAT(xml, HasSubstr("<failure message=\"'&lt;tiny&gt; &amp; &quot;x&quot;' is 'long'"));
+  EXPECT_THAT(xml, HasSubstr("<testcase classname=\"topics.examples\" name=\"&#39;tiny&#39; is short\""));
+  EXPECT_THAT(xml, HasSubstr("<failure message=\"&#39;&lt;tiny&gt; &amp; &quot;x&quot;&#39; is &#39;long&#39;"));
   EXPECT_THAT(xml, HasSubstr("<testsuite name=\"topics.invariances\" tests=\"1\" failures=\"0\" errors=\"0\" skipped=\"1\""));
 }
 

@@ -54,11 +54,13 @@ TEST(Plan, AChangeRunsWhatDependsOnItAndNothingElse) {
   project.lines["tests"] = "tests.yaml";
   project.lines["optimize"] = "{int8: true, max_drop: 100%}";
   project.folder.Write("tests.yaml", "invariances: [{change: case, min: 0}]\n");
-  project.more = "  other: {base: " + FixturePath("models/classifier") + ", data: {train: train2.csv, test: test.csv}, train: {epochs: 1}}\n";
+  project.more =
+      "  other: {base: " + FixturePath("models/classifier") + ", data: {train: train2.csv, test: test.csv}, train: {epochs: 1}}\n";
   project.folder.Write("train2.csv", LabelledCsv(30, 5));
   project.Apply();
   ASSERT_THAT(project.Pending(), IsEmpty());
-  const std::vector<std::string> from_train = {"train", "optimize", "evaluate", "test", "gate", "publish"}, all = {"check", "train", "optimize", "evaluate", "test", "gate", "publish"};
+  const std::vector<std::string> from_train = {"train", "optimize", "evaluate", "test", "gate", "publish"},
+                                 all = {"check", "train", "optimize", "evaluate", "test", "gate", "publish"};
   struct Change {
     std::string what;
     std::function<void(TinyProject&)> make;
@@ -67,35 +69,68 @@ TEST(Plan, AChangeRunsWhatDependsOnItAndNothingElse) {
   };
   const auto set = [](const std::string& key, const std::string& value) { return [=](TinyProject& p) { p.lines[key] = value; }; };
   const std::map<std::string, std::string> lines = project.lines;
-  const std::string more = project.more, train = test::ReadWhole(project.folder / "train.csv"), test = test::ReadWhole(project.folder / "test.csv"),
-                    tests = test::ReadWhole(project.folder / "tests.yaml");
+  const std::string more = project.more, train = test::ReadWhole(project.folder / "train.csv"),
+                    test = test::ReadWhole(project.folder / "test.csv"), tests = test::ReadWhole(project.folder / "tests.yaml");
   for (const Change& change : std::vector<Change>{
            {"a comment", set("gates", "[accuracy >= production - 0.5]  # no worse"), {}, "", ""},
            {"blanks in a gate", set("gates", "[ 'accuracy   >= production  - 0.50' ]"), {}, "", ""},
            {"another spelling of a number", set("train", "{batch_size: 8, lr: 0.001, epochs: 2}"), {}, "", ""},
-           {"a comment in the tests", [](TinyProject& p) { p.folder.Write("tests.yaml", "# all\ninvariances: [{change: case, min: 0}]\n"); }, {}, "", ""},
+           {"a comment in the tests",
+            [](TinyProject& p) { p.folder.Write("tests.yaml", "# all\ninvariances: [{change: case, min: 0}]\n"); },
+            {},
+            "",
+            ""},
            {"epochs", set("train", "{epochs: 3, lr: 1e-3, batch_size: 8}"), from_train, "train", "train.epochs: 2 -> 3"},
            {"seed", set("train", "{epochs: 2, lr: 1e-3, batch_size: 8, seed: 5}"), from_train, "train", "train.seed: 0 -> 5"},
-           {"the validation split", set("train", "{epochs: 2, lr: 1e-3, batch_size: 8, validation_split: 0.2}"), from_train, "train", "train.validation_split: 0.1 -> 0.2"},
-           {"max_drop", set("optimize", "{int8: true, max_drop: 99%}"), {"optimize", "evaluate", "test", "gate", "publish"}, "optimize", "optimize.max_drop: 100 -> 99"},
-           {"a gate", set("gates", "[accuracy >= production - 0.5, loss < 100]"), {"gate", "publish"}, "gate", "gates: 'loss < 100' is new"},
-           {"another gate", set("gates", "[accuracy >= production - 0.6]"), {"gate", "publish"}, "gate", "gates: accuracy >= production - 0.5 -> accuracy >= production - 0.6"},
-           {"the tests", [](TinyProject& p) { p.folder.Write("tests.yaml", "invariances: [{change: case, min: 1%}]\n"); }, {"test", "publish"}, "test", "tests.yaml: changed"},
-           {"rows of train", [&](TinyProject& p) { p.folder.Write("train.csv", train + "a new cat,animal\nwet water,fish\nmore water,fish\n"); }, all, "train",
-            "train.csv: 3 rows added, 1 label new: 'fish'"},
-           {"rows of test", [&](TinyProject& p) { p.folder.Write("test.csv", test + "a new cat,animal\n"); }, {"check", "optimize", "evaluate", "test", "gate", "publish"}, "evaluate",
+           {"the validation split", set("train", "{epochs: 2, lr: 1e-3, batch_size: 8, validation_split: 0.2}"), from_train, "train",
+            "train.validation_split: 0.1 -> 0.2"},
+           {"max_drop",
+            set("optimize", "{int8: true, max_drop: 99%}"),
+            {"optimize", "evaluate", "test", "gate", "publish"},
+            "optimize",
+            "optimize.max_drop: 100 -> 99"},
+           {"a gate",
+            set("gates", "[accuracy >= production - 0.5, loss < 100]"),
+            {"gate", "publish"},
+            "gate",
+            "gates: 'loss < 100' is new"},
+           {"another gate",
+            set("gates", "[accuracy >= production - 0.6]"),
+            {"gate", "publish"},
+            "gate",
+            "gates: accuracy >= production - 0.5 -> accuracy >= production - 0.6"},
+           {"the tests",
+            [](TinyProject& p) { p.folder.Write("tests.yaml", "invariances: [{change: case, min: 1%}]\n"); },
+            {"test", "publish"},
+            "test",
+            "tests.yaml: changed"},
+           {"rows of train",
+            [&](TinyProject& p) { p.folder.Write("train.csv", train + "a new cat,animal\nwet water,fish\nmore water,fish\n"); }, all,
+            "train", "train.csv: 3 rows added, 1 label new: 'fish'"},
+           {"rows of test",
+            [&](TinyProject& p) { p.folder.Write("test.csv", test + "a new cat,animal\n"); },
+            {"check", "optimize", "evaluate", "test", "gate", "publish"},
+            "evaluate",
             "test.csv: 1 row added"},
-           {"the other model", [&](TinyProject& p) { p.more = more.substr(0, more.find("epochs")) + "epochs: 2}}\n"; }, {"train", "evaluate", "publish"}, "train", "train.epochs: 1 -> 2"},
-           {"the base", [](TinyProject& p) {
+           {"the other model",
+            [&](TinyProject& p) { p.more = more.substr(0, more.find("epochs")) + "epochs: 2}}\n"; },
+            {"train", "evaluate", "publish"},
+            "train",
+            "train.epochs: 1 -> 2"},
+           {"the base",
+            [](TinyProject& p) {
               fs::copy(FixturePath("models/classifier"), p.folder / "classifier", fs::copy_options::recursive);
               p.folder.Write("classifier/note.txt", "new");
               p.lines["base"] = "classifier";
-            }, from_train, "train", "classifier: changed"},
+            },
+            from_train, "train", "classifier: changed"},
        }) {
     change.make(project);
     const Plan plan = project.MakePlan();
     EXPECT_EQ(TinyProject::StepsOf(plan), change.expected) << change.what;
-    if (!change.step.empty()) EXPECT_THAT(Reasons(plan, change.step), Contains(change.reason)) << change.what;
+    if (!change.step.empty()) {
+      EXPECT_THAT(Reasons(plan, change.step), Contains(change.reason)) << change.what;
+    }
     project.lines = lines;
     project.more = more;
     project.folder.Write("train.csv", train);
@@ -174,7 +209,8 @@ TEST(Plan, TargetsAreModels) {
   const ProjectConfig config = project.Config();
   EXPECT_EQ(mlac::MakePlan(config).models.size(), 2u);
   EXPECT_EQ(mlac::MakePlan(config, {.targets = {"other"}}).models.front().name, "other");
-  ExpectError(ErrorCode::kNotFound, project.folder / "mlac.yaml: there is no model 'othre'", [&] { mlac::MakePlan(config, {.targets = {"othre"}}); });
+  ExpectError(ErrorCode::kNotFound, project.folder / "mlac.yaml: there is no model 'othre'",
+              [&] { mlac::MakePlan(config, {.targets = {"othre"}}); });
 }
 
 TEST(Plan, ReadsItsJsonBack) {
@@ -187,8 +223,10 @@ TEST(Plan, ReadsItsJsonBack) {
   EXPECT_EQ(again.Json(), plan.Json());
   CheckPlanStands(again, plan, "plan.json");
   ExpectError(ErrorCode::kInvalidInput, "plan.json: is no plan", [] { ParsePlan("{\"a\": 1}", "plan.json"); });
-  ExpectError(ErrorCode::kInvalidInput, "plan.json: is no plan", [] { ParsePlan("{\"format_version\": 1, \"models\": 3, \"file\": \"\", \"store\": \"\"}", "plan.json"); });
-  ExpectError(ErrorCode::kInvalidInput, "plan.json: is a plan of another version of mlac", [] { ParsePlan("{\"format_version\": 2}", "plan.json"); });
+  ExpectError(ErrorCode::kInvalidInput, "plan.json: is no plan",
+              [] { ParsePlan("{\"format_version\": 1, \"models\": 3, \"file\": \"\", \"store\": \"\"}", "plan.json"); });
+  ExpectError(ErrorCode::kInvalidInput, "plan.json: is a plan of another version of mlac",
+              [] { ParsePlan("{\"format_version\": 2}", "plan.json"); });
 }
 
 TEST(Plan, DoesNotStandOnceAnythingHasMoved) {
@@ -197,7 +235,8 @@ TEST(Plan, DoesNotStandOnceAnythingHasMoved) {
   project.lines["train"] = "{epochs: 1}";
   const Plan plan = project.MakePlan();
   const auto moved = [&](const std::string& what) {
-    ExpectError(ErrorCode::kInvalidInput, "plan.json: something moved since it was made: " + what, [&] { CheckPlanStands(plan, project.MakePlan(), "plan.json"); });
+    ExpectError(ErrorCode::kInvalidInput, "plan.json: something moved since it was made: " + what,
+                [&] { CheckPlanStands(plan, project.MakePlan(), "plan.json"); });
   };
   project.lines["train"] = "{epochs: 4}";
   moved("topics: train: train.epochs: 2 -> 4");

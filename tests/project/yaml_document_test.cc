@@ -75,14 +75,16 @@ TEST(YamlDocument, RefusesCycles) {
 
 TEST(YamlDocument, RefusesABombOfAliases) {
   std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
-  for (int i = 1; i < 30; ++i) text += fmt::format("a{0}: &a{0} [{1}]\n", i, Times(9, fmt::format("*a{}, ", i - 1)) + fmt::format("*a{}", i - 1));
+  for (int i = 1; i < 30; ++i)
+    text += fmt::format("a{0}: &a{0} [{1}]\n", i, Times(9, fmt::format("*a{}, ", i - 1)) + fmt::format("*a{}", i - 1));
   ExpectRefused(ErrorCode::kTooLarge, "mlac.yaml line 6: more than 1000000 values, those of aliases counted at each use", text);
 }
 
 TEST(YamlDocument, TheNumberOfValuesHasAnEdge) {
   const YamlLimits limits = {.max_nodes = 10};
-  YamlDocument("[" + Times(8, "x, ") + "x]", "mlac.yaml", limits);
-  ExpectRefused(ErrorCode::kTooLarge, "mlac.yaml line 1: more than 10 values, those of aliases counted at each use", "[" + Times(9, "x, ") + "x]", limits);
+  YamlDocument(fmt::format("[{}x]", Times(8, "x, ")), "mlac.yaml", limits);
+  ExpectRefused(ErrorCode::kTooLarge, "mlac.yaml line 1: more than 10 values, those of aliases counted at each use",
+                fmt::format("[{}x]", Times(9, "x, ")), limits);
 }
 
 TEST(YamlDocument, NestingHasAnEdgeInEveryForm) {
@@ -114,7 +116,9 @@ TEST(YamlDocument, ALongFlowIsRefusedBeforeItIsKeptInMemory) {
 
 TEST(YamlDocument, BracketsThatOpenNothingCountForNothing) {
   const YamlLimits limits = {.max_depth = 3, .max_flow_bytes = 30};
-  const std::string text = Times(20, "# [[[[[{{{{ don't\n") + "a: it's [[[[ plain\nb: '[[[[[[ \" [[[['\nc: \"[[[[ \\\" [[[[ '\"\nd: |\n  a {{{{{{{{{ block\n" + Times(50, "e: x\n").substr(0, 4);
+  const std::string text = Times(20, "# [[[[[{{{{ don't\n") +
+                           "a: it's [[[[ plain\nb: '[[[[[[ \" [[[['\nc: \"[[[[ \\\" [[[[ '\"\nd: |\n  a {{{{{{{{{ block\n" +
+                           Times(50, "e: x\n").substr(0, 4);
   EXPECT_EQ(YamlDocument(text, "mlac.yaml", limits).root().entries[1].value->text, "[[[[[[ \" [[[[");
 }
 
