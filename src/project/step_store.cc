@@ -92,6 +92,7 @@ std::string StepStore::OutputFolder(const std::string& key) const { return fmt::
 std::string StepStore::WorkFolder(const std::string& key) const { return fmt::format("{}/work/{}", store_.folder(), key); }
 
 std::optional<StepRecord> StepStore::Find(const std::string& key) const {
+  if (!IsRevision(key)) return std::nullopt;  // the same form; a key stands in files, too, and becomes a path here
   const std::string path = fmt::format("{}/steps/{}/{}", store_.folder(), key, kRecordFile);
   if (!FileExists(path)) return std::nullopt;
   try {
