@@ -8,8 +8,8 @@
 namespace mlac {
 
 struct DraftOptions {
-  std::string name = "model";  // of the model
-  std::string train, test;     // files as they will stand in mlac.yaml; test "": a part of train is set aside
+  std::string name = "model";         // of the model
+  std::string train = {}, test = {};  // files as they will stand in mlac.yaml; test "": a part of train is set aside
   std::string base = "models/minilm";
   std::string text_column = {}, target_column = {};  // "": guessed
   std::string ci = {};  // "github" or "gitlab": a pipeline that plans on a pull request and applies on the main branch

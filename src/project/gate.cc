@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 
 #include "base/display.h"
 #include "project/yaml_keys.h"
@@ -36,6 +37,7 @@ std::string_view Symbol(Comparison comparison) {
   return "";
 }
 
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || static_cast<unsigned char>(c) >= 0x80; }
 
 class Parser {
@@ -138,11 +140,9 @@ class Parser {
     SkipBlanks();
     const size_t begin = at_;
     while (at_ < text_.size()) {
-      const char c = text_[at_], before = at_ > begin ? text_[at_ - 1] : ' ';
-      const bool is_part = std::isdigit(static_cast<unsigned char>(c)) != 0 || c == '.' ||
-                           (at_ > begin && (c == 'e' || c == 'E') && at_ + 1 < text_.size() &&
-                            (std::isdigit(static_cast<unsigned char>(text_[at_ + 1])) != 0 || text_[at_ + 1] == '-')) ||
-                           (c == '-' && (before == 'e' || before == 'E'));
+      const char c = text_[at_], before = at_ > begin ? text_[at_ - 1] : ' ', after = at_ + 1 < text_.size() ? text_[at_ + 1] : ' ';
+      const bool begins_exponent = (c == 'e' || c == 'E') && at_ > begin && (IsDigit(after) || after == '-' || after == '+');
+      const bool is_part = IsDigit(c) || c == '.' || begins_exponent || ((c == '-' || c == '+') && (before == 'e' || before == 'E'));
       if (!is_part) break;
       ++at_;
     }
@@ -171,7 +171,7 @@ class Parser {
     Word();
     const std::string_view text = text_.substr(begin, at_ - begin);
     const std::optional<double> value = kind == FigureKind::kSize ? ParseBytes(text) : ParseMilliseconds(text);
-    if (!value)
+    if (!value || !std::isfinite(*value))
       throw GateSyntaxError(unit_at,
                             fmt::format("expected a unit behind the number, found {}", Quoted(text_.substr(unit_at, at_ - unit_at))),
                             kind == FigureKind::kSize ? "B, KB, MB, GB, KiB, MiB, GiB" : "ms, s, us");
@@ -254,7 +254,7 @@ std::string Gate::Text() const {
   const auto quantity = [&](double value) {
     switch (figure.kind) {
       case FigureKind::kSize:
-        return value >= 1e6 ? fmt::format("{} MB", value / 1e6) : fmt::format("{} B", value);
+        return value >= 1e6 && std::fmod(value, 1e6) == 0 ? fmt::format("{} MB", value / 1e6) : fmt::format("{} B", value);
       case FigureKind::kLatency:
         return fmt::format("{} ms", value);
       default:

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -237,8 +236,9 @@ std::string Counted(size_t count, std::string_view what) { return fmt::format("{
 }  // namespace
 
 std::optional<Store> OpenProjectStore(const ProjectConfig& project) {
+  // By this file a folder is a store: one without it was being made when its process was killed, or is refused by Store::OpenOrCreate.
   const std::string folder = project.Path(project.store);
-  if (!std::filesystem::exists(std::filesystem::symlink_status(folder))) return std::nullopt;
+  if (!FileExists(folder + "/store.json")) return std::nullopt;
   return Store::Open(folder);
 }
 

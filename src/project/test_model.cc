@@ -44,7 +44,10 @@ ModelData CurrentData(const ProjectConfig& project, const ModelConfig& model, co
                     .target_column = model.data.target_column};
   if (!model.prepares_data()) return data;
   const StepStore steps(store);
-  const Plan plan = MakePlan(project, {.targets = {model.name}});
+  ProjectConfig data_only = project;
+  data_only.models = {model};
+  data_only.models.front().tests.clear();  // a file of tests that is being written must not be read here
+  const Plan plan = MakePlan(data_only);
   for (const auto& [step, key] : plan.models.front().keys()) {
     const std::string output = steps.OutputFolder(key);
     if (step == "split" && !steps.Find(key))

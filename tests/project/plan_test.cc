@@ -55,8 +55,9 @@ TEST(Plan, AChangeRunsWhatDependsOnItAndNothingElse) {
   project.lines["optimize"] = "{int8: true, max_drop: 100%}";
   project.folder.Write("tests.yaml", "invariances: [{change: case, min: 0}]\n");
   project.more =
-      "  other: {base: " + FixturePath("models/classifier") + ", data: {train: train2.csv, test: test.csv}, train: {epochs: 1}}\n";
+      "  other: {base: " + FixturePath("models/classifier") + ", data: {train: train2.csv, test: test2.csv}, train: {epochs: 1}}\n";
   project.folder.Write("train2.csv", LabelledCsv(30, 5));
+  project.folder.Write("test2.csv", LabelledCsv(9, 6));
   project.Apply();
   ASSERT_THAT(project.Pending(), IsEmpty());
   const std::vector<std::string> from_train = {"train", "optimize", "evaluate", "test", "gate", "publish"},
@@ -143,6 +144,7 @@ TEST(Plan, AChangeRunsWhatDependsOnItAndNothingElse) {
 TEST(Plan, ChangesOfDataAreToldByRows) {
   TinyProject project;
   project.folder.Write("train.csv", "text,label\na cat,x\na dog,x\nred,y\nblue,y\n");
+  project.folder.Write("test.csv", "text,label\na cat,x\n");
   project.lines["train"] = "{epochs: 1, validation_split: 0}";
   project.Apply();
   for (const auto& [content, expected] : std::vector<std::pair<std::string, std::string>>{

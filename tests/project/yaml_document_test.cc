@@ -60,7 +60,8 @@ TEST(YamlDocument, RefusesWhatIsNoYamlWithTheLine) {
   ExpectRefused(ErrorCode::kInvalidInput, "mlac.yaml line 2: this is no YAML: illegal map value", "a: 1\nb: c: d\n");
   ExpectRefused(ErrorCode::kInvalidInput, "mlac.yaml line 3: the key 'a' stands twice", "a: 1\nb: 2\na: 3\n");
   ExpectRefused(ErrorCode::kInvalidInput, "mlac.yaml line 1: expected a word as key", "? [a, b]\n: c\n");
-  ExpectRefused(ErrorCode::kInvalidInput, "mlac.yaml line 1: the tag '!!python/object' has no meaning here", "a: !!python/object x\n");
+  ExpectRefused(ErrorCode::kInvalidInput, "mlac.yaml line 1: the tag 'tag:yaml.org,2002:python/object' has no meaning here",
+                "a: !!python/object x\n");
   ExpectRefused(ErrorCode::kInvalidInput, "mlac.yaml: expected one document, found a second one behind '---'", "a: 1\n---\nb: 2\n");
   ExpectRefused(ErrorCode::kInvalidInput, "mlac.yaml line 2: a byte that is no text (expected UTF-8)", "a: 1\nb: \xff\n");
   ExpectRefused(ErrorCode::kInvalidInput, "mlac.yaml line 1: a byte that is no text (expected UTF-8)", std::string("a: \0", 4));
