@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/machine.h"
 #include "base/thread_team.h"
 #include "data/texts.h"
@@ -121,7 +122,7 @@ FineTuneResult TrainClassification(const ModelConfig& model, const std::string& 
                              .target_column = data.target_column,
                              .max_length = model.train.max_length,
                              .out = out,
-                             .resume = true,
+                             .resume = FolderExists(out),
                              .command = "mlac apply",
                              .resume_command = "mlac apply",
                              .training = model.train.options};

@@ -1,6 +1,7 @@
 #include "project/plan.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -135,7 +136,8 @@ class ModelPlanner {
       return;
     }
     planned.seconds = before->seconds;
-    for (const StepInput& input : step.description.inputs) ExplainInput(step.description, input, *before, runs, planned.reasons);
+    for (const StepInput& input : step.description.inputs) ExplainInput(step.description, input, *before, planned.reasons);
+    ExplainSteps(step, *before, runs, planned.reasons);
     for (const StepInput& input : before->inputs)
       if (FindInput(step.description.inputs, input.name) == nullptr && input.kind != StepInput::Kind::kStep)
         planned.reasons.push_back(fmt::format("{}: {} is gone", input.name, input.shown.empty() ? input.value : input.shown));
@@ -155,7 +157,7 @@ class ModelPlanner {
     return fmt::format("{}: {} -> {}", input.name, shown(old), shown(input.value));
   }
 
-  void ExplainInput(const StepDescription& description, const StepInput& input, const StepRecord& before, const std::vector<bool>& runs,
+  void ExplainInput(const StepDescription& description, const StepInput& input, const StepRecord& before,
                     std::vector<std::string>& reasons) const {
     const StepInput* old = FindInput(before.inputs, input.name);
     // Names that occur several times (gates, filters, columns) are compared as a whole, once.
@@ -184,11 +186,30 @@ class ModelPlanner {
         reasons.push_back(fmt::format("{}: {}", input.shown, old == nullptr ? "is new" : FileChange(input, *old)));
         return;
       case StepInput::Kind::kStep:
-        for (size_t i = 0; i < steps_.size(); ++i)
-          if (steps_[i].kind->name == input.name)
-            reasons.push_back(runs[i] ? fmt::format("{} runs", input.name) : fmt::format("{} has another result", input.name));
-        return;
+        return;  // ExplainSteps tells of them together
     }
+  }
+
+  // "train and evaluate run".
+  void ExplainSteps(const Described& step, const StepRecord& before, const std::vector<bool>& runs,
+                    std::vector<std::string>& reasons) const {
+    std::vector<std::string> running;
+    for (const StepInput& input : step.description.inputs) {
+      const StepInput* old = FindInput(before.inputs, input.name);
+      if (input.kind != StepInput::Kind::kStep || (old != nullptr && !Differs(input, *old))) continue;
+      for (size_t i = 0; i < steps_.size(); ++i) {
+        if (steps_[i].kind->name != input.name) continue;
+        if (runs[i]) {
+          running.push_back(input.name);
+        } else {
+          reasons.push_back(fmt::format("{} has another result", input.name));
+        }
+      }
+    }
+    if (running.empty()) return;
+    const std::string last = running.back();
+    running.pop_back();
+    reasons.push_back(running.empty() ? fmt::format("{} runs", last) : fmt::format("{} and {} run", fmt::join(running, ", "), last));
   }
 
   static void ExplainList(const std::string& name, const std::vector<std::string>& now, const std::vector<std::string>& then,

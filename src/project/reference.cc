@@ -28,7 +28,7 @@ An editor with a YAML language server finds the schema by a first line `# yaml-l
 
 - **Paths** are relative to the folder of mlac.yaml.
 - **Anchors** (`&name`), aliases (`*name`) and merge keys (`<<: *name`) work, for what several models have in common. `definitions` is a place for them.
-- **Limits**: 8 MiB, nesting up to 32, a million values with aliases counted at each use, 64 KiB in one pair of brackets.
+- **Limits**: 8 MiB, nesting up to 32, a million values with aliases counted at each use, 64 KiB in one pair of brackets, 256 KiB in a line.
 - A key that is not known is refused, with its line, the nearest name and all that there are.
 
 [plan-and-apply.md](plan-and-apply.md) shows them at work.

@@ -242,11 +242,23 @@ void CheckBytes(std::string_view text, const std::string& name, const YamlLimits
                     At(name, 1 + static_cast<size_t>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n')))));
 }
 
+// Whatever may be the key of a line (tags and anchors without end) is kept in memory until the line ends.
+void CheckLines(std::string_view text, const std::string& name, const YamlLimits& limits) {
+  for (size_t begin = 0, line = 1; begin < text.size(); ++line) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    if (end - begin > limits.max_line_bytes)
+      throw Error(ErrorCode::kTooLarge, fmt::format("{}: is longer than {} bytes", At(name, line), limits.max_line_bytes),
+                  "a text may go on in the next line");
+    begin = end + 1;
+  }
+}
+
 }  // namespace
 
 YamlDocument::YamlDocument(std::string_view text, std::string name, const YamlLimits& limits) : name_(std::move(name)) {
   CheckBytes(text, name_, limits);
   FlowScanner(text, name_, limits).Run();
+  CheckLines(text, name_, limits);
   std::istringstream stream{std::string(text)};
   TreeBuilder builder(nodes_, name_, limits);
   try {
