@@ -71,16 +71,15 @@ void Execute(ApplyCommand options) {
     fmt::print("{}", options.json ? plan.Json() : plan.Text());
     return;
   }
-  const Plan first = PlanOf(options, project);  // before anything is made: what cannot be planned leaves no store
+  PlanOf(options, project);  // before anything is made: what cannot be planned leaves no store
   const Store store = Store::OpenOrCreate(project.Path(project.store));
   const ApplyLock lock(store);
   const Plan plan = PlanOf(options, project);  // what another apply did until it gave the lock back
-  if (!plan.changes()) {
-    fmt::print("{}", options.json ? ApplyResult{}.Json() : plan.Text());
+  if (!plan.changes() && !options.json) {
+    fmt::print("{}", plan.Text());
     return;
   }
   fmt::print(stderr, "{}", plan.Text());
-  options.apply.targets = options.project.targets;
   ApplyResult result;
   {
     ApplyConsole console;

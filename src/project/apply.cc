@@ -118,7 +118,6 @@ class ModelApplier {
                    .inputs = description.inputs,
                    .time = TimeNow(),
                    .seconds = seconds,
-                   .work = run.work,
                    .result = result.dump()});
     steps_.SetLastKey(model_.name, step.step, step.key);
     observer_.OnStepEnd(step.step, seconds, run.summary);
@@ -161,7 +160,7 @@ ApplyResult Apply(const ProjectConfig& project, const Plan& plan, const Store& s
   ApplyResult result;
   for (const PlannedModel& model : plan.models)
     result.models.push_back(ModelApplier(project, project.Find(model.name), model, store, options, observer, stop).Run());
-  if (options.targets.empty()) {  // all was planned: what else lies in the work folder belongs to no step of today
+  if (plan.models.size() == project.models.size()) {  // all was planned: what else lies in the work folder belongs to no step of today
     std::vector<std::string> keep;
     for (const PlannedModel& model : plan.models)
       for (const PlannedStep& step : model.steps) keep.push_back(step.key);

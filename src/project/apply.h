@@ -10,7 +10,6 @@
 namespace mlac {
 
 struct ApplyOptions {
-  std::vector<std::string> targets = {};  // models; none: all
   size_t num_threads = 1;
 };
 

@@ -135,7 +135,7 @@ class ModelPlanner {
       planned.reasons.push_back(last.contains(planned.step) ? "its last result is no longer there" : "first time");
       return;
     }
-    planned.seconds = before->seconds;
+    planned.seconds = Estimate(step, *before);
     for (const StepInput& input : step.description.inputs) ExplainInput(step.description, input, *before, planned.reasons);
     ExplainSteps(step, *before, runs, planned.reasons);
     for (const StepInput& input : before->inputs)
@@ -147,6 +147,14 @@ class ModelPlanner {
     if (planned.reasons.empty())
       planned.reasons.push_back(step.kind == &kPublishStep ? fmt::format("{}@{} stands for another revision", model_.name, kLatest)
                                                            : "it was done for another state of mlac.yaml since");
+  }
+
+  // Training takes about as long as the last time, an epoch.
+  static double Estimate(const Described& step, const StepRecord& before) {
+    const StepInput *now = FindInput(step.description.inputs, "train.epochs"), *then = FindInput(before.inputs, "train.epochs");
+    const std::optional<double> epochs = now == nullptr ? std::nullopt : ParseNumber(now->value);
+    const std::optional<double> epochs_before = then == nullptr ? std::nullopt : ParseNumber(then->value);
+    return epochs && epochs_before && *epochs_before > 0 ? before.seconds * *epochs / *epochs_before : before.seconds;
   }
 
   std::string UntilPublished(const StepInput& input, const StepRecord& before) const {

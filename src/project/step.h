@@ -88,7 +88,6 @@ struct StepRun {
   std::string result = "{}";  // JSON
   std::string summary = {};   // a few words for people: "accuracy 0.9120, macro-F1 0.9101"
   std::string refusal = {};   // not empty: the step says no, with this message, and nothing behind it runs
-  double work = 0;            // as in StepRecord
 };
 
 struct StepKind {

@@ -30,7 +30,6 @@ void FinishRows(StepRun& run, const LabelledRows& rows, size_t num_before) {
   run.summary = num_before == rows.cells.size()
                     ? fmt::format("{} rows", num_before)
                     : fmt::format("{} of {} rows, {} left out", rows.cells.size(), num_before, num_before - rows.cells.size());
-  run.work = static_cast<double>(num_before);
 }
 
 }  // namespace mlac

@@ -33,7 +33,6 @@ void Execute(StepRun& run) {
   run.result =
       nlohmann::json({{"accuracy", metrics.accuracy}, {"macro_f1", metrics.macro_f1}, {"num_examples", metrics.num_examples}}).dump();
   run.summary = fmt::format("accuracy {:.4f}, macro-F1 {:.4f} on {} test texts", metrics.accuracy, metrics.macro_f1, metrics.num_examples);
-  run.work = static_cast<double>(metrics.num_examples);
 }
 
 }  // namespace

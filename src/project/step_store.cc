@@ -33,9 +33,9 @@ std::string RecordJson(const StepRecord& record) {
   for (const StepInput& input : record.inputs)
     inputs.push_back(
         {{"name", input.name}, {"kind", kKindNames[static_cast<size_t>(input.kind)]}, {"value", input.value}, {"shown", input.shown}});
-  const ordered_json out = {{"format_version", kFormat}, {"step", record.step}, {"model", record.model},
-                            {"key", record.key},         {"inputs", inputs},    {"time", record.time},
-                            {"seconds", record.seconds}, {"work", record.work}, {"result", ordered_json::parse(record.result)}};
+  const ordered_json out = {
+      {"format_version", kFormat}, {"step", record.step}, {"model", record.model},     {"key", record.key},
+      {"inputs", inputs},          {"time", record.time}, {"seconds", record.seconds}, {"result", ordered_json::parse(record.result)}};
   return out.dump() + "\n";
 }
 
@@ -46,7 +46,6 @@ StepRecord ParseRecordJson(const json& value) {
                        .inputs = {},
                        .time = value.at("time"),
                        .seconds = value.at("seconds"),
-                       .work = value.at("work"),
                        .result = value.at("result").dump()};
   for (const json& input : value.at("inputs")) {
     const std::string kind = input.at("kind");

@@ -26,7 +26,6 @@ struct StepRecord {
   std::vector<StepInput> inputs;
   std::string time;  // when it ended, as in Record of hub/
   double seconds = 0;
-  double work = 0;            // what the time is about proportional to (examples x epochs); 0: nothing
   std::string result = "{}";  // a JSON object: what later steps and people want to know
 };
 

@@ -21,7 +21,6 @@ StepDescription Describe(const StepScope& scope) {
 class TrainingOutput : public FineTuneObserver {
  public:
   explicit TrainingOutput(ApplyObserver& to) : to_(to) {}
-  size_t num_examples() const { return num_examples_; }
 
   void OnNote(const std::string& note) override { to_.OnNote(note); }
   void OnFinding(const Finding& finding) override {
@@ -29,7 +28,6 @@ class TrainingOutput : public FineTuneObserver {
   }
   void OnStart(size_t num_train, size_t num_validation, size_t num_test, size_t num_labels) override {
     to_.OnStart(num_train, num_validation, num_test, num_labels);
-    num_examples_ = num_train;
   }
   void OnResume(size_t step) override { to_.OnResume(step); }
   void OnStep(const StepReport& report) override { to_.OnStep(report); }
@@ -40,7 +38,6 @@ class TrainingOutput : public FineTuneObserver {
 
  private:
   ApplyObserver& to_;
-  size_t num_examples_ = 0;
 };
 
 void Execute(StepRun& run) {
@@ -52,7 +49,6 @@ void Execute(StepRun& run) {
           .dump();
   run.summary =
       fmt::format("accuracy {:.4f}, macro-F1 {:.4f} on {}", result.metrics.accuracy, result.metrics.macro_f1, result.evaluated_on);
-  run.work = static_cast<double>(output.num_examples() * run.model.train.options.num_epochs);
 }
 
 }  // namespace
