@@ -171,6 +171,37 @@ TEST_F(ProjectCommands, AModelIsMadeAgainFromItsRecord) {
   EXPECT_THAT(result.out, HasSubstr("the same, bit for bit"));
 }
 
+TEST_F(ProjectCommands, ReportsAreWrittenAndGarbageOfStepsGoes) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("apply").status, 0);
+  Write("[accuracy >= 0]", "{epochs: 1}");
+  ProgramResult result = Run("apply");
+  EXPECT_THAT(result.error, HasSubstr("topics: report in "));
+  size_t num_pages = 0;
+  for (const auto& entry : fs::directory_iterator(folder_ / ".mlac/reports")) num_pages += entry.path().extension() == ".html";
+  EXPECT_EQ(num_pages, 2u);
+  result = Run("gc");
+  EXPECT_THAT(result.out, HasSubstr(" MB of results of steps that no model's last state needs\n")) << result.error;
+  EXPECT_EQ(Run("plan --exit-code").status, 0);
+  EXPECT_EQ(Run("diff topics@latest topics@latest --html page.html --markdown page.md").status, 0);
+  EXPECT_TRUE(fs::exists(folder_ / "page.html") && fs::exists(folder_ / "page.md"));
+}
+
+TEST_F(ProjectCommands, TheSecondApplyAtOnceSaysWhoHoldsTheLock) {
+  Write("[accuracy >= 0]", "{epochs: 1000000, patience: 0}");
+  const ProgramResult result = RunProgram(
+      {"sh", "-c",
+       fmt::format("cd {0} && ({1} apply 2> first.log & echo $! > pid); until grep -q 'step 1' first.log || grep -q 'epoch 1' first.log; "
+                   "do sleep 0.05; done; "
+                   "{1} apply; status=$?; kill -TERM $(cat pid); while kill -0 $(cat pid) 2> /dev/null; do sleep 0.05; done; exit $status",
+                   folder_.path(), MLAC_BINARY)},
+      {.environment = {"OMP_NUM_THREADS=1"}});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.error, HasSubstr("in use by process "));
+  EXPECT_THAT(result.error, HasSubstr("(apply)"));
+  EXPECT_THAT(test::ReadWhole(folder_ / "first.log"), HasSubstr("hint: go on with: mlac apply"));
+}
+
 TEST_F(ProjectCommands, TheReferenceIsPrinted) {
   EXPECT_THAT(Run("help --mlac-yaml").out, StartsWith("# mlac.yaml\n"));
   EXPECT_TRUE(json::parse(Run("help --mlac-yaml-schema").out).at("properties").contains("models"));

@@ -14,6 +14,7 @@
 #include "pipelines/text_model.h"
 #include "project/test_model.h"
 #include "tests/project/tiny_project.h"
+#include "tests/support/system_faults.h"
 
 namespace mlac {
 namespace {
@@ -202,6 +203,26 @@ TEST(Apply, KilledAtEachStepItEndsAsIfUndisturbed) {
     ASSERT_TRUE(WIFSIGNALED(status)) << where;
     EXPECT_FALSE(project.Apply().refused()) << where;
     EXPECT_EQ(Artefacts(project), expected) << where;
+  }
+}
+
+TEST(Apply, AFullOrBrokenDiskIsOneErrorAndTheNextApplyEndsAsIfUndisturbed) {
+  const TinyProject undisturbed;
+  undisturbed.Apply();
+  const std::map<std::string, std::string> expected = Artefacts(undisturbed);
+  for (const auto& [function, error] : {std::pair{"write", ENOSPC}, {"fsync", EIO}, {"rename", ENOSPC}, {"open", EMFILE}}) {
+    for (const size_t nth : {1, 12, 45}) {
+      const TinyProject project;
+      try {
+        const test::SystemFault fault(function, nth, error);
+        project.Apply();
+      } catch (const Error& thrown) {
+        EXPECT_TRUE(thrown.code() == ErrorCode::kIo || thrown.code() == ErrorCode::kResourceExhausted)
+            << function << " " << nth << ": " << thrown.what();
+      }
+      EXPECT_FALSE(project.Apply().refused()) << function << " " << nth;
+      EXPECT_EQ(Artefacts(project), expected) << function << " " << nth;
+    }
   }
 }
 
