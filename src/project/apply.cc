@@ -84,6 +84,16 @@ class ModelApplier {
 
   // Gives why it says no, or "".
   std::string RunStep(const PlannedStep& step) {
+    try {
+      return RunStepIn(step);
+    } catch (const fs::filesystem_error& error) {  // what copies and removes folders throws
+      const bool full = error.code() == std::errc::no_space_on_device;
+      throw Error(full ? ErrorCode::kResourceExhausted : ErrorCode::kIo,
+                  fmt::format("{}: {}", error.path1().string(), error.code().message()));
+    }
+  }
+
+  std::string RunStepIn(const PlannedStep& step) {
     const StepKind& kind = KindOf(step.step);
     const StepDescription description = DescribeNow(kind, step);
     store_.Part("work");
