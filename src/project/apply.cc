@@ -9,6 +9,7 @@
 
 #include "base/build_info.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "hub/aliases.h"
 
@@ -93,6 +94,20 @@ class ModelApplier {
     }
   }
 
+  // What an earlier run left may be damaged, or of a file that changed after it was planned: then it begins anew.
+  void RunOrBeginAnew(const StepKind& kind, StepRun& run) const {
+    const bool goes_on = kind.resumes && !NamesIn(run.output).empty();
+    try {
+      kind.run(run);
+    } catch (const Error& error) {
+      if (!goes_on || (error.code() != ErrorCode::kInvalidInput && error.code() != ErrorCode::kNotFound)) throw;
+      observer_.OnNote(error.message() + ": it begins anew");
+      steps_.RemoveWork(run.key);
+      fs::create_directories(run.output);
+      kind.run(run);
+    }
+  }
+
   std::string RunStepIn(const PlannedStep& step) {
     const StepKind& kind = KindOf(step.step);
     const StepDescription description = DescribeNow(kind, step);
@@ -113,13 +128,18 @@ class ModelApplier {
                    .observer = observer_,
                    .stop = stop_};
     const auto begin = Clock::now();
-    kind.run(run);
+    RunOrBeginAnew(kind, run);
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     if (!run.refusal.empty()) {  // not kept: it is asked again the next time
       steps_.RemoveWork(step.key);
       return run.refusal;
     }
-    DescribeNow(kind, step);  // a file that changed meanwhile may have been read by halves
+    try {
+      DescribeNow(kind, step);
+    } catch (const Error&) {  // a file that changed meanwhile may have been read by halves
+      steps_.RemoveWork(step.key);
+      throw;
+    }
     json result = ParseJson(run.result, "result");
     for (const StepInput& input : description.until_published) result["until_published"][input.name] = input.value;
     steps_.Commit({.step = step.step,

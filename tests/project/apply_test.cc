@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -237,6 +238,20 @@ TEST(Apply, AFileThatChangesWhileAStepReadsItIsSeen) {
               [&] { project.Apply(observer); });
   EXPECT_EQ(project.Latest(), "");
   EXPECT_FALSE(project.Apply().refused());
+}
+
+TEST(Apply, ACheckpointThatIsDamagedBeginsAnew) {
+  TinyProject undisturbed, project;
+  undisturbed.Apply();
+  RecordingObserver observer;
+  observer.on_training_step = [&](size_t step) { observer.stop = step == 5; };
+  ExpectError(ErrorCode::kCancelled, "interrupted after step 5 of 14", [&] { project.Apply(observer); });
+  for (const auto& entry : fs::recursive_directory_iterator(project.folder / ".mlac/work"))
+    if (entry.path().filename() == "state.json") std::ofstream(entry.path()) << "{";
+  RecordingObserver second;
+  EXPECT_FALSE(project.Apply(second).refused());
+  EXPECT_THAT(second.notes, Contains(HasSubstr(": it begins anew")));
+  EXPECT_EQ(Artefacts(project), Artefacts(undisturbed));
 }
 
 TEST(Apply, TheSecondAtOnceSaysWhoHoldsTheLock) {
