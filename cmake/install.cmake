@@ -31,6 +31,7 @@ install(EXPORT mlacTargets NAMESPACE mlac:: DESTINATION ${MLAC_CMAKE_FOLDER} COM
 configure_package_config_file(cmake/mlacConfig.cmake.in ${CMAKE_BINARY_DIR}/mlacConfig.cmake INSTALL_DESTINATION ${MLAC_CMAKE_FOLDER})
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/mlacConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/mlacConfig.cmake ${CMAKE_BINARY_DIR}/mlacConfigVersion.cmake cmake/FindPrometheusCore.cmake
+              cmake/FindPCRE2.cmake
         DESTINATION ${MLAC_CMAKE_FOLDER} COMPONENT library)
 
 set(CPACK_GENERATOR DEB)

@@ -76,5 +76,36 @@ wait $server
 trap - EXIT
 echo "The server answered what it held, and stopped."
 
+step "Models as code: plan and apply"
+rm -rf repository
+cp -r ../../examples/topics repository
+mkdir -p repository/data repository/models
+head -n 601 train.csv > repository/data/train.csv
+head -n 401 test.csv > repository/data/test.csv
+ln -sfn ../../minilm repository/models/minilm
+cd repository
+echo "In build/demo/repository, a copy of examples/topics with 600 rows:"
+run cat mlac.yaml
+run mlac plan
+run mlac apply --no-report
+step "Ten rows change: what depends on them runs, and nothing else"
+sed -i '2,11d' data/train.csv
+run mlac plan
+run mlac apply --no-report
+run mlac promote topics@latest production -m "the first one"
+step "A change that makes it worse: the gate refuses it"
+run sed -i 's/lr: 1e-4/lr: 1e-7/' mlac.yaml
+show mlac apply --no-report
+if mlac apply --no-report; then echo "the gate let it through" >&2; exit 1; fi
+run mlac status
+step "A change that is good goes to production, answers, and is taken back"
+run sed -i 's/lr: 1e-7/lr: 2e-4/' mlac.yaml
+run mlac apply --no-report
+run mlac promote topics@latest production -m "learns faster"
+run mlac run text-classification -m topics@production "$sentence"
+run mlac rollback topics production -m "only to show it"
+run mlac log topics@production
+cd ..
+
 step "Done"
 echo "The classifier is the folder $PWD/topics: read its README.md, and open it in transformers as it is."

@@ -25,6 +25,12 @@ class UsageError : public std::exception {
   std::string message_, hint_;
 };
 
+// There is something to do, and the user asked for a status that says so: exit status 3.
+class ChangesPending : public std::exception {
+ public:
+  const char* what() const noexcept override { return "changes are pending"; }
+};
+
 // Adds the command `name` under `parent`. description: one line without a full stop. example: lines as a user types them.
 CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& description, const std::string& example);
 

@@ -23,7 +23,7 @@
 namespace mlac {
 namespace {
 
-constexpr int kFailed = 1, kUsage = 2;
+constexpr int kFailed = 1, kUsage = 2, kChangesPending = 3;
 
 int Report(std::string_view message, std::string_view hint, int status) {
   std::string text = Colored(Stream::kError, Color::kRed, "mlac:") + fmt::format(" {}\n", message);
@@ -149,6 +149,8 @@ int Run(CLI::App& app, std::vector<std::string> arguments) {
     return ReportUsage(app, error);
   } catch (const UsageError& error) {
     return Report(error.message(), error.hint(), kUsage);
+  } catch (const ChangesPending&) {
+    return kChangesPending;
   } catch (const Error& error) {
     return Report(error.message(), error.hint(), Kind(error.code()).exit_status);
   } catch (const std::bad_alloc&) {

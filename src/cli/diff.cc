@@ -9,11 +9,14 @@
 #include <string>
 
 #include "base/display.h"
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/store_access.h"
 #include "cli/terminal.h"
 #include "hub/diff.h"
+#include "project/comparison.h"
 
 namespace mlac {
 namespace {
@@ -21,9 +24,18 @@ namespace {
 using nlohmann::ordered_json;
 
 struct DiffOptions {
-  std::string before, after, store;
+  std::string before, after, store, html, markdown;
+  size_t num_threads = 1;
   bool json = false;
 };
+
+// Both models measured on the newer one's test data, as a page and as Markdown.
+void WriteReports(const DiffOptions& options, const Store& store, const ResolvedReference& before, const ResolvedReference& after) {
+  if (options.html.empty() && options.markdown.empty()) return;
+  const Comparison comparison = CompareRevisions(store, after.name, before.revision, after.revision, options.num_threads, CatchInterrupts());
+  if (!options.html.empty()) WriteFileAtomically(options.html, ComparisonHtml(comparison));
+  if (!options.markdown.empty()) WriteFileAtomically(options.markdown, ComparisonMarkdown(comparison));
+}
 
 template <typename T>
 ordered_json OrNull(const std::optional<T>& value) {
@@ -110,15 +122,19 @@ std::string AsText(const RevisionDiff& diff) {
 void AddDiff(CLI::App& app) {
   auto options = std::make_shared<DiffOptions>();
   CLI::App& command = AddCommand(app, "diff", "Compare two revisions: figures, parameters, data, files",
-                                 "mlac diff topics@production topics@latest\nmlac diff 3fa94c21 77b0e1d2 --json");
+                                 "mlac diff topics@production topics@latest\nmlac diff 3fa94c21 77b0e1d2 --html report.html");
   command.add_option("before", options->before, "NAME, NAME@ALIAS, or the beginning of a revision")->required()->type_name("REV1");
   command.add_option("after", options->after, "The one to compare it with")->required()->type_name("REV2");
+  command.add_option("--html", options->html, "Measure both on the newer one's test data, and write a page with figures, pictures and rows")->type_name("FILE");
+  command.add_option("--markdown", options->markdown, "The same, for a pull request")->type_name("FILE");
   AddStoreOption(command, options->store);
+  AddThreadsOption(command, options->num_threads);
   AddJsonFlag(command, options->json);
   command.callback([options] {
     const Store store = OpenStore(options->store);
     const ResolvedReference before = Resolve(store, options->before), after = Resolve(store, options->after);
     const RevisionDiff diff = DiffRevisions(store, before.revision, after.revision, before.name, after.name);
+    WriteReports(*options, store, before, after);
     fmt::print("{}", options->json ? AsJson(diff).dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(diff));
   });
 }

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/store_access.h"
 #include "hub/collect.h"
+#include "project/apply.h"
 
 namespace mlac {
 namespace {
@@ -22,7 +23,7 @@ struct GcOptions {
   bool json = false;
 };
 
-ordered_json AsJson(const CollectResult& result, bool dry_run) {
+ordered_json AsJson(const CollectResult& result, uint64_t num_step_bytes, bool dry_run) {
   auto revisions = ordered_json::array();
   for (const CollectResult::Removed& removed : result.revisions) revisions.push_back({{"revision", removed.revision}, {"names", removed.names}});
   return {{"dry_run", dry_run},
@@ -31,15 +32,19 @@ ordered_json AsJson(const CollectResult& result, bool dry_run) {
           {"num_revisions_kept", result.num_revisions_kept},
           {"num_blobs_removed", result.num_blobs_removed},
           {"num_leftovers_removed", result.num_leftovers_removed},
-          {"num_bytes_freed", result.num_bytes_freed}};
+          {"num_bytes_freed", result.num_bytes_freed},
+          {"num_step_bytes_freed", num_step_bytes}};
 }
 
-std::string AsText(const CollectResult& result, bool dry_run) {
+std::string AsText(const CollectResult& result, uint64_t num_step_bytes, bool dry_run) {
   std::string out;
   for (const CollectResult::Removed& removed : result.revisions)
     out += fmt::format("{}  {}\n", ShortRevision(removed.revision),
                        removed.names.empty() ? "without a name" : fmt::format("{}", fmt::join(removed.names, ", ")));
   for (const std::string& revision : result.in_use) out += fmt::format("{}  kept: a process has it open\n", ShortRevision(revision));
+  if (num_step_bytes > 0)
+    out += fmt::format("{} {:.1f} MB of results of steps that no model's last state needs\n", dry_run ? "would remove" : "removed",
+                       static_cast<double>(num_step_bytes) / 1e6);
   return out + fmt::format("{} {} {} and {} {}, {:.1f} MB; {} {} kept\n", dry_run ? "would remove" : "removed", result.revisions.size(),
                            result.revisions.size() == 1 ? "revision" : "revisions", result.num_blobs_removed,
                            result.num_blobs_removed == 1 ? "file" : "files", static_cast<double>(result.num_bytes_freed) / 1e6, result.num_revisions_kept,
@@ -61,7 +66,10 @@ void AddGc(CLI::App& app) {
     const Store store = OpenStore(options->store);
     options->collect.on_wait = [](const std::string& message) { fmt::print(stderr, "waiting: {}\n", message); };
     const CollectResult result = CollectGarbage(store, options->collect);
-    fmt::print("{}", options->json ? AsJson(result, options->collect.dry_run).dump(2) + "\n" : AsText(result, options->collect.dry_run));
+    const ApplyLock lock(store);
+    const uint64_t num_step_bytes = StepStore(store).RemoveUnneeded(options->collect.dry_run);
+    const bool dry_run = options->collect.dry_run;
+    fmt::print("{}", options->json ? AsJson(result, num_step_bytes, dry_run).dump(2) + "\n" : AsText(result, num_step_bytes, dry_run));
   });
 }
 

@@ -8,13 +8,14 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/man_page.h"
+#include "project/reference.h"
 
 namespace mlac {
 namespace {
 
 struct HelpOptions {
   std::vector<std::string> words;
-  bool man = false;
+  bool man = false, reference = false, schema = false, tests_schema = false;
 };
 
 // The command that the words name, from app downwards.
@@ -40,7 +41,14 @@ void AddHelp(CLI::App& app) {
   CLI::App& command = AddCommand(app, "help", "Show what a command takes, with an example", "mlac help env");
   command.add_option("command", options->words, "The command")->type_name("");
   command.add_flag("--man", options->man, "Print the manual page instead, for man(1)");
+  command.add_flag("--mlac-yaml", options->reference, "Print the reference of mlac.yaml instead, as Markdown");
+  command.add_flag("--mlac-yaml-schema", options->schema, "Print the JSON schema of mlac.yaml instead, for editors");
+  command.add_flag("--tests-schema", options->tests_schema, "Print the JSON schema of the tests of a model instead");
   command.callback([options, &app] {
+    if (options->reference || options->schema || options->tests_schema) {
+      fmt::print("{}", options->reference ? ProjectReferenceMarkdown() : options->schema ? ProjectSchemaJson() : ModelTestsSchemaJson());
+      return;
+    }
     if (options->man) {
       fmt::print("{}", ManPage(app));
       return;

@@ -11,6 +11,11 @@ void AddCommands(CLI::App& app) {
   AddTrain(app);
   AddEval(app);
   AddOptimize(app);
+  AddInit(app);
+  AddPlan(app);
+  AddApply(app);
+  AddStatus(app);
+  AddTest(app);
   AddInspect(app);
   AddTokenize(app);
   AddStore(app);

@@ -12,10 +12,13 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/project_options.h"
 #include "cli/store_access.h"
 #include "cli/terminal.h"
 #include "hub/diff.h"
+#include "project/reproduce.h"
 
 namespace mlac {
 namespace {
@@ -26,8 +29,24 @@ constexpr size_t kFilesShown = 12;
 
 struct ShowOptions {
   std::string reference, store;
-  bool json = false;
+  size_t num_threads = 1;
+  bool json = false, reproduce = false;
 };
+
+void MakeAgain(const ShowOptions& options, const Store& store, const ResolvedReference& reference) {
+  Reproduction result;
+  {
+    ApplyConsole console;
+    result = Reproduce(store, reference, options.num_threads, console, CatchInterrupts());
+  }
+  fmt::print("made {} from its record, found {}: {}\n", ShortRevision(result.revision), ShortRevision(result.found),
+             result.equal() ? "the same, bit for bit" : "not the same");
+  if (result.equal()) return;
+  std::vector<std::string> shown;
+  for (const std::string& path : result.different) shown.push_back(Printable(path));
+  throw Error(ErrorCode::kInvalidInput, fmt::format("{}: it came out otherwise: {}", ShortRevision(result.revision), fmt::join(shown, ", ")),
+              "please report it, with what 'mlac env' prints here and where it was made");
+}
 
 ordered_json Describe(const Record& record) {
   return {{"name", record.name},
@@ -111,10 +130,13 @@ void AddShow(CLI::App& app) {
   auto options = std::make_shared<ShowOptions>();
   CLI::App& command = AddCommand(app, "show", "Show what made a revision and what it holds", "mlac show topics@production\nmlac show 3fa94c21 --json");
   command.add_option("revision", options->reference, "NAME, NAME@ALIAS, or the beginning of a revision")->required()->type_name("REV");
+  command.add_flag("--reproduce", options->reproduce, "Make the model once more from what its record names, and compare every file");
   AddStoreOption(command, options->store);
+  AddThreadsOption(command, options->num_threads);
   AddJsonFlag(command, options->json);
   command.callback([options] {
     const Store store = OpenStore(options->store);
+    if (options->reproduce) return MakeAgain(*options, store, Resolve(store, options->reference));
     const ordered_json revision = Describe(store, Resolve(store, options->reference));
     fmt::print("{}", options->json ? revision.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(revision));
   });

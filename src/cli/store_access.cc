@@ -8,6 +8,8 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "project/config.h"
 
 namespace mlac {
 namespace {
@@ -19,16 +21,25 @@ std::string Given(const std::string& given) {
   return given.empty() && variable != nullptr ? variable : given;
 }
 
+// The .mlac of this folder or of one above it; where there is none, the store that the mlac.yaml of this folder names. "" for neither.
+std::string FindStore() {
+  const std::string found = Store::Find();
+  if (!found.empty() || !FileExists(kProjectFile)) return found;
+  const ProjectConfig project = ReadProject(kProjectFile);
+  const std::string folder = project.Path(project.store);
+  return FolderExists(folder) ? folder : "";
+}
+
 }  // namespace
 
 void AddStoreOption(CLI::App& command, std::string& store) {
-  command.add_option("--store", store, "The store; else MLAC_STORE, else .mlac here or in a folder above")->type_name("DIR");
+  command.add_option("--store", store, "The store; else MLAC_STORE, else .mlac here or in a folder above, else that of mlac.yaml here")->type_name("DIR");
 }
 
 Store OpenStore(const std::string& given) {
   const std::string folder = Given(given);
   if (!folder.empty()) return Store::Open(folder);
-  const std::string found = Store::Find();
+  const std::string found = FindStore();
   if (found.empty())
     throw Error(ErrorCode::kNotFound, "there is no store: no .mlac here or in a folder above", "'mlac store add' makes one; --store names one elsewhere");
   return Store::Open(found);
@@ -37,7 +48,7 @@ Store OpenStore(const std::string& given) {
 Store OpenOrCreateStore(const std::string& given) {
   const std::string folder = Given(given);
   if (!folder.empty()) return Store::OpenOrCreate(folder);
-  const std::string found = Store::Find();
+  const std::string found = FindStore();
   return found.empty() ? Store::OpenOrCreate(".mlac") : Store::Open(found);
 }
 

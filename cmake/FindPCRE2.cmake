@@ -1,0 +1,10 @@
+# PCRE2 for texts of bytes; Debian's package brings no CMake file.
+find_path(PCRE2_INCLUDE pcre2.h)
+find_library(PCRE2_8 pcre2-8)
+mark_as_advanced(PCRE2_INCLUDE PCRE2_8)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(PCRE2 REQUIRED_VARS PCRE2_8 PCRE2_INCLUDE)
+if(PCRE2_FOUND AND NOT TARGET pcre2::pcre2)
+  add_library(pcre2::pcre2 UNKNOWN IMPORTED)
+  set_target_properties(pcre2::pcre2 PROPERTIES IMPORTED_LOCATION "${PCRE2_8}" INTERFACE_INCLUDE_DIRECTORIES "${PCRE2_INCLUDE}")
+endif()

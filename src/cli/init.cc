@@ -1,0 +1,70 @@
+// mlac init: the first mlac.yaml, from a look at the data.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+
+#include "base/display.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "project/draft.h"
+
+namespace mlac {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kIgnoreFile[] = ".gitignore", kIgnored[] = ".mlac/";
+
+// git must not take the store: a line for it, unless there is one.
+bool IgnoreStore() {
+  constexpr size_t kMostBytes = 1 << 20;
+  std::string content = FileExists(kIgnoreFile) ? ReadFile(kIgnoreFile, kMostBytes) : "";
+  if (("\n" + content + "\n").find(std::string("\n") + kIgnored + "\n") != std::string::npos) return false;
+  if (!content.empty() && !content.ends_with('\n')) content += '\n';
+  WriteFileAtomically(kIgnoreFile, content + kIgnored + "\n");
+  return true;
+}
+
+void Execute(const DraftOptions& options) {
+  const Draft draft = DraftProject(options);
+  for (const auto& [path, content] : draft.files)
+    if (fs::exists(fs::symlink_status(path)))
+      throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: exists already", path),
+                  "move it away, or edit it: 'mlac help --mlac-yaml' has all keys");
+  for (const auto& [path, content] : draft.files) {
+    if (fs::path(path).has_parent_path()) fs::create_directories(fs::path(path).parent_path());
+    WriteFileAtomically(path, content);
+    fmt::print("wrote {}\n", path);
+  }
+  if (IgnoreStore()) fmt::print("wrote {}: git leaves {} alone\n", kIgnoreFile, kIgnored);
+  fmt::print("{}: texts in '{}', {} labels in '{}'\n", options.train, Printable(draft.text_column), draft.num_labels,
+             Printable(draft.target_column));
+  if (!fs::exists(options.base))
+    fmt::print("{} is not there yet: put the model to start from there, or name another in mlac.yaml\n", options.base);
+  fmt::print("next: mlac plan\n");
+}
+
+}  // namespace
+
+void AddInit(CLI::App& app) {
+  auto options = std::make_shared<DraftOptions>();
+  CLI::App& command = AddCommand(app, "init", "Write mlac.yaml and tests from a look at the data, each line explained",
+                                 "mlac init --name topics --data data/train.csv --test data/test.csv -m models/minilm");
+  command.add_option("--data", options->train, "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label")
+      ->required()
+      ->type_name("FILE");
+  command.add_option("--test", options->test, "Texts to measure on; without them a part of --data is set aside")->type_name("FILE");
+  command.add_option("--name", options->name, "The name of the model")->type_name("NAME")->capture_default_str();
+  command.add_option("-m,--model", options->base, "The model to start from")->type_name("DIR")->capture_default_str();
+  command.add_option("--text-column", options->text_column, "The column of texts; else it is guessed")->type_name("NAME");
+  command.add_option("--target-column", options->target_column, "The column of labels; else it is guessed")->type_name("NAME");
+  command.add_option("--ci", options->ci, "Write a pipeline, too, that plans on a pull request and applies on the main branch")
+      ->check(CLI::IsMember({"github", "gitlab"}).description("{github,gitlab}"));
+  command.callback([options] { Execute(*options); });
+}
+
+}  // namespace mlac

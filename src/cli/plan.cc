@@ -1,0 +1,44 @@
+// mlac plan: what mlac apply would do, and why.
+#include "project/plan.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/project_options.h"
+
+namespace mlac {
+namespace {
+
+struct PlanCommand {
+  ProjectOptions project;
+  std::string plan_file;
+  bool exit_code = false, json = false;
+};
+
+void Execute(const PlanCommand& options) {
+  const ProjectConfig project = ReadProject(options.project.file);
+  const Plan plan = MakePlan(project, {.targets = options.project.targets});
+  if (!options.plan_file.empty()) WriteFileAtomically(options.plan_file, plan.Json());
+  fmt::print("{}", options.json ? plan.Json() : plan.Text());
+  if (options.exit_code && plan.changes()) throw ChangesPending();
+}
+
+}  // namespace
+
+void AddPlan(CLI::App& app) {
+  auto options = std::make_shared<PlanCommand>();
+  CLI::App& command = AddCommand(app, "plan", "Say what 'mlac apply' would do, and why",
+                                 "mlac plan\nmlac plan --plan-file plan.json     # reviewed, then: mlac apply --plan-file plan.json");
+  AddProjectOptions(command, options->project);
+  command.add_flag("--exit-code", options->exit_code, "End with status 3 if there is something to do, 0 if not");
+  command.add_option("--plan-file", options->plan_file, "Write the plan there, for 'mlac apply --plan-file'")->type_name("FILE");
+  AddJsonFlag(command, options->json);
+  command.callback([options] { Execute(*options); });
+}
+
+}  // namespace mlac

@@ -1,0 +1,70 @@
+#include "cli/project_options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/terminal.h"
+
+namespace mlac {
+
+void AddProjectFileOption(CLI::App& command, std::string& file) {
+  command.add_option("--file", file, "The file that says which models there are")->type_name("FILE")->capture_default_str();
+}
+
+void AddProjectOptions(CLI::App& command, ProjectOptions& options) {
+  AddProjectFileOption(command, options.file);
+  command.add_option("--target", options.targets, "Only this model; may stand several times")->type_name("NAME")->allow_extra_args(false);
+}
+
+void ApplyConsole::OnModel(const std::string& model) {
+  model_ = model;
+  progress_->Line(Colored(Stream::kError, Color::kBold, model));
+}
+
+void ApplyConsole::OnStepStart(const std::string& step, size_t number, size_t count) {
+  progress_.emplace("step");
+  progress_->Line(fmt::format("  [{}/{}] {}", number, count, step));
+}
+
+void ApplyConsole::OnStepEnd(const std::string& step, double seconds, const std::string& summary) {
+  progress_->Line(fmt::format("  {} {} in {}: {}", Colored(Stream::kError, Color::kGreen, "done"), step, ShowDuration(seconds), summary));
+}
+
+void ApplyConsole::OnRefused(const std::string& step, const std::string& message) {
+  progress_->Line(fmt::format("  {} {}: {}", Colored(Stream::kError, Color::kRed, "refused by"), step, message));
+}
+
+void ApplyConsole::OnNote(const std::string& note) { Line(note); }
+
+void ApplyConsole::OnFinding(const Finding& finding) {
+  Line(finding.severity == Severity::kWarning ? Colored(Stream::kError, Color::kYellow, FindingLine(finding)) : FindingLine(finding));
+}
+
+void ApplyConsole::OnStart(size_t num_train, size_t num_validation, size_t, size_t num_labels) {
+  Line(fmt::format("{} labels; {} texts to train{}", num_labels, num_train,
+                   num_validation > 0 ? fmt::format(", {} to validate", num_validation) : ""));
+}
+
+void ApplyConsole::OnResume(size_t step) { Line(fmt::format("goes on from the checkpoint of step {}", step)); }
+
+void ApplyConsole::OnStep(const StepReport& step) {
+  progress_->Update(step.step, step.num_steps, fmt::format("epoch {}, loss {:.3f}", step.epoch, step.loss));
+}
+
+void ApplyConsole::OnSpike(const SpikeReport& spike) {
+  Line(Colored(Stream::kError, Color::kYellow,
+               fmt::format("warning: step {}: the loss is {:.3f}, usual is {:.3f}; the batch is {}", spike.step, spike.loss,
+                           spike.usual_loss, spike.places)));
+}
+
+void ApplyConsole::OnEpoch(const EpochReport& epoch) {
+  Line(fmt::format("epoch {}: train loss {:.4f}{}", epoch.epoch, epoch.train_loss,
+                   epoch.has_validation ? fmt::format(", validation accuracy {:.4f}, macro-F1 {:.4f}{}", epoch.accuracy, epoch.macro_f1,
+                                                      epoch.best ? " (best so far)" : "")
+                                        : ""));
+}
+
+void ApplyConsole::OnEarlyStop(size_t epoch) { Line(fmt::format("no better validation score: stopped after epoch {}", epoch)); }
+
+}  // namespace mlac

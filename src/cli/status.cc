@@ -1,0 +1,35 @@
+// mlac status: where each model of mlac.yaml stands.
+#include "project/status.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/project_options.h"
+
+namespace mlac {
+namespace {
+
+struct StatusCommand {
+  ProjectOptions project;
+  bool json = false;
+};
+
+}  // namespace
+
+void AddStatus(CLI::App& app) {
+  auto options = std::make_shared<StatusCommand>();
+  CLI::App& command = AddCommand(app, "status", "Show where each model stands: its revisions, its figures, what is left to do",
+                                 "mlac status\nmlac status --json");
+  AddProjectOptions(command, options->project);
+  AddJsonFlag(command, options->json);
+  command.callback([options] {
+    const ProjectStatus status = StatusOf(ReadProject(options->project.file), options->project.targets);
+    fmt::print("{}", options->json ? status.Json() : status.Text());
+  });
+}
+
+}  // namespace mlac

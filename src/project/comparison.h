@@ -1,0 +1,51 @@
+#pragma once
+// Two revisions of a model side by side: figures with intervals, what made them differ, what they answer, how fast they are.
+#include <atomic>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hub/diff.h"
+#include "hub/store.h"
+#include "project/model_task.h"
+#include "project/run_model_tests.h"
+
+namespace mlac {
+
+struct ComparedModel {
+  std::string title;  // "topics@0123456789"
+  std::string revision;
+  std::string made_from;      // one line: who, when, git commit
+  TaskEvaluation evaluation;  // on the test data of the newer one
+  uint64_t num_bytes = 0;     // ModelBytes
+  TaskModel::Latency latency;
+  std::string learning_curves, confusion_matrix;  // SVG, "" for none
+};
+
+struct FigureDifference {
+  std::string name;  // "accuracy"
+  PairedDifference difference;
+};
+
+struct Comparison {
+  std::string name;
+  std::optional<ComparedModel> before;
+  ComparedModel after;
+  size_t latency_tokens = 0;
+  std::string test_source;                    // "test.csv"
+  std::vector<FigureDifference> differences;  // empty without `before`
+  RevisionDiff changes;                       // empty without `before`
+  std::vector<ChangedRow> better, worse, otherwise;
+};
+
+// after: a revision that `mlac apply` published; its own test data is what both are measured on, now and on this machine. before: "" for
+// none. Throws kUnsupported if the record of `after` names no test data, and what evaluating throws.
+Comparison CompareRevisions(const Store& store, const std::string& name, const std::string& before, const std::string& after,
+                            size_t num_threads, const std::atomic<bool>& stop);
+
+// One page without outside references, readable narrow and wide, dark and light.
+std::string ComparisonHtml(const Comparison& comparison);
+// The same for a pull request, with fewer rows and without pictures.
+std::string ComparisonMarkdown(const Comparison& comparison);
+
+}  // namespace mlac

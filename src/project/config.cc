@@ -1,0 +1,238 @@
+#include "project/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "hub/record.h"
+#include "project/model_task.h"
+
+namespace mlac {
+namespace {
+
+namespace fs = std::filesystem;
+using Shape = ValueShape;
+
+constexpr uint64_t kMostRows = uint64_t{1} << 40;
+
+// ---- The tables: one line a key ----
+// clang-format off
+
+constexpr Key<RowFilter> kFilterKeys[] = {
+    {{"column", Shape::kText, "The column that is looked at", "the text"}, [](const YamlValue& v, RowFilter& f) { f.column = v.Text(); }},
+    {{"equals", Shape::kTextOrTexts, "Rows with one of these values stay"}, [](const YamlValue& v, RowFilter& f) { f.equals = v.Texts(); }},
+    {{"not", Shape::kTextOrTexts, "Rows with one of these values go"}, [](const YamlValue& v, RowFilter& f) { f.not_equals = v.Texts(); }},
+    {{"min_length", Shape::kInteger, "Rows with fewer characters go"}, [](const YamlValue& v, RowFilter& f) { f.min_length = v.Integer(0, kMostRows); }},
+    {{"max_length", Shape::kInteger, "Rows with more characters go"}, [](const YamlValue& v, RowFilter& f) { f.max_length = v.Integer(0, kMostRows); }},
+};
+
+constexpr Key<DataConfig> kSplitKeys[] = {
+    {{"test", Shape::kShare, "Share of the rows that become the test data, of each label alike; equal texts stay together", "", true},
+     [](const YamlValue& v, DataConfig& d) { d.test_split = v.ShareBelowOne(); }},
+    {{"seed", Shape::kInteger, "Decides which rows", "0"}, [](const YamlValue& v, DataConfig& d) { d.split_seed = v.Integer(0, UINT64_MAX); }},
+};
+
+constexpr Key<DataConfig> kDataKeys[] = {
+    {{"train", Shape::kPathOrPaths, "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label; several files are "
+      "joined", "", true},
+     [](const YamlValue& v, DataConfig& d) { d.train = v.Texts(); }},
+    {{"test", Shape::kPath, "Texts that figures, tests and gates are decided on, never trained on", "made by split"},
+     [](const YamlValue& v, DataConfig& d) { d.test = v.Text(); }},
+    {{"validation", Shape::kPath, "Texts to choose the best epoch by", "made by train.validation_split"},
+     [](const YamlValue& v, DataConfig& d) { d.validation = v.Text(); }},
+    {{"text", Shape::kText, "The column of texts", "text"}, [](const YamlValue& v, DataConfig& d) { d.text_column = v.Text(); }},
+    {{"target", Shape::kText, "The column of labels", "label"}, [](const YamlValue& v, DataConfig& d) { d.target_column = v.Text(); }},
+    {{"filter", Shape::kSections, "Which rows of train stay: those of which all these hold", "", false, "models.NAME.data.filter[]"},
+     [](const YamlValue& v, DataConfig& d) {
+       for (const YamlValue& item : v.Items()) ReadSection(item, kFilterKeys, d.filters.emplace_back());
+     }},
+    {{"dedupe", Shape::kBool, "Of rows of train with the same text only the first stays", "false"},
+     [](const YamlValue& v, DataConfig& d) { d.dedupe = v.Bool(); }},
+    {{"split", Shape::kSection, "Makes the test data from train", "", false, "models.NAME.data.split"},
+     [](const YamlValue& v, DataConfig& d) { ReadSection(v, kSplitKeys, d); }},
+};
+
+constexpr Key<TrainConfig> kTrainKeys[] = {
+    {{"epochs", Shape::kInteger, "Times that each text is seen", "3"},
+     [](const YamlValue& v, TrainConfig& t) { t.options.num_epochs = v.Integer(1, 1'000'000); }},
+    {{"lr", Shape::kNumber, "Highest learning rate", "5e-5"}, [](const YamlValue& v, TrainConfig& t) { t.options.learning_rate = v.Number(0, 1); }},
+    {{"batch_size", Shape::kInteger, "Texts a step", "32"}, [](const YamlValue& v, TrainConfig& t) { t.options.batch_size = v.Integer(1, 1'000'000); }},
+    {{"seed", Shape::kInteger, "Decides the order, the dropout and the new head", "0"},
+     [](const YamlValue& v, TrainConfig& t) { t.options.seed = v.Integer(0, UINT64_MAX); }},
+    {{"max_length", Shape::kInteger, "Tokens a text may have, longer ones are cut", "the model's own limit"},
+     [](const YamlValue& v, TrainConfig& t) { t.max_length = v.Integer(1, 1'000'000); }},
+    {{"validation_split", Shape::kShare, "Share of train set aside to choose the best epoch by; 0: none, the last epoch is kept", "0.1"},
+     [](const YamlValue& v, TrainConfig& t) { t.validation_split = v.ShareBelowOne(); }},
+    {{"patience", Shape::kInteger, "Epochs without a better validation score before it stops; 0: never", "2"},
+     [](const YamlValue& v, TrainConfig& t) { t.options.patience = v.Integer(0, 1'000'000); }},
+    {{"warmup", Shape::kNumber, "Share of the steps in which the learning rate rises", "0.1"},
+     [](const YamlValue& v, TrainConfig& t) { t.options.warmup = v.Number(0, 1); }},
+    {{"weight_decay", Shape::kNumber, "Decay of weights, biases and norms excepted", "0.01"},
+     [](const YamlValue& v, TrainConfig& t) { t.options.weight_decay = v.Number(0, 1); }},
+    {{"max_grad_norm", Shape::kNumber, "Longer gradients are scaled to this length; 0: never", "1"},
+     [](const YamlValue& v, TrainConfig& t) { t.options.max_grad_norm = v.Number(0, 1e9); }},
+    {{"freeze", Shape::kBool, "Only the head learns: faster, and less exact", "false"},
+     [](const YamlValue& v, TrainConfig& t) { t.options.freeze = v.Bool(); }},
+    {{"class_weights", Shape::kBool, "Rare labels weigh as much as frequent ones", "false"},
+     [](const YamlValue& v, TrainConfig& t) { t.options.class_weights = v.Bool(); }},
+};
+
+constexpr std::string_view kDropMetrics[] = {"accuracy", "macro_f1", "weighted_f1"};
+
+constexpr Key<OptimizeConfig> kOptimizeKeys[] = {
+    {{"int8", Shape::kBool, "Weights and activations of 8 bits: a quarter of the size", "false"},
+     [](const YamlValue& v, OptimizeConfig& o) { o.int8 = v.Bool(); }},
+    {{"max_drop", Shape::kPoints, "Refuse what loses more percentage points of the metric on the test data than this", "any"},
+     [](const YamlValue& v, OptimizeConfig& o) { o.max_drop = v.Points(); }},
+    {{"metric", Shape::kText, "What max_drop looks at: accuracy, macro_f1 or weighted_f1", "accuracy"},
+     [](const YamlValue& v, OptimizeConfig& o) { o.metric = v.OneOf(kDropMetrics); }},
+};
+
+// clang-format on
+struct GateText {
+  std::string text;
+  bool confident = false;
+  const YamlNode* node = nullptr;
+};
+
+// clang-format off
+constexpr Key<GateText> kGateKeys[] = {
+    {{"require", Shape::kText, "The gate, as it stands on a line of its own", "", true},
+     [](const YamlValue& v, GateText& g) {
+       g.text = v.Text();
+       g.node = &v.node();
+     }},
+    {{"confident", Shape::kBool, "Decided by the end of the 95 % interval that is against it, not by the figure itself", "false"},
+     [](const YamlValue& v, GateText& g) { g.confident = v.Bool(); }},
+};
+
+// clang-format on
+void ReadGates(const YamlValue& value, ModelConfig& model) {
+  for (const YamlValue& item : value.Items()) {
+    GateText gate;
+    if (item.node().kind == YamlNode::Kind::kMap) {
+      ReadSection(item, kGateKeys, gate);
+    } else {
+      gate.text = item.Text();
+      gate.node = &item.node();
+    }
+    try {
+      model.gates.push_back(ParseGate(gate.text, gate.confident));
+    } catch (const GateSyntaxError& error) {
+      item.Throw(fmt::format("column {}: {}", gate.node->column + error.position() + (gate.node->quoted ? 1 : 0), error.message()),
+                 error.hint());
+    }
+  }
+}
+
+// clang-format off
+constexpr Key<ModelConfig> kModelKeys[] = {
+    {{"task", Shape::kText, "What the model does; text-classification is what there is", "text-classification"},
+     [](const YamlValue& v, ModelConfig& m) {
+       std::vector<std::string_view> names;
+       for (const ModelTask& task : AllModelTasks()) names.push_back(task.name);
+       m.task = v.OneOf(names);
+     }},
+    {{"base", Shape::kPath, "The model to start from: a folder in the Hugging Face layout", "", true},
+     [](const YamlValue& v, ModelConfig& m) { m.base = v.Text(); }},
+    {{"data", Shape::kSection, "Where the texts are", "", true, "models.NAME.data"},
+     [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kDataKeys, m.data); }},
+    {{"train", Shape::kSection, "How it learns", "", false, "models.NAME.train"},
+     [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kTrainKeys, m.train); }},
+    {{"optimize", Shape::kSection, "How it becomes smaller and faster", "", false, "models.NAME.optimize"},
+     [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kOptimizeKeys, m.optimize); }},
+    {{"tests", Shape::kPath, "The model's own tests; a model that fails one is not published"}, [](const YamlValue& v, ModelConfig& m) { m.tests = v.Text(); }},
+    {{"gates", Shape::kTextOrSections, "What must hold before the model is published: \"macro_f1 >= 0.43\", \"accuracy >= production - 0.005\"", "", false,
+      "models.NAME.gates[]"},
+     ReadGates},
+};
+
+// clang-format on
+void ReadModels(const YamlValue& value, ProjectConfig& project) {
+  for (const auto& [name, entry] : value.Entries()) {
+    try {
+      CheckArtefactName(name);
+    } catch (const Error& error) {
+      entry.Throw(error.message(), error.hint());
+    }
+    ModelConfig& model = project.models.emplace_back();
+    model.name = name;
+    model.line = entry.line();
+    ReadSection(entry, kModelKeys, model);
+    if (model.data.test.empty() && model.data.test_split == 0)
+      entry.Throw("data: there is no test data, and figures, tests and gates need texts that are never trained on",
+                  "give 'test: FILE', or 'split: {test: 20%}'");
+    if (!model.data.test.empty() && model.data.test_split > 0) entry.Throw("data: 'test' and 'split' exclude each other");
+    if (model.optimize.max_drop && !model.optimize.int8)
+      entry.Throw("optimize: 'max_drop' is there and nothing that could drop", "int8: true");
+  }
+  if (project.models.empty()) value.Throw("expected at least one model");
+}
+
+// clang-format off
+constexpr Key<ProjectConfig> kProjectKeys[] = {
+    {{"store", Shape::kPath, "Where models and their history are kept; a folder that a team shares, if its CI has to see what is in production", ".mlac"},
+     [](const YamlValue& v, ProjectConfig& p) { p.store = v.Text(); }},
+    {{"models", Shape::kNamedSections, "The models, each under its name", "", true, "models.NAME"}, ReadModels},
+    {{"definitions", Shape::kText, "Whatever is written here is ignored: a place for anchors (&) that several models use"},
+     [](const YamlValue&, ProjectConfig&) {}},
+};
+
+// clang-format on
+template <typename T, size_t kCount>
+SectionInfo Info(std::string_view title, std::string_view description, const Key<T> (&keys)[kCount]) {
+  SectionInfo section = {title, description, {}};
+  for (const Key<T>& key : keys) section.keys.push_back(key.info);
+  return section;
+}
+
+}  // namespace
+
+std::vector<SectionInfo> ProjectSections() {
+  return {Info("", "The file.", kProjectKeys),
+          Info("models.NAME", "A model. NAME is what the store and the commands call it: letters, digits, '.', '_' and '-'.", kModelKeys),
+          Info("models.NAME.data", "The texts of a model, and what is done with them before anything learns from them.", kDataKeys),
+          Info("models.NAME.data.filter[]", "One condition.", kFilterKeys),
+          Info("models.NAME.data.split", "Test data from training data.", kSplitKeys),
+          Info("models.NAME.train", "Each is the option of `mlac train` of that name.", kTrainKeys),
+          Info("models.NAME.optimize", "Each is the option of `mlac optimize` of that name.", kOptimizeKeys),
+          Info("models.NAME.gates[]", "A gate as a map. A gate that is only a text is the text of `require`.", kGateKeys)};
+}
+
+std::string ProjectConfig::Path(const std::string& path) const {
+  if (fs::path(path).is_absolute() || folder == ".") return path;
+  return (fs::path(folder) / path).string();
+}
+
+const ModelConfig& ProjectConfig::Find(const std::string& model) const {
+  std::vector<std::string> names;
+  for (const ModelConfig& each : models) {
+    if (each.name == model) return each;
+    names.push_back(each.name);
+  }
+  throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no model '{}'", file, model), KnownNames(model, names));
+}
+
+ProjectConfig ParseProject(std::string_view text, const std::string& file) {
+  const YamlDocument document(text, fs::path(file).filename().string());
+  ProjectConfig project;
+  project.file = file;
+  project.folder = fs::path(file).has_parent_path() ? fs::path(file).parent_path().string() : ".";
+  if (document.root().kind == YamlNode::Kind::kNull)
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is empty; expected the key 'models'", document.name()),
+                "'mlac init' writes one");
+  ReadSection(RootOf(document), kProjectKeys, project);
+  return project;
+}
+
+ProjectConfig ReadProject(const std::string& file) {
+  if (!FileExists(file))
+    throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such file", file), "'mlac init' writes one; --file names another");
+  return ParseProject(ReadFile(file, YamlLimits{}.max_bytes + 1), file);
+}
+
+}  // namespace mlac

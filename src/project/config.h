@@ -1,0 +1,86 @@
+#pragma once
+// mlac.yaml: the models of a repository, each with its data, its training, its tests and its gates.
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "project/gate.h"
+#include "project/yaml_keys.h"
+#include "train/trainer.h"
+
+namespace mlac {
+
+// Rows that stay: those of which all that is given holds.
+struct RowFilter {
+  std::string column;                            // "" for the text
+  std::vector<std::string> equals, not_equals;   // values of the column; empty: any
+  std::optional<size_t> min_length, max_length;  // characters (Unicode scalar values)
+};
+
+struct DataConfig {
+  std::vector<std::string> train;  // several are read one after the other
+  std::string validation, test;    // "" for none
+  std::string text_column = "text", target_column = "label";
+  std::vector<RowFilter> filters;  // of train, before all else
+  bool dedupe = false;             // of rows of train with one and the same text the first stays
+  double test_split = 0;           // share of train that becomes the test data
+  uint64_t split_seed = 0;
+};
+
+struct TrainConfig {
+  TrainingOptions options;
+  double validation_split = 0.1;
+  std::optional<size_t> max_length;  // tokens
+};
+
+struct OptimizeConfig {
+  bool int8 = false;
+  std::optional<double> max_drop;  // percentage points of metric
+  std::string metric = "accuracy";
+};
+
+struct ModelConfig {
+  std::string name;
+  size_t line = 1;  // in mlac.yaml
+  std::string task = "text-classification";
+  std::string base;  // a folder
+  DataConfig data;
+  TrainConfig train;
+  OptimizeConfig optimize;
+  std::string tests;  // a file, "" for none
+  std::vector<Gate> gates;
+
+  bool prepares_data() const { return data.train.size() > 1 || !data.filters.empty() || data.dedupe || data.test_split > 0; }
+};
+
+// Paths are as they are written; Path() makes them relative to the working directory.
+struct ProjectConfig {
+  std::string file;    // "mlac.yaml", as the user gave it
+  std::string folder;  // that it stands in: "." or "elsewhere"
+  std::string store = ".mlac";
+  std::vector<ModelConfig> models;
+
+  std::string Path(const std::string& path) const;  // of a path in the file
+  // Throws kNotFound with the nearest name.
+  const ModelConfig& Find(const std::string& model) const;
+};
+
+constexpr char kProjectFile[] = "mlac.yaml";
+
+// Throws kNotFound for no such file, kInvalidInput with line, key and the known keys for what it says wrong. Nothing that it names is
+// looked at.
+ProjectConfig ReadProject(const std::string& file);
+ProjectConfig ParseProject(std::string_view text, const std::string& file);
+
+// The tables of keys, for the reference and the schema: "" first (the file itself), then "models.NAME", "models.NAME.data" and so on.
+struct SectionInfo {
+  std::string_view title;
+  std::string_view description;
+  std::vector<KeyInfo> keys;
+};
+std::vector<SectionInfo> ProjectSections();
+
+}  // namespace mlac

@@ -1,0 +1,125 @@
+#include "project/data_profile.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/display.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/sha256.h"
+#include "data/texts.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::json;
+
+// The file: a line of JSON with the counts of the labels and whether each row is its own, then 8 bytes of hash a row in the order of the
+// rows.
+struct Profile {
+  std::map<std::string, size_t> labels;
+  std::vector<uint64_t> rows;
+};
+
+constexpr size_t kMostBytes = size_t{8} << 30;
+
+std::string PathOf(const std::string& folder, const std::string& hash, const std::string& text_column, const std::string& target_column) {
+  Sha256 key;
+  for (const std::string& part : {hash, text_column, target_column}) key.AddField(part);
+  return folder + "/" + key.Finish().substr(0, 40);
+}
+
+Profile ProfileOf(const std::string& path, const std::string& text_column, const std::string& target_column) {
+  const LabelledTexts texts = ReadLabelledTexts(path, {.text_column = text_column, .label_column = target_column});
+  Profile profile;
+  profile.rows.reserve(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::string& label = texts.label_names[static_cast<size_t>(texts.labels[i])];
+    ++profile.labels[label];
+    Sha256 hash;
+    hash.AddField(texts.texts[i]);
+    hash.AddField(label);
+    profile.rows.push_back(std::stoull(hash.Finish().substr(0, 16), nullptr, 16));
+  }
+  return profile;
+}
+
+std::optional<Profile> ReadProfile(const std::string& path) {
+  if (!FileExists(path)) return std::nullopt;
+  const std::string content = ReadFile(path, kMostBytes);
+  const size_t end = content.find('\n');
+  if (end == std::string::npos || (content.size() - end - 1) % sizeof(uint64_t) != 0) return std::nullopt;
+  Profile profile;
+  try {
+    profile.labels = ParseJson(std::string_view(content).substr(0, end), path).get<std::map<std::string, size_t>>();
+  } catch (const std::exception&) {
+    return std::nullopt;  // a damaged one says nothing; the change is then told without it
+  }
+  profile.rows.resize((content.size() - end - 1) / sizeof(uint64_t));
+  std::memcpy(profile.rows.data(), content.data() + end + 1, content.size() - end - 1);
+  return profile;
+}
+
+std::string LabelList(const std::vector<std::string>& labels, std::string_view what) {
+  std::vector<std::string> shown;
+  for (const std::string& label : labels) {
+    if (shown.size() == 5) break;
+    shown.push_back(Quoted(label));
+  }
+  return fmt::format("{} {} {}: {}{}", labels.size(), labels.size() == 1 ? "label" : "labels", what, fmt::join(shown, ", "),
+                     labels.size() > shown.size() ? ", ..." : "");
+}
+
+std::string Describe(const Profile& before, const Profile& after) {
+  std::vector<uint64_t> old_rows = before.rows, new_rows = after.rows, common;
+  std::sort(old_rows.begin(), old_rows.end());
+  std::sort(new_rows.begin(), new_rows.end());
+  std::set_intersection(old_rows.begin(), old_rows.end(), new_rows.begin(), new_rows.end(), std::back_inserter(common));
+  const size_t num_added = new_rows.size() - common.size(), num_removed = old_rows.size() - common.size();
+  std::vector<std::string> parts;
+  if (num_added > 0) parts.push_back(fmt::format("{} {} added", num_added, num_added == 1 ? "row" : "rows"));
+  if (num_removed > 0) parts.push_back(fmt::format("{} {}removed", num_removed, num_added > 0 ? "" : num_removed == 1 ? "row " : "rows "));
+  if (parts.empty()) parts.push_back(before.rows == after.rows ? "the same rows, written otherwise" : "the same rows in another order");
+  std::vector<std::string> new_labels, old_labels;
+  for (const auto& [label, count] : after.labels)
+    if (!before.labels.contains(label)) new_labels.push_back(label);
+  for (const auto& [label, count] : before.labels)
+    if (!after.labels.contains(label)) old_labels.push_back(label);
+  if (!new_labels.empty()) parts.push_back(LabelList(new_labels, "new"));
+  if (!old_labels.empty()) parts.push_back(LabelList(old_labels, "gone"));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+}  // namespace
+
+void SaveDataProfile(const Store& store, const std::string& hash, const std::string& path, const std::string& text_column,
+                     const std::string& target_column) {
+  const std::string place = PathOf(store.Part("data-profiles"), hash, text_column, target_column);
+  if (FileExists(place)) return;
+  const Profile profile = ProfileOf(path, text_column, target_column);
+  AtomicFile file(place);
+  file.Write(json(profile.labels).dump() + "\n");
+  file.Write(std::as_bytes(std::span(profile.rows)));
+  file.Commit();
+}
+
+std::string DescribeDataChange(const Store& store, const std::string& old_hash, const std::string& path, const std::string& text_column,
+                               const std::string& target_column) {
+  const std::optional<Profile> before = ReadProfile(PathOf(store.folder() + "/data-profiles", old_hash, text_column, target_column));
+  if (!before) return "";
+  try {
+    return Describe(*before, ProfileOf(path, text_column, target_column));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kIo) throw;
+    return "";  // the step that reads it says what is wrong
+  }
+}
+
+}  // namespace mlac

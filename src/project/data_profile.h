@@ -1,0 +1,18 @@
+#pragma once
+// What rows a file of labelled data held, kept so that a later change can be told by rows and labels, not by bytes.
+#include <string>
+
+#include "hub/store.h"
+
+namespace mlac {
+
+// Remembers the rows of the data at path, whose content is `hash`; nothing happens if they are known. Throws what reading the data throws.
+void SaveDataProfile(const Store& store, const std::string& hash, const std::string& path, const std::string& text_column,
+                     const std::string& target_column);
+
+// "12 rows added, 3 removed, 1 label new: 'fish'"; "" if the rows behind old_hash are not known or the file cannot be read as such data any
+// more.
+std::string DescribeDataChange(const Store& store, const std::string& old_hash, const std::string& path, const std::string& text_column,
+                               const std::string& target_column);
+
+}  // namespace mlac

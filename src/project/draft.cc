@@ -1,0 +1,244 @@
+#include "project/draft.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/display.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "data/table.h"
+#include "data/texts.h"
+#include "hub/record.h"
+#include "train/report_escape.h"
+
+namespace mlac {
+namespace {
+
+constexpr size_t kLookedAt = 5000;  // rows
+constexpr size_t kMostLabels = 1000;
+constexpr size_t kHeadBytes = 1 << 16;
+
+struct ColumnLook {
+  std::string name;
+  std::map<std::string, size_t> values;  // with the number of rows, of the first kMostLabels and 1
+  double mean_length = 0;
+};
+
+// The first line of the file, without its end.
+std::string FirstLine(const std::string& path) {
+  const FileDescriptor file = OpenForReading(path);
+  ByteStream stream(path);
+  std::string line;
+  for (int byte = stream.Get(); byte != ByteStream::kEnd && byte != '\n' && line.size() < kHeadBytes; byte = stream.Get())
+    line += static_cast<char>(byte);
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
+}
+
+std::vector<std::string> SplitHeader(const std::string& line, char delimiter) {
+  std::vector<std::string> names(1);
+  bool quoted = false;
+  for (size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == '"') {
+      quoted = !quoted;
+    } else if (line[i] == delimiter && !quoted) {
+      names.emplace_back();
+    } else {
+      names.back() += line[i];
+    }
+  }
+  return names;
+}
+
+std::vector<ColumnLook> LookAt(const std::string& path, size_t& num_rows) {
+  std::vector<ColumnLook> looks;
+  const std::vector<std::string> columns = ColumnsOf(path);
+  for (const std::string& column : columns) looks.push_back({column, {}, 0});
+  const std::unique_ptr<TableReader> reader = OpenTable(path, {.columns = columns});
+  std::vector<std::string> cells;
+  for (num_rows = 0; num_rows < kLookedAt && reader->Next(cells); ++num_rows)
+    for (size_t c = 0; c < cells.size(); ++c) {
+      const std::string value = cells[c].substr(0, 200);
+      if (looks[c].values.size() <= kMostLabels || looks[c].values.contains(value)) ++looks[c].values[value];
+      looks[c].mean_length += static_cast<double>(cells[c].size());
+    }
+  for (ColumnLook& look : looks) look.mean_length /= static_cast<double>(std::max<size_t>(num_rows, 1));
+  return looks;
+}
+
+// Labels: few values, each several times, and short. Texts: the longest of the others.
+void GuessColumns(const std::vector<ColumnLook>& looks, size_t num_rows, Draft& draft) {
+  const ColumnLook *labels = nullptr, *texts = nullptr;
+  for (const ColumnLook& look : looks) {
+    if (!draft.target_column.empty() ? look.name != draft.target_column
+                                     : look.values.size() < 2 || look.values.size() > std::max<size_t>(num_rows / 2, 2))
+      continue;
+    if (draft.target_column.empty() && look.name == draft.text_column) continue;
+    if (labels == nullptr || look.mean_length < labels->mean_length) labels = &look;
+  }
+  for (const ColumnLook& look : looks) {
+    if (&look == labels || (!draft.text_column.empty() && look.name != draft.text_column)) continue;
+    if (texts == nullptr || look.mean_length > texts->mean_length) texts = &look;
+  }
+  std::vector<std::string> names;
+  for (const ColumnLook& look : looks) names.push_back(Quoted(look.name));
+  if (labels == nullptr || texts == nullptr)
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{} of the columns {} look{} like the {}", labels == nullptr ? "none" : "no other", fmt::join(names, ", "),
+                            labels == nullptr ? "s" : "s", labels == nullptr ? "labels" : "texts"),
+                "--text-column and --target-column name them");
+  draft.target_column = labels->name;
+  draft.text_column = texts->name;
+  draft.num_labels = labels->values.size();
+  for (const auto& [value, count] : labels->values)
+    draft.largest_share = std::max(draft.largest_share, static_cast<double>(count) / static_cast<double>(num_rows));
+}
+
+std::string ProjectFileText(const DraftOptions& options, const Draft& draft) {
+  const std::string test =
+      options.test.empty()
+          ? "      split: {test: 20%, seed: 0}    # a fifth of the rows, of each label alike, is kept for measuring and never trained on\n"
+          : fmt::format("      test: {}    # what figures, tests and gates are decided on; never trained on\n", QuoteYaml(options.test));
+  return fmt::format(
+      R"(# What models this repository makes, from what, and what must hold before one is published.
+# 'mlac plan' says what would run and why; 'mlac apply' runs it. All keys: docs/mlac-yaml.md, or 'mlac help --mlac-yaml'.
+
+store: .mlac    # where models, their history and results are kept. Not for git; a folder that a team shares, if CI has to see what is in production
+
+models:
+  {name}:
+    task: text-classification    # gives each text one label
+    base: {base}    # the model to start from: a folder in the Hugging Face layout
+    data:
+      train: {train}    # what it learns from: {rows} rows{more} with {labels} labels
+{test}      text: {text}    # the column of texts
+      target: {target}    # the column of labels
+      dedupe: false    # true: of rows with the same text only the first stays
+    train:
+      epochs: 3    # times that each text is seen; it stops before if nothing gets better
+      lr: 5e-5    # how far one step goes; up to 1e-4 for little data
+      seed: 0    # decides order and dropout: the same seed gives the same model, bit for bit
+    # optimize: {{int8: true, max_drop: 0.5%}}    # a quarter of the size, and faster; refused if it loses more than half a percentage point
+    tests: tests/{name}.yaml    # what it must know whatever the figures say; a model that fails one is not published
+    gates:    # what must hold on the test data before it is published
+      - accuracy >= {gate}    # better than always answering the largest label; raise it once you know what it reaches
+      - accuracy >= production - 0.005    # no worse than what is in production, by half a percentage point. There is none yet: it then passes and says so
+)",
+      fmt::arg("name", options.name), fmt::arg("base", QuoteYaml(options.base)), fmt::arg("train", QuoteYaml(options.train)),
+      fmt::arg("rows", draft.num_rows), fmt::arg("more", draft.num_rows == kLookedAt ? " and more" : ""),
+      fmt::arg("labels", draft.num_labels), fmt::arg("test", test), fmt::arg("text", QuoteYaml(draft.text_column)),
+      fmt::arg("target", QuoteYaml(draft.target_column)),
+      fmt::arg("gate", fmt::format("{:.2f}", std::min(0.95, draft.largest_share + 0.05))));
+}
+
+std::string TestFileText(const DraftOptions& options) {
+  return fmt::format(
+      R"(# What the model {name} must know, whatever its figures are. 'mlac test {name}' runs this file; so does 'mlac apply' before it publishes.
+# Once there is a model, 'mlac test {name} --generate' proposes tests from what it answers.
+
+# Changes that must not change the label.
+invariances:
+  - {{change: typos, rows: 100, min: 70%}}    # two letters of a word change places: of 100 texts, 70 must keep their label
+  - {{change: case, rows: 100, min: 70%}}    # all in lower case, all in upper case
+
+# Texts with the label that they must get:
+# examples:
+#   - {{text: "...", expect: "..."}}
+
+# Parts of the test data, and what must be right of them:
+# slices:
+#   - {{name: short texts, max_length: 40, min: 60%}}
+)",
+      fmt::arg("name", options.name));
+}
+
+constexpr char kGithub[] = R"(# Plans on a pull request, applies on the main branch.
+name: models
+on:
+  pull_request:
+  push:
+    branches: [main]
+jobs:
+  models:
+    runs-on: ubuntu-latest    # mlac must be installed there, and the store of mlac.yaml must be one that keeps between runs
+    permissions: {contents: read, pull-requests: write}
+    steps:
+      - uses: actions/checkout@v4
+      - name: Plan
+        run: mlac plan | tee plan.txt
+      - name: Show the plan
+        if: github.event_name == 'pull_request'
+        run: gh pr comment "${{ github.event.pull_request.number }}" --body-file plan.txt
+        env: {GH_TOKEN: "${{ github.token }}"}
+      - name: Apply
+        if: github.event_name == 'push'
+        run: mlac apply
+)";
+
+constexpr char kGitlab[] =
+    R"(# Plans on a merge request, applies on the main branch. mlac must be installed on the runner, and the store of mlac.yaml must be one that
+# keeps between runs.
+plan:
+  rules: [{if: $CI_PIPELINE_SOURCE == "merge_request_event"}]
+  script: ["mlac plan | tee plan.txt"]
+  artifacts: {paths: [plan.txt]}
+apply:
+  rules: [{if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH}]
+  script: ["mlac apply"]
+  resource_group: models
+)";
+
+}  // namespace
+
+std::vector<std::string> ColumnsOf(const std::string& path) {
+  const TableFormat format = TableFormatOf(path);
+  const std::string line = FirstLine(path);
+  if (format == TableFormat::kTextLines) return {"text"};
+  if (format == TableFormat::kJsonLines) {
+    const nlohmann::json row = ParseJson(line, path);
+    std::vector<std::string> names;
+    if (row.is_object())
+      for (const auto& [name, value] : row.items())
+        if (value.is_string() || value.is_number()) names.push_back(name);
+    return names;
+  }
+  const auto count = [&](char c) { return std::count(line.begin(), line.end(), c); };
+  char delimiter = format == TableFormat::kTsv ? '\t' : ',';
+  for (const char candidate : {';', '\t'})
+    if (format == TableFormat::kCsv && count(candidate) > count(delimiter)) delimiter = candidate;
+  return SplitHeader(line, delimiter);
+}
+
+Draft DraftProject(const DraftOptions& options) {
+  CheckArtefactName(options.name);
+  Draft draft = {.text_column = options.text_column,
+                 .target_column = options.target_column,
+                 .num_rows = 0,
+                 .num_labels = 0,
+                 .largest_share = 0,
+                 .files = {}};
+  if (FolderExists(options.train)) {
+    const LabelledTexts texts = ReadLabelledTexts(options.train, {});
+    draft.text_column = "text";
+    draft.target_column = "label";
+    draft.num_rows = texts.size();
+    draft.num_labels = texts.label_names.size();
+    std::vector<size_t> counts(texts.label_names.size());
+    for (const int32_t label : texts.labels) ++counts[static_cast<size_t>(label)];
+    draft.largest_share = static_cast<double>(*std::max_element(counts.begin(), counts.end())) / static_cast<double>(texts.size());
+  } else {
+    const std::vector<ColumnLook> looks = LookAt(options.train, draft.num_rows);
+    GuessColumns(looks, draft.num_rows, draft);
+  }
+  draft.files["mlac.yaml"] = ProjectFileText(options, draft);
+  draft.files[fmt::format("tests/{}.yaml", options.name)] = TestFileText(options);
+  if (options.ci == "github") draft.files[".github/workflows/models.yaml"] = kGithub;
+  if (options.ci == "gitlab") draft.files[".gitlab-ci.yml"] = kGitlab;
+  return draft;
+}
+
+}  // namespace mlac

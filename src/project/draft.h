@@ -1,0 +1,32 @@
+#pragma once
+// The first mlac.yaml of a project, from a look at its data: every line explained.
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mlac {
+
+struct DraftOptions {
+  std::string name = "model";         // of the model
+  std::string train = {}, test = {};  // files as they will stand in mlac.yaml; test "": a part of train is set aside
+  std::string base = "models/minilm";
+  std::string text_column = {}, target_column = {};  // "": guessed
+  std::string ci = {};  // "github" or "gitlab": a pipeline that plans on a pull request and applies on the main branch
+};
+
+struct Draft {
+  std::string text_column, target_column;    // what was guessed or given
+  size_t num_rows = 0, num_labels = 0;       // of the rows that were looked at
+  double largest_share = 0;                  // of the most frequent label
+  std::map<std::string, std::string> files;  // by path: content
+};
+
+// Looks at the first rows of train. Throws what reading it throws; kInvalidInput if no column looks like labels, with the columns that
+// there are; kInvalidArgument for a name that the store cannot have.
+Draft DraftProject(const DraftOptions& options);
+
+// The names of the columns of a table. Throws as OpenTable.
+std::vector<std::string> ColumnsOf(const std::string& path);
+
+}  // namespace mlac

@@ -1,0 +1,52 @@
+#include "project/labelled_rows.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "data/table.h"
+#include "data/texts.h"
+
+namespace mlac {
+namespace {
+
+// Quoted whatever it holds: a text that looks like a number or begins with a blank stays what it is.
+void AppendCell(std::string& out, const std::string& cell) {
+  out += '"';
+  for (const char c : cell) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  out += '"';
+}
+
+}  // namespace
+
+LabelledRows ReadLabelledRows(const std::string& path, const std::vector<std::string>& columns) {
+  LabelledRows rows = {columns, {}};
+  if (FolderExists(path)) {
+    if (columns.size() > 2) ThrowMissingColumn(path, columns[2], {columns[0], columns[1]});
+    const LabelledTexts texts = ReadLabelledTexts(path, {});
+    for (size_t i = 0; i < texts.size(); ++i)
+      rows.cells.push_back({texts.texts[i], texts.label_names[static_cast<size_t>(texts.labels[i])]});
+    return rows;
+  }
+  const std::unique_ptr<TableReader> reader = OpenTable(path, {.columns = columns});
+  std::vector<std::string> cells;
+  while (reader->Next(cells)) rows.cells.push_back(cells);
+  return rows;
+}
+
+void WriteCsv(const std::string& path, const LabelledRows& rows) {
+  AtomicFile file(path);
+  std::string line;
+  const auto write = [&](const std::vector<std::string>& cells) {
+    line.clear();
+    for (size_t i = 0; i < cells.size(); ++i) {
+      if (i > 0) line += ',';
+      AppendCell(line, cells[i]);
+    }
+    line += '\n';
+    file.Write(line);
+  };
+  write(rows.columns);
+  for (const std::vector<std::string>& cells : rows.cells) write(cells);
+  file.Commit();
+}
+
+}  // namespace mlac

@@ -1,0 +1,77 @@
+#pragma once
+// What a model of mlac.yaml can be for: one line a task in model_task.cc. All that steps, tests and gates do with a model goes through
+// here.
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/check.h"
+#include "train/fine_tune.h"
+#include "train/metrics.h"
+
+namespace mlac {
+
+struct ModelConfig;
+
+// Where the data of a model is, after all that is done with it: paths, "" for what there is not.
+struct ModelData {
+  std::string train, validation, test;
+  std::string text_column = "text", target_column = "label";
+};
+
+struct Prediction {
+  std::string label;
+  float probability = 0;             // of that label
+  std::vector<float> probabilities;  // of every label, as in TaskModel::labels()
+};
+
+// A model that is loaded. Not for several threads at once.
+class TaskModel {
+ public:
+  virtual ~TaskModel() = default;
+  virtual const std::vector<std::string>& labels() const = 0;
+  virtual size_t max_tokens() const = 0;  // of one sequence
+  virtual std::vector<Prediction> Predict(std::span<const std::string> texts) = 0;
+  // Time of one sequence of so many tokens: warm, the median over 5 runs of the runs' quantiles (each of 100 passes). stop: looked at
+  // between runs.
+  struct Latency {
+    double p50_ms = 0, p99_ms = 0;
+    std::string processor;
+  };
+  virtual Latency MeasureLatency(size_t num_tokens, const std::atomic<bool>& stop) = 0;
+};
+
+// What a model answers on labelled texts.
+struct TaskEvaluation {
+  ClassificationMetrics metrics;          // its label_names: those of the model, then further ones that the data has
+  std::vector<int32_t> truth, predicted;  // indices into them, one a row
+  size_t num_unknown = 0;                 // rows with a label that the model does not know: it gets them wrong, and there is no loss
+};
+
+struct ModelTask {
+  std::string_view name;
+  // Throws as CheckData of data/, and what reading the files throws. notes: what was recognised.
+  std::vector<Finding> (*check)(const ModelData& data, std::vector<std::string>& notes);
+  // Writes the folder `out`, going on from what a run that ended early left there.
+  FineTuneResult (*train)(const ModelConfig& model, const std::string& base, const ModelData& data, const std::string& out,
+                          size_t num_threads, FineTuneObserver& observer, const std::atomic<bool>& stop);
+  std::unique_ptr<TaskModel> (*open)(const std::string& folder, size_t num_threads);
+  // num_texts: how many were answered so far, for progress; may throw.
+  TaskEvaluation (*evaluate)(const std::string& folder, const std::string& data, const ModelData& columns, size_t num_threads,
+                             const std::atomic<bool>& stop);
+};
+
+std::span<const ModelTask> AllModelTasks();
+const ModelTask& TaskOf(const ModelConfig& model);
+
+// Throws kCancelled if stop is set: "interrupted", with the hint to run `mlac apply` again.
+void ThrowIfStopped(const std::atomic<bool>& stop);
+
+// Processor and instruction set: what a latency is of.
+std::string ProcessorName();
+
+}  // namespace mlac

@@ -1,0 +1,198 @@
+#include "project/model_tests.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <type_traits>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/sha256.h"
+#include "project/text_pattern.h"
+
+namespace mlac {
+namespace {
+
+using Shape = ValueShape;
+
+constexpr uint64_t kMostRows = uint64_t{1} << 40;
+
+// clang-format off
+constexpr Key<ExampleTest> kExampleKeys[] = {
+    {{"text", Shape::kTextOrTexts, "A text, or several", "", true}, [](const YamlValue& v, ExampleTest& t) { t.texts = v.Texts(); }},
+    {{"expect", Shape::kText, "The label that it must get", "", true}, [](const YamlValue& v, ExampleTest& t) { t.expect = v.Text(); }},
+    {{"min", Shape::kShare, "Share of the texts that must get it, where not all have to", "all of them"},
+     [](const YamlValue& v, ExampleTest& t) { t.min_share = v.Share(); }},
+    {{"min_probability", Shape::kNumber, "The probability that the label must have", "any"},
+     [](const YamlValue& v, ExampleTest& t) { t.min_probability = v.Number(0, 1); }},
+};
+
+constexpr std::string_view kChanges[] = {"typos", "case", "names", "synonyms"};
+
+constexpr Key<InvarianceTest> kInvarianceKeys[] = {
+    {{"change", Shape::kText, "What is done to the texts: typos (two neighbouring letters of a word change places), case (upper case, lower case), "
+      "names or synonyms "
+      "(a word of a list becomes another one of it)", "", true},
+     [](const YamlValue& v, InvarianceTest& t) { t.change = v.OneOf(kChanges); }},
+    {{"text", Shape::kTextOrTexts, "A text, or several", "rows of the test data"}, [](const YamlValue& v, InvarianceTest& t) { t.texts = v.Texts(); }},
+    {{"rows", Shape::kInteger, "Rows of the test data, the first to which the change applies", "200"},
+     [](const YamlValue& v, InvarianceTest& t) { t.num_rows = v.Integer(1, kMostRows); }},
+    {{"lists", Shape::kTextLists, "Words that stand for one another: of names one list, of synonyms one a meaning", "a list of first names, for names"},
+     [](const YamlValue& v, InvarianceTest& t) {
+       for (const YamlValue& item : v.Items()) {
+         t.lists.push_back(item.Texts());
+         if (t.lists.back().size() < 2) item.Throw("expected at least two words");
+       }
+     }},
+    {{"min", Shape::kShare, "Share of the texts whose label must stay, where not all have to", "all of them"},
+     [](const YamlValue& v, InvarianceTest& t) { t.min_share = v.Share(); }},
+    {{"seed", Shape::kInteger, "Decides which letters change places", "0"}, [](const YamlValue& v, InvarianceTest& t) { t.seed = v.Integer(0, UINT64_MAX); }},
+};
+
+constexpr Key<DirectionalTest> kDirectionalKeys[] = {
+    {{"text", Shape::kText, "A text", "", true}, [](const YamlValue& v, DirectionalTest& t) { t.text = v.Text(); }},
+    {{"add", Shape::kText, "What is put behind it"}, [](const YamlValue& v, DirectionalTest& t) { t.add = v.Text(); }},
+    {{"replace", Shape::kText, "What in it is replaced"}, [](const YamlValue& v, DirectionalTest& t) { t.from = v.Text(); }},
+    {{"with", Shape::kText, "What it is replaced with"}, [](const YamlValue& v, DirectionalTest& t) { t.to = v.TextOrEmpty(); }},
+    {{"label", Shape::kText, "The label whose probability is looked at", "", true}, [](const YamlValue& v, DirectionalTest& t) { t.label = v.Text(); }},
+    {{"must", Shape::kText, "rise or fall", "", true},
+     [](const YamlValue& v, DirectionalTest& t) {
+       constexpr std::string_view kDirections[] = {"rise", "fall"};
+       t.rises = v.OneOf(kDirections) == "rise";
+     }},
+    {{"by", Shape::kNumber, "By at least so much", "0"}, [](const YamlValue& v, DirectionalTest& t) { t.by = v.Number(0, 1); }},
+};
+
+constexpr std::string_view kSliceMetrics[] = {"accuracy", "macro_f1", "weighted_f1"};
+
+constexpr Key<SliceTest> kSliceKeys[] = {
+    {{"name", Shape::kText, "What the part is called", "", true}, [](const YamlValue& v, SliceTest& t) { t.name = v.Text(); }},
+    {{"column", Shape::kText, "A column of the test data"}, [](const YamlValue& v, SliceTest& t) { t.column = v.Text(); }},
+    {{"equals", Shape::kTextOrTexts, "Its value, or several"}, [](const YamlValue& v, SliceTest& t) { t.equals = v.Texts(); }},
+    {{"min_length", Shape::kInteger, "Texts with at least so many characters"},
+     [](const YamlValue& v, SliceTest& t) { t.min_length = v.Integer(0, kMostRows); }},
+    {{"max_length", Shape::kInteger, "Texts with at most so many characters"},
+     [](const YamlValue& v, SliceTest& t) { t.max_length = v.Integer(0, kMostRows); }},
+    {{"matches", Shape::kText, "Texts in which this regular expression (PCRE) is found"},
+     [](const YamlValue& v, SliceTest& t) {
+       t.matches = v.Text();
+       try {
+         const TextPattern pattern(t.matches);
+       } catch (const Error& error) {
+         v.Throw(error.message(), error.hint());
+       }
+     }},
+    {{"metric", Shape::kText, "accuracy, macro_f1 or weighted_f1", "accuracy"}, [](const YamlValue& v, SliceTest& t) { t.metric = v.OneOf(kSliceMetrics); }},
+    {{"min", Shape::kShare, "What it must be at least", "", true}, [](const YamlValue& v, SliceTest& t) { t.min = v.Share(); }},
+};
+
+constexpr Key<LatencyTest> kLatencyKeys[] = {
+    {{"tokens", Shape::kInteger, "Tokens of the sequence", "", true}, [](const YamlValue& v, LatencyTest& t) { t.num_tokens = v.Integer(1, 1'000'000); }},
+    {{"p50", Shape::kDuration, "The median may be at most so long"}, [](const YamlValue& v, LatencyTest& t) { t.p50_ms = v.Milliseconds(); }},
+    {{"p99", Shape::kDuration, "Of a hundred passes one may be longer"}, [](const YamlValue& v, LatencyTest& t) { t.p99_ms = v.Milliseconds(); }},
+};
+
+// clang-format on
+template <typename T, size_t kCount>
+void ReadList(const YamlValue& value, const Key<T> (&keys)[kCount], std::vector<T>& list,
+              std::type_identity_t<void (*)(const YamlValue& item, const T& test)> check) {
+  for (const YamlValue& item : value.Items()) {
+    T test;
+    ReadSection(item, keys, test);
+    check(item, test);
+    list.push_back(std::move(test));
+  }
+}
+
+void CheckInvariance(const YamlValue& item, const InvarianceTest& test) {
+  if (test.change == "synonyms" && test.lists.empty())
+    item.Throw("the key 'lists' is missing (a list of lists of texts)", "lists: [[big, large], [fast, quick]]");
+}
+
+void CheckDirectional(const YamlValue& item, const DirectionalTest& test) {
+  if (test.add.empty() == test.from.empty()) item.Throw("expected one of 'add' and 'replace'");
+  if (!test.from.empty() && test.text.find(test.from) == std::string::npos)
+    item.Throw(fmt::format("'{}' does not stand in the text", test.from));
+}
+
+void CheckSlice(const YamlValue& item, const SliceTest& test) {
+  if (test.column.empty() != test.equals.empty()) item.Throw("'column' and 'equals' stand together");
+  if (test.column.empty() && !test.min_length && !test.max_length && test.matches.empty())
+    item.Throw("this is all of the test data", "column and equals, min_length, max_length or matches say which part");
+}
+
+void CheckLatency(const YamlValue& item, const LatencyTest& test) {
+  if (!test.p50_ms && !test.p99_ms) item.Throw("expected 'p50' or 'p99'", "p99: 10 ms");
+}
+
+// clang-format off
+constexpr Key<ModelTests> kTestKeys[] = {
+    {{"examples", Shape::kSections, "Texts with the label that they must get", "", false, "examples[]"},
+     [](const YamlValue& v, ModelTests& t) { ReadList(v, kExampleKeys, t.examples, [](const YamlValue&, const ExampleTest&) {}); }},
+    {{"invariances", Shape::kSections, "Changes of texts that must not change the label", "", false, "invariances[]"},
+     [](const YamlValue& v, ModelTests& t) { ReadList(v, kInvarianceKeys, t.invariances, CheckInvariance); }},
+    {{"directional", Shape::kSections, "Changes of a text that must make a label more or less probable", "", false, "directional[]"},
+     [](const YamlValue& v, ModelTests& t) { ReadList(v, kDirectionalKeys, t.directional, CheckDirectional); }},
+    {{"slices", Shape::kSections, "Figures of a part of the test data", "", false, "slices[]"},
+     [](const YamlValue& v, ModelTests& t) { ReadList(v, kSliceKeys, t.slices, CheckSlice); }},
+    {{"latency", Shape::kSections, "How long one sequence may take, as the median of 5 runs", "", false, "latency[]"},
+     [](const YamlValue& v, ModelTests& t) { ReadList(v, kLatencyKeys, t.latencies, CheckLatency); }},
+    {{"memory", Shape::kSize, "What loading the model and answering texts may add to the memory of a process"},
+     [](const YamlValue& v, ModelTests& t) { t.memory_bytes = v.Bytes(); }},
+};
+
+// clang-format on
+template <typename T, size_t kCount>
+SectionInfo Info(std::string_view title, std::string_view description, const Key<T> (&keys)[kCount]) {
+  SectionInfo section = {title, description, {}};
+  for (const Key<T>& key : keys) section.keys.push_back(key.info);
+  return section;
+}
+
+void AddTree(Sha256& hash, const YamlNode& node) {
+  hash.AddField(fmt::format("{} {} {}", static_cast<int>(node.kind), node.entries.size(), node.items.size()));
+  hash.AddField(node.text);
+  for (const YamlEntry& entry : node.entries) {
+    hash.AddField(entry.key);
+    AddTree(hash, *entry.value);
+  }
+  for (const YamlNode* item : node.items) AddTree(hash, *item);
+}
+
+}  // namespace
+
+std::vector<std::string> ModelTests::Columns() const {
+  std::vector<std::string> columns;
+  for (const SliceTest& slice : slices)
+    if (!slice.column.empty() && std::find(columns.begin(), columns.end(), slice.column) == columns.end()) columns.push_back(slice.column);
+  return columns;
+}
+
+ModelTests ParseModelTests(std::string_view text, const std::string& name) {
+  const YamlDocument document(text, name);
+  ModelTests tests;
+  tests.file = name;
+  if (document.root().kind == YamlNode::Kind::kNull)
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is empty; expected tests", name), "'mlac test --generate' proposes some");
+  ReadSection(RootOf(document), kTestKeys, tests);
+  Sha256 hash;
+  AddTree(hash, document.root());
+  tests.hash = hash.Finish();
+  return tests;
+}
+
+ModelTests ReadModelTests(const std::string& path) {
+  return ParseModelTests(ReadFile(path, YamlLimits{}.max_bytes + 1), std::filesystem::path(path).filename().string());
+}
+
+std::vector<SectionInfo> ModelTestSections() {
+  return {Info("", "The file that `tests` of a model names.", kTestKeys),
+          Info("examples[]", "An example.", kExampleKeys),
+          Info("invariances[]", "A change that must leave the label as it is.", kInvarianceKeys),
+          Info("directional[]", "A change with a direction. Either `add`, or `replace` and `with`.", kDirectionalKeys),
+          Info("slices[]", "A part of the test data: the rows of which all that is given holds.", kSliceKeys),
+          Info("latency[]", "A latency, on the machine that runs the tests.", kLatencyKeys)};
+}
+
+}  // namespace mlac

@@ -1,0 +1,23 @@
+#pragma once
+// What a model answered on the test data, kept for gates and reports.
+#include <string>
+
+#include "project/model_task.h"
+
+namespace mlac {
+
+constexpr char kPredictionsFile[] = "predictions.json";
+
+// {"format_version", "labels", "num_unknown", "loss", "truth", "predicted"}: numbers of labels, one a row.
+void WritePredictions(const std::string& path, const TaskEvaluation& evaluation);
+// The metrics are computed again, the loss is that of the file. Throws kInvalidInput for another form.
+TaskEvaluation ReadPredictions(const std::string& path);
+
+// Two evaluations of the same rows in the same order, with one numbering of labels.
+struct PairedPredictions {
+  std::vector<std::string> labels;
+  std::vector<int32_t> truth, before, after;
+};
+PairedPredictions Pair(const TaskEvaluation& before, const TaskEvaluation& after);
+
+}  // namespace mlac

@@ -1,0 +1,73 @@
+#include "project/published_folder.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/build_info.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "train/report_card.h"
+#include "train/report_svg.h"
+
+namespace mlac {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr char kTrainingFile[] = "training.json";
+constexpr size_t kMostBytes = size_t{64} << 20;
+
+ModelCard CardOf(const PublishedParts& parts, const ordered_json& training) {
+  ModelCard card = {.base_model = training.at("base_model"),
+                    .license = "",
+                    .text_column = parts.text_column,
+                    .label_column = parts.target_column,
+                    .max_length = 0,
+                    .parts = {},
+                    .findings = parts.findings,
+                    .metrics = &parts.evaluation.metrics,
+                    .measured_on = "test",
+                    .label_names = parts.evaluation.metrics.label_names,
+                    .parameters = {},
+                    .command = training.at("command"),
+                    .mlac_version = training.at("mlac_version")};
+  for (const auto& part : training.at("data")) card.parts.push_back({part.at("name"), part.at("source"), part.at("num_rows")});
+  card.parts.push_back({"test", parts.test_source, parts.evaluation.truth.size()});
+  for (const auto& [name, value] : training.at("parameters").items()) {
+    card.parameters.emplace_back(name, value.get<std::string>());
+    if (name == "max length") card.max_length = std::stoull(value.get<std::string>());
+  }
+  if (parts.int8) card.parameters.emplace_back("weights", "int8");
+  return card;
+}
+
+}  // namespace
+
+void WritePublishedFolder(const PublishedParts& parts, const std::string& out) {
+  static const std::set<std::string> kWrittenAnew = {kModelCardFile, kMetricsFile, kConfusionMatrixFile, kLearningCurvesFile,
+                                                     kTrainingFile};
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(parts.model)) {
+    const fs::path relative = fs::relative(entry.path(), parts.model);
+    if (kWrittenAnew.contains(relative.string())) continue;
+    if (entry.is_directory()) fs::create_directories(out / relative);
+    if (entry.is_regular_file()) fs::copy_file(entry.path(), out / relative);
+  }
+  for (const char* name : {kTrainingFile, kLearningCurvesFile}) fs::copy_file(parts.trained + "/" + name, out + "/" + name);
+  try {
+    // nlohmann's ordered form keeps the parameters as the card of `mlac train` shows them.
+    const ordered_json training = ordered_json::parse(ReadFile(parts.trained + "/" + kTrainingFile, kMostBytes));
+    WriteFileAtomically(out + "/" + kModelCardFile, ModelCardMarkdown(CardOf(parts, training)));
+  } catch (const std::exception& error) {
+    if (dynamic_cast<const Error*>(&error) != nullptr) throw;
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}/{}: is no record of a training", parts.trained, kTrainingFile), error.what());
+  }
+  WriteFileAtomically(out + "/" + kMetricsFile, MetricsJson(parts.evaluation.metrics));
+  WriteFileAtomically(out + "/" + kConfusionMatrixFile, ConfusionMatrixSvg(parts.evaluation.metrics));
+}
+
+}  // namespace mlac

@@ -1,0 +1,168 @@
+#include "project/reference.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "project/config.h"
+#include "project/model_tests.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::ordered_json;
+using Shape = ValueShape;
+
+constexpr char kHead[] = R"(# mlac.yaml
+
+The keys that mlac.yaml and the file of a model's tests may have. This page and the schemas [mlac.schema.json](mlac.schema.json) and
+[mlac-tests.schema.json](mlac-tests.schema.json), which editors check such files with, are printed by the program from the tables that it reads the files with:
+
+```
+mlac help --mlac-yaml > docs/mlac-yaml.md
+mlac help --mlac-yaml-schema > docs/mlac.schema.json
+mlac help --tests-schema > docs/mlac-tests.schema.json
+```
+
+An editor with a YAML language server finds the schema by a first line `# yaml-language-server: $schema=mlac.schema.json`.
+
+- **Paths** are relative to the folder of mlac.yaml.
+- **Anchors** (`&name`), aliases (`*name`) and merge keys (`<<: *name`) work, for what several models have in common. `definitions` is a place for them.
+- **Limits**: 8 MiB, nesting up to 32, a million values with aliases counted at each use, 64 KiB in one pair of brackets, 256 KiB in a line.
+- A key that is not known is refused, with its line, the nearest name and all that there are.
+
+[plan-and-apply.md](plan-and-apply.md) shows them at work.
+)";
+
+constexpr char kGates[] = R"(
+## Gates
+
+    FIGURE >= BOUND        also <=, > and <
+
+| figure | what it is |
+| --- | --- |
+| `accuracy`, `macro_f1`, `weighted_f1`, `loss`, `num_examples` | of metrics.json, on the test data |
+| `per_class.LABEL.precision`, `.recall`, `.f1`, `.support` | of one label; if it is more than letters, digits and `_`: `per_class."two words".f1` |
+| `size` | weights, configuration and tokenizer, in B, KB, MB, GB, KiB, MiB or GiB |
+| `latency_p50(N tokens)`, `latency_p99(N tokens)` | of one sequence of N tokens, in us, ms or s: the median over 5 runs of 100 passes each |
+
+A bound is a number (`0.43`, `43%`, `10 ms`, `100 MB`), or `production`, alone or with ` + NUMBER`, ` - NUMBER`, ` * NUMBER`: the same figure of the model
+that NAME@production stands for. That model is measured again, on today's test data and on this machine, and the 95 % interval of the difference comes from a
+paired bootstrap. While there is no production such a gate passes and says so. The figure itself decides; with `confident: true` the end of the interval that
+is against the gate does.
+)";
+
+// A cell of a Markdown table: a bar would end it.
+std::string Cell(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += c == '|' ? std::string("\\|") : std::string(1, c);
+  return out;
+}
+
+std::string AnchorOf(std::string_view title) {
+  std::string anchor;
+  for (const char c : title)
+    if (c != '.' && c != '[' && c != ']') anchor += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return anchor;
+}
+
+std::string Section(const SectionInfo& section, std::string_view heading) {
+  std::string out = fmt::format("\n{} {}\n\n{}\n\n| key | value | default | |\n| --- | --- | --- | --- |\n", heading,
+                                section.title.empty() ? "The file" : section.title, section.description);
+  for (const KeyInfo& key : section.keys) {
+    const std::string value =
+        key.section.empty() ? std::string(NameOf(key.shape)) : fmt::format("[{}](#{})", NameOf(key.shape), AnchorOf(key.section));
+    out += fmt::format("| `{}` | {} | {} | {} |\n", key.name, value, key.required ? "**required**" : Cell(key.by_default),
+                       Cell(key.description));
+  }
+  return out;
+}
+
+ordered_json TextOrList(ordered_json of) { return {{"anyOf", {of, {{"type", "array"}, {"items", of}, {"minItems", 1}}}}}; }
+
+class SchemaWriter {
+ public:
+  explicit SchemaWriter(std::vector<SectionInfo> sections) : sections_(std::move(sections)) {}
+
+  ordered_json Section(std::string_view title) const {
+    for (const SectionInfo& section : sections_) {
+      if (section.title != title) continue;
+      ordered_json properties = ordered_json::object(), required = ordered_json::array();
+      for (const KeyInfo& key : section.keys) {
+        ordered_json value = Value(key);
+        value["description"] = key.description;
+        properties[std::string(key.name)] = std::move(value);
+        if (key.required) required.push_back(key.name);
+      }
+      ordered_json out = {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
+      if (!required.empty()) out["required"] = required;
+      return out;
+    }
+    return ordered_json::object();
+  }
+
+ private:
+  ordered_json Value(const KeyInfo& key) const {
+    // YAML reads 5 and 0.5 as numbers where a text is meant, too.
+    const ordered_json scalar = {{"type", {"string", "number", "boolean"}}}, number_or_text = {{"type", {"number", "string"}}};
+    switch (key.shape) {
+      case Shape::kText:
+        return key.name == "definitions" ? ordered_json::object() : scalar;
+      case Shape::kPath:
+        return {{"type", "string"}};
+      case Shape::kInteger:
+        return {{"type", "integer"}, {"minimum", 0}};
+      case Shape::kNumber:
+        return {{"type", "number"}};
+      case Shape::kShare:
+      case Shape::kPoints:
+        return number_or_text;
+      case Shape::kSize:
+      case Shape::kDuration:
+        return {{"type", "string"}};
+      case Shape::kBool:
+        return {{"type", "boolean"}};
+      case Shape::kTextOrTexts:
+        return TextOrList(scalar);
+      case Shape::kPathOrPaths:
+        return TextOrList({{"type", "string"}});
+      case Shape::kSection:
+        return Section(key.section);
+      case Shape::kSections:
+        return {{"type", "array"}, {"items", Section(key.section)}};
+      case Shape::kNamedSections:
+        return {{"type", "object"}, {"additionalProperties", Section(key.section)}, {"minProperties", 1}};
+      case Shape::kTextOrSections:
+        return {{"type", "array"}, {"items", {{"anyOf", {{{"type", "string"}}, Section(key.section)}}}}};
+      case Shape::kTextLists:
+        return {{"type", "array"}, {"items", {{"type", "array"}, {"items", scalar}, {"minItems", 2}}}};
+      case Shape::kTextMap:
+        return {{"type", "object"}, {"additionalProperties", scalar}};
+    }
+    return ordered_json::object();
+  }
+
+  std::vector<SectionInfo> sections_;
+};
+
+std::string Schema(std::string_view title, std::vector<SectionInfo> sections) {
+  ordered_json out = {{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", title}};
+  out.update(SchemaWriter(std::move(sections)).Section(""));
+  return out.dump(2) + "\n";
+}
+
+}  // namespace
+
+std::string ProjectReferenceMarkdown() {
+  std::string out = kHead;
+  for (const SectionInfo& section : ProjectSections()) out += Section(section, "##");
+  out += kGates;
+  out += "\n## Tests of a model\n\nThe file that `tests` names. `mlac test NAME` runs it; `mlac test NAME --generate` proposes one.\n";
+  for (const SectionInfo& section : ModelTestSections()) out += Section(section, "###");
+  return out;
+}
+
+std::string ProjectSchemaJson() { return Schema("mlac.yaml", ProjectSections()); }
+std::string ModelTestsSchemaJson() { return Schema("tests of a model of mlac.yaml", ModelTestSections()); }
+
+}  // namespace mlac

@@ -1,0 +1,135 @@
+#include "project/step.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <filesystem>
+#include <set>
+
+#include "base/build_info.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "train/report_card.h"
+
+namespace mlac {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The one line that a new kind needs.
+constexpr std::array<const StepKind*, 11> kKinds = {&kJoinStep,     &kFilterStep,   &kDedupeStep, &kSplitStep, &kCheckStep,  &kTrainStep,
+                                                    &kOptimizeStep, &kEvaluateStep, &kTestStep,   &kGateStep,  &kPublishStep};
+
+// The steps that change train, in the order in which they run.
+constexpr std::string_view kDataSteps[] = {"join", "filter", "dedupe", "split"};
+
+std::string OwnName(const std::string& path) {
+  const fs::path normal = fs::path(path).lexically_normal();
+  return (normal.has_filename() ? normal : normal.parent_path()).filename().string();
+}
+
+}  // namespace
+
+std::span<const StepKind* const> AllStepKinds() { return kKinds; }
+
+const std::string& Contents::Hash(const std::string& path) {
+  const auto [entry, is_new] = hashes_.try_emplace(path);
+  if (!is_new) return entry->second;
+  try {
+    const Manifest manifest = store_ != nullptr ? store_->ScanSource(path) : Scan(path);
+    entry->second = FolderExists(path) ? manifest.Revision() : manifest.entries().front().sha256;
+  } catch (...) {
+    hashes_.erase(entry);
+    throw;
+  }
+  return entry->second;
+}
+
+StepInput StepScope::Step(std::string_view step) const {
+  return {std::string(step), StepInput::Kind::kStep, keys.at(std::string(step)), std::string(step)};
+}
+
+StepInput StepScope::File(const std::string& key, const std::string& path) const {
+  try {
+    // The own name of a file stands in the card, the folder above it nowhere.
+    return {key, StepInput::Kind::kFile, contents.Hash(project.Path(path)) + " " + OwnName(path), path};
+  } catch (const Error& error) {
+    throw Error(error.code(),
+                fmt::format("{} line {}: models.{}.{}: {}", OwnName(project.file), model.line, model.name, key, error.message()),
+                error.hint());
+  }
+}
+
+std::vector<StepInput> StepScope::TrainData() const {
+  std::string_view last;
+  for (const std::string_view step : kDataSteps)
+    if (Has(step)) last = step;
+  if (!last.empty()) return {Step(last)};
+  std::vector<StepInput> inputs;
+  for (size_t i = 0; i < model.data.train.size(); ++i)
+    inputs.push_back(File(model.data.train.size() == 1 ? "data.train" : fmt::format("data.train[{}]", i), model.data.train[i]));
+  return inputs;
+}
+
+std::vector<StepInput> StepScope::TestData() const {
+  if (Has("split")) return {Step("split")};
+  return {File("data.test", model.data.test)};
+}
+
+std::vector<StepInput> StepScope::Columns() const {
+  return {Parameter("data.text", model.data.text_column), Parameter("data.target", model.data.target_column)};
+}
+
+StepInput StepScope::Model() const { return Step(Has("optimize") ? "optimize" : "train"); }
+
+std::string StepRun::OutputOf(std::string_view step) const { return steps.OutputFolder(keys.at(std::string(step))); }
+
+std::string StepRun::ResultOf(std::string_view step) const {
+  const std::optional<StepRecord> record = steps.Find(keys.at(std::string(step)));
+  if (!record) throw Error(ErrorCode::kInternal, fmt::format("the step '{}' of {} has no result", step, model.name));
+  return record->result;
+}
+
+ModelData StepRun::Data() const {
+  ModelData data = {.train = {},
+                    .validation = model.data.validation.empty() ? "" : project.Path(model.data.validation),
+                    .test = model.data.test.empty() ? "" : project.Path(model.data.test),
+                    .text_column = model.data.text_column,
+                    .target_column = model.data.target_column};
+  data.train = project.Path(model.data.train.front());
+  for (const std::string_view step : kDataSteps)
+    if (Has(step)) data.train = OutputOf(step) + "/train.csv";
+  if (Has("split")) data.test = OutputOf("split") + "/test.csv";
+  return data;
+}
+
+std::string StepRun::ModelFolder() const { return OutputOf(Has("optimize") ? "optimize" : "train") + "/model"; }
+
+std::vector<std::pair<std::string, std::string>> TrainParameters(const ModelConfig& model) {
+  const TrainingOptions& t = model.train.options;
+  std::vector<std::pair<std::string, std::string>> parameters = {{"task", model.task},
+                                                                 {"train.epochs", fmt::format("{}", t.num_epochs)},
+                                                                 {"train.lr", fmt::format("{}", t.learning_rate)},
+                                                                 {"train.batch_size", fmt::format("{}", t.batch_size)},
+                                                                 {"train.seed", fmt::format("{}", t.seed)},
+                                                                 {"train.patience", fmt::format("{}", t.patience)},
+                                                                 {"train.warmup", fmt::format("{}", t.warmup)},
+                                                                 {"train.weight_decay", fmt::format("{}", t.weight_decay)},
+                                                                 {"train.max_grad_norm", fmt::format("{}", t.max_grad_norm)},
+                                                                 {"train.freeze", fmt::format("{}", t.freeze)},
+                                                                 {"train.class_weights", fmt::format("{}", t.class_weights)}};
+  if (model.data.validation.empty()) parameters.emplace_back("train.validation_split", fmt::format("{}", model.train.validation_split));
+  if (model.train.max_length) parameters.emplace_back("train.max_length", fmt::format("{}", *model.train.max_length));
+  return parameters;
+}
+
+uint64_t ModelBytes(const std::string& folder) {
+  static const std::set<std::string> kReports = {kModelCardFile,       kMetricsFile,    kLearningCurvesFile,
+                                                 kConfusionMatrixFile, "training.json", "optimization.json"};
+  uint64_t bytes = 0;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file() && !kReports.contains(entry.path().filename().string())) bytes += entry.file_size();
+  return bytes;
+}
+
+}  // namespace mlac

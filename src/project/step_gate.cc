@@ -1,0 +1,161 @@
+// gate: whether the model meets the conditions of mlac.yaml. Nothing that a gate refuses is published.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "project/predictions.h"
+#include "project/step.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::ordered_json;
+using FigureKind = GateFigure::Kind;
+
+StepDescription Describe(const StepScope& scope) {
+  StepDescription step = {{scope.Step("evaluate"), scope.Model()}, {}};
+  bool against_production = false, latency = false;
+  for (const Gate& gate : scope.model.gates) {
+    step.inputs.push_back(scope.Parameter("gates", gate.Text()));
+    against_production |= gate.against_production;
+    latency |= gate.figure.kind == FigureKind::kLatency;
+  }
+  if (against_production) step.until_published.push_back(scope.Parameter("production", scope.production.value_or("none")));
+  if (latency) step.until_published.push_back(scope.Parameter("processor", ProcessorName()));
+  return step;
+}
+
+// Measures what gates ask for, each thing once, of the candidate and of production.
+class Measurer {
+ public:
+  explicit Measurer(StepRun& run) : run_(run), after_(ReadPredictions(run.OutputOf("evaluate") + "/" + kPredictionsFile)) {}
+
+  GateMeasurement Measure(const Gate& gate) {
+    if (gate.against_production && run_.production) OpenProduction();
+    const bool compared = gate.against_production && before_.has_value();
+    switch (gate.figure.kind) {
+      case FigureKind::kSize:
+        return {.value = static_cast<double>(ModelBytes(run_.ModelFolder())),
+                .production = compared ? std::optional(static_cast<double>(ModelBytes(folder_->path()))) : std::nullopt};
+      case FigureKind::kLatency:
+        return MeasureLatency(gate, compared);
+      default:
+        break;
+    }
+    GateMeasurement measured = {.value = Figure(gate.figure, after_.metrics)};
+    if (!gate.against_production) {
+      measured.value_interval = IntervalOf(gate.figure);
+    } else if (compared) {
+      measured.production = Figure(gate.figure, before_->metrics);
+      if (gate.figure.kind == FigureKind::kMetric && gate.figure.name != "loss") {
+        const PairedPredictions pair = Pair(*before_, after_);
+        const PairedDifference change = ComparePredictions(pair.truth, pair.before, pair.after, pair.labels.size(), gate.figure.name);
+        measured.difference_interval = change.interval;
+      }
+    }
+    return measured;
+  }
+
+ private:
+  // The production model, evaluated on the test data as it is today.
+  void OpenProduction() {
+    if (before_) return;
+    run_.observer.OnNote(fmt::format("measuring production, {}, on today's test data", run_.production->substr(0, 10)));
+    folder_ = run_.steps.store().OpenFolder(*run_.production);
+    const ModelData data = run_.Data();
+    before_ = TaskOf(run_.model).evaluate(folder_->path(), data.test, data, run_.num_threads, run_.stop);
+  }
+
+  GateMeasurement MeasureLatency(const Gate& gate, bool compared) {
+    const auto value = [&](const TaskModel::Latency& latency) {
+      return gate.figure.name == "latency_p50" ? latency.p50_ms : latency.p99_ms;
+    };
+    const auto measure = [&](std::map<size_t, TaskModel::Latency>& known, const std::string& folder) {
+      const auto [entry, is_new] = known.try_emplace(gate.figure.num_tokens);
+      if (is_new) entry->second = TaskOf(run_.model).open(folder, run_.num_threads)->MeasureLatency(gate.figure.num_tokens, run_.stop);
+      return entry->second;
+    };
+    // Both now and here: a figure of another processor, or of yesterday, is no measure for today's.
+    const TaskModel::Latency now = measure(after_latency_, run_.ModelFolder());
+    GateMeasurement measured = {.value = value(now)};
+    measured.processor = now.processor;
+    if (compared) measured.production = value(measure(before_latency_, folder_->path()));
+    return measured;
+  }
+
+  double Figure(const GateFigure& figure, const ClassificationMetrics& metrics) const {
+    if (figure.label.empty()) {
+      if (figure.name == "accuracy") return metrics.accuracy;
+      if (figure.name == "macro_f1") return metrics.macro_f1;
+      if (figure.name == "weighted_f1") return metrics.weighted_f1;
+      if (figure.name == "num_examples") return static_cast<double>(metrics.num_examples);
+      if (!metrics.loss)
+        throw Error(ErrorCode::kInvalidInput,
+                    fmt::format("{}: there is no loss: test texts have labels that the model does not know", run_.model.name));
+      return *metrics.loss;
+    }
+    const ClassMetrics& label = Label(figure, metrics);
+    if (figure.name == "precision") return label.precision;
+    if (figure.name == "recall") return label.recall;
+    return figure.name == "f1" ? label.f1 : static_cast<double>(label.support);
+  }
+
+  const ClassMetrics& Label(const GateFigure& figure, const ClassificationMetrics& metrics) const {
+    const auto found = std::find(metrics.label_names.begin(), metrics.label_names.end(), figure.label);
+    if (found == metrics.label_names.end())
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{}: gate '{}': there is no label '{}'", run_.model.name, figure.Text(), figure.label),
+                  KnownNames(figure.label, metrics.label_names));
+    return metrics.per_class[static_cast<size_t>(found - metrics.label_names.begin())];
+  }
+
+  std::optional<Interval> IntervalOf(const GateFigure& figure) const {
+    if (figure.name == "accuracy") return after_.metrics.accuracy_interval;
+    if (figure.name == "macro_f1") return after_.metrics.macro_f1_interval;
+    if (figure.kind != FigureKind::kClassMetric) return std::nullopt;
+    const ClassMetrics& label = Label(figure, after_.metrics);
+    return figure.name == "precision" ? label.precision_interval : figure.name == "recall" ? label.recall_interval : label.f1_interval;
+  }
+
+  StepRun& run_;
+  TaskEvaluation after_;
+  std::optional<TaskEvaluation> before_;
+  std::optional<RevisionFolder> folder_;
+  std::map<size_t, TaskModel::Latency> after_latency_, before_latency_;
+};
+
+ordered_json OutcomeJson(const GateOutcome& outcome) {
+  ordered_json json = {{"gate", outcome.gate}, {"passed", outcome.passed}, {"value", outcome.measured.value}, {"message", outcome.line}};
+  if (outcome.measured.production) json["production"] = *outcome.measured.production;
+  for (const auto& [name, interval] :
+       {std::pair{"interval", outcome.measured.value_interval}, {"difference_interval", outcome.measured.difference_interval}})
+    if (interval) json[name] = {interval->low, interval->high};
+  if (!outcome.measured.processor.empty()) json["processor"] = outcome.measured.processor;
+  return json;
+}
+
+void Execute(StepRun& run) {
+  Measurer measurer(run);
+  ordered_json outcomes = ordered_json::array();
+  size_t num_refused = 0;
+  for (const Gate& gate : run.model.gates) {
+    const GateOutcome outcome = Decide(gate, measurer.Measure(gate));
+    outcomes.push_back(OutcomeJson(outcome));
+    run.observer.OnNote(fmt::format("{}  {}: {}", outcome.passed ? "pass" : "FAIL", outcome.gate, outcome.line));
+    if (outcome.passed) continue;
+    run.refusal += fmt::format("{}{}: {}", ++num_refused > 1 ? "; " : "", outcome.gate, outcome.line);
+  }
+  run.result = ordered_json({{"outcomes", outcomes}}).dump();
+  run.summary = fmt::format("{} of {} gates pass", run.model.gates.size() - num_refused, run.model.gates.size());
+}
+
+}  // namespace
+
+const StepKind kGateStep = {"gate",   "decides by the gates whether the model may be published",
+                            false,    [](const ModelConfig& model) { return !model.gates.empty(); },
+                            Describe, Execute};
+
+}  // namespace mlac

@@ -1,0 +1,59 @@
+// optimize: the trained model in int8, refused if it loses more than it may. Output: the folder "model".
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "optimize/int8_folder.h"
+#include "project/step.h"
+
+namespace mlac {
+namespace {
+
+StepDescription Describe(const StepScope& scope) {
+  StepDescription step = {{scope.Step("train"), scope.Parameter("optimize.int8", "true")}, {}};
+  if (const auto& max_drop = scope.model.optimize.max_drop) {
+    for (StepInput& input : scope.TestData()) step.inputs.push_back(std::move(input));
+    for (StepInput& column : scope.Columns()) step.inputs.push_back(std::move(column));
+    step.inputs.push_back(scope.Parameter("optimize.max_drop", fmt::format("{}", *max_drop)));
+    step.inputs.push_back(scope.Parameter("optimize.metric", scope.model.optimize.metric));
+  }
+  return step;
+}
+
+void Execute(StepRun& run) {
+  const std::string before = run.OutputOf("train") + "/model", after = run.output + "/model";
+  std::filesystem::create_directory(after);
+  const Int8Summary summary = WriteInt8Folder(before, after);
+  nlohmann::ordered_json result = {{"bytes_before", summary.bytes_before}, {"bytes_after", summary.bytes_after}};
+  run.summary = fmt::format("weights of {:.1f} MB instead of {:.1f} MB", static_cast<double>(summary.bytes_after) / 1e6,
+                            static_cast<double>(summary.bytes_before) / 1e6);
+  if (const auto& max_drop = run.model.optimize.max_drop) {
+    const ModelData data = run.Data();
+    const TaskEvaluation first = TaskOf(run.model).evaluate(before, data.test, data, run.num_threads, run.stop);
+    const TaskEvaluation second = TaskOf(run.model).evaluate(after, data.test, data, run.num_threads, run.stop);
+    const std::string& metric = run.model.optimize.metric;
+    const PairedDifference change =
+        ComparePredictions(first.truth, first.predicted, second.predicted, first.metrics.label_names.size(), metric);
+    const double drop = 100 * (change.before - change.after);
+    result["metric"] = {{"name", metric},
+                        {"before", change.before},
+                        {"after", change.after},
+                        {"difference_interval", {change.interval.low, change.interval.high}}};
+    const std::string said = fmt::format("{} {:.4f} instead of {:.4f} (95 % of the difference: {:+.4f} to {:+.4f})", metric, change.after,
+                                         change.before, change.interval.low, change.interval.high);
+    run.summary += "; " + said;
+    // A drop of exactly the bound is not above it, whatever binary fractions make of the difference.
+    if (drop > *max_drop + 1e-9)
+      run.refusal = fmt::format("{}: a drop of {:.2f} percentage points; optimize.max_drop allows {}", said, drop, *max_drop);
+  }
+  run.result = result.dump();
+}
+
+}  // namespace
+
+const StepKind kOptimizeStep = {"optimize", "makes the trained model smaller and faster, and refuses what loses too much",
+                                false,      [](const ModelConfig& model) { return model.optimize.int8; },
+                                Describe,   Execute};
+
+}  // namespace mlac

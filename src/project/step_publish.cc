@@ -1,0 +1,105 @@
+// publish: the model becomes a revision of the store, with the record of what made it, and NAME@latest stands for it.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "hub/aliases.h"
+#include "project/predictions.h"
+#include "project/published_folder.h"
+#include "project/step.h"
+
+namespace mlac {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+StepDescription Describe(const StepScope& scope) {
+  StepDescription step = {{scope.Model(), scope.Step("evaluate"), scope.Step("check")}, {}};
+  for (const char* optional : {"test", "gate"})
+    if (scope.Has(optional)) step.inputs.push_back(scope.Step(optional));
+  step.inputs.push_back(scope.Parameter("name", scope.model.name));
+  return step;
+}
+
+std::vector<Finding> FindingsOf(const std::string& result) {
+  std::vector<Finding> findings;
+  for (const json& finding : json::parse(result).at("findings"))
+    findings.push_back({.code = finding.at("code"),
+                        .severity = finding.at("severity") == "warning" ? Severity::kWarning : Severity::kNote,
+                        .count = finding.at("count"),
+                        .message = finding.at("message"),
+                        .examples = finding.at("examples")});
+  return findings;
+}
+
+std::string OwnName(const std::string& path) {
+  const fs::path normal = fs::path(path).lexically_normal();
+  return (normal.has_filename() ? normal : normal.parent_path()).filename().string();
+}
+
+// Base and data as revisions of the store: what the model can be made from again.
+Record RecordOf(StepRun& run, const ModelData& data) {
+  const Store& store = run.steps.store();
+  const std::optional<StepRecord> training = run.steps.Find(run.keys.at("train"));
+  Record record = {
+      .name = run.model.name, .revision = {}, .kind = ArtefactKind::kModel, .made_by = run.model.optimize.int8 ? "optimize" : "train"};
+  for (const auto& [name, value] : TrainParameters(run.model)) record.parameters[name] = value;
+  record.parameters["base"] = OwnName(run.model.base);
+  record.parameters["data.text"] = data.text_column;
+  record.parameters["data.target"] = data.target_column;
+  if (run.model.optimize.int8) record.parameters["optimize.int8"] = "true";
+  record.seed = run.model.train.options.seed;
+  const GitState git = GitStateOf(run.project.folder);
+  record.git_commit = git.commit;
+  record.git_dirty = git.dirty;
+  record.duration_seconds = training ? training->seconds : 0;
+  const auto add = [&](const std::string& role, const std::string& path, ArtefactKind kind) {
+    return store.Add(path, {.name = run.model.name + "." + role, .revision = {}, .kind = kind, .made_by = "add"});
+  };
+  record.base = add("base", run.project.Path(run.model.base), ArtefactKind::kModel);
+  for (const auto& [role, path] : {std::pair{"train", data.train}, {"validation", data.validation}, {"test", data.test}})
+    if (!path.empty()) {
+      record.data[role] = add(role, path, ArtefactKind::kData);
+      record.parameters[std::string("data.") + role] = OwnName(path);  // stands in the card
+    }
+  return record;
+}
+
+std::string PublishedRevision(const StepRun& run) {
+  const std::optional<StepRecord> before = run.steps.Find(run.key);
+  if (!before) return "";
+  const std::string revision = json::parse(before->result).value("revision", "");
+  return run.steps.store().Has(revision) ? revision : "";
+}
+
+void Execute(StepRun& run) {
+  std::string revision = PublishedRevision(run);  // of an earlier time that comes back
+  if (revision.empty()) {
+    const ModelData data = run.Data();
+    const std::string folder = run.output + "/model";
+    fs::create_directories(folder);
+    WritePublishedFolder({.trained = run.OutputOf("train") + "/model",
+                          .model = run.ModelFolder(),
+                          .evaluation = ReadPredictions(run.OutputOf("evaluate") + "/" + kPredictionsFile),
+                          .test_source = OwnName(data.test),
+                          .text_column = data.text_column,
+                          .target_column = data.target_column,
+                          .findings = FindingsOf(run.ResultOf("check")),
+                          .int8 = run.model.optimize.int8},
+                         folder);
+    revision = run.steps.store().Add(folder, RecordOf(run, data));
+    fs::remove_all(folder);  // the store has it
+  }
+  const bool moved = Aliases(run.steps.store()).Publish(run.model.name, revision);
+  run.result = json({{"revision", revision}}).dump();
+  run.summary = fmt::format("{}@{} {} {}", run.model.name, revision.substr(0, 10), moved ? "is now" : "was already", kLatest);
+}
+
+}  // namespace
+
+const StepKind kPublishStep = {
+    "publish", "puts the model into the store as NAME@latest", false, [](const ModelConfig&) { return true; }, Describe, Execute};
+
+}  // namespace mlac

@@ -1,0 +1,65 @@
+#pragma once
+// Results of steps, kept in the store under the key of all that they depend on.
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hub/store.h"
+
+namespace mlac {
+
+// One thing that a step depends on.
+struct StepInput {
+  enum class Kind { kParameter, kFile, kStep, kVersion };
+  std::string name;  // "train.epochs", "data.train", "train" (the step before), "mlac"
+  Kind kind = Kind::kParameter;
+  std::string value;       // the parameter as text, the SHA-256 of the content and the file's own name, the key of the step
+  std::string shown = {};  // for people, and not part of the key: "data/train.csv"
+};
+
+// A step that is done.
+struct StepRecord {
+  std::string step, model, key;
+  std::vector<StepInput> inputs;
+  std::string time;  // when it ended, as in Record of hub/
+  double seconds = 0;
+  std::string result = "{}";  // a JSON object: what later steps and people want to know
+};
+
+// 40 hexadecimal digits of the SHA-256 of step and inputs.
+std::string StepKey(std::string_view step, const std::vector<StepInput>& inputs);
+
+// Reading is for any process at any time; Commit, and what is done in a work folder, for the one that holds the lock of `apply`.
+class StepStore {
+ public:
+  explicit StepStore(const Store& store) : store_(store) {}
+
+  const Store& store() const { return store_; }
+
+  // The record of a step that is done, or nothing. A damaged one is none: the step runs again.
+  std::optional<StepRecord> Find(const std::string& key) const;
+  std::string OutputFolder(const std::string& key) const;  // what a done step wrote
+
+  // Where a step writes: WorkFolder(key)/output. It stays after a kill, so that training finds its checkpoint.
+  std::string WorkFolder(const std::string& key) const;
+  void RemoveWork(const std::string& key) const;
+  // The record and the output appear together, or neither. Syncs.
+  void Commit(const StepRecord& record) const;
+
+  // The last step of each kind that a model finished: what changes are told against.
+  std::map<std::string, std::string> LastKeys(const std::string& model) const;
+  void SetLastKey(const std::string& model, const std::string& step, const std::string& key) const;
+
+  // Removes work folders, other than those in `keep`: of runs that ended early and whose inputs have changed since.
+  void RemoveWorkExcept(const std::vector<std::string>& keep) const;
+  // Removes results that no model's last steps need, or with dry_run only counts them; gives the bytes. Under the lock of `apply`.
+  uint64_t RemoveUnneeded(bool dry_run) const;
+
+ private:
+  const Store& store_;
+};
+
+}  // namespace mlac

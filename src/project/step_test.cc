@@ -1,0 +1,49 @@
+// test: the model's own tests. A model that fails one is not published.
+#include "project/step.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "project/run_model_tests.h"
+
+namespace mlac {
+namespace {
+
+StepDescription Describe(const StepScope& scope) {
+  StepDescription step = {{scope.Model()}, {}};
+  const StepInput file = scope.File("tests", scope.model.tests);  // throws with the key if it is not there
+  const ModelTests tests = ReadModelTests(scope.project.Path(scope.model.tests));
+  step.inputs.push_back({"tests", StepInput::Kind::kFile, tests.hash, file.shown});  // comments are not in it
+  for (StepInput& input : scope.TestData()) step.inputs.push_back(std::move(input));
+  for (StepInput& column : scope.Columns()) step.inputs.push_back(std::move(column));
+  if (tests.measures_machine()) step.until_published.push_back(scope.Parameter("processor", ProcessorName()));
+  return step;
+}
+
+void Execute(StepRun& run) {
+  const ModelTests tests = ReadModelTests(run.project.Path(run.model.tests));
+  const auto on_case = [&](const TestCase& test) {
+    if (test.status != TestCase::Status::kPassed)
+      run.observer.OnNote(
+          fmt::format("{}  {}: {}: {}", test.status == TestCase::Status::kFailed ? "FAIL" : "skip", test.group, test.name, test.message));
+  };
+  const TestReport report = RunModelTests(
+      tests,
+      {.task = TaskOf(run.model), .folder = run.ModelFolder(), .data = run.Data(), .compared_with = "", .num_threads = run.num_threads},
+      on_case, run.stop);
+  run.result = report.Json();
+  run.summary = fmt::format("{} passed, {} failed", report.Count(TestCase::Status::kPassed), report.Count(TestCase::Status::kFailed));
+  for (const TestCase& test : report.cases)
+    if (test.status == TestCase::Status::kFailed && run.refusal.empty())
+      run.refusal = fmt::format("{} of {} tests failed; {}: {}: {}", report.Count(TestCase::Status::kFailed), report.cases.size(),
+                                test.group, test.name, test.message);
+}
+
+}  // namespace
+
+const StepKind kTestStep = {
+    "test", "runs the model's own tests", false, [](const ModelConfig& model) { return !model.tests.empty(); }, Describe, Execute};
+
+}  // namespace mlac

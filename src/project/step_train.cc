@@ -1,0 +1,58 @@
+// train: the base model, fine-tuned on the training data. Output: the folder "model".
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "project/step.h"
+
+namespace mlac {
+namespace {
+
+StepDescription Describe(const StepScope& scope) {
+  StepDescription step = {{scope.File("base", scope.model.base)}, {}};
+  for (StepInput& input : scope.TrainData()) step.inputs.push_back(std::move(input));
+  if (!scope.model.data.validation.empty()) step.inputs.push_back(scope.File("data.validation", scope.model.data.validation));
+  for (StepInput& column : scope.Columns()) step.inputs.push_back(std::move(column));
+  for (const auto& [name, value] : TrainParameters(scope.model)) step.inputs.push_back(scope.Parameter(name, value));
+  return step;
+}
+
+// Passes on what training says, but what the check of the data has said already.
+class TrainingOutput : public FineTuneObserver {
+ public:
+  explicit TrainingOutput(ApplyObserver& to) : to_(to) {}
+
+  void OnNote(const std::string& note) override { to_.OnNote(note); }
+  void OnFinding(const Finding& finding) override {
+    if (finding.code == "cut_text") to_.OnFinding(finding);
+  }
+  void OnStart(size_t num_train, size_t num_validation, size_t num_test, size_t num_labels) override {
+    to_.OnStart(num_train, num_validation, num_test, num_labels);
+  }
+  void OnResume(size_t step) override { to_.OnResume(step); }
+  void OnStep(const StepReport& report) override { to_.OnStep(report); }
+  void OnSpike(const SpikeReport& report) override { to_.OnSpike(report); }
+  void OnEpoch(const EpochReport& report) override { to_.OnEpoch(report); }
+  void OnCheckpoint(size_t step, const std::string& folder) override { to_.OnCheckpoint(step, folder); }
+  void OnEarlyStop(size_t epoch) override { to_.OnEarlyStop(epoch); }
+
+ private:
+  ApplyObserver& to_;
+};
+
+void Execute(StepRun& run) {
+  TrainingOutput output(run.observer);
+  const FineTuneResult result = TaskOf(run.model).train(run.model, run.project.Path(run.model.base), run.Data(), run.output + "/model",
+                                                        run.num_threads, output, run.stop);
+  run.result =
+      nlohmann::json({{"accuracy", result.metrics.accuracy}, {"macro_f1", result.metrics.macro_f1}, {"evaluated_on", result.evaluated_on}})
+          .dump();
+  run.summary =
+      fmt::format("accuracy {:.4f}, macro-F1 {:.4f} on {}", result.metrics.accuracy, result.metrics.macro_f1, result.evaluated_on);
+}
+
+}  // namespace
+
+const StepKind kTrainStep = {"train", "fine-tunes the base model", true, [](const ModelConfig&) { return true; }, Describe, Execute};
+
+}  // namespace mlac

@@ -1,0 +1,93 @@
+#include "project/test_model.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "hub/aliases.h"
+#include "project/plan.h"
+#include "project/propose_tests.h"
+#include "project/step.h"
+
+namespace mlac {
+namespace {
+
+Store OpenStoreOf(const ProjectConfig& project) {
+  std::optional<Store> store = OpenProjectStore(project);
+  if (!store)
+    throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no store yet", project.Path(project.store)),
+                "'mlac apply' makes the models");
+  return std::move(*store);
+}
+
+// A model of the project and a revision of it.
+struct Subject {
+  const ModelConfig* model = nullptr;
+  std::string revision;
+};
+
+Subject FindSubject(const ProjectConfig& project, const Store& store, const std::string& reference) {
+  const std::string name = reference.substr(0, reference.find('@'));
+  const ModelConfig& model = project.Find(name);
+  return {&model, Resolve(store, reference).revision};
+}
+
+}  // namespace
+
+ModelData CurrentData(const ProjectConfig& project, const ModelConfig& model, const Store& store) {
+  ModelData data = {.train = project.Path(model.data.train.front()),
+                    .validation = model.data.validation.empty() ? "" : project.Path(model.data.validation),
+                    .test = model.data.test.empty() ? "" : project.Path(model.data.test),
+                    .text_column = model.data.text_column,
+                    .target_column = model.data.target_column};
+  if (!model.prepares_data()) return data;
+  const StepStore steps(store);
+  ProjectConfig data_only = project;
+  data_only.models = {model};
+  data_only.models.front().tests.clear();  // a file of tests that is being written must not be read here
+  const Plan plan = MakePlan(data_only);
+  for (const auto& [step, key] : plan.models.front().keys()) {
+    const std::string output = steps.OutputFolder(key);
+    if (step == "split" && !steps.Find(key))
+      throw Error(ErrorCode::kNotFound, fmt::format("{}: the test data has not been made yet from the data of today", model.name),
+                  "'mlac apply' makes it");
+    if (step == "split") data.test = output + "/test.csv";
+  }
+  return data;
+}
+
+TestedModel TestModel(const ProjectConfig& project, const std::string& reference, const TestModelOptions& options,
+                      const std::atomic<bool>& stop) {
+  const Store store = OpenStoreOf(project);
+  const Subject subject = FindSubject(project, store, reference);
+  const ModelConfig& model = *subject.model;
+  if (model.tests.empty())
+    throw Error(ErrorCode::kNotFound, fmt::format("{}: the model '{}' has no tests", project.file, model.name),
+                fmt::format("'mlac test {} --generate > tests/{}.yaml' proposes some, 'tests: tests/{}.yaml' names them", model.name,
+                            model.name, model.name));
+  const ModelTests tests = ReadModelTests(project.Path(model.tests));
+  const RevisionFolder folder = store.OpenFolder(subject.revision);
+  const std::optional<std::string> production = Aliases(store).Find(model.name, kProduction);
+  std::optional<RevisionFolder> other;
+  if (production && *production != subject.revision) other = store.OpenFolder(*production);
+  return {model.name, subject.revision,
+          RunModelTests(tests,
+                        {.task = TaskOf(model),
+                         .folder = folder.path(),
+                         .data = CurrentData(project, model, store),
+                         .compared_with = other ? other->path() : "",
+                         .num_threads = options.num_threads},
+                        options.on_case, stop)};
+}
+
+std::string ProposeTests(const ProjectConfig& project, const std::string& reference, size_t num_threads, const std::atomic<bool>& stop) {
+  const Store store = OpenStoreOf(project);
+  const Subject subject = FindSubject(project, store, reference);
+  const RevisionFolder folder = store.OpenFolder(subject.revision);
+  return ProposeTestsFor(TaskOf(*subject.model), folder.path(), CurrentData(project, *subject.model, store), subject.model->name,
+                         num_threads, stop);
+}
+
+}  // namespace mlac

@@ -1,0 +1,105 @@
+// How the results of a model's tests are shown: to people, to programs, to CI.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/display.h"
+#include "project/run_model_tests.h"
+#include "train/report_escape.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::ordered_json;
+using Status = TestCase::Status;
+
+constexpr size_t kMostRows = 20;  // changed rows that people are shown
+
+std::string_view NameOf(Status status) { return status == Status::kPassed ? "passed" : status == Status::kFailed ? "failed" : "skipped"; }
+
+}  // namespace
+
+size_t TestReport::Count(Status status) const {
+  return static_cast<size_t>(std::count_if(cases.begin(), cases.end(), [&](const TestCase& each) { return each.status == status; }));
+}
+
+std::string TestReport::Text(bool verbose) const {
+  std::string out;
+  for (const TestCase& test : cases) {
+    if (test.status == Status::kPassed && !verbose) continue;
+    const char* mark = test.status == Status::kPassed ? "ok  " : test.status == Status::kFailed ? "FAIL" : "skip";
+    out += fmt::format("{}  {}: {}{}{}\n", mark, test.group, test.name, test.message.empty() ? "" : ": ", test.message);
+  }
+  if (compared) {
+    out += fmt::format("{} rows of the test data are answered otherwise than by production: {} better, {} worse, {} wrong both times\n",
+                       changed.size(), num_better, num_worse, changed.size() - num_better - num_worse);
+    for (size_t i = 0; i < changed.size() && i < kMostRows; ++i) {
+      const ChangedRow& row = changed[i];
+      out += fmt::format("  {}  {}: '{}' -> '{}', true is '{}': {}\n",
+                         row.after == row.truth    ? "+"
+                         : row.before == row.truth ? "-"
+                                                   : " ",
+                         row.place, row.before, row.after, row.truth, Printable(row.text, 60));
+    }
+    if (changed.size() > kMostRows) out += fmt::format("  and {} more (--json shows all)\n", changed.size() - kMostRows);
+  }
+  const size_t num_skipped = Count(Status::kSkipped);
+  return out + fmt::format("{} passed, {} failed{}\n", Count(Status::kPassed), Count(Status::kFailed),
+                           num_skipped > 0 ? fmt::format(", {} skipped", num_skipped) : "");
+}
+
+std::string TestReport::Json() const {
+  ordered_json list = ordered_json::array(), rows = ordered_json::array();
+  for (const TestCase& test : cases)
+    list.push_back({{"group", test.group},
+                    {"name", test.name},
+                    {"status", NameOf(test.status)},
+                    {"message", test.message},
+                    {"seconds", test.seconds}});
+  for (const ChangedRow& row : changed)
+    rows.push_back({{"place", row.place}, {"text", row.text}, {"truth", row.truth}, {"before", row.before}, {"after", row.after}});
+  ordered_json out = {{"format_version", 1},
+                      {"passed", Count(Status::kPassed)},
+                      {"failed", Count(Status::kFailed)},
+                      {"skipped", Count(Status::kSkipped)},
+                      {"tests", list}};
+  if (compared) out["against_production"] = {{"better", num_better}, {"worse", num_worse}, {"changed", rows}};
+  return out.dump(2) + "\n";
+}
+
+std::string TestReport::JUnit(const std::string& suite) const {
+  std::vector<std::string> groups;
+  for (const TestCase& test : cases)
+    if (std::find(groups.begin(), groups.end(), test.group) == groups.end()) groups.push_back(test.group);
+  const auto attributes = [](size_t tests, size_t failures, size_t skipped, double seconds) {
+    return fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3f}\"", tests, failures, skipped, seconds);
+  };
+  double seconds = 0;
+  for (const TestCase& test : cases) seconds += test.seconds;
+  std::string out = fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" {}>\n", EscapeXml(suite),
+                                attributes(cases.size(), Count(Status::kFailed), Count(Status::kSkipped), seconds));
+  for (const std::string& group : groups) {
+    TestReport part;
+    for (const TestCase& test : cases)
+      if (test.group == group) part.cases.push_back(test);
+    double part_seconds = 0;
+    for (const TestCase& test : part.cases) part_seconds += test.seconds;
+    out += fmt::format("  <testsuite name=\"{}\" {}>\n", EscapeXml(suite + "." + group),
+                       attributes(part.cases.size(), part.Count(Status::kFailed), part.Count(Status::kSkipped), part_seconds));
+    for (const TestCase& test : part.cases) {
+      out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"", EscapeXml(suite + "." + group), EscapeXml(test.name),
+                         test.seconds);
+      if (test.status == Status::kPassed) {
+        out += "/>\n";
+      } else {
+        out += fmt::format("><{} message=\"{}\"/></testcase>\n", test.status == Status::kFailed ? "failure" : "skipped",
+                           EscapeXml(test.message));
+      }
+    }
+    out += "  </testsuite>\n";
+  }
+  return out + "</testsuites>\n";
+}
+
+}  // namespace mlac

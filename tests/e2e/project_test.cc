@@ -1,0 +1,212 @@
+// mlac init, plan, apply, status, test and help as a user runs them: what they print, how they end, and what a kill leaves.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/project/tiny_project.h"
+#include "tests/support/program.h"
+
+namespace mlac {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using test::FixturePath;
+using test::LabelledCsv;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class ProjectCommands : public testing::Test {
+ protected:
+  ProjectCommands() { folder_.Write("train.csv", LabelledCsv(60, 1)), folder_.Write("test.csv", LabelledCsv(30, 2)); }
+
+  // In the folder of the project, one thread.
+  ProgramResult Run(const std::string& arguments) {
+    return RunProgram({"sh", "-c", fmt::format("cd {} && exec {} {}", folder_.path(), MLAC_BINARY, arguments)},
+                      {.environment = {"OMP_NUM_THREADS=1"}});
+  }
+
+  void Write(const std::string& gates, const std::string& train = "{epochs: 2, lr: 1e-3, batch_size: 8}") {
+    folder_.Write(
+        "mlac.yaml",
+        fmt::format("models:\n  topics:\n    base: {}\n    data: {{train: train.csv, test: test.csv}}\n    train: {}\n    gates: {}\n",
+                    FixturePath("models/classifier"), train, gates));
+  }
+
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(ProjectCommands, PlanApplyPlanPromoteRefuse) {
+  Write("[accuracy >= production - 0.5]");
+  ProgramResult result = Run("plan --exit-code");
+  EXPECT_EQ(result.status, 3);
+  EXPECT_THAT(result.out, StartsWith("topics\n  check     run  first time\n"));
+  EXPECT_EQ(result.error, "");
+  result = Run("apply");
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_THAT(result.out, StartsWith("topics@latest is "));
+  EXPECT_THAT(result.error, HasSubstr("pass  accuracy >= production - 0.5: "));
+  EXPECT_THAT(result.error, HasSubstr("there is no production yet to compare with"));
+  result = Run("plan --exit-code");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_THAT(result.out, StartsWith("topics: nothing to do, latest is "));
+  EXPECT_EQ(Run("promote topics@latest production").status, 0);
+  Write("[accuracy >= production + 0.01]", "{epochs: 1}");
+  result = Run("apply --json");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.error, HasSubstr("mlac: topics: refused by gate: accuracy >= production + 0.01: "));
+  EXPECT_THAT(result.error, HasSubstr("the difference is "));
+  const json refused = json::parse(result.out);
+  EXPECT_EQ(refused.at("refused"), true);
+  EXPECT_EQ(refused.at("models")[0].at("refused").at("by"), "gate");
+  EXPECT_EQ(refused.at("models")[0].at("published"), false);
+  result = Run("status --json");
+  const json status = json::parse(result.out).at("models")[0];
+  EXPECT_EQ(status.at("aliases").at("latest"), status.at("aliases").at("production"));
+  EXPECT_EQ(status.at("num_pending"), 2);
+  EXPECT_THAT(Run("status").out, HasSubstr("topics: 2 steps to run"));
+}
+
+TEST_F(ProjectCommands, ACommentRunsNothing) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("apply").status, 0);
+  Write("[accuracy >= 0]  # a comment");
+  EXPECT_EQ(Run("plan --exit-code").status, 0);
+}
+
+TEST_F(ProjectCommands, APlanThatWasReviewedIsDoneOrRefused) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("plan --plan-file plan.json").status, 0);
+  folder_.Write("train.csv", LabelledCsv(61, 1));
+  ProgramResult result = Run("apply --plan-file plan.json");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.error, "mlac: plan.json: something moved since it was made: topics: check: first time\nhint: plan and review again\n");
+  EXPECT_FALSE(fs::exists(folder_ / ".mlac"));
+  ASSERT_EQ(Run("plan --plan-file plan.json").status, 0);
+  EXPECT_EQ(Run("apply --plan-file plan.json").status, 0);
+  EXPECT_EQ(Run("apply --plan-file plan.json").status, 1);
+  EXPECT_EQ(Run("apply --plan-file plan.json --target topics").status, 2);
+}
+
+TEST_F(ProjectCommands, DryRunMakesNothing) {
+  Write("[accuracy >= 0]");
+  const ProgramResult result = Run("apply --dry-run");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out, Run("plan").out);
+  EXPECT_FALSE(fs::exists(folder_ / ".mlac"));
+}
+
+TEST_F(ProjectCommands, WhatIsWrongIsOneLine) {
+  EXPECT_EQ(Run("plan").error, "mlac: mlac.yaml: there is no such file\nhint: 'mlac init' writes one; --file names another\n");
+  Write("[acuracy >= 0]");
+  const ProgramResult result = Run("plan");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(
+      result.error,
+      StartsWith(
+          "mlac: mlac.yaml line 6: models.topics.gates[0]: column 13: there is no figure 'acuracy'\nhint: did you mean 'accuracy'? "));
+}
+
+TEST_F(ProjectCommands, InitWritesWhatPlanReads) {
+  ProgramResult result = Run("init --name topics --data train.csv --test test.csv -m " + FixturePath("models/classifier") + " --ci github");
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_EQ(result.out,
+            "wrote .github/workflows/models.yaml\nwrote mlac.yaml\nwrote tests/topics.yaml\nwrote .gitignore: git leaves .mlac/ alone\n"
+            "train.csv: texts in 'text', 3 labels in 'label'\nnext: mlac plan\n");
+  result = Run("plan --json");
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_EQ(json::parse(result.out).at("num_steps"), 6);
+  result = Run("init --data train.csv");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.error, StartsWith("mlac: mlac.yaml: exists already\n"));
+}
+
+TEST_F(ProjectCommands, TestRunsPrintsAndWritesJUnit) {
+  Write("[]");
+  folder_.Write("mlac.yaml", test::ReadWhole(folder_ / "mlac.yaml") + "    tests: tests.yaml\n");
+  folder_.Write("tests.yaml", "slices: [{name: cats, matches: cat, min: 0}]\n");
+  ASSERT_EQ(Run("apply").status, 0);
+  ProgramResult result = Run("test topics --junit report.xml");
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("1 passed, 0 failed\n"));
+  EXPECT_THAT(test::ReadWhole(folder_ / "report.xml"), HasSubstr("<testcase classname=\"topics.slices\" name=\"cats\""));
+  folder_.Write("tests.yaml", "slices: [{name: zebras, matches: zebra, min: 0}]\n");
+  result = Run("test");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.error, HasSubstr("FAIL  slices: zebras: no row of test.csv is in it\n"));
+  EXPECT_THAT(result.error, HasSubstr("mlac: 1 of 1 tests failed\n"));
+  EXPECT_EQ(Run("test topics --generate > tests.yaml").status, 0);
+  result = Run("test");
+  EXPECT_EQ(result.status, 0) << result.error << test::ReadWhole(folder_ / "tests.yaml");
+  EXPECT_EQ(Run("test other").status, 1);
+}
+
+// Killed after a moment that rises from run to run: one more apply gives the same revision as one that nobody disturbed.
+TEST_F(ProjectCommands, KilledAtAnyMomentItEndsWithTheSameRevision) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("apply").status, 0);
+  const std::string expected = json::parse(Run("status --json").out).at("models")[0].at("aliases").at("latest");
+  for (int moment = 1; moment <= 12; ++moment) {
+    fs::remove_all(folder_ / ".mlac");
+    const ProgramResult killed =
+        RunProgram({"sh", "-c", fmt::format("cd {} && exec timeout -s KILL {:.3f} {} apply", folder_.path(), 0.015 * moment, MLAC_BINARY)},
+                   {.environment = {"OMP_NUM_THREADS=1"}});
+    const ProgramResult result = Run("apply");
+    ASSERT_EQ(result.status, 0) << result.error;
+    ASSERT_EQ(json::parse(Run("status --json").out).at("models")[0].at("aliases").at("latest"), expected)
+        << moment << ", " << killed.status;
+    EXPECT_EQ(Run("verify").status, 0);
+  }
+}
+
+TEST_F(ProjectCommands, AModelIsMadeAgainFromItsRecord) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("apply").status, 0);
+  fs::remove(folder_ / "train.csv");
+  fs::remove(folder_ / "test.csv");
+  const ProgramResult result = Run("show topics --reproduce");
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("the same, bit for bit"));
+}
+
+TEST_F(ProjectCommands, ReportsAreWrittenAndGarbageOfStepsGoes) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("apply").status, 0);
+  Write("[accuracy >= 0]", "{epochs: 1}");
+  ProgramResult result = Run("apply");
+  EXPECT_THAT(result.error, HasSubstr("topics: report in "));
+  size_t num_pages = 0;
+  for (const auto& entry : fs::directory_iterator(folder_ / ".mlac/reports")) num_pages += entry.path().extension() == ".html";
+  EXPECT_EQ(num_pages, 2u);
+  result = Run("gc");
+  EXPECT_THAT(result.out, HasSubstr(" MB of results of steps that no model's last state needs\n")) << result.error;
+  EXPECT_EQ(Run("plan --exit-code").status, 0);
+  EXPECT_EQ(Run("diff topics@latest topics@latest --html page.html --markdown page.md").status, 0);
+  EXPECT_TRUE(fs::exists(folder_ / "page.html") && fs::exists(folder_ / "page.md"));
+}
+
+TEST_F(ProjectCommands, TheSecondApplyAtOnceSaysWhoHoldsTheLock) {
+  Write("[accuracy >= 0]", "{epochs: 1000000, patience: 0}");
+  const ProgramResult result = RunProgram(
+      {"sh", "-c",
+       fmt::format("cd {0} && ({1} apply 2> first.log & echo $! > pid); until grep -q 'step 1' first.log || grep -q 'epoch 1' first.log; "
+                   "do sleep 0.05; done; "
+                   "{1} apply; status=$?; kill -TERM $(cat pid); while kill -0 $(cat pid) 2> /dev/null; do sleep 0.05; done; exit $status",
+                   folder_.path(), MLAC_BINARY)},
+      {.environment = {"OMP_NUM_THREADS=1"}});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.error, HasSubstr("in use by process "));
+  EXPECT_THAT(result.error, HasSubstr("(apply)"));
+  EXPECT_THAT(test::ReadWhole(folder_ / "first.log"), HasSubstr("hint: go on with: mlac apply"));
+}
+
+TEST_F(ProjectCommands, TheReferenceIsPrinted) {
+  EXPECT_THAT(Run("help --mlac-yaml").out, StartsWith("# mlac.yaml\n"));
+  EXPECT_TRUE(json::parse(Run("help --mlac-yaml-schema").out).at("properties").contains("models"));
+  EXPECT_TRUE(json::parse(Run("help --tests-schema").out).at("properties").contains("examples"));
+}
+
+}  // namespace
+}  // namespace mlac

@@ -1,0 +1,294 @@
+// What apply makes, what it never publishes, and that it goes on where it was stopped with the same bits.
+#include "project/apply.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "models/model_folder.h"
+#include "pipelines/text_model.h"
+#include "project/test_model.h"
+#include "tests/project/tiny_project.h"
+#include "tests/support/system_faults.h"
+
+namespace mlac {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using test::ExpectError;
+using test::FixturePath;
+using test::LabelledCsv;
+using test::RecordingObserver;
+using test::TinyProject;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// All that must not depend on time: aliases' revisions, blobs by name and content, manifests.
+std::map<std::string, std::string> Artefacts(const TinyProject& project) {
+  const Store store = project.OpenStore();
+  std::map<std::string, std::string> found;
+  for (const std::string& revision : store.Revisions()) found["revision " + revision] = store.ReadManifest(revision).Text();
+  for (const auto& entry : fs::recursive_directory_iterator(project.folder / ".mlac/blobs"))
+    if (entry.is_regular_file()) found["blob " + entry.path().filename().string()] = test::ReadWhole(entry.path().string());
+  for (const std::string& name : store.Names())
+    for (const std::string& alias : Aliases(store).Of(name)) found["alias " + name + "@" + alias] = *Aliases(store).Find(name, alias);
+  return found;
+}
+
+TEST(Apply, PublishesAFolderWithTheFiguresOfItsTestData) {
+  const TinyProject project;
+  RecordingObserver observer;
+  const ApplyResult result = project.Apply(observer);
+  EXPECT_THAT(observer.steps, ElementsAre("check", "train", "evaluate", "gate", "publish"));
+  ASSERT_EQ(result.models.size(), 1u);
+  EXPECT_TRUE(result.models[0].published);
+  EXPECT_FALSE(result.refused());
+  const Store store = project.OpenStore();
+  EXPECT_EQ(result.models[0].revision, project.Latest());
+  const RevisionFolder folder = store.OpenFolder(project.Latest());
+  EXPECT_EQ(LabelNamesOf(folder.path()), (std::vector<std::string>{"animal", "colour", "time"}));
+  const json metrics = ReadJsonFile(folder.path() + "/metrics.json");
+  EXPECT_EQ(metrics.at("num_examples"), 30);
+  const std::string card = test::ReadWhole(folder.path() + "/README.md");
+  EXPECT_NE(card.find("test.csv"), std::string::npos);
+  EXPECT_EQ(card.find(project.folder.path()), std::string::npos) << "a path of this machine";
+  const Record record = store.RecordsOf(project.Latest()).front();
+  EXPECT_EQ(record.parameters.at("train.epochs"), "2");
+  EXPECT_TRUE(store.Has(record.base));
+  EXPECT_TRUE(store.Has(record.data.at("train")));
+  EXPECT_TRUE(store.Has(record.data.at("test")));
+  EXPECT_EQ(record.made_by, "train");
+}
+
+TEST(Apply, GivesTheSameRevisionInAnotherFolderWithOtherThreads) {
+  const TinyProject first, second;
+  first.Apply();
+  RecordingObserver observer;
+  const ProjectConfig config = second.Config();
+  Apply(config, MakePlan(config), second.OpenStore(), {.num_threads = 3}, observer, observer.stop);
+  EXPECT_EQ(first.Latest(), second.Latest());
+}
+
+TEST(Apply, NeverPublishesWhatAGateRefuses) {
+  TinyProject project;
+  project.Apply();
+  const std::string good = project.Latest();
+  project.Promote();
+  project.lines["gates"] = "[accuracy >= production + 1%, loss < 1000]";
+  RecordingObserver observer;
+  const ApplyResult result = project.Apply(observer);
+  EXPECT_TRUE(result.refused());
+  EXPECT_EQ(result.models[0].refused_by, "gate");
+  EXPECT_FALSE(result.models[0].published);
+  EXPECT_THAT(result.models[0].refusal, HasSubstr("accuracy >= production + 0.01: "));
+  EXPECT_THAT(result.models[0].refusal, HasSubstr("the difference is +0.0000 (95 %: +0.0000 to +0.0000)"));
+  EXPECT_EQ(project.Latest(), good);
+  EXPECT_THAT(project.Pending(), ElementsAre("gate", "publish")) << "it is asked again the next time";
+}
+
+TEST(Apply, AGateAgainstProductionIsDecidedAgainIfProductionMovedBeforePublishing) {
+  TinyProject project;
+  project.Apply();
+  project.lines["train"] = "{epochs: 1}";
+  RecordingObserver observer;
+  observer.on_step = [&](const std::string& step) {
+    if (step == "gate") observer.stop = true;  // it ends behind the gate, and before anything is published
+  };
+  ExpectError(ErrorCode::kCancelled, "interrupted", [&] { project.Apply(observer); });
+  EXPECT_THAT(project.Pending(), ElementsAre("publish"));
+  project.Promote();
+  EXPECT_THAT(project.Pending(), ElementsAre("gate", "publish"));
+}
+
+TEST(Apply, OtherModelsGoOnBehindARefusal) {
+  TinyProject project;
+  project.lines["gates"] = "[accuracy > 1]";
+  project.more =
+      "  other: {base: " + FixturePath("models/classifier") + ", data: {train: train.csv, test: test.csv}, train: {epochs: 1}}\n";
+  const ApplyResult result = project.Apply();
+  EXPECT_TRUE(result.refused());
+  EXPECT_EQ(project.Latest(), "");
+  EXPECT_NE(project.Latest("other"), "");
+}
+
+TEST(Apply, AModelThatFailsATestIsNotPublished) {
+  TinyProject project;
+  project.lines["tests"] = "tests.yaml";
+  project.folder.Write("tests.yaml", "examples:\n  - {text: a cat, expect: animal, min_probability: 1}\n");
+  const ApplyResult result = project.Apply();
+  EXPECT_EQ(result.models[0].refused_by, "test");
+  EXPECT_THAT(result.models[0].refusal, HasSubstr("1 of 1 tests failed; examples: 'a cat' is animal"));
+  EXPECT_EQ(project.Latest(), "");
+}
+
+TEST(Apply, Int8IsRefusedAboveItsDropAndPublishedWithin) {
+  TinyProject project;
+  project.lines["optimize"] = "{int8: true, max_drop: 100%}";
+  EXPECT_FALSE(project.Apply().refused());
+  const RevisionFolder folder = project.OpenStore().OpenFolder(project.Latest());
+  EXPECT_NE(test::ReadWhole(folder.path() + "/config.json").find("int-quantized"), std::string::npos);
+  EXPECT_TRUE(fs::exists(folder.path() + "/learning-curves.svg"));
+}
+
+TEST(Apply, PreparesDataInTheOrderJoinFilterDedupeSplit) {
+  TinyProject project;
+  project.folder.Write("a.csv", LabelledCsv(30, 1));
+  project.folder.Write("b.csv", LabelledCsv(30, 1) + "x,animal\n");  // the same rows again, and one that is too short
+  project.lines["data"] = "{train: [a.csv, b.csv], filter: [{min_length: 3}], dedupe: true, split: {test: 20%}}";
+  RecordingObserver observer;
+  project.Apply(observer);
+  EXPECT_THAT(observer.steps, ElementsAre("join", "filter", "dedupe", "split", "check", "train", "evaluate", "gate", "publish"));
+  const Store store = project.OpenStore();
+  const StepStore steps(store);
+  const std::map<std::string, std::string> keys = project.MakePlan().models[0].keys();
+  const auto rows = [&](const std::string& step, const char* name) {
+    return ParseJson(steps.Find(keys.at(step))->result, "result").at(name);
+  };
+  EXPECT_EQ(rows("join", "num_rows"), 61);
+  EXPECT_EQ(rows("filter", "num_rows"), 60);
+  EXPECT_EQ(rows("dedupe", "num_rows"), 30);
+  EXPECT_EQ(rows("split", "num_test"), 6);
+  EXPECT_THAT(project.Pending(), IsEmpty());
+  project.folder.Write("b.csv", LabelledCsv(30, 1) + "y,animal\n");
+  EXPECT_THAT(project.Pending(), ElementsAre("join", "filter", "dedupe", "split", "check", "train", "evaluate", "gate", "publish"));
+}
+
+TEST(Apply, GoesOnFromTheCheckpointAfterAnInterruption) {
+  TinyProject undisturbed, project;
+  undisturbed.Apply();
+  RecordingObserver observer;
+  observer.on_training_step = [&](size_t step) {
+    if (step == 5) observer.stop = true;
+  };
+  const Error error = ExpectError(ErrorCode::kCancelled, "interrupted after step 5 of 14", [&] { project.Apply(observer); });
+  EXPECT_EQ(error.hint(), "go on with: mlac apply");
+  EXPECT_THAT(project.Pending(), ElementsAre("train", "evaluate", "gate", "publish"));
+  RecordingObserver second;
+  project.Apply(second);
+  EXPECT_EQ(second.resumed, 5u);
+  EXPECT_EQ(Artefacts(project), Artefacts(undisturbed));
+  EXPECT_THAT(fs::exists(project.folder / ".mlac/work") ? NamesIn(project.folder / ".mlac/work") : std::vector<std::string>(), IsEmpty());
+}
+
+// Killed at the start of each step and in training, in a process of its own: one more apply gives what an undisturbed one gives.
+TEST(Apply, KilledAtEachStepItEndsAsIfUndisturbed) {
+  const TinyProject undisturbed;
+  undisturbed.Apply();
+  const std::map<std::string, std::string> expected = Artefacts(undisturbed);
+  for (const std::string where : {"check", "train", "step 1", "step 9", "evaluate", "gate", "publish"}) {
+    const TinyProject project;
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      RecordingObserver observer;
+      observer.on_step = [&](const std::string& step) {
+        if (step == where) kill(getpid(), SIGKILL);
+      };
+      observer.on_training_step = [&](size_t step) {
+        if (where == fmt::format("step {}", step)) kill(getpid(), SIGKILL);
+      };
+      project.Apply(observer);
+      _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status)) << where;
+    EXPECT_FALSE(project.Apply().refused()) << where;
+    EXPECT_EQ(Artefacts(project), expected) << where;
+  }
+}
+
+TEST(Apply, AFullOrBrokenDiskIsOneErrorAndTheNextApplyEndsAsIfUndisturbed) {
+  const TinyProject undisturbed;
+  undisturbed.Apply();
+  const std::map<std::string, std::string> expected = Artefacts(undisturbed);
+  for (const auto& [function, error] : {std::pair{"write", ENOSPC}, {"fsync", EIO}, {"rename", ENOSPC}, {"open", EMFILE}}) {
+    for (const size_t nth : {1, 12, 45}) {
+      const TinyProject project;
+      try {
+        const test::SystemFault fault(function, nth, error);
+        project.Apply();
+      } catch (const Error& thrown) {
+        EXPECT_TRUE(thrown.code() == ErrorCode::kIo || thrown.code() == ErrorCode::kResourceExhausted)
+            << function << " " << nth << ": " << thrown.what();
+      }
+      EXPECT_FALSE(project.Apply().refused()) << function << " " << nth;
+      EXPECT_EQ(Artefacts(project), expected) << function << " " << nth;
+    }
+  }
+}
+
+TEST(Apply, AFileThatChangesWhileAStepReadsItIsSeen) {
+  TinyProject project;
+  RecordingObserver observer;
+  observer.on_training_step = [&](size_t step) {
+    if (step == 3) project.folder.Write("train.csv", LabelledCsv(60, 7));
+  };
+  ExpectError(ErrorCode::kInvalidInput, "topics: what the step 'train' reads has changed since it was planned",
+              [&] { project.Apply(observer); });
+  EXPECT_EQ(project.Latest(), "");
+  EXPECT_FALSE(project.Apply().refused());
+}
+
+TEST(Apply, ACheckpointThatIsDamagedBeginsAnew) {
+  TinyProject undisturbed, project;
+  undisturbed.Apply();
+  RecordingObserver observer;
+  observer.on_training_step = [&](size_t step) { observer.stop = step == 5; };
+  ExpectError(ErrorCode::kCancelled, "interrupted after step 5 of 14", [&] { project.Apply(observer); });
+  for (const auto& entry : fs::recursive_directory_iterator(project.folder / ".mlac/work"))
+    if (entry.path().filename() == "state.json") std::ofstream(entry.path()) << "{";
+  RecordingObserver second;
+  EXPECT_FALSE(project.Apply(second).refused());
+  EXPECT_THAT(second.notes, Contains(HasSubstr(": it begins anew")));
+  EXPECT_EQ(Artefacts(project), Artefacts(undisturbed));
+}
+
+TEST(Apply, TheSecondAtOnceSaysWhoHoldsTheLock) {
+  const TinyProject project;
+  const Store store = project.OpenStore();
+  const ApplyLock lock(store);
+  try {
+    const ApplyLock second(store);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kResourceExhausted);
+    EXPECT_THAT(error.message(), HasSubstr(fmt::format("in use by process {} of ", getpid())));
+    EXPECT_THAT(error.message(), HasSubstr("(apply)"));
+  }
+}
+
+TEST(Apply, TestsOfARevisionShowWhatChangedAgainstProduction) {
+  TinyProject project;
+  project.lines["tests"] = "tests.yaml";
+  project.folder.Write("tests.yaml", "slices:\n  - {name: cats, matches: '^cat', min: 0}\n  - {name: none, matches: zebra, min: 0}\n");
+  project.lines["gates"] = "";
+  EXPECT_TRUE(project.Apply().refused()) << "a slice without a row fails";
+  project.folder.Write("tests.yaml", "slices:\n  - {name: cats, matches: '^cat', min: 0}\n");
+  project.Apply();
+  project.Promote();
+  project.lines["train"] = "{epochs: 1, lr: 0}";
+  project.Apply();
+  std::atomic<bool> stop = false;
+  const TestedModel tested = TestModel(project.Config(), "topics", {}, stop);
+  EXPECT_EQ(tested.revision, project.Latest());
+  EXPECT_TRUE(tested.report.compared);
+  EXPECT_FALSE(tested.report.changed.empty());
+  EXPECT_FALSE(TestModel(project.Config(), "topics@production", {}, stop).report.compared);
+  const std::string proposed = ProposeTests(project.Config(), "topics@production", 1, stop);
+  project.folder.Write("tests.yaml", proposed);
+  EXPECT_FALSE(TestModel(project.Config(), "topics@production", {}, stop).report.failed()) << proposed;
+}
+
+}  // namespace
+}  // namespace mlac

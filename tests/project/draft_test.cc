@@ -1,0 +1,89 @@
+// What mlac init makes of data: columns that are guessed, and files that mlac itself reads.
+#include "project/draft.h"
+
+#include <gtest/gtest.h>
+
+#include "project/config.h"
+#include "project/model_tests.h"
+#include "tests/project/tiny_project.h"
+
+namespace mlac {
+namespace {
+
+using test::ExpectError;
+using test::TemporaryFolder;
+
+Draft DraftOf(const TemporaryFolder& folder, const std::string& name, const std::string& content, DraftOptions options = {}) {
+  options.train = folder.Write(name, content);
+  return DraftProject(options);
+}
+
+TEST(Draft, GuessesTextsAndLabels) {
+  const TemporaryFolder folder;
+  for (const auto& [name, content] : std::vector<std::pair<std::string, std::string>>{
+           {"a.csv", "id,sentence,topic\n1,a long first text,x\n2,a long second text,y\n3,a long third text,x\n4,another one,y\n"},
+           {"b.csv", "topic;id;sentence\nx;1;a long; no\n"},
+           {"c.tsv", "topic\tsentence\nx\ta long first text\ny\ta long second text\nx\ta third text\ny\tmore\n"},
+           {"d.jsonl",
+            "{\"sentence\": \"a long first text\", \"topic\": \"x\", \"n\": 1}\n{\"sentence\": \"a second text\", \"topic\": \"y\", \"n\": "
+            "2}\n"
+            "{\"sentence\": \"a third text\", \"topic\": \"x\", \"n\": 3}\n{\"sentence\": \"a text\", \"topic\": \"y\", \"n\": 4}\n"}}) {
+    if (name == "b.csv") continue;
+    const Draft draft = DraftOf(folder, name, content);
+    EXPECT_EQ(draft.text_column, "sentence") << name;
+    EXPECT_EQ(draft.target_column, "topic") << name;
+    EXPECT_EQ(draft.num_labels, 2u) << name;
+  }
+}
+
+TEST(Draft, NamesOfColumnsAreThoseOfTheHeader) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(ColumnsOf(folder.Write("a.csv", "\"a, b\",c\n1,2\n")), (std::vector<std::string>{"a, b", "c"}));
+  EXPECT_EQ(ColumnsOf(folder.Write("b.csv", "a;b\r\n1;2\r\n")), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST(Draft, WhatItWritesIsReadBack) {
+  const TemporaryFolder folder;
+  DraftOptions options = {.name = "topics", .test = "test.csv"};
+  for (const char* test : {"", "data/test.csv"}) {
+    options.test = test;
+    const Draft draft = DraftOf(folder, "train.csv", test::LabelledCsv(30, 1), options);
+    const ProjectConfig project = ParseProject(draft.files.at("mlac.yaml"), "mlac.yaml");
+    ASSERT_EQ(project.models.size(), 1u);
+    EXPECT_EQ(project.models[0].name, "topics");
+    EXPECT_EQ(project.models[0].data.test, test);
+    EXPECT_EQ(project.models[0].data.test_split, *test == 0 ? 0.2 : 0);
+    EXPECT_EQ(project.models[0].tests, "tests/topics.yaml");
+    EXPECT_EQ(project.models[0].gates.size(), 2u);
+    EXPECT_EQ(ParseModelTests(draft.files.at("tests/topics.yaml"), "topics.yaml").invariances.size(), 2u);
+  }
+}
+
+TEST(Draft, ColumnNamesWithYamlInThemStayNames) {
+  const TemporaryFolder folder;
+  const Draft draft =
+      DraftOf(folder, "train.csv", "\"a: b # c\",'label'\nlong text one,x\nlong text two,y\nlong text three,x\nlong text four,y\n");
+  const ProjectConfig project = ParseProject(draft.files.at("mlac.yaml"), "mlac.yaml");
+  EXPECT_EQ(project.models[0].data.text_column, "a: b # c");
+  EXPECT_EQ(project.models[0].data.target_column, "'label'");
+}
+
+TEST(Draft, DataWithoutLabelsIsRefusedWithItsColumns) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(ExpectError(ErrorCode::kInvalidInput, "none of the columns 'a', 'b' looks like the labels",
+                        [&] { DraftOf(folder, "x.csv", "a,b\n1,2\n3,4\n5,6\n7,8\n"); })
+                .hint(),
+            "--text-column and --target-column name them");
+}
+
+TEST(Draft, WritesPipelines) {
+  const TemporaryFolder folder;
+  EXPECT_NE(
+      DraftOf(folder, "a.csv", test::LabelledCsv(9, 1), {.ci = "github"}).files.at(".github/workflows/models.yaml").find("mlac apply"),
+      std::string::npos);
+  EXPECT_NE(DraftOf(folder, "a.csv", test::LabelledCsv(9, 1), {.ci = "gitlab"}).files.at(".gitlab-ci.yml").find("mlac plan"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace mlac
