@@ -28,6 +28,9 @@ Inputs ReadInputs(JsonValue& value, const InputLimits& limits);
 // For /predict: a text, [text, text] (a pair), or [[text], [text, text], ...].
 Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits);
 
+// For Hugging Face's text-classification: a text, {"text", "text_pair"}, or a list of those and of [text] and [text, text].
+Inputs ReadTextsOrPairs(JsonValue& value, const InputLimits& limits);
+
 // For /tokenize: a text, or a list of texts.
 std::vector<std::string> ReadTexts(JsonValue& value, const InputLimits& limits);
 
