@@ -196,40 +196,49 @@ CLI::Option& AddOption(CLI::App& command, const std::string& names, T& value, co
   return option;
 }
 
-}  // namespace
-
-void AddServe(CLI::App& app) {
-  auto options = std::make_shared<ServeOptions>();
-  HttpServerOptions& http = options->server.http;
-  InferenceServiceOptions& inference = options->server.inference;
-  const auto at_least_one = CLI::Range(size_t{1}, size_t{1} << 40).description("");
-  CLI::App& command = AddCommand(app, "serve", "Answer over HTTP: the protocols of OpenAI, Hugging Face, KServe and SageMaker",
-                                 "mlac serve ./topics --port 8080\n"
-                                 "mlac serve ./topics search=./all-MiniLM-L6-v2 --port 8080\n"
-                                 "curl http://127.0.0.1:8080/predict -H 'Content-Type: application/json' -d '{\"inputs\": \"a striped cat\"}'");
-  AddOption(command, "-m,--model,model", options->models, "Folders in the Hugging Face layout, each with NAME= before it if it is to be called otherwise", "DIR")
-      .take_all();
+// Where the server listens, and who may ask.
+void AddAccessOptions(CLI::App& command, ServeOptions& options) {
+  HttpServerOptions& http = options.server.http;
   AddOption(command, "--host", http.host, "The address to listen on", "ADDRESS").capture_default_str();
   AddOption(command, "--port", http.port, "The port to listen on, 0 for any free one", "N").check(CLI::Range(0, 65535).description(""))->capture_default_str();
-  AddOption(command, "--served-model-name", options->name, "What clients call the one model; else the name of its folder", "NAME");
   AddOption(command, "--unix-socket", http.unix_socket, "Listen on this socket of the file system instead", "PATH");
-  AddOption(command, "--tls-cert", options->tls.certificate, "Speak TLS with this certificate (PEM, with its chain); SIGHUP has it read again", "FILE");
-  AddOption(command, "--tls-key", options->tls.key, "Its key (PEM)", "FILE");
-  AddOption(command, "--api-key-file", options->api_key_file, "Ask for one of these keys, one a line", "FILE");
-  AddOption(command, "--admin-key-file", options->admin_key_file, "Let those with one of these keys load, swap and unload models", "FILE");
-  AddOption(command, "--model-root", options->model_root, "The folder that they load models from", "DIR");
+  AddOption(command, "--tls-cert", options.tls.certificate, "Speak TLS with this certificate (PEM, with its chain); SIGHUP has it read again", "FILE");
+  AddOption(command, "--tls-key", options.tls.key, "Its key (PEM)", "FILE");
+  AddOption(command, "--api-key-file", options.api_key_file, "Ask for one of these keys, one a line", "FILE");
+  AddOption(command, "--admin-key-file", options.admin_key_file, "Let those with one of these keys load, swap and unload models", "FILE");
+  AddOption(command, "--model-root", options.model_root, "The folder that they load models from", "DIR");
   AddOption(command, "--public-url", http.public_url, "Where clients find the server, behind a proxy", "URL");
   AddOption(command, "--cors-allow-origin", http.cors_allow_origins, "Let pages of this origin read answers; several, or '*'", "ORIGIN").delimiter(',');
+}
+
+void AddLimitOptions(CLI::App& command, ModelServerOptions& server) {
+  InferenceServiceOptions& inference = server.inference;
+  const auto at_least_one = CLI::Range(size_t{1}, size_t{1} << 40).description("");
   AddOption(command, "--max-batch-tokens", inference.max_batch_tokens, "Tokens computed together", "N").check(at_least_one)->capture_default_str();
   AddOption(command, "--max-concurrent-requests", inference.max_concurrent_requests, "Requests held at a time; beyond: 429", "N")
       .check(at_least_one)
       ->capture_default_str();
   AddOption(command, "--max-client-batch-size", inference.max_client_batch_size, "Inputs of one request", "N").check(at_least_one)->capture_default_str();
-  AddOption(command, "--payload-limit", http.limits.max_body_bytes, "Bytes of one request", "N").check(at_least_one)->capture_default_str();
-  AddOption(command, "--memory", options->server.memory_limit, "Bytes that the process may hold, as in 512M or 2G; refused at the start if the models need more", "SIZE")
+  AddOption(command, "--payload-limit", server.http.limits.max_body_bytes, "Bytes of one request", "N").check(at_least_one)->capture_default_str();
+  AddOption(command, "--memory", server.memory_limit, "Bytes that the process may hold: 512M, 2G; the start is refused if the models need more", "SIZE")
       .transform(CLI::AsSizeValue(/*kb_is_1000=*/false).description(""));
+}
+
+}  // namespace
+
+void AddServe(CLI::App& app) {
+  auto options = std::make_shared<ServeOptions>();
+  CLI::App& command = AddCommand(app, "serve", "Answer over HTTP: the protocols of OpenAI, Hugging Face, KServe and SageMaker",
+                                 "mlac serve ./topics --port 8080\n"
+                                 "mlac serve ./topics search=./all-MiniLM-L6-v2 --port 8080\n"
+                                 "curl http://127.0.0.1:8080/predict -H 'Content-Type: application/json' -d '{\"inputs\": \"a striped cat\"}'");
+  AddOption(command, "-m,--model,model", options->models, "Folders in the Hugging Face layout; NAME=DIR calls one otherwise than its folder", "DIR")
+      .take_all();
+  AddOption(command, "--served-model-name", options->name, "What clients call the one model; else the name of its folder", "NAME");
+  AddAccessOptions(command, *options);
+  AddLimitOptions(command, options->server);
   AddOption(command, "--max-length", options->max_length, "Tokens a text may have; else the model's own limit", "N");
-  command.add_flag("--auto-truncate", inference.auto_truncate, "Cut longer texts where a request does not say")->envname("MLAC_AUTO_TRUNCATE");
+  command.add_flag("--auto-truncate", options->server.inference.auto_truncate, "Cut longer texts where a request does not say")->envname("MLAC_AUTO_TRUNCATE");
   AddOption(command, "--log-format", options->log_format, "How to write the log", "FORMAT")
       .check(CLI::IsMember({"text", "json"}).description("{text,json}"))
       ->capture_default_str();

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "http/request_check.h"
+#include "http/stream.h"
 
 namespace mlac {
 namespace {
@@ -58,12 +59,12 @@ void SetHead(http::response<Body>& message, const HttpResponse& response, const 
 
 // ---- A connection's life
 
-Connection::Connection(ServerShared& shared, IoThread& thread, ConnectionSlot slot, HttpStream::Socket socket)
+Connection::Connection(ServerShared& shared, IoThread& thread, ConnectionSlot slot, std::unique_ptr<HttpStream> stream)
     : shared_(shared),
       thread_(thread),
       slot_(std::move(slot)),
       place_(thread.connections.insert(thread.connections.end(), this)),
-      stream_(std::move(socket), shared.CurrentTls()),
+      stream_(std::move(stream)),
       timer_(thread.context),
       last_activity_(Clock::now()),
       guard_(shared.options.limits) {}
@@ -73,9 +74,9 @@ Connection::~Connection() { Close(); }
 void Connection::Start() {
   head_is_timed_ = true;
   SetDeadline(shared_.options.head_timeout);
-  if (!stream_.is_encrypted()) return Advance();
+  if (!stream_->is_encrypted()) return Advance();
   phase_ = Phase::kHandshake;
-  stream_.Handshake([self = shared_from_this()](const error_code& error, size_t) { self->Guarded([&] { self->OnHandshake(error); }); });
+  stream_->Handshake([self = shared_from_this()](const error_code& error, size_t) { self->Guarded([&] { self->OnHandshake(error); }); });
 }
 
 void Connection::OnHandshake(const error_code& error) {
@@ -99,7 +100,7 @@ void Connection::Close() {
   if (phase_ == Phase::kClosed) return;
   phase_ = Phase::kClosed;
   timer_.cancel();
-  stream_.Close();
+  stream_->Close();
   if (const std::shared_ptr<HttpExchange> exchange = std::move(exchange_)) exchange->Cancel();
   if (counted_unanswered_) {
     access_.status = kClientGone;
@@ -156,7 +157,7 @@ void Connection::Read() {
   if (reading_ || peer_done_ || phase_ == Phase::kClosed) return;
   reading_ = true;
   begin_ = end_ = 0;
-  stream_.Read(asio::buffer(buffer_), [self = shared_from_this()](const error_code& error, size_t num_bytes) {
+  stream_->Read(asio::buffer(buffer_), [self = shared_from_this()](const error_code& error, size_t num_bytes) {
     self->Guarded([&] { self->OnRead(error, num_bytes); });
   });
 }
@@ -189,7 +190,7 @@ void Connection::OnPeerDone() {
     case Phase::kHandling:
       // A FIN says the same for both. An interim answer, which every HTTP/1.1 client has to skip (RFC 9110 section 15.2), tells them
       // apart: the system of a client that has gone answers it with a reset. Nobody ends one half of TLS and waits.
-      if (stream_.is_encrypted() || (!guard_.http_1_0() && !stream_.WriteInterim(kContinue))) return Close();
+      if (stream_->is_encrypted() || (!guard_.http_1_0() && !stream_->WriteInterim(kContinue))) return Close();
       return WatchForReset();
     case Phase::kWriting: return;
     default: return Close();
@@ -198,7 +199,7 @@ void Connection::OnPeerDone() {
 
 void Connection::WatchForReset() {
   if (std::exchange(watches_, true)) return;
-  stream_.AwaitReset([self = shared_from_this()](const error_code&, size_t) { self->Close(); });
+  stream_->AwaitReset([self = shared_from_this()](const error_code&, size_t) { self->Close(); });
 }
 
 // Works through the bytes that are there, until more are needed or an answer is due.
@@ -274,7 +275,7 @@ void Connection::BeginRequest() {
   if (guard_.stage() != FramingGuard::Stage::kBody) return;
   SetDeadline(shared_.options.body_timeout);
   if (guard_.expects_continue() && begin_ == end_) {
-    if (!stream_.WriteInterim(kContinue)) Close();
+    if (!stream_->WriteInterim(kContinue)) Close();
   }
 }
 
@@ -336,7 +337,7 @@ void Connection::Write(HttpResponse response) {
   const unsigned version = guard_.http_1_0() ? 10 : 11;
   SetDeadline(shared_.options.write_timeout);
   const auto done = [self = shared_from_this()](const error_code& error, size_t) { self->Guarded([&] { self->OnWritten(error); }); };
-  const auto send = [&](auto message) { stream_.Write(http::message_generator(std::move(message)), done); };
+  const auto send = [&](auto message) { stream_->Write(http::message_generator(std::move(message)), done); };
   if (is_head_request_ || response.status == 204) {
     http::response<http::empty_body> message;
     SetHead(message, response, access_.id, version, keep_alive_);
@@ -385,7 +386,7 @@ void Connection::LogAccess() {
 void Connection::Linger() {
   phase_ = Phase::kLingering;
   SetDeadline(shared_.options.linger_timeout);
-  stream_.FinishSending([self = shared_from_this()](const error_code&, size_t) {
+  stream_->FinishSending([self = shared_from_this()](const error_code&, size_t) {
     self->Guarded([&] {
       if (self->phase_ != Phase::kLingering) return;
       self->peer_done_ ? self->Close() : self->Read();

@@ -12,9 +12,10 @@
 #include "http/exchange.h"
 #include "http/framing_guard.h"
 #include "http/server_shared.h"
-#include "http/stream.h"
 
 namespace mlac {
+
+class HttpStream;
 
 // A thread of the server with the connections that it serves; they are touched by this thread alone. The context goes first, and
 // connections with it.
@@ -28,7 +29,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Clock = std::chrono::steady_clock;
 
-  Connection(ServerShared& shared, IoThread& thread, ConnectionSlot slot, HttpStream::Socket socket);
+  Connection(ServerShared& shared, IoThread& thread, ConnectionSlot slot, std::unique_ptr<HttpStream> stream);
   ~Connection();
   Connection(const Connection&) = delete;
 
@@ -73,7 +74,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   IoThread& thread_;
   ConnectionSlot slot_;
   std::list<Connection*>::iterator place_;
-  HttpStream stream_;
+  const std::unique_ptr<HttpStream> stream_;
   boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, boost::asio::io_context::executor_type> timer_;
   bool timer_waits_ = false;
   Clock::time_point deadline_ = Clock::time_point::max(), last_activity_;

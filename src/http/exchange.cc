@@ -40,9 +40,7 @@ void HttpExchange::Send(HttpResponse response) {
     // Posted under the lock: a connection ends only after Cancel, which takes it too, so the thread that is posted to still runs.
     if (!connection->thread().context.get_executor().running_in_this_thread()) {
       asio::post(connection->thread().context,
-                 [connection, response = std::move(response)]() mutable {
-                   connection->OnPostedAnswer(std::move(response));
-                 });
+                 [connection, response = std::move(response)]() mutable { connection->OnPostedAnswer(std::move(response)); });
       return;
     }
   }

@@ -25,7 +25,7 @@ class HttpExchange {
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
  private:
-  std::mutex mutex_;  // guards connection_ and on_cancel_
+  std::mutex mutex_;                        // guards connection_ and on_cancel_
   std::shared_ptr<Connection> connection_;  // null when answered or cancelled
   std::function<void()> on_cancel_;
   std::atomic<bool> cancelled_ = false;

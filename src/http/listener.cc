@@ -33,7 +33,8 @@ tcp::endpoint Resolve(const std::string& host, int port) {
   addrinfo* found = nullptr;
   const int status = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
   if (status != 0)
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("host '{}': {}", host, gai_strerror(status)), "--host takes an address or a name of this machine");
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("host '{}': {}", host, gai_strerror(status)),
+                "--host takes an address or a name of this machine");
   tcp::endpoint endpoint;
   endpoint.resize(found->ai_addrlen);
   std::memcpy(endpoint.data(), found->ai_addr, found->ai_addrlen);
@@ -51,7 +52,8 @@ void RemoveLeftover(const std::string& path, const sockaddr_un& address) {
   struct stat status = {};
   if (lstat(path.c_str(), &status) != 0) return;
   if (!S_ISSOCK(status.st_mode))
-    throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: is there already, and is no socket", path), "choose another path with --unix-socket");
+    throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: is there already, and is no socket", path),
+                "choose another path with --unix-socket");
   const FileDescriptor probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const bool answered = connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno != ECONNREFUSED;
   if (answered) throw Error(ErrorCode::kIo, fmt::format("cannot listen on {}: another process does", path));
@@ -80,7 +82,8 @@ Listener Listener::OnPath(asio::io_context& context, const std::string& path) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path)
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("the path of a socket has 1 to {} bytes; '{}' has {}", sizeof address.sun_path - 1, path, path.size()));
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("the path of a socket has 1 to {} bytes; '{}' has {}", sizeof address.sun_path - 1, path, path.size()));
   std::memcpy(address.sun_path, path.c_str(), path.size());
   RemoveLeftover(path, address);
   Listener listener(context);
@@ -102,7 +105,8 @@ Listener Listener::OnDescriptor(asio::io_context& context, int descriptor) {
   if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
       getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &int_size) != 0 || listens == 0 ||
       getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &int_size) != 0 || type != SOCK_STREAM)
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("descriptor {} is no socket that streams and listens", descriptor), "a systemd socket unit has ListenStream=");
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("descriptor {} is no socket that streams and listens", descriptor),
+                "a systemd socket unit has ListenStream=");
   Listener listener(context);
   error_code error;
   listener.acceptor_.assign(stream_protocol(address.ss_family, address.ss_family == AF_UNIX ? 0 : IPPROTO_TCP), descriptor, error);

@@ -45,7 +45,8 @@ const std::string* AllowedOrigin(const ServerShared& shared, const HttpRequest& 
   return nullptr;
 }
 
-RequestTarget CheckRequest(const ServerShared& shared, std::string_view target_text, bool has_origin, HttpRequest& request, std::string& found) {
+RequestTarget CheckRequest(const ServerShared& shared, std::string_view target_text, bool has_origin, HttpRequest& request,
+                           std::string& found) {
   RequestTarget result;
   const std::optional<HttpTarget> target = ParseTarget(request.method, target_text);
   if (!target) throw HttpError(400, "the target of the request is no valid path or URL");
@@ -69,8 +70,8 @@ RequestTarget CheckRequest(const ServerShared& shared, std::string_view target_t
   if (is_options && has_origin && !request.Field("access-control-request-method").empty()) {
     result.early_answer = HttpResponse{.status = 204};
     result.early_answer->fields = {{"access-control-allow-methods", match.allow},
-                             {"access-control-allow-headers", "authorization, content-type, x-model, x-request-id, traceparent"},
-                             {"access-control-max-age", "600"}};
+                                   {"access-control-allow-headers", "authorization, content-type, x-model, x-request-id, traceparent"},
+                                   {"access-control-max-age", "600"}};
     return result;  // a browser shows no key here
   }
   const ApiKeys& keys = result.route && result.route->keys ? *result.route->keys : shared.options.api_keys;
@@ -90,7 +91,8 @@ RequestTarget CheckRequest(const ServerShared& shared, std::string_view target_t
     throw HttpError(415, "compressed bodies are not taken");
   const std::string_view type = request.Field("content-type");
   if (!result.route->content_type.empty() && !type.empty() && !EqualsIgnoringCase(MediaType(type), result.route->content_type))
-    throw HttpError(415, fmt::format("the body has to be {}", result.route->content_type), "", "set the header Content-Type so, or leave it out");
+    throw HttpError(415, fmt::format("the body has to be {}", result.route->content_type), "",
+                    "set the header Content-Type so, or leave it out");
   return result;
 }
 

@@ -20,8 +20,8 @@ struct RequestTarget {
   std::optional<HttpResponse> early_answer;  // to OPTIONS, which no handler sees
 };
 
-// Reads the target into request (path, query, parameters) and finds its route. What comes first decides: host, key, route, type of the body.
-// found is told the route as soon as it is known, for the log. Throws the HttpError that refuses the request.
+// Reads the target into request (path, query, parameters) and finds its route. What comes first decides: host, key, route, type of the
+// body. found is told the route as soon as it is known, for the log. Throws the HttpError that refuses the request.
 RequestTarget CheckRequest(const ServerShared& shared, std::string_view target, bool has_origin, HttpRequest& request, std::string& found);
 
 }  // namespace mlac

@@ -13,6 +13,7 @@
 
 #include "http/connection.h"
 #include "http/listener.h"
+#include "http/stream.h"
 #include "http/target.h"
 
 namespace mlac {
@@ -108,7 +109,8 @@ void HttpServer::Impl::Accept(Listener& listener) {
 
 void HttpServer::Impl::Start(IoThread& thread, HttpStream::Socket socket) {
   asio::post(thread.context, [this, &thread, slot = ConnectionSlot(shared), socket = std::move(socket)]() mutable {
-    std::make_shared<Connection>(shared, thread, std::move(slot), std::move(socket))->Start();
+    auto stream = std::make_unique<HttpStream>(std::move(socket), shared.CurrentTls());
+    std::make_shared<Connection>(shared, thread, std::move(slot), std::move(stream))->Start();
   });
 }
 

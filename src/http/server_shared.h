@@ -26,7 +26,7 @@ struct ServerShared {
   std::atomic<uint64_t> next_id = 0;
   std::atomic<bool> draining = false;
   std::atomic<size_t> num_connections = 0, num_unanswered = 0;
-  mutable std::mutex mutex;               // guards tls; with changed: for who waits for num_connections to fall
+  mutable std::mutex mutex;  // guards tls; with changed: for who waits for num_connections to fall
   std::condition_variable changed;
 
   std::shared_ptr<const TlsContext> tls;  // null: bytes in the clear. Of connections to come: each keeps the one it began with

@@ -14,8 +14,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 struct HttpStream::Tls {
-  Tls(Socket& socket, std::shared_ptr<const TlsContext> context)
-      : context(std::move(context)), stream(socket, this->context->context()) {}
+  Tls(Socket& socket, std::shared_ptr<const TlsContext> context) : context(std::move(context)), stream(socket, this->context->context()) {}
   std::shared_ptr<const TlsContext> context;  // lives as long as a connection that began with it
   asio::ssl::stream<Socket&> stream;
 };
@@ -30,7 +29,8 @@ HttpStream::HttpStream(Socket socket, std::shared_ptr<const TlsContext> tls) : s
 HttpStream::~HttpStream() = default;
 
 void HttpStream::Handshake(Handler handler) {
-  tls_->stream.async_handshake(asio::ssl::stream_base::server, [handler = std::move(handler)](const error_code& error) { handler(error, 0); });
+  tls_->stream.async_handshake(asio::ssl::stream_base::server,
+                               [handler = std::move(handler)](const error_code& error) { handler(error, 0); });
 }
 
 void HttpStream::Read(asio::mutable_buffer buffer, Handler handler) {

@@ -14,7 +14,8 @@
 
 namespace mlac {
 
-// Used by one thread. What is under way ends with an error when it is closed; a handler is never called from within the call that it is given to.
+// Used by one thread. What is under way ends with an error when it is closed; a handler is never called from within the call that it is
+// given to.
 class HttpStream {
  public:
   using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol, boost::asio::io_context::executor_type>;

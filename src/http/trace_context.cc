@@ -17,7 +17,8 @@ std::optional<TraceContext> ParseTraceparent(std::string_view field) {
   // "00-" trace id "-" parent id "-" flags; versions to come may have more behind.
   constexpr size_t kTrace = 3, kParent = 36, kFlags = 53, kEnd = 55;
   if (field.size() < kEnd || field[2] != '-' || field[kParent - 1] != '-' || field[kFlags - 1] != '-') return std::nullopt;
-  const std::string_view version = field.substr(0, 2), trace = field.substr(kTrace, 32), parent = field.substr(kParent, 16), flags = field.substr(kFlags, 2);
+  const std::string_view version = field.substr(0, 2), trace = field.substr(kTrace, 32), parent = field.substr(kParent, 16),
+                         flags = field.substr(kFlags, 2);
   if (!IsHex(version) || version == "ff" || !IsId(trace) || !IsId(parent) || !IsHex(flags)) return std::nullopt;
   if (field.size() > kEnd && (version == "00" || field[kEnd] != '-')) return std::nullopt;
   const bool sampled = (flags[1] >= 'a' ? flags[1] - 'a' + 10 : flags[1] - '0') & 1;

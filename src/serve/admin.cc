@@ -23,7 +23,8 @@ std::string Describe(const InferenceService& service) {
     if (!body.ends_with('[')) body += ',';
     AppendJsonString(body, task);
   }
-  return body + fmt::format(R"(],"dtype":"{}","max_input_length":{},"requests_in_flight":{}}})", model.dtype(), model.max_length(), service.num_in_flight());
+  return body + fmt::format(R"(],"dtype":"{}","max_input_length":{},"requests_in_flight":{}}})", model.dtype(), model.max_length(),
+                            service.num_in_flight());
 }
 
 // Plain parts apart by slashes: nothing empty, ".", "..", and no control character.
@@ -44,7 +45,8 @@ Admin::Admin(AdminOptions options, ModelSet& models)
     : options_(std::move(options)), keys_(std::make_shared<const ApiKeys>(options_.keys)), models_(models) {
   if (options_.keys.empty()) throw Error(ErrorCode::kInvalidArgument, "the admin routes need a key of their own");
   if (!FolderExists(options_.model_root))
-    throw Error(ErrorCode::kNotFound, fmt::format("model root '{}': no such folder", options_.model_root), "--model-root names the folder that models are loaded from");
+    throw Error(ErrorCode::kNotFound, fmt::format("model root '{}': no such folder", options_.model_root),
+                "--model-root names the folder that models are loaded from");
 }
 
 // The folder of a name below the root. Throws HttpError.
@@ -98,14 +100,11 @@ void Admin::List(const HttpResponder& responder) const {
 
 void Admin::AddRoutes(HttpRouter& router) {
   const auto add = [&](const char* method, const char* pattern, const char* content_type, auto handle) {
-    router.Add({.method = method,
-                .pattern = pattern,
-                .handler = handle,
-                .content_type = content_type,
-                .keys = keys_});
+    router.Add({.method = method, .pattern = pattern, .handler = handle, .content_type = content_type, .keys = keys_});
   };
   add("GET", "/admin/models", "", [this](HttpRequest, HttpResponder responder) { List(responder); });
-  add("PUT", "/admin/models/{name*}", "application/json", [this](HttpRequest request, HttpResponder responder) { Load(std::move(request), std::move(responder)); });
+  add("PUT", "/admin/models/{name*}", "application/json",
+      [this](HttpRequest request, HttpResponder responder) { Load(std::move(request), std::move(responder)); });
   add("DELETE", "/admin/models/{name*}", "", [this](HttpRequest request, HttpResponder responder) { Unload(request, responder); });
 }
 

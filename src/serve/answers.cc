@@ -21,7 +21,9 @@ std::vector<size_t> BestFirst(std::span<const float> scores) {
 
 }  // namespace
 
-ScoreFunction DefaultScores(const ServedModel& model) { return model.output_size() == 1 ? ScoreFunction::kSigmoid : ScoreFunction::kSoftmax; }
+ScoreFunction DefaultScores(const ServedModel& model) {
+  return model.output_size() == 1 ? ScoreFunction::kSigmoid : ScoreFunction::kSoftmax;
+}
 
 std::vector<float> Scores(std::span<const float> logits, size_t num_labels, ScoreFunction function) {
   if (function == ScoreFunction::kNone) return {logits.begin(), logits.end()};

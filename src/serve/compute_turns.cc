@@ -6,7 +6,8 @@
 
 namespace mlac {
 
-ComputeTurns::Turn::Turn(Turn&& other) noexcept : turns_(std::exchange(other.turns_, nullptr)), party_(other.party_), start_(other.start_) {}
+ComputeTurns::Turn::Turn(Turn&& other) noexcept
+    : turns_(std::exchange(other.turns_, nullptr)), party_(other.party_), start_(other.start_) {}
 
 void ComputeTurns::Turn::End() {
   if (turns_ == nullptr) return;
@@ -21,7 +22,8 @@ ComputeTurns::Turn ComputeTurns::Take(Party& party) {
   const auto place = party.place_.begin();
   waiting_.splice(waiting_.end(), party.place_);
   const auto is_next = [&] {  // the first of those with the least
-    return *std::min_element(waiting_.begin(), waiting_.end(), [](const Party* a, const Party* b) { return a->used_ms_ < b->used_ms_; }) == &party;
+    return *std::min_element(waiting_.begin(), waiting_.end(), [](const Party* a, const Party* b) { return a->used_ms_ < b->used_ms_; }) ==
+           &party;
   };
   changed_.wait(lock, [&] { return !taken_ && is_next(); });
   party.place_.splice(party.place_.begin(), waiting_, place);

@@ -80,6 +80,8 @@ void Handle(ModelCall call, HttpResponder responder, bool takes_texts) {
 }  // namespace
 
 void HubFeatureExtraction(ModelCall call, HttpResponder responder) { Handle(std::move(call), std::move(responder), /*takes_texts=*/true); }
-void HubSentenceSimilarity(ModelCall call, HttpResponder responder) { Handle(std::move(call), std::move(responder), /*takes_texts=*/false); }
+void HubSentenceSimilarity(ModelCall call, HttpResponder responder) {
+  Handle(std::move(call), std::move(responder), /*takes_texts=*/false);
+}
 
 }  // namespace mlac

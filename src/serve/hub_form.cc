@@ -23,7 +23,8 @@ void Handle(ModelCall call, HttpResponder responder) {
   const ServedModel& model = call.service->model();
   if (HasName(call.http.body, "query")) {
     if (!Does(model, "text-ranking"))
-      throw HttpError(kHubFieldStatus, "the model does not do text-ranking, which 'query' and 'texts' ask for", "query", "it takes 'inputs'");
+      throw HttpError(kHubFieldStatus, "the model does not do text-ranking, which 'query' and 'texts' ask for", "query",
+                      "it takes 'inputs'");
     return HubTextRanking(std::move(call), std::move(responder));
   }
   for (const HubTask& task : kTasks)
@@ -52,7 +53,8 @@ bool HasName(const std::string& body, std::string_view name) {
 }
 
 void AddHubRoutes(HttpRouter& router, const ModelSet& models) {
-  for (const char* pattern : {"/", "/invocations"}) AddModelRoute(router, models, {.pattern = pattern, .handler = Handle, .peek = PeekTask});
+  for (const char* pattern : {"/", "/invocations"})
+    AddModelRoute(router, models, {.pattern = pattern, .handler = Handle, .peek = PeekTask});
 }
 
 }  // namespace mlac

@@ -16,9 +16,11 @@ bool HasName(const std::string& body, std::string_view name);
 void HubFeatureExtraction(ModelCall call, HttpResponder responder);
 // {"inputs": {"source_sentence", "sentences"}, "parameters": {...}} gives [0.61, ...]. Also text-embeddings-inference's /similarity.
 void HubSentenceSimilarity(ModelCall call, HttpResponder responder);
-// {"inputs": text, {"text", "text_pair"} or a list of those, "parameters": {"top_k", "function_to_apply", ...}} gives [[{"score", "label"}, ...], ...].
+// {"inputs": text, {"text", "text_pair"} or a list of those, "parameters": {"top_k", "function_to_apply", ...}} gives [[{"score", "label"},
+// ...], ...].
 void HubTextClassification(ModelCall call, HttpResponder responder);
-// {"query", "texts", "raw_scores", "return_text", ...} gives [{"index", "score"}, ...], the best first. Also text-embeddings-inference's /rerank.
+// {"query", "texts", "raw_scores", "return_text", ...} gives [{"index", "score"}, ...], the best first. Also text-embeddings-inference's
+// /rerank.
 void HubTextRanking(ModelCall call, HttpResponder responder);
 
 }  // namespace mlac

@@ -25,7 +25,8 @@ ClassificationRequest ReadClassification(std::string body, const InferenceServic
     if (value.kind() == Kind::kNull) return;
     if (name == "top_k") request.top_k = static_cast<size_t>(value.Integer(1, INT32_MAX));
     if (name == "function_to_apply")
-      request.function = std::array{ScoreFunction::kNone, ScoreFunction::kSigmoid, ScoreFunction::kSoftmax}[value.Choice({"none", "sigmoid", "softmax"})];
+      request.function =
+          std::array{ScoreFunction::kNone, ScoreFunction::kSigmoid, ScoreFunction::kSoftmax}[value.Choice({"none", "sigmoid", "softmax"})];
   };
   JsonReader(std::move(body), kHubFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
     if (name == "inputs") request.inputs = ReadTextsOrPairs(value, HubLimits(service));
@@ -75,7 +76,8 @@ void HubTextClassification(ModelCall call, HttpResponder responder) {
                   HttpResponse response;
                   for (size_t i = 0; i < answer.num_inputs; ++i) {
                     response.body += i > 0 ? ',' : '[';
-                    AppendLabels(response.body, std::span(scores).subspan(i * model.output_size(), model.output_size()), model.label_names(), top_k);
+                    AppendLabels(response.body, std::span(scores).subspan(i * model.output_size(), model.output_size()),
+                                 model.label_names(), top_k);
                   }
                   response.body += ']';
                   return response;

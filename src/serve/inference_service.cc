@@ -148,8 +148,9 @@ void InferenceService::Encode(Job& job) const {
   const bool per_token = job.request.output == Output::kTokens;
   const size_t num_values = per_token ? job.num_tokens * model_->token_output_size() : job.num_inputs * model_->output_size();
   if (num_values > options_.max_answer_values)
-    throw HttpError(413, fmt::format("the answer to '{}' would hold {} numbers; at most {} are given at a time", job.request.field, num_values, options_.max_answer_values),
-                    std::string(job.request.field), "send the inputs in several requests");
+    throw HttpError(
+        413, fmt::format("the answer to '{}' would hold {} numbers; at most {} are given at a time", job.request.field, num_values, options_.max_answer_values),
+        std::string(job.request.field), "send the inputs in several requests");
   job.tokenization_ms = MillisecondsSince(start);
 }
 
@@ -170,7 +171,8 @@ void InferenceService::EncodeText(Job& job, size_t index, QueuedSequence& sequen
   if (auto* ids = std::get_if<std::vector<int32_t>>(&input)) {
     for (const int32_t id : *ids)
       if (id < 0 || static_cast<size_t>(id) >= model_->vocab_size())
-        throw HttpError(job.request.field_status, fmt::format("'{}' has the token id {}; those of the model are 0 to {}", field, id, model_->vocab_size() - 1), field);
+        throw HttpError(job.request.field_status,
+                        fmt::format("'{}' has the token id {}; those of the model are 0 to {}", field, id, model_->vocab_size() - 1), field);
     if (max_length != 0 && ids->size() > max_length) {
       if (!job.request.truncate) throw too_long(ids->size());
       const ptrdiff_t surplus = static_cast<ptrdiff_t>(ids->size() - max_length);
@@ -211,11 +213,13 @@ void InferenceService::EncodeText(Job& job, size_t index, QueuedSequence& sequen
 
 void InferenceService::Start(const std::shared_ptr<Job>& job) {
   Encode(*job);
-  const BatchQueue::Ticket ticket = queue_.Submit(std::move(job->sequences), [this, job](BatchResult result) {
+  const Output output = job->request.output;
+  const auto done = [this, job](BatchResult result) {
     if (result.values.size() <= kMaxInlineValues) return Finish(job, std::move(result));
     const auto shared = std::make_shared<BatchResult>(std::move(result));
     worker_.Post([this, job, shared] { Finish(job, std::move(*shared)); });
-  }, job->request.output);
+  };
+  const BatchQueue::Ticket ticket = queue_.Submit(std::move(job->sequences), done, output);
   // A ticket does no harm when its request has gone; the service may have gone with it.
   job->responder.OnCancel([service = weak_from_this(), ticket] {
     if (const auto held = service.lock()) held->queue_.Cancel(ticket);
@@ -228,7 +232,10 @@ void InferenceService::Finish(const std::shared_ptr<Job>& job, BatchResult resul
     if (result.error) std::rethrow_exception(result.error);
     if (!std::all_of(result.values.begin(), result.values.end(), [](float value) { return std::isfinite(value); }))
       throw HttpError(500, "the model gave a number that is not finite", "", "its weights are broken");
-    const InferenceAnswer answer = {.values = std::move(result.values), .num_inputs = job->num_inputs, .num_tokens = job->num_tokens, .offsets = std::move(job->offsets)};
+    const InferenceAnswer answer = {.values = std::move(result.values),
+                                    .num_inputs = job->num_inputs,
+                                    .num_tokens = job->num_tokens,
+                                    .offsets = std::move(job->offsets)};
     HttpResponse response = job->format(answer);
     const double total_ms = MillisecondsSince(job->start);
     const auto whole = [](double milliseconds) { return fmt::format("{:.0f}", milliseconds); };

@@ -46,8 +46,8 @@ void CheckMemory(uint64_t limit, const std::string& models) {
   const uint64_t needed = use.mapped_files + use.anonymous + kMemoryForRequests;
   if (needed > limit)
     throw Error(ErrorCode::kResourceExhausted,
-                fmt::format("--memory {} MiB: {} need {} MiB (files {}, own {}, requests {})", limit >> 20, models, MiB(needed), MiB(use.mapped_files),
-                            MiB(use.anonymous), kMemoryForRequests >> 20),
+                fmt::format("--memory {} MiB: {} need {} MiB (files {}, own {}, requests {})", limit >> 20, models, MiB(needed),
+                            MiB(use.mapped_files), MiB(use.anonymous), kMemoryForRequests >> 20),
                 "serve fewer models, or int8 folders (`mlac optimize --int8`)");
 }
 

@@ -7,9 +7,9 @@ namespace mlac {
 
 // What the process has, in bytes.
 struct MemoryUse {
-  uint64_t mapped_files = 0;   // all of the files that it maps, though not every page may be there: weights, programs
-  uint64_t anonymous = 0;      // its own, and there
-  uint64_t data = 0;           // its own, asked for: what the system's limit counts (RLIMIT_DATA)
+  uint64_t mapped_files = 0;  // all of the files that it maps, though not every page may be there: weights, programs
+  uint64_t anonymous = 0;     // its own, and there
+  uint64_t data = 0;          // its own, asked for: what the system's limit counts (RLIMIT_DATA)
 };
 
 // From /proc/self. Throws kIo where that cannot be read.

@@ -51,7 +51,8 @@ void Handle(const ModelSet& models, const ModelRoute& route, bool is_twin, HttpR
 ModelSet::ServicePtr FindModel(const ModelSet& models, std::string_view name) {
   if (ModelSet::ServicePtr service = models.Find(name)) return service;
   const std::vector<ModelSet::ServicePtr> services = models.All();
-  throw HttpError(404, "no such model", "model", fmt::format("served {} {}", services.size() == 1 ? "is" : "are", QuotedNames(services, "")));
+  throw HttpError(404, "no such model", "model",
+                  fmt::format("served {} {}", services.size() == 1 ? "is" : "are", QuotedNames(services, "")));
 }
 
 void AddModelRoute(HttpRouter& router, const ModelSet& models, ModelRoute route) {
@@ -59,9 +60,9 @@ void AddModelRoute(HttpRouter& router, const ModelSet& models, ModelRoute route)
   for (const bool is_twin : {false, true})
     router.Add({.method = shared->method,
                 .pattern = !is_twin ? shared->pattern : "/models/{model}" + (shared->pattern == "/" ? "" : shared->pattern),
-                .handler = [&models, shared, is_twin](HttpRequest request, HttpResponder responder) {
-                  Handle(models, *shared, is_twin, std::move(request), std::move(responder));
-                },
+                .handler = [&models, shared, is_twin](
+                               HttpRequest request,
+                               HttpResponder responder) { Handle(models, *shared, is_twin, std::move(request), std::move(responder)); },
                 .content_type = shared->method == "POST" ? shared->content_type : ""});
 }
 

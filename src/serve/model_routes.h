@@ -19,7 +19,7 @@ struct ModelCall {
 
 struct ModelRoute {
   std::string method = "POST";
-  std::string pattern = "";  // "/embed"
+  std::string pattern = "";    // "/embed"
   std::string_view task = "";  // what the model has to do, "" if any model will do
   std::function<void(ModelCall call, HttpResponder responder)> handler = {};
   std::string content_type = "application/json";

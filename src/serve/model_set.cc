@@ -20,7 +20,8 @@ void CheckName(const std::string& name) {
 // Computes a text: the weights are packed, so that no request waits for that, and broken ones are found before one is asked.
 void CheckModel(ServedModel& model, const std::string& name, ComputeTurns& turns) {
   if (model.is_classifier() && model.label_names().size() != model.output_size())
-    throw Error(ErrorCode::kInvalidInput, fmt::format("the model '{}' has {} labels and names {}", name, model.output_size(), model.label_names().size()));
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("the model '{}' has {} labels and names {}", name, model.output_size(), model.label_names().size()));
   std::vector<float> out(model.output_size());
   ComputeTurns::Party party;
   {

@@ -36,14 +36,17 @@ std::vector<InferenceInput> TakeTexts(const OpenInferenceInput& text) {
 
 // Inputs "input_ids", INT64 of all sequences end to end, and "lengths", INT64 of each.
 std::vector<InferenceInput> TakeIds(const OpenInferenceInput& ids, const OpenInferenceInput* lengths, const ServedModel& model) {
-  if (ids.datatype != "INT64" || ids.shape.size() != 1) throw Refuse("'input_ids' must be INT64 of the shape [tokens], all sequences end to end", "input_ids");
+  if (ids.datatype != "INT64" || ids.shape.size() != 1)
+    throw Refuse("'input_ids' must be INT64 of the shape [tokens], all sequences end to end", "input_ids");
   if (lengths == nullptr || lengths->datatype != "INT64" || lengths->shape.size() != 1)
     throw Refuse("'lengths' must come with 'input_ids': INT64 of the shape [n], the tokens of each sequence", "lengths");
   std::vector<InferenceInput> inputs;
   size_t begin = 0;
   for (const int64_t length : lengths->integers) {
     if (length < 1 || static_cast<uint64_t>(length) > ids.integers.size() - begin)
-      throw Refuse(fmt::format("'lengths[{}]' is {}; {} tokens of 'input_ids' are left", inputs.size(), length, ids.integers.size() - begin), "lengths");
+      throw Refuse(
+          fmt::format("'lengths[{}]' is {}; {} tokens of 'input_ids' are left", inputs.size(), length, ids.integers.size() - begin),
+          "lengths");
     std::vector<int32_t> sequence;
     for (size_t i = begin; i < begin + static_cast<size_t>(length); ++i) {
       if (ids.integers[i] < 0 || static_cast<uint64_t>(ids.integers[i]) >= model.vocab_size())
@@ -53,7 +56,8 @@ std::vector<InferenceInput> TakeIds(const OpenInferenceInput& ids, const OpenInf
     begin += sequence.size();
     inputs.emplace_back(std::move(sequence));
   }
-  if (begin != ids.integers.size()) throw Refuse(fmt::format("'lengths' add up to {}; 'input_ids' has {}", begin, ids.integers.size()), "lengths");
+  if (begin != ids.integers.size())
+    throw Refuse(fmt::format("'lengths' add up to {}; 'input_ids' has {}", begin, ids.integers.size()), "lengths");
   return inputs;
 }
 
@@ -85,7 +89,8 @@ HttpResponse Format(const OpenInferenceRequest& request, const InferenceService&
   std::vector<std::string> labels;
   for (size_t i = 0; i < answer.num_inputs; ++i) {
     const auto row = scores.begin() + static_cast<ptrdiff_t>(i * model.output_size());
-    labels.push_back(model.label_names()[static_cast<size_t>(std::max_element(row, row + static_cast<ptrdiff_t>(model.output_size())) - row)]);
+    labels.push_back(
+        model.label_names()[static_cast<size_t>(std::max_element(row, row + static_cast<ptrdiff_t>(model.output_size())) - row)]);
   }
   writer.AddFloats("scores", {answer.num_inputs, model.output_size()}, scores);
   writer.AddTexts("label", labels);
@@ -106,10 +111,12 @@ void Infer(const ModelSet::ServicePtr& service, HttpRequest http, HttpResponder 
                                 .field_status = kFieldStatus};
   if (inference.inputs.empty()) throw Refuse(fmt::format("'{}' has no values", inference.field), std::string(inference.field));
   if (inference.inputs.size() > service->options().max_client_batch_size)
-    throw Refuse(fmt::format("'{}' has more than {} inputs", inference.field, service->options().max_client_batch_size), std::string(inference.field));
+    throw Refuse(fmt::format("'{}' has more than {} inputs", inference.field, service->options().max_client_batch_size),
+                 std::string(inference.field));
   request.inputs.clear();
-  service->Infer(std::move(slot), std::move(inference), std::move(responder),
-                 [service = service.get(), request = std::move(request)](const InferenceAnswer& answer) { return Format(request, *service, answer); });
+  service->Infer(
+      std::move(slot), std::move(inference), std::move(responder),
+      [service = service.get(), request = std::move(request)](const InferenceAnswer& answer) { return Format(request, *service, answer); });
 }
 
 std::string FormatModel(const InferenceService& service) {
@@ -128,7 +135,9 @@ using ModelHandler = void (*)(const ModelSet::ServicePtr& service, HttpRequest r
 // Adds "/v2/models/{model}" + end, and the same of a version.
 void AddRoute(HttpRouter& router, const ModelSet& models, const char* method, const std::string& end, ModelHandler handle) {
   for (const char* version : {"", "/versions/{version}"})
-    router.Add({.method = method, .pattern = fmt::format("/v2/models/{{model}}{}{}", version, end), .handler = [&models, handle](HttpRequest request, HttpResponder responder) {
+    router.Add({.method = method,
+                .pattern = fmt::format("/v2/models/{{model}}{}{}", version, end),
+                .handler = [&models, handle](HttpRequest request, HttpResponder responder) {
                   const ModelSet::ServicePtr service = FindModel(models, request.parameters[0]);
                   if (request.parameters.size() > 1 && request.parameters[1] != kVersion)
                     throw HttpError(404, "no such version of the model", "version", fmt::format("there is '{}'", kVersion));
@@ -148,7 +157,8 @@ HttpResponse FormatOpenInferenceError(const HttpError& error) {
 
 void AddOpenInferenceRoutes(HttpRouter& router, const ModelSet& models) {
   router.Add({.method = "GET", .pattern = "/v2", .handler = [](HttpRequest, HttpResponder responder) {
-                responder.Send({.body = fmt::format(R"({{"name":"mlac","version":"{}","extensions":["binary_tensor_data"]}})", kMlacVersion)});
+                responder.Send(
+                    {.body = fmt::format(R"({{"name":"mlac","version":"{}","extensions":["binary_tensor_data"]}})", kMlacVersion)});
               }});
   for (const char* health : {"/v2/health/live", "/v2/health/ready"})
     router.Add({.method = "GET",
@@ -158,9 +168,8 @@ void AddOpenInferenceRoutes(HttpRouter& router, const ModelSet& models) {
   AddRoute(router, models, "GET", "", [](const ModelSet::ServicePtr& service, HttpRequest, HttpResponder responder) {
     responder.Send({.body = FormatModel(*service)});
   });
-  AddRoute(router, models, "GET", "/ready", [](const ModelSet::ServicePtr&, HttpRequest, HttpResponder responder) {
-    responder.Send({.content_type = "text/plain"});
-  });
+  AddRoute(router, models, "GET", "/ready",
+           [](const ModelSet::ServicePtr&, HttpRequest, HttpResponder responder) { responder.Send({.content_type = "text/plain"}); });
   AddRoute(router, models, "POST", "/infer", Infer);
 }
 

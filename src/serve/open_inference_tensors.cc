@@ -102,7 +102,8 @@ void TakeBinary(OpenInferenceInput& input, size_t size, std::string_view& bytes)
     data.remove_prefix(sizeof length);
     if (length > data.size()) throw refuse(fmt::format("ends within a text: {} bytes of {}", data.size(), length));
     const std::string_view text = data.substr(0, length);
-    if (FindInvalidUtf8(text) != std::string_view::npos) throw refuse(fmt::format("has a text, number {}, that is no UTF-8", input.texts.size()));
+    if (FindInvalidUtf8(text) != std::string_view::npos)
+      throw refuse(fmt::format("has a text, number {}, that is no UTF-8", input.texts.size()));
     input.texts.emplace_back(text);
     data.remove_prefix(length);
   }
@@ -110,13 +111,18 @@ void TakeBinary(OpenInferenceInput& input, size_t size, std::string_view& bytes)
 
 void CheckCount(const OpenInferenceInput& input) {
   const bool is_bytes = input.datatype == "BYTES";
-  const size_t count = is_bytes ? input.texts.size() : input.integers.size(), others = is_bytes ? input.integers.size() : input.texts.size();
+  const size_t count = is_bytes ? input.texts.size() : input.integers.size(),
+               others = is_bytes ? input.integers.size() : input.texts.size();
   uint64_t expected = 1;
   bool overflows = false;
   for (const int64_t dimension : input.shape) overflows |= __builtin_mul_overflow(expected, static_cast<uint64_t>(dimension), &expected);
-  if (others > 0) throw HttpError(kFieldStatus, fmt::format("'data' of an input of {} holds {}", input.datatype, is_bytes ? "numbers" : "texts"), "inputs");
+  if (others > 0)
+    throw HttpError(kFieldStatus, fmt::format("'data' of an input of {} holds {}", input.datatype, is_bytes ? "numbers" : "texts"),
+                    "inputs");
   if (overflows || expected != count)
-    throw HttpError(kFieldStatus, fmt::format("an input of {} has the shape [{}] and {} values", input.datatype, fmt::join(input.shape, ", "), count), "inputs");
+    throw HttpError(kFieldStatus,
+                    fmt::format("an input of {} has the shape [{}] and {} values", input.datatype, fmt::join(input.shape, ", "), count),
+                    "inputs");
 }
 
 }  // namespace
@@ -133,7 +139,8 @@ OpenInferenceRequest ReadOpenInference(std::string body, std::string_view header
     size_t length = 0;
     const auto [end, error] = std::from_chars(header_length.data(), header_length.data() + header_length.size(), length);
     if (error != std::errc() || end != header_length.data() + header_length.size() || length > body.size())
-      throw HttpError(kFieldStatus, fmt::format("Inference-Header-Content-Length is no number of bytes up to {}, the length of the body", body.size()),
+      throw HttpError(kFieldStatus,
+                      fmt::format("Inference-Header-Content-Length is no number of bytes up to {}, the length of the body", body.size()),
                       "Inference-Header-Content-Length");
     binary = body.substr(length);
     body.resize(length);
@@ -172,8 +179,8 @@ OpenInferenceWriter::OpenInferenceWriter(const OpenInferenceRequest& request, st
 }
 
 bool OpenInferenceWriter::Wants(std::string_view name) const {
-  return request_.outputs.empty() ||
-         std::any_of(request_.outputs.begin(), request_.outputs.end(), [&](const OpenInferenceOutput& output) { return output.name == name; });
+  return request_.outputs.empty() || std::any_of(request_.outputs.begin(), request_.outputs.end(),
+                                                 [&](const OpenInferenceOutput& output) { return output.name == name; });
 }
 
 // Whether its values go behind the JSON text.

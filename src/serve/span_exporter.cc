@@ -55,14 +55,16 @@ void AppendSpan(std::string& out, const HttpAccess& access) {
   out += fmt::format(R"({{"traceId":"{}","spanId":"{}",)", access.trace ? access.trace->trace_id : RandomId(16), RandomId(8));
   if (access.trace) out += fmt::format(R"("parentSpanId":"{}",)", access.trace->parent_id);
   // Kind 2 is a server's; status 2 an error, which a client's own mistake is not.
-  out += fmt::format(R"("name":"{} {}","kind":2,"startTimeUnixNano":"{}","endTimeUnixNano":"{}","attributes":[)", access.method, access.route, start, end);
+  out += fmt::format(R"("name":"{} {}","kind":2,"startTimeUnixNano":"{}","endTimeUnixNano":"{}","attributes":[)", access.method,
+                     access.route, start, end);
   AppendAttribute(out, "http.request.method", access.method, false);
   AppendAttribute(out, "http.route", access.route, false);
   AppendAttribute(out, "http.response.status_code", fmt::to_string(access.status), true);
   AppendAttribute(out, "http.request.body.size", fmt::to_string(access.num_request_bytes), true);
   AppendAttribute(out, "http.response.body.size", fmt::to_string(access.num_response_bytes), true);
   AppendAttribute(out, "mlac.request_id", access.id, false);
-  for (const HttpField& note : access.notes) AppendAttribute(out, "mlac." + note.name, note.value, note.name != "model" && IsInteger(note.value));
+  for (const HttpField& note : access.notes)
+    AppendAttribute(out, "mlac." + note.name, note.value, note.name != "model" && IsInteger(note.value));
   out += fmt::format(R"(],"status":{{{}}}}})", access.status >= 500 ? "\"code\":2" : "");
 }
 
@@ -83,7 +85,8 @@ std::string FormatSpans(const std::vector<HttpAccess>& accesses) {
 SpanExporter::SpanExporter(const std::string& endpoint) {
   const std::optional<HttpTarget> target = ParseTarget("GET", endpoint);
   if (!target || target->authority.empty() || !endpoint.starts_with("http://"))
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("OTLP endpoint '{}' is no http:// URL", endpoint), "as in --otlp-endpoint http://127.0.0.1:4318");
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("OTLP endpoint '{}' is no http:// URL", endpoint),
+                "as in --otlp-endpoint http://127.0.0.1:4318");
   authority_ = target->authority;
   host_ = HostOf(authority_);
   port_ = authority_.substr(std::min(host_.size() + 1, authority_.size()));
@@ -124,7 +127,8 @@ void SpanExporter::Work() {
     changed_.wait_for(lock, kGathering, [this] { return stopping_ || waiting_.size() >= kMaxBatch; });
     const bool last = stopping_;
     const size_t count = last ? waiting_.size() : std::min(waiting_.size(), kMaxBatch);
-    std::vector<HttpAccess> batch(std::make_move_iterator(waiting_.begin()), std::make_move_iterator(waiting_.begin() + static_cast<ptrdiff_t>(count)));
+    std::vector<HttpAccess> batch(std::make_move_iterator(waiting_.begin()),
+                                  std::make_move_iterator(waiting_.begin() + static_cast<ptrdiff_t>(count)));
     waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<ptrdiff_t>(count));
     lock.unlock();
     bool sent = false;
@@ -160,7 +164,8 @@ bool SpanExporter::Post(const std::string& body) const {
     if (failure) return;
     http::async_write(stream, request, [&](const error_code& not_written, size_t) {
       if (not_written) return;
-      http::async_read(stream, buffer, response, [&](const error_code& not_read, size_t) { taken = !not_read && response.get().result_int() / 100 == 2; });
+      http::async_read(stream, buffer, response,
+                       [&](const error_code& not_read, size_t) { taken = !not_read && response.get().result_int() / 100 == 2; });
     });
   });
   context.run();

@@ -26,7 +26,9 @@ void ReadTextOption(std::string_view name, JsonValue& value, const ServedModel& 
 }
 
 InputLimits HubLimits(const InferenceService& service) {
-  return {.max_inputs = service.options().max_client_batch_size, .too_many_status = kHubTooManyStatus, .vocab_size = service.model().vocab_size()};
+  return {.max_inputs = service.options().max_client_batch_size,
+          .too_many_status = kHubTooManyStatus,
+          .vocab_size = service.model().vocab_size()};
 }
 
 HttpError MissingField(std::string_view field) {

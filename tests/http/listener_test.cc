@@ -70,7 +70,8 @@ TEST(UnixSocket, ReplacesOneThatNobodyListensOnAndNothingElse) {
   {
     HttpServer server({.unix_socket = path}, Router());
     EXPECT_EQ(AskPath(path), "here");
-    test::ExpectError(ErrorCode::kIo, "cannot listen on " + path + ": another process does", [&] { HttpServer({.unix_socket = path}, Router()); });
+    test::ExpectError(ErrorCode::kIo, "cannot listen on " + path + ": another process does",
+                      [&] { HttpServer({.unix_socket = path}, Router()); });
     EXPECT_EQ(AskPath(path), "here");
   }
   folder.Write("file", "mine");

@@ -63,7 +63,9 @@ class TlsClient {
     X509_free(certificate);
     return name;
   }
-  bool Send(std::string_view bytes) { return SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size())) == static_cast<int>(bytes.size()); }
+  bool Send(std::string_view bytes) {
+    return SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size())) == static_cast<int>(bytes.size());
+  }
   // Status and body of an answer with a length; 0 where none comes.
   std::pair<int, std::string> Receive() {
     size_t end;
@@ -110,13 +112,17 @@ class TlsTest : public testing::Test {
     router.Add({.method = "GET", .pattern = "/large", .handler = [](HttpRequest, HttpResponder responder) {
                   responder.Send({.body = std::string(16 << 20, 'x')});
                 }});
-    router.Add({.method = "POST", .pattern = "/echo", .handler = [](HttpRequest request, HttpResponder responder) { responder.Send({.body = request.body}); }});
+    router.Add({.method = "POST", .pattern = "/echo", .handler = [](HttpRequest request, HttpResponder responder) {
+                  responder.Send({.body = request.body});
+                }});
     router.Add({.method = "GET", .pattern = "/hold", .handler = [this](HttpRequest, HttpResponder responder) {
                   const std::lock_guard lock(mutex_);
                   held_.emplace(responder);
                   changed_.notify_all();
                 }});
-    server_.emplace(HttpServerOptions{.port = 0, .tls = files, .limits = {.max_body_bytes = 4 << 20}, .drain_idle = std::chrono::milliseconds(0)}, std::move(router));
+    server_.emplace(
+        HttpServerOptions{.port = 0, .tls = files, .limits = {.max_body_bytes = 4 << 20}, .drain_idle = std::chrono::milliseconds(0)},
+        std::move(router));
   }
   static std::string Post(const std::string& body, const std::string& fields = "") {
     return "POST /echo HTTP/1.1\r\nHost: localhost\r\n" + fields + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
@@ -204,11 +210,19 @@ TEST_F(TlsTest, TakesANewCertificateForNewConnectionsAndKeepsTheOldOneWhereItIsB
 TEST_F(TlsTest, RefusesFilesThatAreNone) {
   const TlsFiles one = MakeCertificate(folder_, "one"), two = MakeCertificate(folder_, "two");
   folder_.Write("empty", "");
-  test::ExpectError(ErrorCode::kNotFound, folder_ / "none" + ": cannot open: No such file or directory", [&] { LoadTls({folder_ / "none", one.key}); });
-  test::ExpectError(ErrorCode::kInvalidInput, folder_ / "empty" + ": no certificate in PEM's form", [&] { LoadTls({folder_ / "empty", one.key}); });
+  test::ExpectError(ErrorCode::kNotFound, folder_ / "none" + ": cannot open: No such file or directory", [&] {
+    LoadTls({folder_ / "none", one.key});
+  });
+  test::ExpectError(ErrorCode::kInvalidInput, folder_ / "empty" + ": no certificate in PEM's form", [&] {
+    LoadTls({folder_ / "empty", one.key});
+  });
   test::ExpectError(ErrorCode::kInvalidInput, one.key + ": no certificate in PEM's form", [&] { LoadTls({one.key, one.key}); });
-  test::ExpectError(ErrorCode::kInvalidInput, folder_ / "empty" + ": no private key in PEM's form, or an encrypted one", [&] { LoadTls({one.certificate, folder_ / "empty"}); });
-  test::ExpectError(ErrorCode::kInvalidInput, two.key + " is not the key of " + one.certificate, [&] { LoadTls({one.certificate, two.key}); });
+  test::ExpectError(ErrorCode::kInvalidInput, folder_ / "empty" + ": no private key in PEM's form, or an encrypted one", [&] {
+    LoadTls({one.certificate, folder_ / "empty"});
+  });
+  test::ExpectError(ErrorCode::kInvalidInput, two.key + " is not the key of " + one.certificate, [&] {
+    LoadTls({one.certificate, two.key});
+  });
 }
 
 }  // namespace

@@ -24,10 +24,10 @@ TEST(ParseTraceparent, TakesWellFormedFieldsOfThisAndLaterVersions) {
 TEST(ParseTraceparent, IgnoresAllOthers) {
   const std::string zeros(32, '0'), upper = "4BF92F3577B34DA6A3CE929D0E0E4736";
   for (const std::string& field :
-       {std::string(), std::string("00"), "00-" + kTrace + "-" + kParent, "00-" + kTrace + "-" + kParent + "-1", "00-" + kTrace + "-" + kParent + "-01-more",
-        "ff-" + kTrace + "-" + kParent + "-01", "00-" + zeros + "-" + kParent + "-01", "00-" + kTrace + "-" + zeros.substr(16) + "-01",
-        "00-" + upper + "-" + kParent + "-01", "00_" + kTrace + "-" + kParent + "-01", "0g-" + kTrace + "-" + kParent + "-01", "00-" + kTrace + "-" + kParent + "-0g",
-        "01-" + kTrace + "-" + kParent + "-01more"})
+       {std::string(), std::string("00"), "00-" + kTrace + "-" + kParent, "00-" + kTrace + "-" + kParent + "-1",
+        "00-" + kTrace + "-" + kParent + "-01-more", "ff-" + kTrace + "-" + kParent + "-01", "00-" + zeros + "-" + kParent + "-01",
+        "00-" + kTrace + "-" + zeros.substr(16) + "-01", "00-" + upper + "-" + kParent + "-01", "00_" + kTrace + "-" + kParent + "-01",
+        "0g-" + kTrace + "-" + kParent + "-01", "00-" + kTrace + "-" + kParent + "-0g", "01-" + kTrace + "-" + kParent + "-01more"})
     EXPECT_FALSE(ParseTraceparent(field)) << field;
 }
 

@@ -40,30 +40,41 @@ TEST_F(HubFormTest, GivesVectorsAsTheFolderWantsThemUnlessToldOtherwise) {
     Serve({.normalizes = normalizes});
     for (const char* path : {"/", "/models/org%2Ffake", "/invocations", "/models/org%2Ffake/invocations"}) {
       EXPECT_EQ(Post(R"({"inputs":"hello world"})", path).get<Vectors>(), (Vectors{Expected(kHelloWorld, normalizes)})) << path;
-      EXPECT_EQ(Post(R"({"inputs":["hello","a"],"normalize":true})", path).get<Vectors>(), (Vectors{Expected(kHello, true), Expected(kA, true)})) << path;
-      EXPECT_EQ(Post(R"({"parameters":{"normalize":false},"inputs":["hello"]})", path).get<Vectors>(), (Vectors{Expected(kHello, false)})) << path;
+      EXPECT_EQ(Post(R"({"inputs":["hello","a"],"normalize":true})", path).get<Vectors>(),
+                (Vectors{Expected(kHello, true), Expected(kA, true)}))
+          << path;
+      EXPECT_EQ(Post(R"({"parameters":{"normalize":false},"inputs":["hello"]})", path).get<Vectors>(), (Vectors{Expected(kHello, false)}))
+          << path;
     }
     // "parameters" makes the form of a body on /embed, where vectors are normalised by default.
     EXPECT_EQ(Post(R"({"inputs":"hello"})", "/embed").get<Vectors>(), (Vectors{Expected(kHello, true)}));
     EXPECT_EQ(Post(R"({"inputs":"hello","parameters":{}})", "/embed").get<Vectors>(), (Vectors{Expected(kHello, normalizes)}));
   }
-  EXPECT_EQ(Post(R"({"inputs":"a","prompt_name":"query","dimensions":2,"encoding_format":"float","normalize":false})").get<Vectors>()[0].size(), 2u);
+  EXPECT_EQ(
+      Post(R"({"inputs":"a","prompt_name":"query","dimensions":2,"encoding_format":"float","normalize":false})").get<Vectors>()[0].size(),
+      2u);
 }
 
 TEST_F(HubFormTest, ComparesSentencesWithTheirSource) {
   for (const bool normalizes : {true, false}) {
     Serve({.normalizes = normalizes});
-    const auto cosine = [&](const std::vector<int32_t>& a, const std::vector<int32_t>& b) { return Cosine(Expected(a, normalizes), Expected(b, normalizes)); };
+    const auto cosine = [&](const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
+      return Cosine(Expected(a, normalizes), Expected(b, normalizes));
+    };
     const std::vector<float> expected = {cosine(kHello, kA), cosine(kHello, kHelloWorld)};
     const std::string body = R"({"inputs":{"sentences":["a","hello world"],"source_sentence":"hello"}})";
     for (const char* path : {"/", "/models/org%2Ffake", "/invocations", "/similarity", "/models/org%2Ffake/similarity"})
       EXPECT_EQ(Post(body, path).get<std::vector<float>>(), expected) << path;
     EXPECT_EQ(Post(R"({"inputs":{"source_sentence":"hello","sentences":["a"]},"parameters":{"truncate":true}})", "/similarity").size(), 1u);
   }
-  EXPECT_EQ(Refusal(R"({"inputs":{"sentences":["a"]}})"), R"x(422 {"error":"'inputs.source_sentence' is missing","error_type":"Validation"})x");
-  EXPECT_EQ(Refusal(R"({"inputs":{"source_sentence":"a","sentences":[]}})"), R"x(400 {"error":"'inputs.sentences' cannot be empty","error_type":"Empty"})x");
-  EXPECT_EQ(Refusal(R"({"inputs":{"source_sentence":"a","sentences":["a",""]}})"), R"x(400 {"error":"'inputs.sentences[1]' cannot be empty","error_type":"Empty"})x");
-  EXPECT_EQ(Refusal(R"({"inputs":["a","b"]})", "/similarity"), R"x(422 {"error":"'inputs' must be an object, is an array (byte 10)","error_type":"Validation"})x");
+  EXPECT_EQ(Refusal(R"({"inputs":{"sentences":["a"]}})"),
+            R"x(422 {"error":"'inputs.source_sentence' is missing","error_type":"Validation"})x");
+  EXPECT_EQ(Refusal(R"({"inputs":{"source_sentence":"a","sentences":[]}})"),
+            R"x(400 {"error":"'inputs.sentences' cannot be empty","error_type":"Empty"})x");
+  EXPECT_EQ(Refusal(R"({"inputs":{"source_sentence":"a","sentences":["a",""]}})"),
+            R"x(400 {"error":"'inputs.sentences[1]' cannot be empty","error_type":"Empty"})x");
+  EXPECT_EQ(Refusal(R"({"inputs":["a","b"]})", "/similarity"),
+            R"x(422 {"error":"'inputs' must be an object, is an array (byte 10)","error_type":"Validation"})x");
   Serve({.max_length = 3});
   EXPECT_EQ(
       Refusal(R"({"inputs":{"source_sentence":"a","sentences":["b","a a"]}})"),
@@ -105,13 +116,18 @@ TEST_F(HubFormTest, GivesAsManyLabelsAsWishedByTheFunctionThatIsAskedFor) {
     expected.resize(2);
     EXPECT_EQ(Found(Post(parameters + ",\"top_k\":2}}")[0]), expected);
   }
-  EXPECT_EQ(Found(Post(R"({"inputs":"hello","parameters":{"function_to_apply":null,"top_k":null}})")[0]), ExpectedLabels(kHello, ScoreFunction::kSoftmax));
+  EXPECT_EQ(Found(Post(R"({"inputs":"hello","parameters":{"function_to_apply":null,"top_k":null}})")[0]),
+            ExpectedLabels(kHello, ScoreFunction::kSoftmax));
   EXPECT_EQ(Refusal(R"({"inputs":"a","parameters":{"top_k":0}})"),
             R"x(422 {"error":"'parameters.top_k' must be an integer from 1 to 2147483647, is 0 (byte 36)","error_type":"Validation"})x");
-  EXPECT_EQ(Refusal(R"({"inputs":"a","parameters":{"function_to_apply":"max"}})"),
-            R"x(422 {"error":"'parameters.function_to_apply' must be one of 'none', 'sigmoid', 'softmax' (byte 48)","error_type":"Validation"})x");
-  EXPECT_EQ(Refusal(R"({"inputs":[{"text_pair":"a"}]})"), R"x(422 {"error":"'inputs[0]' must be an object with a 'text', is an object (byte 11)","error_type":"Validation"})x");
-  EXPECT_EQ(Refusal(R"({"inputs":[1]})"), R"x(422 {"error":"'inputs[0]' must be a text, {text, text_pair}, [text] or [text, text], is a number (byte 11)","error_type":"Validation"})x");
+  EXPECT_EQ(
+      Refusal(R"({"inputs":"a","parameters":{"function_to_apply":"max"}})"),
+      R"x(422 {"error":"'parameters.function_to_apply' must be one of 'none', 'sigmoid', 'softmax' (byte 48)","error_type":"Validation"})x");
+  EXPECT_EQ(Refusal(R"({"inputs":[{"text_pair":"a"}]})"),
+            R"x(422 {"error":"'inputs[0]' must be an object with a 'text', is an object (byte 11)","error_type":"Validation"})x");
+  EXPECT_EQ(
+      Refusal(R"({"inputs":[1]})"),
+      R"x(422 {"error":"'inputs[0]' must be a text, {text, text_pair}, [text] or [text, text], is a number (byte 11)","error_type":"Validation"})x");
 }
 
 TEST_F(HubFormTest, RanksTextsBestFirst) {
@@ -122,7 +138,8 @@ TEST_F(HubFormTest, RanksTextsBestFirst) {
     for (size_t i = 0; i < pairs.size(); ++i)
       expected.emplace_back(Scores(model_->Row(pairs[i]), 1, raw ? ScoreFunction::kNone : ScoreFunction::kSigmoid)[0], i);
     std::stable_sort(expected.begin(), expected.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-    const std::string body = std::string(R"({"texts":["a","b","world"],"query":"hello","return_text":true,"raw_scores":)") + (raw ? "true}" : "false}");
+    const std::string body =
+        std::string(R"({"texts":["a","b","world"],"query":"hello","return_text":true,"raw_scores":)") + (raw ? "true}" : "false}");
     for (const char* path : {"/rerank", "/models/org%2Ffake/rerank", "/", "/models/org%2Ffake", "/invocations"}) {
       const json answer = Post(body, path);
       ASSERT_EQ(answer.size(), 3u) << path;
@@ -137,18 +154,21 @@ TEST_F(HubFormTest, RanksTextsBestFirst) {
   EXPECT_FALSE(Post(R"({"query":"hello","texts":["a"]})", "/rerank")[0].contains("text"));
   EXPECT_EQ(Refusal(R"({"texts":["a"]})", "/rerank"), R"x(422 {"error":"'query' is missing","error_type":"Validation"})x");
   EXPECT_EQ(Refusal(R"({"query":"a"})", "/rerank"), R"x(422 {"error":"'texts' is missing","error_type":"Validation"})x");
-  EXPECT_EQ(Refusal(R"({"query":"a","texts":"b"})", "/rerank"), R"x(422 {"error":"'texts' must be a list of texts, is a string (byte 21)","error_type":"Validation"})x");
+  EXPECT_EQ(Refusal(R"({"query":"a","texts":"b"})", "/rerank"),
+            R"x(422 {"error":"'texts' must be a list of texts, is a string (byte 21)","error_type":"Validation"})x");
   EXPECT_EQ(Refusal(R"({"query":"a","texts":[]})", "/rerank"), R"x(400 {"error":"'texts' cannot be empty","error_type":"Empty"})x");
   EXPECT_EQ(AskJson(Get("/info")).at("model_type"), json::parse(R"({"reranker":{"id2label":{"0":"good"},"label2id":{"good":0}}})"));
   Serve();
-  EXPECT_EQ(Refusal(R"({"query":"a","texts":["b"]})"),
-            R"x(422 {"error":"the model does not do text-ranking, which 'query' and 'texts' ask for (it takes 'inputs')","error_type":"Validation"})x");
+  EXPECT_EQ(
+      Refusal(R"({"query":"a","texts":["b"]})"),
+      R"x(422 {"error":"the model does not do text-ranking, which 'query' and 'texts' ask for (it takes 'inputs')","error_type":"Validation"})x");
 }
 
 TEST_F(HubFormTest, GivesAVectorATokenOnEmbedAll) {
   Serve();
   using TokenVectors = std::vector<Vectors>;
-  EXPECT_EQ(Post(R"({"inputs":["hello",[7]]})", "/embed_all").get<TokenVectors>(), (TokenVectors{{{2, 0.5f}, {10, 0.5f}, {3, 0.5f}}, {{7, 0.5f}}}));
+  EXPECT_EQ(Post(R"({"inputs":["hello",[7]]})", "/embed_all").get<TokenVectors>(),
+            (TokenVectors{{{2, 0.5f}, {10, 0.5f}, {3, 0.5f}}, {{7, 0.5f}}}));
   EXPECT_EQ(Post(R"({"inputs":"a b c","truncate":true,"truncation_direction":"Left"})", "/embed_all").get<TokenVectors>().size(), 1u);
   Serve({}, {.inference = {.max_answer_values = 7}});
   EXPECT_EQ(Ask(PostJson("/embed_all", R"({"inputs":"hello"})")).status, 200);  // 3 tokens of 2 numbers

@@ -13,7 +13,8 @@ namespace {
 using nlohmann::json;
 using Vectors = std::vector<std::vector<float>>;
 
-std::vector<NamedModel> Models(const std::vector<std::pair<std::string, FakeModelOptions>>& options, std::vector<FakeModel*>* pointers = nullptr) {
+std::vector<NamedModel> Models(const std::vector<std::pair<std::string, FakeModelOptions>>& options,
+                               std::vector<FakeModel*>* pointers = nullptr) {
   std::vector<NamedModel> models;
   for (const auto& [name, model_options] : options) {
     auto model = std::make_unique<FakeModel>(model_options);
@@ -27,7 +28,9 @@ class ModelSetTest : public ModelServerTest {
  protected:
   // Two embedders that differ, a classifier and a ranker.
   void ServeFour() {
-    ServeModels(Models({{"one", {.normalizes = false}}, {"two", {.normalizes = false, .shift = 1}}, {"sorts", {.is_classifier = true}},
+    ServeModels(Models({{"one", {.normalizes = false}},
+                        {"two", {.normalizes = false, .shift = 1}},
+                        {"sorts", {.is_classifier = true}},
                         {"ranks", {.is_classifier = true, .num_labels = 1}}},
                        &models_));
   }
@@ -74,17 +77,21 @@ TEST_F(ModelSetTest, FindsTheModelByPathThenHeaderThenBodyElseTheFirstThatDoesTh
 
 TEST_F(ModelSetTest, SaysWhichModelsDoWhatTheOneThatWasNamedDoesNot) {
   ServeFour();
-  EXPECT_EQ(Outcome(PostJson("/models/sorts/embed", R"({"inputs":"a"})")),
-            R"x(422 {"error":"the model does not do feature-extraction (it does text-classification; that is done by 'one', 'two')","error_type":"Validation"})x");
+  EXPECT_EQ(
+      Outcome(PostJson("/models/sorts/embed", R"({"inputs":"a"})")),
+      R"x(422 {"error":"the model does not do feature-extraction (it does text-classification; that is done by 'one', 'two')","error_type":"Validation"})x");
   EXPECT_EQ(
       Outcome(PostJson("/v1/embeddings", R"({"input":"a","model":"sorts"})")),
       R"x(404 {"error":{"message":"the model does not do feature-extraction (it does text-classification; that is done by 'one', 'two')","type":"invalid_request_error","param":"model","code":"model_not_found"}})x");
   const std::string unknown = "no such model (served are 'one', 'two', 'sorts', 'ranks')";
-  EXPECT_EQ(Outcome(PostJson("/v1/embeddings", R"({"input":"a","model":"three"})")),
-            R"x(404 {"error":{"message":")x" + unknown + R"x(","type":"invalid_request_error","param":"model","code":"model_not_found"}})x");
-  EXPECT_EQ(Outcome(PostJson("/models/three/v1/embeddings", R"({"input":"a"})")),
-            R"x(404 {"error":{"message":")x" + unknown + R"x(","type":"invalid_request_error","param":"model","code":"model_not_found"}})x");
-  EXPECT_EQ(Outcome(PostJson("/embed", R"({"inputs":"a"})", "x-model: three\r\n")), R"x(404 {"error":")x" + unknown + R"x(","error_type":"Validation"})x");
+  EXPECT_EQ(
+      Outcome(PostJson("/v1/embeddings", R"({"input":"a","model":"three"})")),
+      R"x(404 {"error":{"message":")x" + unknown + R"x(","type":"invalid_request_error","param":"model","code":"model_not_found"}})x");
+  EXPECT_EQ(
+      Outcome(PostJson("/models/three/v1/embeddings", R"({"input":"a"})")),
+      R"x(404 {"error":{"message":")x" + unknown + R"x(","type":"invalid_request_error","param":"model","code":"model_not_found"}})x");
+  EXPECT_EQ(Outcome(PostJson("/embed", R"({"inputs":"a"})", "x-model: three\r\n")),
+            R"x(404 {"error":")x" + unknown + R"x(","error_type":"Validation"})x");
   EXPECT_EQ(Outcome(Get("/v2/models/three")), R"x(404 {"error":")x" + unknown + R"x("})x");
 }
 
@@ -113,7 +120,8 @@ TEST_F(ModelSetTest, AModelThatTakesAnothersPlaceAnswersNewRequestsAndTheOldOneT
   queued.Send(PostJson("/embed", R"({"inputs":"hello","normalize":false})"));
   while (Ask(Get("/metrics")).body.find("mlac_sequences_waiting 1") == std::string::npos) {
   }
-  std::thread swap([&] { EXPECT_TRUE(server_->models().Put("m", std::make_unique<FakeModel>(FakeModelOptions{.normalizes = false, .shift = 1}))); });
+  std::thread swap(
+      [&] { EXPECT_TRUE(server_->models().Put("m", std::make_unique<FakeModel>(FakeModelOptions{.normalizes = false, .shift = 1}))); });
   models_[0]->Release();
   swap.join();
   const FakeModel new_model({.normalizes = false, .shift = 1});
@@ -125,9 +133,12 @@ TEST_F(ModelSetTest, AModelThatTakesAnothersPlaceAnswersNewRequestsAndTheOldOneT
 TEST_F(ModelSetTest, KeepsTheOldModelWhereTheNewOneIsBroken) {
   ServeModels(Models({{"m", {.normalizes = false}}}, &models_));
   class BrokenModel : public FakeModel {
-    void Compute(const TokenBatch&, Output, std::span<float> out) override { std::fill(out.begin(), out.end(), std::numeric_limits<float>::quiet_NaN()); }
+    void Compute(const TokenBatch&, Output, std::span<float> out) override {
+      std::fill(out.begin(), out.end(), std::numeric_limits<float>::quiet_NaN());
+    }
   };
-  test::ExpectError(ErrorCode::kInvalidInput, "the model 'm' gives a number that is not finite", [&] { server_->models().Put("m", std::make_unique<BrokenModel>()); });
+  test::ExpectError(ErrorCode::kInvalidInput, "the model 'm' gives a number that is not finite",
+                    [&] { server_->models().Put("m", std::make_unique<BrokenModel>()); });
   EXPECT_EQ(Embed("/embed"), Of(0));
 }
 

@@ -65,7 +65,8 @@ TEST_F(SpanExporterTest, SendsASpanForEachRequestInTheClientsTrace) {
   EXPECT_EQ(spans[0].at("spanId").get<std::string>().size(), 16u);
   EXPECT_EQ(spans[0].at("name"), "POST /embed");
   EXPECT_EQ(spans[0].at("kind"), 2);
-  EXPECT_LE(std::stoull(spans[0].at("startTimeUnixNano").get<std::string>()), std::stoull(spans[0].at("endTimeUnixNano").get<std::string>()));
+  EXPECT_LE(std::stoull(spans[0].at("startTimeUnixNano").get<std::string>()),
+            std::stoull(spans[0].at("endTimeUnixNano").get<std::string>()));
   const json attributes = AttributesOf(spans[0]);
   EXPECT_EQ(attributes.at("http.response.status_code"), json({{"intValue", "200"}}));
   EXPECT_EQ(attributes.at("http.route"), json({{"stringValue", "/embed"}}));
@@ -122,7 +123,8 @@ TEST_F(SpanExporterTest, SendsWhatWaitsWhenItEnds) {
 
 TEST_F(SpanExporterTest, RefusesEndpointsThatAreNone) {
   for (const char* endpoint : {"", "127.0.0.1:4318", "https://localhost:4318", "http://", "localhost"})
-    test::ExpectError(ErrorCode::kInvalidArgument, std::string("OTLP endpoint '") + endpoint + "' is no http:// URL", [&] { const SpanExporter exporter(endpoint); });
+    test::ExpectError(ErrorCode::kInvalidArgument, std::string("OTLP endpoint '") + endpoint + "' is no http:// URL",
+                      [&] { const SpanExporter exporter(endpoint); });
 }
 
 }  // namespace
