@@ -6,7 +6,6 @@
 #include <numeric>
 
 #include "base/json.h"
-#include "pipelines/text_model.h"
 
 namespace mlac {
 namespace {
@@ -22,19 +21,27 @@ std::vector<size_t> BestFirst(std::span<const float> scores) {
 }  // namespace
 
 ScoreFunction DefaultScores(const ServedModel& model) {
-  return model.output_size() == 1 ? ScoreFunction::kSigmoid : ScoreFunction::kSoftmax;
+  switch (model.problem_type()) {
+    case ProblemType::kSingleLabel:
+      return ScoreFunction::kSoftmax;
+    case ProblemType::kMultiLabel:
+      return ScoreFunction::kSigmoid;
+    case ProblemType::kRegression:
+      break;
+  }
+  return ScoreFunction::kNone;
 }
 
 std::vector<float> Scores(std::span<const float> logits, size_t num_labels, ScoreFunction function) {
-  if (function == ScoreFunction::kNone) return {logits.begin(), logits.end()};
-  if (function == ScoreFunction::kSoftmax) return Probabilities(logits, num_labels);
-  // The sigmoid is the softmax of a logit and 0, and has its bits.
-  std::vector<float> pairs;
-  for (const float logit : logits) pairs.insert(pairs.end(), {logit, 0.0f});
-  const std::vector<float> probabilities = Probabilities(pairs, 2);
-  std::vector<float> scores;
-  for (size_t i = 0; i < logits.size(); ++i) scores.push_back(probabilities[2 * i]);
-  return scores;
+  switch (function) {
+    case ScoreFunction::kSoftmax:
+      return Probabilities(logits, num_labels);
+    case ScoreFunction::kSigmoid:
+      return Sigmoids(logits);
+    case ScoreFunction::kNone:
+      break;
+  }
+  return {logits.begin(), logits.end()};
 }
 
 std::vector<float> VectorOf(const InferenceAnswer& answer, size_t index, bool normalize, std::optional<size_t> dimensions) {

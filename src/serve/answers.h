@@ -5,14 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "pipelines/task.h"
 #include "serve/inference_service.h"
 
 namespace mlac {
 
-// What becomes of logits.
-enum class ScoreFunction { kNone, kSigmoid, kSoftmax };
-
-// The one that transformers takes where a request does not say: softmax, the sigmoid of a single label.
+// What becomes of a classifier's logits where a request does not say, as `mlac run` has it.
 ScoreFunction DefaultScores(const ServedModel& model);
 // Rows of num_labels.
 std::vector<float> Scores(std::span<const float> logits, size_t num_labels, ScoreFunction function);

@@ -34,11 +34,18 @@ std::map<std::string, std::string> ReadPrompts(const std::string& folder) {
   return prompts;
 }
 
-// The tasks of the folder's head. A classifier's encoder is not served as an embedder: its vectors were not trained to be compared.
+// Whether the vectors of a model with this head were trained to be compared, or may be: those of a classifier's encoder were not.
+bool GivesVectors(Head head) { return head == Head::kNone || head == Head::kMaskedLanguageModel; }
+
+// The tasks of the folder's head, that which it is for first. Folders of sentence-transformers often keep the head of the language model
+// that they began as.
 std::vector<std::string> TasksOf(const TextModel& model) {
-  if (model.model().head() != Head::kSequenceClassification) return {"feature-extraction", "sentence-similarity"};
-  if (model.model().num_labels() == 1) return {"text-classification", "text-ranking"};
-  return {"text-classification"};
+  const bool gives_vectors = GivesVectors(model.model().head());
+  std::vector<std::string> tasks;
+  for (std::string& task : model.Tasks())
+    if (gives_vectors || (task != "feature-extraction" && task != "sentence-similarity")) tasks.push_back(std::move(task));
+  if (tasks.back() == "fill-mask" && !FileExists(model.folder() + "/modules.json")) std::rotate(tasks.begin(), tasks.end() - 1, tasks.end());
+  return tasks;
 }
 
 std::string_view DtypeOf(const TextModel& model, DType dtype) {
@@ -64,7 +71,8 @@ class FolderModel : public ServedModel {
   bool is_classifier() const override { return is_classifier_; }
   const std::vector<std::string>& label_names() const override { return model_.label_names(); }
   size_t output_size() const override { return is_classifier_ ? model_.model().num_labels() : model_.embedding_size(); }
-  size_t token_output_size() const override { return is_classifier_ ? 0 : model_.model().hidden_size(); }
+  ProblemType problem_type() const override { return model_.problem_type(); }
+  size_t token_output_size() const override { return GivesVectors(model_.model().head()) ? model_.model().hidden_size() : 0; }
   std::string_view pooling() const override { return Name(model_.sentence_encoder().pooling()); }
   bool normalizes() const override { return model_.sentence_encoder().normalizes(); }
   const std::map<std::string, std::string>& prompts() const override { return prompts_; }
@@ -75,6 +83,8 @@ class FolderModel : public ServedModel {
                                                                 : model_.Embed(batch, /*normalize=*/false);
     std::copy(values.begin(), values.end(), out.begin());
   }
+
+  void Answer(Task& task, std::span<const TextInput> texts, std::string& out) override { task.Add(model_, texts, out); }
 
  private:
   TextModel model_;

@@ -1,6 +1,8 @@
 // text-classification and text-ranking in Hugging Face's form.
 #include <fmt/format.h>
 
+#include <array>
+
 #include "serve/answers.h"
 #include "serve/hub_form.h"
 #include "serve/json_reader.h"

@@ -15,6 +15,8 @@ using Clock = std::chrono::steady_clock;
 // Requests up to this size become tokens on the thread that received them (some 50 us), and answers up to this size become text on
 // the thread that computed them: handing them over would cost more.
 constexpr size_t kMaxInlineBytes = 4096, kMaxInlineValues = 2048;
+// Of a task that answers by itself: other models wait for no more of it.
+constexpr size_t kTextsPerTurn = 8;
 
 double MillisecondsSince(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
 
@@ -70,6 +72,7 @@ InferenceService::InferenceService(std::string name, std::unique_ptr<ServedModel
       model_(std::move(model)),
       options_(options),
       metrics_(metrics),
+      turns_(turns),
       queue_({.output_size = model_->output_size(),
               .token_output_size = model_->token_output_size(),
               .max_batch_tokens = options_.max_batch_tokens,
@@ -129,6 +132,35 @@ void InferenceService::InBackground(HttpResponder responder, std::function<void(
     } catch (...) {
       responder.SendError(std::current_exception());
     }
+  });
+}
+
+// Throws HttpError for what the task refuses.
+std::string InferenceService::RunTask(TaskRequest& request, const HttpResponder& responder) {
+  std::string answers;
+  try {
+    if (request.is_batch) request.task->Begin(answers);
+    for (size_t begin = 0; begin < request.texts.size() && !responder.cancelled(); begin += kTextsPerTurn) {
+      const ComputeTurns::Turn turn = turns_.Take(task_party_);
+      model_->Answer(*request.task, std::span(request.texts).subspan(begin, std::min(kTextsPerTurn, request.texts.size() - begin)), answers);
+    }
+    if (request.is_batch) request.task->End(answers);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kInternal || error.code() == ErrorCode::kIo) throw;
+    throw HttpError(request.field_status, error.message(), "inputs");  // its hint is about the command line
+  }
+  return request.finish ? request.finish(std::move(answers)) : answers;
+}
+
+void InferenceService::Answer(Slot slot, TaskRequest request, HttpResponder responder) {
+  const auto shared = std::make_shared<TaskRequest>(std::move(request));
+  InBackground(responder, [service = shared_from_this(), slot = std::move(slot), shared, responder]() mutable {
+    const Clock::time_point start = Clock::now();
+    HttpResponse response = {.body = service->RunTask(*shared, responder)};
+    response.fields = {{"x-compute-type", "cpu"}, {"x-compute-time", fmt::format("{:.0f}", MillisecondsSince(start))}};
+    response.notes = {{"model", service->name_}, {"compute_ms", fmt::format("{:.3f}", MillisecondsSince(start))}};
+    slot.reset();
+    responder.Send(std::move(response));
   });
 }
 

@@ -34,6 +34,15 @@ struct InferenceRequest {
   std::function<std::string(size_t index)> name_input = {};  // of one of the inputs; without it "field[index]" of a list, else field
 };
 
+// A request that a task of pipelines/ answers by itself, because its answers are more than a row a sequence or a token.
+struct TaskRequest {
+  std::unique_ptr<Task> task;     // its format is JSON
+  std::vector<TextInput> texts;   // at least one
+  bool is_batch = false;          // whether the answer is a list of one for each text, or that of the one text
+  int field_status = 422;
+  std::function<std::string(std::string answers)> finish = {};  // what is sent, from what the task wrote; without it that
+};
+
 struct InferenceAnswer {
   std::vector<float> values;  // [inputs, output_size] or [tokens, token_output_size]
   size_t num_inputs = 0, num_tokens = 0;
@@ -72,6 +81,8 @@ class InferenceService : public std::enable_shared_from_this<InferenceService> {
   Slot Admit();
   // Encodes, computes and answers; returns at once. format may be called on any thread. What goes wrong is sent as an error.
   void Infer(Slot slot, InferenceRequest request, HttpResponder responder, Format format);
+  // Has the task answer, a few texts a turn, beside what the queue computes.
+  void Answer(Slot slot, TaskRequest request, HttpResponder responder);
   // Runs work that is too long for a thread of the HTTP server and is no computation of the model; it answers by itself.
   void InBackground(HttpResponder responder, std::function<void()> work);
 
@@ -87,6 +98,7 @@ class InferenceService : public std::enable_shared_from_this<InferenceService> {
   struct Job;
   void Encode(Job& job) const;
   void EncodeText(Job& job, size_t index, QueuedSequence& sequence) const;
+  std::string RunTask(TaskRequest& request, const HttpResponder& responder);
   void Start(const std::shared_ptr<Job>& job);
   void Finish(const std::shared_ptr<Job>& job, BatchResult result);
 
@@ -94,6 +106,8 @@ class InferenceService : public std::enable_shared_from_this<InferenceService> {
   const std::unique_ptr<ServedModel> model_;
   const InferenceServiceOptions options_;
   ServeMetrics& metrics_;
+  ComputeTurns& turns_;
+  ComputeTurns::Party task_party_;  // of what worker_ computes
   std::shared_ptr<std::atomic<size_t>> num_in_flight_ = std::make_shared<std::atomic<size_t>>(0);
   WorkerThread worker_;  // makes tokens of large requests, and text of large answers
   BatchQueue queue_;

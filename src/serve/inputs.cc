@@ -111,6 +111,21 @@ Inputs ReadTextsOrPairs(JsonValue& value, const InputLimits& limits) {
   return result;
 }
 
+std::vector<TextInput> ToTexts(Inputs inputs) {
+  std::vector<TextInput> texts;
+  for (InferenceInput& input : inputs.inputs) {
+    TextInput& text = texts.emplace_back();
+    text.place = inputs.is_batch ? fmt::format("inputs[{}]", texts.size() - 1) : "inputs";
+    if (auto* pair = std::get_if<std::pair<std::string, std::string>>(&input)) {
+      text.text = std::move(pair->first);
+      text.pair = std::move(pair->second);
+    } else {
+      text.text = std::move(std::get<std::string>(input));
+    }
+  }
+  return texts;
+}
+
 Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits) {
   constexpr std::string_view kMustBe = "a text, a pair of texts, or a list of [text] and [text, text]";
   Inputs result;

@@ -63,7 +63,8 @@ std::vector<InferenceInput> TakeIds(const OpenInferenceInput& ids, const OpenInf
 
 std::vector<std::string_view> OutputNames(const ServedModel& model) {
   if (model.is_classifier()) return {"scores", "label"};
-  return {"embedding"};
+  if (Does(model, "feature-extraction")) return {"embedding"};
+  return {};
 }
 
 void CheckOutputs(const OpenInferenceRequest& request, const ServedModel& model) {
@@ -100,6 +101,7 @@ HttpResponse Format(const OpenInferenceRequest& request, const InferenceService&
 void Infer(const ModelSet::ServicePtr& service, HttpRequest http, HttpResponder responder) {
   InferenceService::Slot slot = service->Admit();
   const ServedModel& model = service->model();
+  if (OutputNames(model).empty()) throw Refuse(fmt::format("the model does {}, which this protocol is not spoken for", model.tasks().front()), "model");
   OpenInferenceRequest request = ReadOpenInference(std::move(http.body), http.Field("inference-header-content-length"));
   CheckOutputs(request, model);
   const OpenInferenceInput *text = request.Find("text"), *ids = request.Find("input_ids");
@@ -125,7 +127,8 @@ std::string FormatModel(const InferenceService& service) {
   AppendJsonString(body, service.name());
   body += fmt::format(R"(,"versions":["{}"],"platform":"mlac","inputs":[{{"name":"text","datatype":"BYTES","shape":[-1]}},)", kVersion);
   body += R"({"name":"input_ids","datatype":"INT64","shape":[-1]},{"name":"lengths","datatype":"INT64","shape":[-1]}],"outputs":[)";
-  body += fmt::format(R"({{"name":"{}","datatype":"FP32","shape":[-1,{}]}})", OutputNames(model).front(), model.output_size());
+  for (const std::string_view name : OutputNames(model))
+    if (name != "label") body += fmt::format(R"({{"name":"{}","datatype":"FP32","shape":[-1,{}]}})", name, model.output_size());
   if (model.is_classifier()) body += R"(,{"name":"label","datatype":"BYTES","shape":[-1]})";
   return body + "]}";
 }

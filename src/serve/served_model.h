@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/thread_team.h"
+#include "pipelines/task.h"
 #include "serve/output.h"
 #include "tensor/tensor.h"
 #include "tensor/token_batch.h"
@@ -31,6 +32,7 @@ class ServedModel {
   // A classifier gives logits, any other model one vector a text.
   virtual bool is_classifier() const = 0;
   virtual const std::vector<std::string>& label_names() const = 0;  // of a classifier
+  virtual ProblemType problem_type() const = 0;                     // likewise: what its logits mean
   virtual size_t output_size() const = 0;                           // of Output::kSequence: labels, or the size of a vector
   virtual size_t token_output_size() const = 0;                     // of Output::kTokens: the size of a token's vector; 0: has none
 
@@ -41,6 +43,10 @@ class ServedModel {
   // out: [sequences, output_size()], logits or vectors that are not normalised yet, or [tokens, token_output_size()]. The bits of a
   // sequence do not depend on the batch. One call at a time, of all models that share a team.
   virtual void Compute(const TokenBatch& batch, Output output, std::span<float> out) = 0;
+
+  // Has the task answer these texts, as Task::Add: for tasks whose answers are more than a row a sequence or a token. One call at a time,
+  // as Compute.
+  virtual void Answer(Task& task, std::span<const TextInput> texts, std::string& out) = 0;
 };
 
 struct ServedModelOptions {

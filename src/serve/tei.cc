@@ -132,6 +132,8 @@ std::string FormatInfo(const InferenceService& service) {
       label2id += fmt::format(":{}", i);
     }
     body += fmt::format(R"({{"{}":{{"id2label":{{{}}},"label2id":{{{}}}}}}})", Does(model, "text-ranking") ? "reranker" : "classifier", id2label, label2id);
+  } else if (!Does(model, "feature-extraction")) {
+    body += fmt::format(R"({{"{}":{{}}}})", model.tasks().front());  // which text-embeddings-inference does not have
   } else {
     body += fmt::format(R"({{"embedding":{{"pooling":"{}"}}}})", model.pooling());
   }

@@ -40,6 +40,7 @@ class FakeModel : public ServedModel {
   size_t output_size() const override { return options_.is_classifier ? labels_.size() : kEmbeddingSize; }
   std::string_view pooling() const override { return "mean"; }
   bool normalizes() const override { return options_.normalizes; }
+  ProblemType problem_type() const override { return options_.num_labels == 1 ? ProblemType::kMultiLabel : ProblemType::kSingleLabel; }
   size_t token_output_size() const override { return options_.is_classifier ? 0 : kTokenSize; }
   const std::vector<std::string>& tasks() const override { return tasks_; }
   std::string_view dtype() const override { return "float32"; }
@@ -72,6 +73,12 @@ class FakeModel : public ServedModel {
       const std::vector<float> row = Row(ids);
       std::copy(row.begin(), row.end(), out.begin() + static_cast<ptrdiff_t>(s * output_size()));
     }
+  }
+
+  void Answer(Task& task, std::span<const TextInput> texts, std::string& out) override {
+    // The names and pairs of the texts, whatever the task: what a task makes of them is tested where it is.
+    (void)task;
+    for (const TextInput& text : texts) out += (out.empty() ? "" : ", ") + ("\"" + text.text + "|" + text.pair.value_or("") + "\"");
   }
 
   // What Compute gives for one sequence.
