@@ -1,6 +1,10 @@
 #include "serve/hub_form.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <iterator>
 
 #include "serve/json_reader.h"
 #include "serve/text_options.h"
@@ -8,7 +12,6 @@
 namespace mlac {
 namespace {
 
-// What answers {"inputs", "parameters"} for a model whose first task this is.
 struct HubTask {
   std::string_view task;
   void (*handle)(ModelCall call, HttpResponder responder);
@@ -16,52 +19,57 @@ struct HubTask {
 
 constexpr HubTask kTasks[] = {
     {"feature-extraction", HubFeatureExtraction},
+    {"sentence-similarity", HubSentenceSimilarity},
     {"text-classification", HubTextClassification},
+    {"zero-shot-classification", HubZeroShotClassification},
+    {"text-ranking", HubTextRanking},
     {"token-classification", HubTokenClassification},
     {"question-answering", HubQuestionAnswering},
     {"fill-mask", HubFillMask},
 };
 
-// Requests whose form alone says what they ask for go to a model that does it.
-void PeekTask(const std::string& body, std::string&, std::string_view& task) {
-  JsonReader(body, kHubFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
-    if (name == "query") task = "text-ranking";
-    if ((name != "inputs" && name != "parameters") || value.kind() != JsonValue::Kind::kObject) return;
-    value.ForEachField([&](std::string_view field, JsonValue&) {
-      if (field == "source_sentence") task = "sentence-similarity";
-      if (field == "question") task = "question-answering";
-      if (field == "candidate_labels") task = "zero-shot-classification";
-    });
-  });
-}
+// Names that a body has for one task alone, with the field that they stand in.
+struct TaskName {
+  std::string_view name, field, task;
+};
 
-// Whether a classifier is asked for labels of the client's own.
-bool HasCandidateLabels(const std::string& body) {
-  if (body.find("\"candidate_labels\"") == std::string::npos) return false;
-  std::string model;
+constexpr TaskName kTaskNames[] = {
+    {"query", "", "text-ranking"},
+    {"source_sentence", "inputs", "sentence-similarity"},
+    {"question", "inputs", "question-answering"},
+    {"candidate_labels", "parameters", "zero-shot-classification"},
+};
+
+// The task that the form of the body asks for, "" where that is the model's first.
+std::string_view TaskOfForm(const std::string& body) {
+  const auto has = [&](const TaskName& entry) { return body.find(fmt::format("\"{}\"", entry.name)) != std::string::npos; };
   std::string_view task;
-  PeekTask(body, model, task);
-  return task == "zero-shot-classification";
+  if (std::none_of(std::begin(kTaskNames), std::end(kTaskNames), has)) return task;  // most bodies are not read twice
+  const auto look = [&](std::string_view name, std::string_view field) {
+    for (const TaskName& entry : kTaskNames)
+      if (name == entry.name && field == entry.field) task = entry.task;
+  };
+  JsonReader(body, kHubFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
+    look(name, "");
+    if (value.kind() == JsonValue::Kind::kObject) value.ForEachField([&](std::string_view inner, JsonValue&) { look(inner, name); });
+  });
+  return task;
 }
 
 void Handle(ModelCall call, HttpResponder responder) {
   const ServedModel& model = call.service->model();
-  if (HasName(call.http.body, "query")) {
-    if (!Does(model, "text-ranking"))
-      throw HttpError(kHubFieldStatus, "the model does not do text-ranking, which 'query' and 'texts' ask for", "query",
-                      "it takes 'inputs'");
-    return HubTextRanking(std::move(call), std::move(responder));
-  }
-  if (HasCandidateLabels(call.http.body)) {
-    if (!Does(model, "zero-shot-classification"))
-      throw HttpError(kHubFieldStatus, "the model does not do zero-shot-classification, which 'parameters.candidate_labels' ask for",
-                      "parameters.candidate_labels", "that takes a model of natural language inference");
-    return HubZeroShotClassification(std::move(call), std::move(responder));
-  }
-  for (const HubTask& task : kTasks)
-    if (task.task == model.tasks().front()) return task.handle(std::move(call), std::move(responder));
-  throw HttpError(kHubFieldStatus, fmt::format("the model does {}, which this route does not answer", model.tasks().front()));
+  std::string_view task = TaskOfForm(call.http.body);
+  if (!task.empty() && !Does(model, task))
+    throw HttpError(kHubFieldStatus, fmt::format("the model does not do {}, which the form of the body asks for", task), "",
+                    fmt::format("it does {}", fmt::join(model.tasks(), ", ")));
+  if (task.empty()) task = model.tasks().front();
+  for (const HubTask& known : kTasks)
+    if (known.task == task) return known.handle(std::move(call), std::move(responder));
+  throw HttpError(kHubFieldStatus, fmt::format("the model does {}, which this route does not answer", task));
 }
+
+// Of several models, one that does what the form of the body asks for.
+void PeekTask(const std::string& body, std::string&, std::string_view& task) { task = TaskOfForm(body); }
 
 }  // namespace
 

@@ -161,7 +161,7 @@ TEST_F(HubFormTest, RanksTextsBestFirst) {
   Serve();
   EXPECT_EQ(
       Refusal(R"({"query":"a","texts":["b"]})"),
-      R"x(422 {"error":"the model does not do text-ranking, which 'query' and 'texts' ask for (it takes 'inputs')","error_type":"Validation"})x");
+      R"x(422 {"error":"the model does not do text-ranking, which the form of the body asks for (it does feature-extraction, sentence-similarity)","error_type":"Validation"})x");
 }
 
 TEST_F(HubFormTest, GivesAVectorATokenOnEmbedAll) {
