@@ -1,4 +1,4 @@
-// mlac serve FOLDER: answers over HTTP until it is told to stop.
+// mlac serve MODEL...: answers over HTTP until it is told to stop.
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -10,27 +10,35 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
+#include "base/thread_team.h"
 #include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/service_manager.h"
+#include "cli/service_signals.h"
 #include "cli/store_access.h"
 #include "serve/access_log.h"
+#include "serve/memory_limit.h"
 #include "serve/model_server.h"
 
 namespace mlac {
 namespace {
 
-constexpr int kInterrupted = 130;
 // Less than the 30 s that orchestrators wait before they kill.
 constexpr std::chrono::seconds kGrace{28};
 // Descriptors for all but connections.
 constexpr size_t kReservedDescriptors = 64;
+const std::string kSageMakerFolder = "/opt/ml/model";
 
 struct ServeOptions {
-  std::string folder, name, api_key_file, log_format = "text";
+  std::vector<std::string> models;
+  std::string name, api_key_file, admin_key_file, model_root, log_format = "text";
+  TlsFiles tls;
   ServedModelOptions model;
   size_t max_length = 0;
   DtypeOptions dtype;
@@ -56,6 +64,38 @@ std::string NameOfFolder(const std::string& folder) {
   return name.empty() || FindInvalidUtf8(name) != std::string::npos ? "model" : name;
 }
 
+// A model on the command line: FOLDER, NAME@ALIAS of the store, or NAME= before either. A part with a slash before '=' belongs to the folder.
+struct ModelArgument {
+  std::string name;
+  ModelFolder folder;
+};
+
+ModelArgument ParseModel(const std::string& argument) {
+  const size_t equals = argument.find('=');
+  if (equals == std::string::npos || equals == 0 || argument.find('/') < equals) {
+    ModelFolder folder = FindModel(argument);
+    std::string name = folder.name.empty() ? NameOfFolder(argument) : folder.name;
+    return {std::move(name), std::move(folder)};
+  }
+  return {argument.substr(0, equals), FindModel(argument.substr(equals + 1))};
+}
+
+// What to serve. Without a model: where SageMaker puts it.
+std::vector<ModelArgument> ParseModels(const ServeOptions& options) {
+  std::vector<ModelArgument> models;
+  for (const std::string& argument : options.models) models.push_back(ParseModel(argument));
+  if (models.empty() && FolderExists(kSageMakerFolder)) models.push_back({"model", FindModel(kSageMakerFolder)});
+  if (models.empty()) throw UsageError("serve: model is required", fmt::format("name a folder; without one {} is served, where that exists", kSageMakerFolder));
+  if (!options.name.empty() && models.size() > 1)
+    throw UsageError("serve: --served-model-name is for one model", "of several, write NAME=FOLDER");
+  if (!options.name.empty()) models.front().name = options.name;
+  for (size_t i = 0; i < models.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (models[i].name == models[j].name)
+        throw UsageError(fmt::format("serve: two models are called '{}'", models[i].name), "give one another name: OTHER=FOLDER");
+  return models;
+}
+
 void WriteLog(const std::string& line) {
   // One call, so that lines of several threads do not mix; a log that nobody reads any more is no reason to stop.
   const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
@@ -77,56 +117,79 @@ std::string Describe(const ServedModel& model) {
   return fmt::format("{}, texts of at most {} tokens", what, model.max_length());
 }
 
-// Stops of the user, for all threads that are started from here on: they wait in Take.
-class StopSignals {
- public:
-  StopSignals() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    sigprocmask(SIG_BLOCK, &signals_, nullptr);
-    signal(SIGPIPE, SIG_IGN);  // of clients and log readers that have gone
-  }
-  // Waits for the first one. From then on another one ends the process at once.
-  void Take() {
-    int number = 0;
-    sigwait(&signals_, &number);
-    const auto leave = [](int) { _exit(kInterrupted); };
-    signal(SIGINT, leave);
-    signal(SIGTERM, leave);
-    pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);
-  }
-
- private:
-  sigset_t signals_;
-};
-
-void Execute(ServeOptions options) {
-  StopSignals stop;
-  const LogFormat format = options.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
-  ModelServerOptions& server_options = options.server;
-  if (!options.api_key_file.empty()) server_options.http.api_keys = ApiKeys::FromFile(options.api_key_file);
+// Moves what the options say of keys, TLS and sockets to where the server looks for it.
+void ReadServerOptions(ServeOptions& options) {
+  ModelServerOptions& server = options.server;
+  if (!options.api_key_file.empty()) server.http.api_keys = ApiKeys::FromFile(options.api_key_file);
+  if (options.tls.certificate.empty() != options.tls.key.empty()) throw UsageError("serve: --tls-cert and --tls-key belong together");
+  if (!options.tls.certificate.empty()) server.http.tls = options.tls;
+  if (options.admin_key_file.empty() != options.model_root.empty()) throw UsageError("serve: --admin-key-file and --model-root belong together");
+  server.http.descriptors = TakeListenSockets();
+  const size_t num_descriptors = RaiseDescriptorLimit();
+  server.http.max_connections =
+      std::min(server.http.max_connections, num_descriptors > 2 * kReservedDescriptors ? num_descriptors - kReservedDescriptors : kReservedDescriptors);
   if (options.max_length > 0) options.model.max_length = options.max_length;
   options.model.dtype = options.dtype.Checked();
-  const size_t num_descriptors = RaiseDescriptorLimit();
-  server_options.http.max_connections =
-      std::min(server_options.http.max_connections, num_descriptors > 2 * kReservedDescriptors ? num_descriptors - kReservedDescriptors : kReservedDescriptors);
-  const ModelFolder given = FindModel(options.folder);
-  const std::string own_name = given.name.empty() ? NameOfFolder(options.folder) : given.name;
-  server_options.inference.model_name = options.name.empty() ? own_name : options.name;
   // Four groups of 128 tokens a thread keep them all busy.
-  server_options.inference.max_request_tokens = std::max<size_t>(server_options.inference.max_request_tokens, 512 * options.model.num_threads);
-  server_options.on_access = [format](const HttpAccess& access) { WriteLog(FormatAccess(access, format)); };
+  server.inference.max_request_tokens = std::max<size_t>(server.inference.max_request_tokens, 512 * options.model.num_threads);
+  // One team for all models: they compute in turns, each with all threads.
+  options.model.team = std::make_shared<ThreadTeam>(options.model.num_threads);
+}
 
-  std::unique_ptr<ServedModel> model = OpenServedModel(given.path, options.model);
-  const std::string description = Describe(*model);
-  const std::string name = server_options.inference.model_name;
-  ModelServer server(std::move(model), std::move(server_options));
-  Announce(format, fmt::format("serving {} ({}) on {}", name, description, server.url()), "serving", server.url());
-  stop.Take();
+// What the admin routes may do: load a folder with the options of this process, and within its memory.
+AdminOptions ReadAdminOptions(const ServeOptions& options) {
+  return {.keys = ApiKeys::FromFile(options.admin_key_file),
+          .model_root = options.model_root,
+          .open = [model_options = options.model, memory = options.server.memory_limit](const std::string& folder) {
+            std::unique_ptr<ServedModel> model = OpenServedModel(folder, model_options);
+            if (memory > 0) {
+              CheckMemory(memory, "the models and that of " + folder);
+              LimitMemory(memory);
+            }
+            return model;
+          }};
+}
+
+// Serves until the user stops it; SIGHUP has the certificate read again.
+void ServeUntilStopped(ModelServer& server, ServiceSignals& signals, LogFormat format, bool has_tls) {
+  for (;;) {
+    const int signal_number = signals.Take();
+    if (signal_number != SIGHUP) break;
+    NotifyServiceManager(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", std::chrono::duration_cast<std::chrono::microseconds>(
+                                                                           std::chrono::steady_clock::now().time_since_epoch())
+                                                                           .count()));
+    try {
+      if (has_tls) server.ReloadTls();
+      Announce(format, "read the certificate again", "reloaded", server.url());
+    } catch (const Error& error) {  // of files that are being written, perhaps: what was read before goes on
+      Announce(format, fmt::format("kept the certificate: {}", error.what()), "not_reloaded", server.url());
+    }
+    NotifyServiceManager("READY=1");
+  }
+  NotifyServiceManager("STOPPING=1");
   Announce(format, "stopping: answering what is held", "stopping", server.url());
   if (!server.Shutdown(kGrace))
     throw Error(ErrorCode::kResourceExhausted, fmt::format("requests were left unanswered after {} s", kGrace.count()));
+}
+
+void Execute(ServeOptions options) {
+  const std::vector<ModelArgument> arguments = ParseModels(options);
+  const bool has_tls = !options.tls.certificate.empty();
+  ServiceSignals signals(has_tls);
+  ReadServerOptions(options);
+  const LogFormat format = options.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
+  options.server.on_access = [format](const HttpAccess& access) { WriteLog(FormatAccess(access, format)); };
+  if (!options.admin_key_file.empty()) options.server.admin = ReadAdminOptions(options);
+  std::vector<NamedModel> models;
+  std::string description;
+  for (const ModelArgument& argument : arguments) {
+    models.push_back({argument.name, OpenServedModel(argument.folder.path, options.model)});
+    description += fmt::format("{}{} ({})", description.empty() ? "" : ", ", argument.name, Describe(*models.back().model));
+  }
+  ModelServer server(std::move(models), std::move(options.server));
+  Announce(format, fmt::format("serving {} on {}", description, server.url()), "serving", server.url());
+  NotifyServiceManager("READY=1");
+  ServeUntilStopped(server, signals, format, has_tls);
 }
 
 // Adds an option whose environment twin is MLAC_ and its long name.
@@ -139,34 +202,53 @@ CLI::Option& AddOption(CLI::App& command, const std::string& names, T& value, co
   return option;
 }
 
-}  // namespace
-
-void AddServe(CLI::App& app) {
-  auto options = std::make_shared<ServeOptions>();
-  HttpServerOptions& http = options->server.http;
-  InferenceServiceOptions& inference = options->server.inference;
-  const auto at_least_one = CLI::Range(size_t{1}, size_t{1} << 40).description("");
-  CLI::App& command = AddCommand(app, "serve", "Answer over HTTP: OpenAI's protocol and that of text-embeddings-inference",
-                                 "mlac serve ./topics --port 8080\n"
-                                 "curl http://127.0.0.1:8080/predict -H 'Content-Type: application/json' -d '{\"inputs\": \"a striped cat\"}'");
-  AddOption(command, "-m,--model,model", options->folder, kModelHelp, "DIR").required();
+// Where the server listens, and who may ask.
+void AddAccessOptions(CLI::App& command, ServeOptions& options) {
+  HttpServerOptions& http = options.server.http;
   AddOption(command, "--host", http.host, "The address to listen on", "ADDRESS").capture_default_str();
   AddOption(command, "--port", http.port, "The port to listen on, 0 for any free one", "N").check(CLI::Range(0, 65535).description(""))->capture_default_str();
-  AddOption(command, "--served-model-name", options->name, "What clients call the model; else the name of its folder", "NAME");
-  AddOption(command, "--api-key-file", options->api_key_file, "Ask for one of these keys, one a line", "FILE");
+  AddOption(command, "--unix-socket", http.unix_socket, "Listen on this socket of the file system instead", "PATH");
+  AddOption(command, "--tls-cert", options.tls.certificate, "Speak TLS with this certificate (PEM, with its chain); SIGHUP has it read again", "FILE");
+  AddOption(command, "--tls-key", options.tls.key, "Its key (PEM)", "FILE");
+  AddOption(command, "--api-key-file", options.api_key_file, "Ask for one of these keys, one a line", "FILE");
+  AddOption(command, "--admin-key-file", options.admin_key_file, "Let those with one of these keys load, swap and unload models", "FILE");
+  AddOption(command, "--model-root", options.model_root, "The folder that they load models from", "DIR");
   AddOption(command, "--public-url", http.public_url, "Where clients find the server, behind a proxy", "URL");
   AddOption(command, "--cors-allow-origin", http.cors_allow_origins, "Let pages of this origin read answers; several, or '*'", "ORIGIN").delimiter(',');
+}
+
+void AddLimitOptions(CLI::App& command, ModelServerOptions& server) {
+  InferenceServiceOptions& inference = server.inference;
+  const auto at_least_one = CLI::Range(size_t{1}, size_t{1} << 40).description("");
   AddOption(command, "--max-batch-tokens", inference.max_batch_tokens, "Tokens computed together", "N").check(at_least_one)->capture_default_str();
   AddOption(command, "--max-concurrent-requests", inference.max_concurrent_requests, "Requests held at a time; beyond: 429", "N")
       .check(at_least_one)
       ->capture_default_str();
   AddOption(command, "--max-client-batch-size", inference.max_client_batch_size, "Inputs of one request", "N").check(at_least_one)->capture_default_str();
-  AddOption(command, "--payload-limit", http.limits.max_body_bytes, "Bytes of one request", "N").check(at_least_one)->capture_default_str();
+  AddOption(command, "--payload-limit", server.http.limits.max_body_bytes, "Bytes of one request", "N").check(at_least_one)->capture_default_str();
+  AddOption(command, "--memory", server.memory_limit, "Bytes that the process may hold: 512M, 2G; the start is refused if the models need more", "SIZE")
+      .transform(CLI::AsSizeValue(/*kb_is_1000=*/false).description(""));
+}
+
+}  // namespace
+
+void AddServe(CLI::App& app) {
+  auto options = std::make_shared<ServeOptions>();
+  CLI::App& command = AddCommand(app, "serve", "Answer over HTTP: the protocols of OpenAI, Hugging Face, KServe and SageMaker",
+                                 "mlac serve ./topics --port 8080\n"
+                                 "mlac serve ./topics search=./all-MiniLM-L6-v2 --port 8080\n"
+                                 "curl http://127.0.0.1:8080/predict -H 'Content-Type: application/json' -d '{\"inputs\": \"a striped cat\"}'");
+  AddOption(command, "-m,--model,model", options->models, "Folders in the Hugging Face layout, or NAME@ALIAS of the store; NAME=DIR calls one otherwise", "DIR")
+      .take_all();
+  AddOption(command, "--served-model-name", options->name, "What clients call the one model; else the name of its folder", "NAME");
+  AddAccessOptions(command, *options);
+  AddLimitOptions(command, options->server);
   AddOption(command, "--max-length", options->max_length, "Tokens a text may have; else the model's own limit", "N");
-  command.add_flag("--auto-truncate", inference.auto_truncate, "Cut longer texts where a request does not say")->envname("MLAC_AUTO_TRUNCATE");
+  command.add_flag("--auto-truncate", options->server.inference.auto_truncate, "Cut longer texts where a request does not say")->envname("MLAC_AUTO_TRUNCATE");
   AddOption(command, "--log-format", options->log_format, "How to write the log", "FORMAT")
       .check(CLI::IsMember({"text", "json"}).description("{text,json}"))
       ->capture_default_str();
+  AddOption(command, "--otlp-endpoint", options->server.otlp_endpoint, "Send a span for each request to this collector (OTLP over HTTP)", "URL");
   AddDtypeOptions(command, options->dtype);
   command.get_option("--dtype")->envname("MLAC_DTYPE");
   command.get_option("--allow-slow")->envname("MLAC_ALLOW_SLOW");

@@ -5,16 +5,14 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
-#include <boost/beast/core/buffers_generator.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/message_generator.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <new>
 #include <utility>
 
-#include "base/json.h"
-#include "http/target.h"
+#include "http/request_check.h"
+#include "http/stream.h"
 
 namespace mlac {
 namespace {
@@ -30,13 +28,6 @@ constexpr size_t kMaxLingerBytes = 32 << 20;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr int kClientGone = 499;
 
-// The methods that RFC 9110 and RFC 5789 register; others are not known to any route.
-bool IsKnownMethod(std::string_view method) {
-  for (const std::string_view known : {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
-    if (method == known) return true;
-  return false;
-}
-
 // Whether an id that a client chose may stand in answers and logs.
 bool IsSaneId(std::string_view id) {
   if (id.empty() || id.size() > 128) return false;
@@ -45,25 +36,8 @@ bool IsSaneId(std::string_view id) {
   return true;
 }
 
-// "application/json" of "application/json; charset=utf-8".
-std::string_view MediaType(std::string_view content_type) { return TrimBlanks(content_type.substr(0, content_type.find(';'))); }
-
 std::string FormatDate(std::chrono::system_clock::time_point time) {
   return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
-}
-
-HttpError ToHttpError(const std::exception_ptr& exception) {
-  try {
-    std::rethrow_exception(exception);
-  } catch (const HttpError& error) {
-    return error;
-  } catch (const Error& error) {
-    return HttpError(Kind(error.code()).http_status, error.message(), "", error.hint());
-  } catch (const std::bad_alloc&) {
-    return HttpError(503, "out of memory");
-  } catch (...) {
-    return HttpError(500, "internal error");  // the text of another library may hold anything
-  }
 }
 
 template <typename Body>
@@ -83,119 +57,14 @@ void SetHead(http::response<Body>& message, const HttpResponse& response, const 
 
 }  // namespace
 
-// ---- What connections share
-
-std::string ServerShared::MakeId() { return fmt::format("{}-{:x}", id_prefix, next_id.fetch_add(1, std::memory_order_relaxed)); }
-
-HttpResponse ServerShared::FormatError(const HttpError& error, std::string_view path) const {
-  HttpResponse response;
-  if (options.format_error) {
-    response = options.format_error(error, path);
-  } else {
-    response.body = "{\"error\":";
-    AppendJsonString(response.body, error.what());
-    response.body += '}';
-  }
-  response.status = error.status();
-  for (const HttpField& field : error.fields) response.fields.push_back(field);
-  return response;
-}
-
-ConnectionSlot::ConnectionSlot(ServerShared& shared) : shared_(&shared) { shared.num_connections.fetch_add(1); }
-
-void ConnectionSlot::Release() {
-  if (!shared_) return;
-  ServerShared& shared = *std::exchange(shared_, nullptr);
-  const std::lock_guard lock(shared.mutex);
-  shared.num_connections.fetch_sub(1);
-  shared.changed.notify_all();
-}
-
-// ---- Responders
-
-struct HttpResponder::Handle {
-  explicit Handle(std::shared_ptr<HttpExchange> exchange) : exchange(std::move(exchange)) {}
-  ~Handle() {
-    try {
-      exchange->SendError(std::make_exception_ptr(HttpError(500, "internal error: the request was dropped")));
-    } catch (...) {  // no memory: the connection's client will see it close
-      exchange->Cancel();
-    }
-  }
-  std::shared_ptr<HttpExchange> exchange;
-};
-
-HttpResponder::HttpResponder(std::shared_ptr<HttpExchange> exchange) : handle_(std::make_shared<Handle>(std::move(exchange))) {}
-void HttpResponder::Send(HttpResponse response) const { handle_->exchange->Send(std::move(response)); }
-void HttpResponder::SendError(const std::exception_ptr& error) const { handle_->exchange->SendError(error); }
-bool HttpResponder::cancelled() const { return handle_->exchange->cancelled(); }
-void HttpResponder::OnCancel(std::function<void()> callback) const { handle_->exchange->OnCancel(std::move(callback)); }
-
-void HttpExchange::Send(HttpResponse response) {
-  std::shared_ptr<Connection> connection;
-  std::function<void()> on_cancel;  // goes after the lock: what it holds may end here
-  {
-    const std::lock_guard lock(mutex_);
-    if (!connection_) return;
-    connection = std::move(connection_);
-    connection_ = nullptr;
-    on_cancel = std::move(on_cancel_);
-    on_cancel_ = nullptr;
-    // Posted under the lock: a connection ends only after Cancel, which takes it too, so the thread that is posted to still runs.
-    if (!connection->thread().context.get_executor().running_in_this_thread()) {
-      asio::post(connection->thread().context,
-                 [connection, response = std::move(response)]() mutable {
-                   connection->Guarded([&] { connection->OnAnswer(std::move(response)); });
-                 });
-      return;
-    }
-  }
-  connection->OnAnswer(std::move(response));
-}
-
-void HttpExchange::SendError(const std::exception_ptr& error) {
-  std::shared_ptr<Connection> connection;
-  {
-    const std::lock_guard lock(mutex_);
-    connection = connection_;
-  }
-  if (connection) Send(connection->shared().FormatError(ToHttpError(error), path_));
-}
-
-void HttpExchange::OnCancel(std::function<void()> callback) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (connection_) {
-      on_cancel_.swap(callback);
-      return;
-    }
-  }
-  if (cancelled()) callback();
-}
-
-void HttpExchange::Cancel() {
-  std::shared_ptr<Connection> connection;
-  std::function<void()> on_cancel;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!connection_) return;
-    connection = std::move(connection_);
-    connection_ = nullptr;
-    on_cancel = std::move(on_cancel_);
-    on_cancel_ = nullptr;
-    cancelled_.store(true, std::memory_order_relaxed);
-  }
-  if (on_cancel) on_cancel();
-}
-
 // ---- A connection's life
 
-Connection::Connection(ServerShared& shared, IoThread& thread, ConnectionSlot slot, Socket socket)
+Connection::Connection(ServerShared& shared, IoThread& thread, ConnectionSlot slot, std::unique_ptr<HttpStream> stream)
     : shared_(shared),
       thread_(thread),
       slot_(std::move(slot)),
       place_(thread.connections.insert(thread.connections.end(), this)),
-      socket_(std::move(socket)),
+      stream_(std::move(stream)),
       timer_(thread.context),
       last_activity_(Clock::now()),
       guard_(shared.options.limits) {}
@@ -203,11 +72,17 @@ Connection::Connection(ServerShared& shared, IoThread& thread, ConnectionSlot sl
 Connection::~Connection() { Close(); }
 
 void Connection::Start() {
-  error_code ignored;
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  socket_.non_blocking(true, ignored);
   head_is_timed_ = true;
   SetDeadline(shared_.options.head_timeout);
+  if (!stream_->is_encrypted()) return Advance();
+  phase_ = Phase::kHandshake;
+  stream_->Handshake([self = shared_from_this()](const error_code& error, size_t) { self->Guarded([&] { self->OnHandshake(error); }); });
+}
+
+void Connection::OnHandshake(const error_code& error) {
+  if (phase_ == Phase::kClosed) return;
+  if (error) return Close();
+  phase_ = Phase::kIdle;
   Advance();
 }
 
@@ -224,9 +99,8 @@ void Connection::Guarded(Function&& function) {
 void Connection::Close() {
   if (phase_ == Phase::kClosed) return;
   phase_ = Phase::kClosed;
-  error_code ignored;
   timer_.cancel();
-  socket_.close(ignored);
+  stream_->Close();
   if (const std::shared_ptr<HttpExchange> exchange = std::move(exchange_)) exchange->Cancel();
   if (counted_unanswered_) {
     access_.status = kClientGone;
@@ -283,10 +157,9 @@ void Connection::Read() {
   if (reading_ || peer_done_ || phase_ == Phase::kClosed) return;
   reading_ = true;
   begin_ = end_ = 0;
-  socket_.async_read_some(asio::buffer(buffer_),
-                          [self = shared_from_this()](const error_code& error, size_t num_bytes) {
-                            self->Guarded([&] { self->OnRead(error, num_bytes); });
-                          });
+  stream_->Read(asio::buffer(buffer_), [self = shared_from_this()](const error_code& error, size_t num_bytes) {
+    self->Guarded([&] { self->OnRead(error, num_bytes); });
+  });
 }
 
 void Connection::OnRead(const error_code& error, size_t num_bytes) {
@@ -314,16 +187,11 @@ void Connection::OnPeerDone() {
     case Phase::kBody:
       if (phase_ == Phase::kHead && guard_.head().empty()) return Close();
       return RefuseAndClose(HttpError(400, "the connection ended before the request did"));
-    case Phase::kHandling: {
+    case Phase::kHandling:
       // A FIN says the same for both. An interim answer, which every HTTP/1.1 client has to skip (RFC 9110 section 15.2), tells them
-      // apart: the system of a client that has gone answers it with a reset.
-      if (!guard_.http_1_0()) {
-        error_code error;
-        const size_t sent = socket_.write_some(asio::buffer(kContinue), error);
-        if (error != asio::error::would_block && (error || sent != kContinue.size())) return Close();
-      }
+      // apart: the system of a client that has gone answers it with a reset. Nobody ends one half of TLS and waits.
+      if (stream_->is_encrypted() || (!guard_.http_1_0() && !stream_->WriteInterim(kContinue))) return Close();
       return WatchForReset();
-    }
     case Phase::kWriting: return;
     default: return Close();
   }
@@ -331,7 +199,7 @@ void Connection::OnPeerDone() {
 
 void Connection::WatchForReset() {
   if (std::exchange(watches_, true)) return;
-  socket_.async_wait(Socket::wait_error, [self = shared_from_this()](const error_code&) { self->Close(); });
+  stream_->AwaitReset([self = shared_from_this()](const error_code&, size_t) { self->Close(); });
 }
 
 // Works through the bytes that are there, until more are needed or an answer is due.
@@ -383,18 +251,21 @@ void Connection::BeginRequest() {
   const std::string_view id = request_.Field("x-request-id");
   request_.id = IsSaneId(id) ? std::string(id) : shared_.MakeId();
   is_head_request_ = request_.method == "HEAD";
-  origin_ = AllowedOrigin();
+  origin_ = AllowedOrigin(shared_, request_);
   access_ = {.time = std::chrono::system_clock::now(),
              .id = request_.id,
              .method = IsKnownMethod(request_.method) ? request_.method : "-",
-             .route = "-"};
+             .route = "-",
+             .trace = ParseTraceparent(request_.Field("traceparent"))};
   request_start_ = Clock::now();
   counted_unanswered_ = true;
   shared_.num_unanswered.fetch_add(1);
 
   phase_ = Phase::kBody;
   try {
-    CheckRequest(text(head.target()));
+    RequestTarget target = CheckRequest(shared_, text(head.target()), origin_ != nullptr, request_, access_.route);
+    route_ = target.route;
+    early_answer_ = std::move(target.early_answer);
   } catch (const HttpError& refusal) {
     // A body that the client has announced but not begun is not asked for; one that is under way is read over first, so that the
     // connection can go on.
@@ -404,81 +275,8 @@ void Connection::BeginRequest() {
   if (guard_.stage() != FramingGuard::Stage::kBody) return;
   SetDeadline(shared_.options.body_timeout);
   if (guard_.expects_continue() && begin_ == end_) {
-    const size_t sent = socket_.write_some(asio::buffer(kContinue), error);
-    if (error || sent != kContinue.size()) Close();
+    if (!stream_->WriteInterim(kContinue)) Close();
   }
-}
-
-// Throws the HttpError that refuses the request. What comes first decides: host, key, route, type of the body.
-void Connection::CheckRequest(std::string_view target_text) {
-  const std::optional<HttpTarget> target = ParseTarget(request_.method, target_text);
-  if (!target) throw HttpError(400, "the target of the request is no valid path or URL");
-  request_.path = target->path;
-  request_.query = target->query;
-
-  // RFC 9112 section 3.2.2: the absolute form overrides Host.
-  const std::string_view host = target->authority.empty() ? request_.Field("host") : std::string_view(target->authority);
-  if (shared_.checks_host && !host.empty() && !IsLoopback(host) && !EqualsIgnoringCase(HostOf(host), shared_.public_host))
-    throw HttpError(403, "the Host of the request is neither this machine nor the public URL of the server", "",
-                    "start the server with --public-url if it stands behind a proxy");
-
-  HttpRouter::Match match;
-  if (!target->asterisk) match = shared_.router.Find(request_.method, target->segments);
-  if (target->asterisk) match.allow = "GET, HEAD, POST, OPTIONS";
-  route_ = match.route;
-  request_.parameters = std::move(match.parameters);
-  if (route_) access_.route = route_->pattern;
-
-  const bool is_options = request_.method == "OPTIONS" && !route_ && !match.allow.empty();
-  if (is_options && origin_ && !request_.Field("access-control-request-method").empty()) {
-    early_answer_ = HttpResponse{.status = 204};
-    early_answer_->fields = {{"access-control-allow-methods", match.allow},
-                             {"access-control-allow-headers", "authorization, content-type, x-request-id"},
-                             {"access-control-max-age", "600"}};
-    return;  // a browser shows no key here
-  }
-  if (!shared_.options.api_keys.empty() && !(route_ && route_->open)) CheckKey();
-  if (is_options) {
-    early_answer_ = HttpResponse{.status = 204, .fields = {{"allow", match.allow}}};
-    return;
-  }
-  if (!route_) {
-    if (match.allow.empty()) throw HttpError(404, "no such route");
-    if (!IsKnownMethod(request_.method)) throw HttpError(501, "the method is not known");
-    HttpError error(405, fmt::format("the route does not take {}", request_.method), "", fmt::format("it takes {}", match.allow));
-    error.fields = {{"allow", match.allow}};
-    throw error;
-  }
-  if (const std::string_view coding = request_.Field("content-encoding"); !coding.empty() && !EqualsIgnoringCase(coding, "identity"))
-    throw HttpError(415, "compressed bodies are not taken");
-  const std::string_view type = request_.Field("content-type");
-  if (!route_->content_type.empty() && !type.empty() && !EqualsIgnoringCase(MediaType(type), route_->content_type))
-    throw HttpError(415, fmt::format("the body has to be {}", route_->content_type), "", "set the header Content-Type so, or leave it out");
-}
-
-void Connection::CheckKey() const {
-  size_t num_fields = 0;
-  std::string_view key;
-  for (const HttpField& field : request_.fields) {
-    if (!EqualsIgnoringCase(field.name, "authorization")) continue;
-    ++num_fields;
-    const std::string_view value = field.value;
-    if (const size_t blank = value.find(' '); EqualsIgnoringCase(value.substr(0, blank), "bearer"))
-      key = TrimBlanks(value.substr(std::min(blank, value.size())));
-  }
-  if (shared_.options.api_keys.Contains(key) && num_fields == 1) return;
-  HttpError error(401, num_fields == 0 ? "an API key is needed" : "the API key is not known", "",
-                  num_fields == 0 ? "send the header 'Authorization: Bearer KEY'" : "");
-  error.fields = {{"www-authenticate", "Bearer"}};
-  throw error;
-}
-
-const std::string* Connection::AllowedOrigin() const {
-  const std::string_view origin = request_.Field("origin");
-  if (origin.empty()) return nullptr;
-  for (const std::string& allowed : shared_.options.cors_allow_origins)
-    if (allowed == "*" || allowed == origin) return &allowed;
-  return nullptr;
 }
 
 // The request is whole: has it answered.
@@ -509,6 +307,10 @@ void Connection::OnAnswer(HttpResponse response) {
   if (phase_ == Phase::kHandling) Write(std::move(response));
 }
 
+void Connection::OnPostedAnswer(HttpResponse response) {
+  Guarded([&] { OnAnswer(std::move(response)); });
+}
+
 // Answers what cannot go on: the rest of the connection's bytes is not read as requests.
 void Connection::RefuseAndClose(const HttpError& error) {
   keep_alive_ = false;
@@ -535,7 +337,7 @@ void Connection::Write(HttpResponse response) {
   const unsigned version = guard_.http_1_0() ? 10 : 11;
   SetDeadline(shared_.options.write_timeout);
   const auto done = [self = shared_from_this()](const error_code& error, size_t) { self->Guarded([&] { self->OnWritten(error); }); };
-  const auto send = [&](auto message) { beast::async_write(socket_, http::message_generator(std::move(message)), done); };
+  const auto send = [&](auto message) { stream_->Write(http::message_generator(std::move(message)), done); };
   if (is_head_request_ || response.status == 204) {
     http::response<http::empty_body> message;
     SetHead(message, response, access_.id, version, keep_alive_);
@@ -583,11 +385,13 @@ void Connection::LogAccess() {
 // The last answer is out. Closing at once would throw it away where bytes of the client are unread, so its end is waited for.
 void Connection::Linger() {
   phase_ = Phase::kLingering;
-  error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
-  if (peer_done_) return Close();
   SetDeadline(shared_.options.linger_timeout);
-  Read();
+  stream_->FinishSending([self = shared_from_this()](const error_code&, size_t) {
+    self->Guarded([&] {
+      if (self->phase_ != Phase::kLingering) return;
+      self->peer_done_ ? self->Close() : self->Read();
+    });
+  });
 }
 
 }  // namespace mlac

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "http/api_keys.h"
 #include "http/message.h"
 
 namespace mlac {
@@ -46,6 +47,7 @@ struct HttpRoute {
   HttpHandler handler;
   std::string content_type = "";  // what a Content-Type has to be if there is one, "" if any will do
   bool open = false;              // answered without an API key
+  std::shared_ptr<const ApiKeys> keys = nullptr;  // asks for one of these instead of the server's; at least one
 };
 
 class HttpRouter {

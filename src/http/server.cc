@@ -1,18 +1,19 @@
 #include "http/server.h"
 
 #include <fmt/format.h>
-#include <netdb.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
-#include <cstring>
 #include <optional>
 #include <thread>
 
 #include "http/connection.h"
+#include "http/listener.h"
+#include "http/stream.h"
 #include "http/target.h"
 
 namespace mlac {
@@ -20,33 +21,11 @@ namespace {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
-using tcp = asio::ip::tcp;
 
 // How long accepting rests when there is no room for another connection.
 constexpr std::chrono::milliseconds kAcceptPause{100};
 // Where there is no room, connections that have waited this long for a request give way.
 constexpr std::chrono::seconds kMinIdle{1};
-
-// The first address of host. Throws kInvalidArgument.
-tcp::endpoint Resolve(const std::string& host, int port) {
-  addrinfo hints = {};
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int status = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-  if (status != 0)
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("host '{}': {}", host, gai_strerror(status)), "--host takes an address or a name of this machine");
-  tcp::endpoint endpoint;
-  endpoint.resize(found->ai_addrlen);
-  std::memcpy(endpoint.data(), found->ai_addr, found->ai_addrlen);
-  freeaddrinfo(found);
-  return endpoint;
-}
-
-std::string ToString(const tcp::endpoint& endpoint) {
-  const std::string address = endpoint.address().to_string();
-  return fmt::format(fmt::runtime(endpoint.address().is_v6() ? "[{}]:{}" : "{}:{}"), address, endpoint.port());
-}
 
 std::string HostOfUrl(const std::string& url) {
   if (url.empty()) return "";
@@ -76,22 +55,18 @@ std::string RandomHex() {
 }  // namespace
 
 struct HttpServer::Impl {
-  using Acceptor = asio::basic_socket_acceptor<tcp, asio::io_context::executor_type>;
-
   ServerShared shared;
   std::vector<std::unique_ptr<IoThread>> io;
   std::vector<asio::executor_work_guard<asio::io_context::executor_type>> work;
-  std::optional<Acceptor> acceptor;  // on the first of io
-  std::optional<asio::steady_timer> accept_pause;  // on the first of io
+  std::vector<Listener> listeners;  // on the first of io
   size_t next_thread = 0;
   bool stopped = false;  // on the first of io
   std::string url;
-  int port = 0;
   std::vector<std::thread> threads;
 
   void Listen();
-  void Accept();
-  void Start(IoThread& thread, Connection::Socket socket);
+  void Accept(Listener& listener);
+  void Start(IoThread& thread, HttpStream::Socket socket);
   void MakeRoom();
   void StopAccepting();
   void Stop();
@@ -100,42 +75,42 @@ struct HttpServer::Impl {
 };
 
 void HttpServer::Impl::Listen() {
-  const tcp::endpoint wanted = Resolve(shared.options.host, shared.options.port);
-  error_code error;
-  acceptor.emplace(io[0]->context);
-  acceptor->open(wanted.protocol(), error);
-  if (!error) acceptor->set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) acceptor->bind(wanted, error);
-  if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
-  if (error)
-    throw Error(ErrorCode::kIo, fmt::format("cannot listen on {}: {}", ToString(wanted), error.message()),
-                error == asio::error::address_in_use ? "another program has the port; choose one with --port" : "");
-  acceptor->non_blocking(true, error);
-  const tcp::endpoint bound = acceptor->local_endpoint();
-  port = bound.port();
-  url = "http://" + ToString(bound);
-  shared.checks_host = shared.options.api_keys.empty() && bound.address().is_loopback();
+  const HttpServerOptions& options = shared.options;
+  asio::io_context& context = io[0]->context;
+  if (!options.descriptors.empty()) {
+    for (const int descriptor : options.descriptors) listeners.push_back(Listener::OnDescriptor(context, descriptor));
+  } else if (!options.unix_socket.empty()) {
+    listeners.push_back(Listener::OnPath(context, options.unix_socket));
+  } else {
+    listeners.push_back(Listener::OnPort(context, options.host, options.port));
+  }
+  const Listener& first = listeners.front();
+  url = fmt::format("{}{}", first.port() == 0 ? "unix:" : shared.tls ? "https://" : "http://", first.address());
+  // Who can reach a Unix socket is decided by its file; a browser cannot.
+  const auto is_local = [](const Listener& listener) { return listener.is_loopback() || listener.port() == 0; };
+  shared.checks_host = options.api_keys.empty() && first.is_loopback() && std::all_of(listeners.begin(), listeners.end(), is_local);
 }
 
-void HttpServer::Impl::Accept() {
+void HttpServer::Impl::Accept(Listener& listener) {
   IoThread& thread = *io[next_thread];
   next_thread = (next_thread + 1) % io.size();
-  acceptor->async_accept(thread.context, [this, &thread](const error_code& error, Connection::Socket socket) {
+  listener.acceptor().async_accept(thread.context, [this, &thread, &listener](const error_code& error, HttpStream::Socket socket) {
     if (!error && !stopped) Start(thread, std::move(socket));
-    if (!acceptor->is_open()) return;
+    if (!listener.acceptor().is_open()) return;
     // An accept that fails has no descriptor or memory left; trying again at once would spin.
-    if (!error && shared.num_connections.load() < shared.options.max_connections) return Accept();
+    if (!error && shared.num_connections.load() < shared.options.max_connections) return Accept(listener);
     MakeRoom();
-    accept_pause->expires_after(kAcceptPause);
-    accept_pause->async_wait([this](const error_code&) {
-      if (acceptor->is_open()) Accept();
+    const auto pause = std::make_shared<asio::steady_timer>(io[0]->context, kAcceptPause);
+    pause->async_wait([this, &listener, pause](const error_code&) {
+      if (listener.acceptor().is_open()) Accept(listener);
     });
   });
 }
 
-void HttpServer::Impl::Start(IoThread& thread, Connection::Socket socket) {
+void HttpServer::Impl::Start(IoThread& thread, HttpStream::Socket socket) {
   asio::post(thread.context, [this, &thread, slot = ConnectionSlot(shared), socket = std::move(socket)]() mutable {
-    std::make_shared<Connection>(shared, thread, std::move(slot), std::move(socket))->Start();
+    auto stream = std::make_unique<HttpStream>(std::move(socket), shared.CurrentTls());
+    std::make_shared<Connection>(shared, thread, std::move(slot), std::move(stream))->Start();
   });
 }
 
@@ -158,14 +133,16 @@ void HttpServer::Impl::MakeRoom() {
 // Takes what the system has accepted for us already, then closes the door.
 void HttpServer::Impl::StopAccepting() {
   error_code error;
-  while (acceptor->is_open()) {
-    IoThread& thread = *io[0];
-    Connection::Socket socket(thread.context);
-    acceptor->accept(socket, error);
-    if (error) break;
-    Start(thread, std::move(socket));
+  for (Listener& listener : listeners) {
+    while (listener.acceptor().is_open()) {
+      IoThread& thread = *io[0];
+      HttpStream::Socket socket(thread.context);
+      listener.acceptor().accept(socket, error);
+      if (error) break;
+      Start(thread, std::move(socket));
+    }
+    listener.acceptor().close(error);
   }
-  acceptor->close(error);
 }
 
 void HttpServer::Impl::Stop() {
@@ -173,8 +150,7 @@ void HttpServer::Impl::Stop() {
   asio::post(io[0]->context, [this] {  // where connections begin, so that none begins behind the closing
     stopped = true;
     error_code ignored;
-    accept_pause->cancel();
-    acceptor->close(ignored);
+    for (Listener& listener : listeners) listener.acceptor().close(ignored);
     OnEachConnection([](Connection& connection) { connection.Close(); });
     work.clear();
   });
@@ -196,9 +172,9 @@ HttpServer::HttpServer(HttpServerOptions options, HttpRouter router) : impl_(std
     impl_->io.push_back(std::make_unique<IoThread>());
     impl_->work.push_back(asio::make_work_guard(impl_->io.back()->context));
   }
+  if (shared.options.tls) shared.tls = LoadTls(*shared.options.tls);
   impl_->Listen();
-  impl_->accept_pause.emplace(impl_->io[0]->context);
-  impl_->Accept();
+  for (Listener& listener : impl_->listeners) impl_->Accept(listener);
   for (const std::unique_ptr<IoThread>& thread : impl_->io)
     impl_->threads.emplace_back([&context = thread->context] {
       for (;;) {
@@ -213,8 +189,16 @@ HttpServer::HttpServer(HttpServerOptions options, HttpRouter router) : impl_(std
 
 HttpServer::~HttpServer() { impl_->Stop(); }
 
-int HttpServer::port() const { return impl_->port; }
+int HttpServer::port() const { return impl_->listeners.front().port(); }
 std::string HttpServer::url() const { return impl_->url; }
+void HttpServer::ReloadTls() {
+  ServerShared& shared = impl_->shared;
+  if (!shared.options.tls) return;
+  auto loaded = LoadTls(*shared.options.tls);
+  const std::lock_guard lock(shared.mutex);
+  shared.tls.swap(loaded);
+}
+
 size_t HttpServer::num_connections() const { return impl_->shared.num_connections.load(); }
 
 bool HttpServer::Shutdown(std::chrono::milliseconds grace) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,8 @@
 #include "http/framing_guard.h"
 #include "http/message.h"
 #include "http/router.h"
+#include "http/tls.h"
+#include "http/trace_context.h"
 
 namespace mlac {
 
@@ -25,11 +28,15 @@ struct HttpAccess {
   size_t num_request_bytes = 0, num_response_bytes = 0;  // of the bodies
   double duration_ms = 0;                                // from then to the answer's last byte
   std::vector<HttpField> notes = {};                     // HttpResponse::notes
+  std::optional<TraceContext> trace = std::nullopt;      // the traceparent that the client sent, if it is a valid one
 };
 
 struct HttpServerOptions {
   std::string host = "127.0.0.1";  // a name or an address
   int port = 8080;                 // 0: any free one
+  std::string unix_socket = "";    // a path to listen on instead
+  std::vector<int> descriptors = {};  // sockets that listen already, to serve instead (systemd's)
+  std::optional<TlsFiles> tls = std::nullopt;  // speak TLS alone
   int num_io_threads = 1;
   HttpLimits limits = {};
   std::chrono::milliseconds head_timeout{10'000};   // from the first byte of a head (the first from the accept on) to its end
@@ -60,8 +67,10 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
   ~HttpServer();  // closes everything at once
 
-  int port() const;
-  std::string url() const;  // "http://127.0.0.1:8080"
+  int port() const;         // 0 without one
+  std::string url() const;  // "http://127.0.0.1:8080", "https://...", "unix:/run/mlac.sock"; of several sockets the first
+  // Reads the files of options.tls again, for connections to come. Throws as LoadTls, and goes on with what it has.
+  void ReloadTls();
   size_t num_connections() const;
 
   // Accepts no more, answers what it holds, and returns when all is closed or after grace, when the rest is closed unanswered.

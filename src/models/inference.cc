@@ -36,9 +36,9 @@ TokenBatch Slice(const TokenBatch& batch, size_t begin, size_t end) {
   return slice;
 }
 
-Inference::Inference(size_t num_threads, DType dtype)
-    : team_(num_threads), together_(std::make_unique<Run>(RunOptions{.team = &team_, .tape = nullptr, .dtype = dtype})) {
-  for (size_t i = 0; i < team_.num_threads(); ++i) alone_.push_back(std::make_unique<Run>(RunOptions{.team = nullptr, .tape = nullptr, .dtype = dtype}));
+Inference::Inference(std::shared_ptr<ThreadTeam> team, DType dtype)
+    : team_(std::move(team)), together_(std::make_unique<Run>(RunOptions{.team = team_.get(), .tape = nullptr, .dtype = dtype})) {
+  for (size_t i = 0; i < num_threads(); ++i) alone_.push_back(std::make_unique<Run>(RunOptions{.team = nullptr, .tape = nullptr, .dtype = dtype}));
 }
 
 void Inference::ForEachGroup(const TokenBatch& batch, const std::function<void(Run&, const TokenBatch&, size_t)>& body) {
@@ -49,7 +49,7 @@ void Inference::ForEachGroup(const TokenBatch& batch, const std::function<void(R
     for (size_t i = 0; i < count; ++i) body(*together_, Slice(batch, groups[i], groups[i + 1]), groups[i]);
     return;
   }
-  team_.ParallelTasks(count, [&](size_t i, size_t thread) { body(*alone_[thread], Slice(batch, groups[i], groups[i + 1]), groups[i]); });
+  team_->ParallelTasks(count, [&](size_t i, size_t thread) { body(*alone_[thread], Slice(batch, groups[i], groups[i + 1]), groups[i]); });
 }
 
 }  // namespace mlac

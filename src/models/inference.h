@@ -13,13 +13,14 @@ namespace mlac {
 // The sequences [begin, end) of a batch as a batch of their own.
 TokenBatch Slice(const TokenBatch& batch, size_t begin, size_t end);
 
-// Threads and their memory. One batch at a time.
+// Threads and the memory that they compute in. One batch at a time; with a team that others use too, one of all of them.
 class Inference {
  public:
   // dtype: what products are computed in, kF32 or kBF16.
-  explicit Inference(size_t num_threads, DType dtype = DType::kF32);
+  explicit Inference(size_t num_threads, DType dtype = DType::kF32) : Inference(std::make_shared<ThreadTeam>(num_threads), dtype) {}
+  explicit Inference(std::shared_ptr<ThreadTeam> team, DType dtype = DType::kF32);
 
-  size_t num_threads() const { return team_.num_threads(); }
+  size_t num_threads() const { return team_->num_threads(); }
 
   // Calls body for groups of whole sequences that together make up the batch; what it computes for a sequence must not depend on the
   // group (nothing of ours does). Many groups: each runs on one thread, all layers on some 128 rows, so that intermediates stay in L2.
@@ -27,7 +28,7 @@ class Inference {
   void ForEachGroup(const TokenBatch& batch, const std::function<void(Run& run, const TokenBatch& group, size_t first_sequence)>& body);
 
  private:
-  ThreadTeam team_;
+  std::shared_ptr<ThreadTeam> team_;
   std::unique_ptr<Run> together_;            // all threads within an operator
   std::vector<std::unique_ptr<Run>> alone_;  // one thread each
 };

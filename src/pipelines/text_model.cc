@@ -42,7 +42,8 @@ TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
       label_names_(LabelNamesOf(folder)),
       problem_type_(ProblemTypeOf(folder)),
       max_length_(FindLengthLimit(TransformerFolder(folder), options.max_length, model_->max_positions()).num_tokens),
-      inference_(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads, options.dtype) {
+      inference_(options.team ? options.team : std::make_shared<ThreadTeam>(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads),
+                 options.dtype) {
   tokenizer_.CheckEmbeddingSize(model_->vocab_size());
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/thread_team.h"
 #include "models/inference.h"
 #include "models/model.h"
 #include "models/sentence_encoder.h"
@@ -20,6 +21,8 @@ struct TextModelOptions {
   std::optional<size_t> max_length = {};  // tokens; without it the folder's limit
   bool truncate = false;             // cut longer texts instead of refusing them
   DType dtype = DType::kF32;         // what products of f32 weights are computed in: kF32 or kBF16
+  // Threads of a process that has several models, which compute one at a time; num_threads does not count then.
+  std::shared_ptr<ThreadTeam> team = nullptr;
 };
 
 // One line of input: a text, or two that are read together.

@@ -27,6 +27,7 @@ std::string FormatJson(const HttpAccess& access) {
   AppendJsonString(line, access.route);
   line += fmt::format(R"(,"status":{},"duration_ms":{:.3f},"request_bytes":{},"response_bytes":{})", access.status, access.duration_ms,
                       access.num_request_bytes, access.num_response_bytes);
+  if (access.trace) line += fmt::format(R"(,"trace_id":"{}")", access.trace->trace_id);
   for (const HttpField& note : access.notes) {
     line += ',';
     AppendJsonString(line, note.name);
@@ -46,6 +47,7 @@ std::string FormatAccess(const HttpAccess& access, LogFormat format) {
   if (format == LogFormat::kJson) return FormatJson(access);
   std::string line = fmt::format("{} {} {} {} {:.1f} ms id={}", FormatTime(access.time), access.method, access.route, access.status,
                                  access.duration_ms, access.id);
+  if (access.trace) line += " trace_id=" + access.trace->trace_id;
   for (const HttpField& note : access.notes) line += fmt::format(" {}={}", note.name, note.value);
   return line + "\n";
 }

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
-#include <unordered_set>
+#include <new>
+#include <utility>
 
 #include "base/error.h"
 
@@ -11,10 +12,13 @@ namespace mlac {
 // Guarded by the queue's mutex, but for values: a worker writes the rows of the sequences that it has taken.
 struct QueuedRequest {
   std::vector<QueuedSequence> sequences;
+  Output output;
   BatchQueue::Done done;
   std::vector<float> values;
+  std::vector<size_t> begins;  // where the values of each sequence begin
   size_t num_taken = 0, num_left = 0;  // left: not computed yet
   size_t num_tokens_in_batch = 0;      // of the batch that is being put together
+  uint64_t counted_batch = 0;          // the last one that its time was counted of
   bool over = false;  // cancelled or done
   std::chrono::steady_clock::time_point submitted;
   double compute_ms = 0;
@@ -22,6 +26,9 @@ struct QueuedRequest {
 };
 
 namespace {
+
+// Between two tries to find memory for a batch.
+constexpr std::chrono::milliseconds kMemoryPause{5};
 
 double MillisecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -34,25 +41,33 @@ BatchQueue::BatchQueue(BatchQueueOptions options, Compute compute) : options_(st
   for (size_t i = 0; i < options_.num_workers; ++i) workers_.emplace_back([this] { Work(); });
 }
 
-BatchQueue::~BatchQueue() {
+void BatchQueue::Stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     changed_.notify_all();
   }
   for (std::thread& worker : workers_) worker.join();
-  for (const std::shared_ptr<QueuedRequest>& request : waiting_) {
+  workers_.clear();
+  const Requests left = std::exchange(waiting_, {});
+  for (const std::shared_ptr<QueuedRequest>& request : left) {
     request->error = std::make_exception_ptr(Error(ErrorCode::kCancelled, "the server is shutting down"));
     Deliver(request);
   }
 }
 
-BatchQueue::Ticket BatchQueue::Submit(std::vector<QueuedSequence> sequences, Done done) {
-  assert(!sequences.empty());
+BatchQueue::Ticket BatchQueue::Submit(std::vector<QueuedSequence> sequences, Done done, Output output) {
+  assert(!sequences.empty() && (output == Output::kSequence || options_.token_output_size > 0));
   assert(std::none_of(sequences.begin(), sequences.end(), [](const QueuedSequence& sequence) { return sequence.token_ids.empty(); }));
   const auto request = std::make_shared<QueuedRequest>();
   request->num_left = sequences.size();
-  request->values.resize(sequences.size() * options_.output_size);
+  request->output = output;
+  size_t num_values = 0;
+  for (const QueuedSequence& sequence : sequences) {
+    request->begins.push_back(num_values);
+    num_values += output == Output::kSequence ? options_.output_size : sequence.token_ids.size() * options_.token_output_size;
+  }
+  request->values.resize(num_values);
   request->sequences = std::move(sequences);
   request->done = std::move(done);
   request->submitted = Clock::now();
@@ -91,9 +106,20 @@ size_t BatchQueue::num_waiting() const {
   return num_waiting_;
 }
 
-// Goes round the requests, one sequence of each at a time, until nothing more fits. The mutex is held; something waits.
-std::vector<BatchQueue::Item> BatchQueue::TakeBatch() {
-  std::vector<Item> items;
+// Whether there is memory for a batch of what waits. The mutex is held.
+bool BatchQueue::Reserve(Batch& batch) const noexcept {
+  const size_t count = std::min(num_waiting_, std::max(options_.max_batch_tokens, size_t{1}));  // a sequence has a token at least
+  try {
+    batch.items.reserve(count);
+    batch.finished.reserve(count);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  return true;
+}
+
+// Goes round the requests, one sequence of each at a time, until nothing more fits. The mutex is held; something waits, and items has room.
+void BatchQueue::TakeBatch(std::vector<Item>& items) {
   size_t num_tokens = 0;
   for (const std::shared_ptr<QueuedRequest>& request : waiting_) request->num_tokens_in_batch = 0;
   for (bool took_any = true; took_any;) {
@@ -105,7 +131,8 @@ std::vector<BatchQueue::Item> BatchQueue::TakeBatch() {
       // The first always fits, so that no sequence is too long to be computed.
       const bool fits_batch = items.empty() || num_tokens + length <= options_.max_batch_tokens;
       const bool fits_share = request->num_tokens_in_batch == 0 || request->num_tokens_in_batch + length <= options_.max_request_tokens;
-      if (!fits_batch || !fits_share) {
+      const bool fits_output = items.empty() || request->output == items.front().request->output;
+      if (!fits_batch || !fits_share || !fits_output) {
         ++place;
         continue;
       }
@@ -125,7 +152,6 @@ std::vector<BatchQueue::Item> BatchQueue::TakeBatch() {
   }
   waiting_.splice(waiting_.end(), served);
   num_waiting_ -= items.size();
-  return items;
 }
 
 void BatchQueue::Work() {
@@ -133,58 +159,85 @@ void BatchQueue::Work() {
   for (;;) {
     changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
     if (stopping_) return;
-    std::vector<Item> items = TakeBatch();
+    std::optional<ComputeTurns::Turn> turn;
+    if (options_.turns != nullptr) {
+      lock.unlock();
+      turn.emplace(options_.turns->Take(party_));
+      lock.lock();
+      if (stopping_ || waiting_.empty()) continue;  // all cancelled meanwhile
+    }
+    Batch batch;
+    if (!Reserve(batch)) {  // others end and give memory back
+      turn.reset();
+      changed_.wait_for(lock, kMemoryPause, [this] { return stopping_; });
+      continue;
+    }
+    TakeBatch(batch.items);  // with its turn taken, so that what came while it waited is in it
     if (!waiting_.empty()) changed_.notify_one();  // for another worker
     lock.unlock();
-    ComputeBatch(items);
-    items.clear();
+    ComputeBatch(batch, std::move(turn));
+    batch = {};
     lock.lock();
   }
 }
 
-void BatchQueue::ComputeBatch(std::vector<Item>& items) {
+// The values of all items, end to end.
+std::vector<float> BatchQueue::ComputeItems(const std::vector<Item>& items, BatchStats& stats) {
+  TokenBatch batch;
+  for (const Item& item : items) {
+    batch.token_ids.insert(batch.token_ids.end(), item.sequence.token_ids.begin(), item.sequence.token_ids.end());
+    batch.token_type_ids.insert(batch.token_type_ids.end(), item.sequence.token_type_ids.begin(), item.sequence.token_type_ids.end());
+    batch.offsets.push_back(batch.token_ids.size());
+  }
+  stats.num_tokens = batch.num_tokens();
+  const Output output = items.front().request->output;
+  std::vector<float> out(output == Output::kSequence ? items.size() * options_.output_size : batch.num_tokens() * options_.token_output_size);
+  compute_(batch, output, out);
+  return out;
+}
+
+void BatchQueue::ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> turn) {
+  const std::vector<Item>& items = batch.items;
   const Clock::time_point start = Clock::now();
   std::exception_ptr failure;
   BatchStats stats = {.num_sequences = items.size()};
   try {
-    TokenBatch batch;
+    const std::vector<float> out = ComputeItems(items, stats);
+    turn.reset();  // the answers are written while another computes
+    const float* values = out.data();
     for (const Item& item : items) {
-      batch.token_ids.insert(batch.token_ids.end(), item.sequence.token_ids.begin(), item.sequence.token_ids.end());
-      batch.token_type_ids.insert(batch.token_type_ids.end(), item.sequence.token_type_ids.begin(), item.sequence.token_type_ids.end());
-      batch.offsets.push_back(batch.token_ids.size());
+      const size_t count = item.request->output == Output::kSequence ? options_.output_size
+                                                                     : item.sequence.token_ids.size() * options_.token_output_size;
+      std::copy_n(values, count, item.request->values.begin() + static_cast<ptrdiff_t>(item.request->begins[item.index]));
+      values += count;
     }
-    stats.num_tokens = batch.num_tokens();
-    std::vector<float> out(items.size() * options_.output_size);
-    compute_(batch, out);
-    for (size_t i = 0; i < items.size(); ++i)
-      std::copy_n(out.begin() + static_cast<ptrdiff_t>(i * options_.output_size), options_.output_size,
-                  items[i].request->values.begin() + static_cast<ptrdiff_t>(items[i].index * options_.output_size));
   } catch (...) {
     failure = std::current_exception();
   }
+  turn.reset();
   stats.compute_ms = MillisecondsSince(start);
 
-  std::vector<std::shared_ptr<QueuedRequest>> finished;
   {
     const std::lock_guard lock(mutex_);
-    std::unordered_set<QueuedRequest*> requests;  // items of one request need not be neighbours
+    ++num_batches_;
     for (const Item& item : items) {
       QueuedRequest& request = *item.request;
-      if (requests.insert(&request).second) {
+      if (std::exchange(request.counted_batch, num_batches_) != num_batches_) {  // items of one request need not be neighbours
         request.compute_ms += stats.compute_ms;
         if (failure) {
           request.error = failure;
           request.num_left -= Withdraw(item.request);
         }
       }
-      if (--request.num_left == 0) finished.push_back(item.request);
+      if (--request.num_left == 0) batch.finished.push_back(item.request);
     }
   }
   if (options_.on_batch && !failure) options_.on_batch(stats);
-  for (const std::shared_ptr<QueuedRequest>& request : finished) Deliver(request);
+  for (const std::shared_ptr<QueuedRequest>& request : batch.finished) Deliver(request);
 }
 
-void BatchQueue::Deliver(const std::shared_ptr<QueuedRequest>& request) {
+// What done throws for lack of memory costs its request the answer, not the worker.
+void BatchQueue::Deliver(const std::shared_ptr<QueuedRequest>& request) noexcept {
   Done done;
   {
     const std::lock_guard lock(mutex_);
@@ -198,7 +251,10 @@ void BatchQueue::Deliver(const std::shared_ptr<QueuedRequest>& request) {
   result.queue_ms = std::max(0.0, MillisecondsSince(request->submitted) - request->compute_ms);
   result.error = request->error;
   if (!result.error) result.values = std::move(request->values);
-  done(std::move(result));
+  try {
+    done(std::move(result));
+  } catch (const std::exception&) {
+  }
 }
 
 }  // namespace mlac

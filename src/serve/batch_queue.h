@@ -1,6 +1,7 @@
 #pragma once
 // Requests wait here for a worker, which takes what is queued as one ragged batch. Nothing waits for a batch to fill. Requests take
-// turns, one sequence at a time, so that a text alone never waits for the whole of a large request. Knows nothing of models or HTTP.
+// turns, one sequence at a time, so that a text alone never waits for the whole of a large request. A batch is of one kind of output.
+// Knows nothing of models or HTTP.
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -10,10 +11,13 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
 
+#include "serve/compute_turns.h"
+#include "serve/output.h"
 #include "tensor/token_batch.h"
 
 namespace mlac {
@@ -26,7 +30,7 @@ struct QueuedSequence {
 };
 
 struct BatchResult {
-  std::vector<float> values;  // [sequences, output_size], in the order of the request
+  std::vector<float> values;  // [sequences, output_size] or [tokens, token_output_size], in the order of the request
   double queue_ms = 0;        // until its last sequence was computed, less compute_ms
   double compute_ms = 0;      // of the batches that it was part of
   std::exception_ptr error;   // what the computation threw; then values is empty
@@ -38,19 +42,21 @@ struct BatchStats {
 };
 
 struct BatchQueueOptions {
-  size_t output_size = 0;
+  size_t output_size = 0;        // of a row of Output::kSequence
+  size_t token_output_size = 0;  // of a row of Output::kTokens; 0: those are not asked for
   size_t max_batch_tokens = 16'384;
   // Of one request in one batch. Bounds how long a text that arrives next to a large request waits; batches of this size are as fast
   // per token as larger ones (no padding, some 128 rows at a time).
   size_t max_request_tokens = 2'048;
   size_t num_workers = 1;
+  ComputeTurns* turns = nullptr;  // with whom it shares the threads that compute; null: with nobody
   std::function<void(const BatchStats& stats)> on_batch = {};  // from a worker, after each batch
 };
 
 class BatchQueue {
  public:
-  // out: [sequences, output_size]. Called by one worker at a time if there is one.
-  using Compute = std::function<void(const TokenBatch& batch, std::span<float> out)>;
+  // out: [sequences, output_size] or [tokens, token_output_size]. Called by one worker at a time if there is one.
+  using Compute = std::function<void(const TokenBatch& batch, Output output, std::span<float> out)>;
   using Done = std::function<void(BatchResult result)>;
 
   // A request in the queue, to cancel it.
@@ -65,12 +71,14 @@ class BatchQueue {
 
   BatchQueue(BatchQueueOptions options, Compute compute);
   // Ends after the batches under way; requests that are left are done with an error (kCancelled).
-  ~BatchQueue();
+  ~BatchQueue() { Stop(); }
   BatchQueue(const BatchQueue&) = delete;
   BatchQueue& operator=(const BatchQueue&) = delete;
 
   // sequences: at least one, none of them empty (asserted). done is called once, from a worker, unless the request is cancelled before.
-  Ticket Submit(std::vector<QueuedSequence> sequences, Done done);
+  Ticket Submit(std::vector<QueuedSequence> sequences, Done done, Output output = Output::kSequence);
+  // What the destructor does; nothing may be submitted afterwards. Not from a worker; once is enough.
+  void Stop();
   // What of the request is not computed yet will not be, and done is not called (it may be under way). Safe at any time.
   void Cancel(const Ticket& ticket);
 
@@ -86,17 +94,27 @@ class BatchQueue {
   };
 
   void Work();
-  std::vector<Item> TakeBatch();
-  void ComputeBatch(std::vector<Item>& items);
+  // What a worker takes at a time. Its memory is there before anything is taken, so that no sequence is lost where there is none.
+  struct Batch {
+    std::vector<Item> items;
+    std::vector<std::shared_ptr<QueuedRequest>> finished;
+  };
+
+  bool Reserve(Batch& batch) const noexcept;
+  void TakeBatch(std::vector<Item>& items);
+  std::vector<float> ComputeItems(const std::vector<Item>& items, BatchStats& stats);
+  void ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> turn);
   size_t Withdraw(const std::shared_ptr<QueuedRequest>& request);
-  void Deliver(const std::shared_ptr<QueuedRequest>& request);
+  void Deliver(const std::shared_ptr<QueuedRequest>& request) noexcept;
 
   const BatchQueueOptions options_;
   const Compute compute_;
+  ComputeTurns::Party party_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;
   size_t num_waiting_ = 0;
+  uint64_t num_batches_ = 0;
   Requests waiting_;  // those with sequences left, whose turn comes from front to back
   std::vector<std::thread> workers_;
 };

@@ -34,39 +34,71 @@ std::map<std::string, std::string> ReadPrompts(const std::string& folder) {
   return prompts;
 }
 
+// Whether the vectors of a model with this head were trained to be compared, or may be: those of a classifier's encoder were not.
+bool GivesVectors(Head head) { return head == Head::kNone || head == Head::kMaskedLanguageModel; }
+
+// The tasks of the folder's head, that which it is for first. Folders of sentence-transformers often keep the head of the language model
+// that they began as.
+std::vector<std::string> TasksOf(const TextModel& model) {
+  const bool gives_vectors = GivesVectors(model.model().head());
+  std::vector<std::string> tasks;
+  for (std::string& task : model.Tasks())
+    if (gives_vectors || (task != "feature-extraction" && task != "sentence-similarity")) tasks.push_back(std::move(task));
+  if (tasks.back() == "fill-mask" && !FileExists(model.folder() + "/modules.json")) std::rotate(tasks.begin(), tasks.end() - 1, tasks.end());
+  return tasks;
+}
+
+std::string_view DtypeOf(const TextModel& model, DType dtype) {
+  for (const Parameter& parameter : model.model().parameters().parameters())
+    if (parameter.value.dtype() == DType::kI8) return "int8";
+  return dtype == DType::kBF16 ? "bfloat16" : "float32";
+}
+
 class FolderModel : public ServedModel {
  public:
   FolderModel(const std::string& folder, const ServedModelOptions& options)
-      : model_(folder, {.num_threads = options.num_threads, .max_length = options.max_length, .dtype = options.dtype}),
+      : model_(folder, {.num_threads = options.num_threads, .max_length = options.max_length, .dtype = options.dtype, .team = options.team}),
         is_classifier_(model_.model().head() == Head::kSequenceClassification),
-        prompts_(ReadPrompts(folder)) {
-    // Packs the weights, so that the first request does not wait for it.
-    std::vector<float> out(output_size());
-    Compute({.token_ids = {0}, .token_type_ids = {0}, .offsets = {0, 1}}, out);
-  }
+        tasks_(TasksOf(model_)),
+        dtype_(DtypeOf(model_, options.dtype)),
+        prompts_(ReadPrompts(folder)) {}
 
   const Tokenizer& tokenizer() const override { return model_.tokenizer(); }
   size_t max_length() const override { return model_.max_length(); }
   size_t vocab_size() const override { return model_.model().vocab_size(); }
+  const std::vector<std::string>& tasks() const override { return tasks_; }
+  std::string_view dtype() const override { return dtype_; }
   bool is_classifier() const override { return is_classifier_; }
   const std::vector<std::string>& label_names() const override { return model_.label_names(); }
   size_t output_size() const override { return is_classifier_ ? model_.model().num_labels() : model_.embedding_size(); }
+  ProblemType problem_type() const override { return model_.problem_type(); }
+  size_t token_output_size() const override { return GivesVectors(model_.model().head()) ? model_.model().hidden_size() : 0; }
   std::string_view pooling() const override { return Name(model_.sentence_encoder().pooling()); }
   bool normalizes() const override { return model_.sentence_encoder().normalizes(); }
   const std::map<std::string, std::string>& prompts() const override { return prompts_; }
 
-  void Compute(const TokenBatch& batch, std::span<float> out) override {
-    const std::vector<float> values = is_classifier_ ? model_.Logits(batch) : model_.Embed(batch, /*normalize=*/false);
+  void Compute(const TokenBatch& batch, Output output, std::span<float> out) override {
+    const std::vector<float> values = output == Output::kTokens ? model_.EmbedTokens(batch)
+                                      : is_classifier_          ? model_.Logits(batch)
+                                                                : model_.Embed(batch, /*normalize=*/false);
     std::copy(values.begin(), values.end(), out.begin());
   }
+
+  void Answer(Task& task, std::span<const TextInput> texts, std::string& out) override { task.Add(model_, texts, out); }
 
  private:
   TextModel model_;
   const bool is_classifier_;
+  const std::vector<std::string> tasks_;
+  const std::string_view dtype_;
   const std::map<std::string, std::string> prompts_;
 };
 
 }  // namespace
+
+bool Does(const ServedModel& model, std::string_view task) {
+  return std::find(model.tasks().begin(), model.tasks().end(), task) != model.tasks().end();
+}
 
 std::unique_ptr<ServedModel> OpenServedModel(const std::string& folder, const ServedModelOptions& options) {
   return std::make_unique<FolderModel>(folder, options);

@@ -11,14 +11,15 @@
 
 #include "http/router.h"
 #include "serve/batch_queue.h"
+#include "serve/compute_turns.h"
 #include "serve/metrics.h"
 #include "serve/served_model.h"
 #include "serve/worker_thread.h"
 
 namespace mlac {
 
-// A text, a pair of texts, or token ids as they are to be computed.
-using InferenceInput = std::variant<std::string, std::pair<std::string, std::string>, std::vector<int32_t>>;
+// A text, a pair of texts, token ids as they are to be computed, or tokens with their segments that a task has made.
+using InferenceInput = std::variant<std::string, std::pair<std::string, std::string>, std::vector<int32_t>, QueuedSequence>;
 
 struct InferenceRequest {
   std::vector<InferenceInput> inputs;  // at least one
@@ -26,62 +27,90 @@ struct InferenceRequest {
   std::string prompt = "";             // put before each text
   bool truncate = false;               // cut what is longer than the model's limit; else it is an error
   bool truncate_left = false;          // cut at the beginning
+  Output output = Output::kSequence;   // kTokens: of a model that has token_output_size
   // For errors: what the protocol calls the inputs, and the status that a faulty one gets.
   std::string_view field = "inputs";
   int field_status = 422;
+  std::function<std::string(size_t index)> name_input = {};  // of one of the inputs; without it "field[index]" of a list, else field
+};
+
+// A request that a task of pipelines/ answers by itself, because its answers are more than a row a sequence or a token.
+struct TaskRequest {
+  std::unique_ptr<Task> task;     // its format is JSON
+  std::vector<TextInput> texts;   // at least one
+  bool is_batch = false;          // whether the answer is a list of one for each text, or that of the one text
+  int field_status = 422;
+  std::function<std::string(std::string answers)> finish = {};  // what is sent, from what the task wrote; without it that
 };
 
 struct InferenceAnswer {
-  std::vector<float> values;  // [inputs, output_size]
+  std::vector<float> values;  // [inputs, output_size] or [tokens, token_output_size]
   size_t num_inputs = 0, num_tokens = 0;
-  // Row i of values.
+  Offsets offsets;  // of the tokens of each input
+  // Row i of values, of Output::kSequence.
   std::span<const float> Row(size_t i) const { return std::span(values).subspan(i * values.size() / num_inputs, values.size() / num_inputs); }
 };
 
 struct InferenceServiceOptions {
-  std::string model_name = "";  // what clients call it
   size_t max_batch_tokens = 16'384;
   size_t max_request_tokens = 2'048;  // of one request in one batch
   size_t max_concurrent_requests = 512;
   size_t max_client_batch_size = 2'048;
   bool auto_truncate = false;  // what `truncate` is where the client does not say
+  size_t max_answer_values = size_t{1} << 24;  // numbers in one answer; more are refused before they are computed
 };
 
-class InferenceService {
+// One model as it is served. A request holds it until it is answered, so a model that another one has replaced ends with its last request.
+class InferenceService : public std::enable_shared_from_this<InferenceService> {
  public:
   // One of max_concurrent_requests, as long as it is held.
   using Slot = std::shared_ptr<void>;
   using Format = std::function<HttpResponse(const InferenceAnswer& answer)>;
 
-  InferenceService(ServedModel& model, InferenceServiceOptions options, ServeMetrics& metrics);
-  ~InferenceService();
+  // name: what clients call the model. turns: with whom it shares the threads that compute; outlives it, as metrics does.
+  InferenceService(std::string name, std::unique_ptr<ServedModel> model, const InferenceServiceOptions& options, ComputeTurns& turns, ServeMetrics& metrics);
+  ~InferenceService() { Stop(); }
+  InferenceService(const InferenceService&) = delete;
+  InferenceService& operator=(const InferenceService&) = delete;
 
-  ServedModel& model() const { return model_; }
+  const std::string& name() const { return name_; }
+  const ServedModel& model() const { return *model_; }
   const InferenceServiceOptions& options() const { return options_; }
 
   // Throws HttpError 429 with Retry-After if all slots are taken. Taken before a request is looked at, so that overload is cheap.
   Slot Admit();
   // Encodes, computes and answers; returns at once. format may be called on any thread. What goes wrong is sent as an error.
   void Infer(Slot slot, InferenceRequest request, HttpResponder responder, Format format);
+  // Has the task answer, a few texts a turn, beside what the queue computes.
+  void Answer(Slot slot, TaskRequest request, HttpResponder responder);
   // Runs work that is too long for a thread of the HTTP server and is no computation of the model; it answers by itself.
   void InBackground(HttpResponder responder, std::function<void()> work);
 
+  // As ModelSet::WarmUp.
+  void WarmUp(ComputeTurns& turns);
+  // Drops what is not computed yet. Nothing may be asked any more. Not from a thread of its own; once is enough.
+  void Stop();
+
   size_t num_in_flight() const { return num_in_flight_->load(); }
-  size_t num_waiting() const { return queue_->num_waiting(); }
+  size_t num_waiting() const { return queue_.num_waiting(); }
 
  private:
   struct Job;
   void Encode(Job& job) const;
   void EncodeText(Job& job, size_t index, QueuedSequence& sequence) const;
+  std::string RunTask(TaskRequest& request, const HttpResponder& responder);
   void Start(const std::shared_ptr<Job>& job);
   void Finish(const std::shared_ptr<Job>& job, BatchResult result);
 
-  ServedModel& model_;
+  const std::string name_;
+  const std::unique_ptr<ServedModel> model_;
   const InferenceServiceOptions options_;
   ServeMetrics& metrics_;
+  ComputeTurns& turns_;
+  ComputeTurns::Party task_party_;  // of what worker_ computes
   std::shared_ptr<std::atomic<size_t>> num_in_flight_ = std::make_shared<std::atomic<size_t>>(0);
   WorkerThread worker_;  // makes tokens of large requests, and text of large answers
-  std::unique_ptr<BatchQueue> queue_;
+  BatchQueue queue_;
 };
 
 }  // namespace mlac

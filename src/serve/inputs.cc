@@ -32,6 +32,16 @@ std::vector<int32_t> ReadIds(JsonValue& list, const InputLimits& limits) {
   return ids;
 }
 
+// A text or a pair. where: the list that the texts stood in.
+void AppendTexts(const JsonValue& where, std::vector<std::string>& texts, std::vector<InferenceInput>& inputs) {
+  if (texts.empty()) throw EmptyError(where);
+  if (texts.size() == 1) {
+    inputs.emplace_back(std::move(texts[0]));
+  } else {
+    inputs.emplace_back(std::pair(std::move(texts[0]), std::move(texts[1])));
+  }
+}
+
 }  // namespace
 
 Inputs ReadInputs(JsonValue& value, const InputLimits& limits) {
@@ -63,6 +73,59 @@ Inputs ReadInputs(JsonValue& value, const InputLimits& limits) {
   return result;
 }
 
+Inputs ReadTextsOrPairs(JsonValue& value, const InputLimits& limits) {
+  Inputs result;
+  const auto read_one = [&](JsonValue& item, std::string_view must_be) {
+    std::vector<std::string> texts;
+    if (item.kind() == Kind::kString) {
+      texts.push_back(ReadText(item));
+    } else if (item.kind() == Kind::kObject) {
+      std::string pair;
+      item.ForEachField([&](std::string_view name, JsonValue& field) {
+        if (name == "text") texts.insert(texts.begin(), ReadText(field));
+        if (name == "text_pair" && field.kind() != Kind::kNull) pair = ReadText(field);
+      });
+      if (texts.empty()) throw item.Error("an object with a 'text'");
+      if (!pair.empty()) texts.push_back(std::move(pair));
+    } else {
+      throw item.Error(must_be);
+    }
+    AppendTexts(item, texts, result.inputs);
+  };
+  if (value.kind() != Kind::kArray) {
+    read_one(value, "a text, {text, text_pair}, or a list of those");
+    return result;
+  }
+  value.ForEachItem([&](JsonValue& item) {
+    CheckCount(value, result.inputs.size() + 1, limits);
+    if (item.kind() != Kind::kArray) return read_one(item, "a text, {text, text_pair}, [text] or [text, text]");
+    std::vector<std::string> texts;
+    item.ForEachItem([&](JsonValue& part) {
+      if (texts.size() == 2) throw item.Error("[text] or [text, text]");
+      texts.push_back(ReadText(part));
+    });
+    AppendTexts(item, texts, result.inputs);
+  });
+  result.is_batch = true;
+  if (result.inputs.empty()) throw EmptyError(value);
+  return result;
+}
+
+std::vector<TextInput> ToTexts(Inputs inputs) {
+  std::vector<TextInput> texts;
+  for (InferenceInput& input : inputs.inputs) {
+    TextInput& text = texts.emplace_back();
+    text.place = inputs.is_batch ? fmt::format("inputs[{}]", texts.size() - 1) : "inputs";
+    if (auto* pair = std::get_if<std::pair<std::string, std::string>>(&input)) {
+      text.text = std::move(pair->first);
+      text.pair = std::move(pair->second);
+    } else {
+      text.text = std::move(std::get<std::string>(input));
+    }
+  }
+  return texts;
+}
+
 Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits) {
   constexpr std::string_view kMustBe = "a text, a pair of texts, or a list of [text] and [text, text]";
   Inputs result;
@@ -71,14 +134,6 @@ Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits) {
     return result;
   }
   if (value.kind() != Kind::kArray) throw value.Error(kMustBe);
-  const auto append = [&](const JsonValue& list, std::vector<std::string>& texts) {
-    if (texts.empty()) throw EmptyError(list);
-    if (texts.size() == 1) {
-      result.inputs.emplace_back(std::move(texts[0]));
-    } else {
-      result.inputs.emplace_back(std::pair(std::move(texts[0]), std::move(texts[1])));
-    }
-  };
   std::vector<std::string> texts;  // if the list itself is one input
   value.ForEachItem([&](JsonValue& item) {
     if (item.kind() == Kind::kString && result.inputs.empty()) {
@@ -94,10 +149,10 @@ Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits) {
       if (parts.size() == 2) throw item.Error("[text] or [text, text]");
       parts.push_back(ReadText(part));
     });
-    append(item, parts);
+    AppendTexts(item, parts, result.inputs);
   });
   result.is_batch = texts.empty();
-  if (!texts.empty()) append(value, texts);
+  if (!texts.empty()) AppendTexts(value, texts, result.inputs);
   if (result.inputs.empty()) throw EmptyError(value);
   return result;
 }

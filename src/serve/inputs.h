@@ -28,6 +28,12 @@ Inputs ReadInputs(JsonValue& value, const InputLimits& limits);
 // For /predict: a text, [text, text] (a pair), or [[text], [text, text], ...].
 Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits);
 
+// For Hugging Face's text-classification: a text, {"text", "text_pair"}, or a list of those and of [text] and [text, text].
+Inputs ReadTextsOrPairs(JsonValue& value, const InputLimits& limits);
+
+// For a task of pipelines/: the texts and pairs, each with its place ("inputs[3]") for messages.
+std::vector<TextInput> ToTexts(Inputs inputs);
+
 // For /tokenize: a text, or a list of texts.
 std::vector<std::string> ReadTexts(JsonValue& value, const InputLimits& limits);
 

@@ -283,6 +283,14 @@ size_t JsonValue::Choice(std::initializer_list<std::string_view> choices) {
   throw HttpError(impl.field_status, fmt::format("'{}' must be one of '{}' (byte {})", path(), fmt::join(choices, "', '"), position_), path());
 }
 
+void JsonValue::ForEachField(const std::function<void(std::string_view name, JsonValue& value)>& on_field) {
+  if (kind_ != Kind::kObject) throw Error("an object");
+  used_ = true;
+  ondemand::object object;
+  Access::Reader(*this).Check(Access::Of(*this).get_object().get(object));
+  Access::Reader(*this).ReadFields(object, position_, *reader_, on_field);
+}
+
 void JsonValue::ForEachItem(const std::function<void(JsonValue& item)>& on_item) {
   if (kind_ != Kind::kArray) throw Error("an array");
   used_ = true;

@@ -29,6 +29,7 @@ class JsonValue {
   int64_t Integer(int64_t min, int64_t max);
   // The index of the string in choices.
   size_t Choice(std::initializer_list<std::string_view> choices);
+  void ForEachField(const std::function<void(std::string_view name, JsonValue& value)>& on_field);
   void ForEachItem(const std::function<void(JsonValue& item)>& on_item);
 
   // The error of this field: "'inputs[3]' must be a string, is null (byte 17)".

@@ -35,6 +35,10 @@ struct ServeMetrics::Impl {
     return BuildHistogram().Name(name).Help(help).Register(*registry).Add({}, buckets);
   }
 
+  Family<Gauge>& info = BuildGauge().Name("mlac_info").Help("The version, and the models: 1 if it is served").Register(*registry);
+  Family<Counter>& model_tokens = BuildCounter().Name("mlac_model_tokens_total").Help("Tokens that a model computed").Register(*registry);
+  Family<Counter>& model_seconds =
+      BuildCounter().Name("mlac_model_compute_seconds_total").Help("Time that a model computed").Register(*registry);
   Family<Counter>& requests = BuildCounter().Name("mlac_http_requests_total").Help("Requests by route and status").Register(*registry);
   Family<Histogram>& durations =
       BuildHistogram().Name("mlac_http_request_duration_seconds").Help("From the whole head to the last byte of the answer").Register(*registry);
@@ -47,6 +51,8 @@ struct ServeMetrics::Impl {
   Counter& batch_seconds = NewCounter("mlac_batch_compute_seconds_total", "Time that workers computed");
   Gauge& in_flight = NewGauge("mlac_requests_in_flight", "Requests to the model that are not answered yet");
   Gauge& waiting = NewGauge("mlac_sequences_waiting", "Texts that wait for a worker");
+  Gauge& spans_sent = NewGauge("mlac_spans_sent", "Spans that the collector took");
+  Gauge& spans_lost = NewGauge("mlac_spans_lost", "Spans that the collector did not take, or that came while too many waited");
   Gauge& connections = NewGauge("mlac_connections", "Open connections");
 
   // The names of text-embeddings-inference.
@@ -67,16 +73,13 @@ struct ServeMetrics::Impl {
   Gauge& te_queue_size = NewGauge("te_queue_size", "Texts that wait for a worker");
 };
 
-ServeMetrics::ServeMetrics(std::string_view model_name) : impl_(std::make_unique<Impl>()) {
-  BuildGauge()
-      .Name("mlac_info")
-      .Help("The version, and the model that is served")
-      .Register(*impl_->registry)
-      .Add({{"version", kMlacVersion}, {"model", std::string(model_name)}})
-      .Set(1);
-}
+ServeMetrics::ServeMetrics() : impl_(std::make_unique<Impl>()) {}
 
 ServeMetrics::~ServeMetrics() = default;
+
+void ServeMetrics::SetModel(const std::string& model, bool served) {
+  impl_->info.Add({{"version", kMlacVersion}, {"model", model}}).Set(served ? 1 : 0);
+}
 
 void ServeMetrics::CountAccess(const HttpAccess& access) {
   impl_->requests.Add({{"method", access.method}, {"route", access.route}, {"status", std::to_string(access.status)}}).Increment();
@@ -86,7 +89,9 @@ void ServeMetrics::CountAccess(const HttpAccess& access) {
   impl_->te_failure.Add({{"err", kind}}).Increment();
 }
 
-void ServeMetrics::CountBatch(const BatchStats& stats) {
+void ServeMetrics::CountBatch(const std::string& model, const BatchStats& stats) {
+  impl_->model_tokens.Add({{"model", model}}).Increment(static_cast<double>(stats.num_tokens));
+  impl_->model_seconds.Add({{"model", model}}).Increment(stats.compute_ms / 1000);
   impl_->batch_sequences.Observe(static_cast<double>(stats.num_sequences));
   impl_->batch_tokens.Observe(static_cast<double>(stats.num_tokens));
   impl_->te_batch_size.Observe(static_cast<double>(stats.num_sequences));
@@ -113,6 +118,8 @@ std::string ServeMetrics::Render(const Gauges& gauges) const {
   impl_->in_flight.Set(static_cast<double>(gauges.requests_in_flight));
   impl_->waiting.Set(static_cast<double>(gauges.sequences_waiting));
   impl_->te_queue_size.Set(static_cast<double>(gauges.sequences_waiting));
+  impl_->spans_sent.Set(static_cast<double>(gauges.spans_sent));
+  impl_->spans_lost.Set(static_cast<double>(gauges.spans_lost));
   impl_->connections.Set(static_cast<double>(gauges.connections));
   return prometheus::TextSerializer().Serialize(impl_->registry->Collect());
 }

@@ -21,17 +21,20 @@ struct InferenceStats {
 // Safe to use from several threads.
 class ServeMetrics {
  public:
-  explicit ServeMetrics(std::string_view model_name);
+  ServeMetrics();
   ~ServeMetrics();
 
+  // Whether a model is served under this name.
+  void SetModel(const std::string& model, bool served);
   void CountAccess(const HttpAccess& access);
-  void CountBatch(const BatchStats& stats);
+  void CountBatch(const std::string& model, const BatchStats& stats);
   void CountInference(const InferenceStats& stats);
   void CountInput(size_t num_tokens);  // of one text
 
   // What a gauge shows is asked when /metrics is.
   struct Gauges {
     size_t requests_in_flight = 0, sequences_waiting = 0, connections = 0;
+    uint64_t spans_sent = 0, spans_lost = 0;  // of SpanExporter
   };
   std::string Render(const Gauges& gauges) const;
 

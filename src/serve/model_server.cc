@@ -5,19 +5,28 @@
 #include <atomic>
 #include <optional>
 
+#include "serve/hub_form.h"
+#include "serve/memory_limit.h"
 #include "serve/metrics.h"
+#include "serve/model_set.h"
+#include "serve/open_inference.h"
 #include "serve/openai.h"
 #include "serve/pages.h"
+#include "serve/span_exporter.h"
 #include "serve/tei.h"
 
 namespace mlac {
 namespace {
 
+// In the form of the protocol that the path belongs to.
 HttpResponse FormatError(const HttpError& error, std::string_view path) {
-  return path.starts_with("/v1/") ? FormatOpenAiError(error) : FormatTeiError(error);
+  if (path == "/v2" || path.starts_with("/v2/")) return FormatOpenInferenceError(error);
+  // A model's name may hold slashes, so its twin is known by its end.
+  const bool is_openai = path.starts_with("/v1/") || (path.starts_with("/models/") && path.ends_with("/v1/embeddings"));
+  return is_openai ? FormatOpenAiError(error) : FormatTeiError(error);
 }
 
-void Check(const ServedModel& model, const ModelServerOptions& options) {
+void Check(const ModelServerOptions& options) {
   const auto at_least_one = [](size_t value, std::string_view name) {
     if (value == 0) throw Error(ErrorCode::kInvalidArgument, fmt::format("{} is 0; it is at least 1", name));
   };
@@ -25,43 +34,59 @@ void Check(const ServedModel& model, const ModelServerOptions& options) {
   at_least_one(options.inference.max_concurrent_requests, "--max-concurrent-requests");
   at_least_one(options.inference.max_client_batch_size, "--max-client-batch-size");
   at_least_one(options.http.limits.max_body_bytes, "--payload-limit");
-  if (model.is_classifier() && model.label_names().size() != model.output_size())
-    throw Error(ErrorCode::kInvalidInput, fmt::format("the model has {} labels and names {}", model.output_size(), model.label_names().size()));
 }
 
 }  // namespace
 
 struct ModelServer::Impl {
-  std::unique_ptr<ServedModel> model;
   ServeMetrics metrics;
-  InferenceService service;
+  std::optional<SpanExporter> spans;
+  ModelSet models;
+  std::optional<Admin> admin;
   HttpRouter router;
   std::atomic<const HttpServer*> running = nullptr;  // the server, once it is whole
   std::optional<HttpServer> server;                  // goes first: it calls all the others
 
-  Impl(std::unique_ptr<ServedModel> served, const InferenceServiceOptions& options)
-      : model(std::move(served)), metrics(options.model_name), service(*model, options, metrics) {}
+  explicit Impl(const InferenceServiceOptions& options) : models(options, metrics) {}
 };
 
-ModelServer::ModelServer(std::unique_ptr<ServedModel> model, ModelServerOptions options) {
-  Check(*model, options);
-  impl_ = std::make_unique<Impl>(std::move(model), options.inference);
+ModelServer::ModelServer(std::vector<NamedModel> models, ModelServerOptions options) {
+  Check(options);
+  if (models.empty()) throw Error(ErrorCode::kInvalidArgument, "no model to serve");
+  impl_ = std::make_unique<Impl>(options.inference);
   Impl& impl = *impl_;
-  AddOpenAiRoutes(impl.router, impl.service);
-  AddTeiRoutes(impl.router, impl.service);
+  for (NamedModel& model : models) {
+    if (impl.models.Find(model.name) != nullptr)
+      throw Error(ErrorCode::kInvalidArgument, fmt::format("two models are called '{}'", model.name), "give one another name: OTHER=FOLDER");
+    impl.models.Put(model.name, std::move(model.model));
+  }
+  if (options.memory_limit > 0) {  // with the memory that computing takes
+    impl.models.WarmUp();
+    CheckMemory(options.memory_limit, "the models");
+  }
+  if (!options.otlp_endpoint.empty()) impl.spans.emplace(options.otlp_endpoint);
+  if (options.admin) impl.admin.emplace(std::move(*options.admin), impl.models).AddRoutes(impl.router);
+  AddOpenAiRoutes(impl.router, impl.models);
+  AddOpenInferenceRoutes(impl.router, impl.models);
+  AddTeiRoutes(impl.router, impl.models);
+  AddHubRoutes(impl.router, impl.models);
   AddPageRoutes(impl.router, [&impl] {
     const HttpServer* server = impl.running.load();
-    return impl.metrics.Render({.requests_in_flight = impl.service.num_in_flight(),
-                                .sequences_waiting = impl.service.num_waiting(),
-                                .connections = server == nullptr ? 0 : server->num_connections()});
+    return impl.metrics.Render({.requests_in_flight = impl.models.num_in_flight(),
+                                .sequences_waiting = impl.models.num_waiting(),
+                                .connections = server == nullptr ? 0 : server->num_connections(),
+                                .spans_sent = impl.spans ? impl.spans->num_sent() : 0,
+                                .spans_lost = impl.spans ? impl.spans->num_lost() : 0});
   });
   options.http.format_error = FormatError;
   options.http.on_access = [&impl, on_access = std::move(options.on_access)](const HttpAccess& access) {
     impl.metrics.CountAccess(access);
+    if (impl.spans) impl.spans->Add(access);
     if (on_access) on_access(access);
   };
   impl.server.emplace(std::move(options.http), impl.router);
   impl.running = &*impl.server;
+  if (options.memory_limit > 0) LimitMemory(options.memory_limit);
 }
 
 ModelServer::~ModelServer() = default;
@@ -69,6 +94,8 @@ ModelServer::~ModelServer() = default;
 int ModelServer::port() const { return impl_->server->port(); }
 std::string ModelServer::url() const { return impl_->server->url(); }
 const HttpRouter& ModelServer::router() const { return impl_->router; }
+ModelSet& ModelServer::models() { return impl_->models; }
+void ModelServer::ReloadTls() { impl_->server->ReloadTls(); }
 bool ModelServer::Shutdown(std::chrono::milliseconds grace) { return impl_->server->Shutdown(grace); }
 
 }  // namespace mlac

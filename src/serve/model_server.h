@@ -1,33 +1,53 @@
 #pragma once
-// A model behind HTTP: OpenAI's and TEI's protocols, metrics and the page.
+// Models behind HTTP: the protocols, metrics and the page.
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "http/server.h"
+#include "serve/admin.h"
 #include "serve/inference_service.h"
 #include "serve/served_model.h"
 
 namespace mlac {
 
+class ModelSet;
+
 struct ModelServerOptions {
   HttpServerOptions http = {};  // format_error and on_access are set here
   InferenceServiceOptions inference = {};
   std::function<void(const HttpAccess& access)> on_access = {};  // for the access log; called from the server's threads
+  std::string otlp_endpoint = "";                                // where spans are sent; "": nowhere
+  uint64_t memory_limit = 0;  // bytes that the process may hold (memory_limit.h), 0: no limit
+  std::optional<AdminOptions> admin = std::nullopt;              // lets those with its keys change what is served
+};
+
+// A model and what clients call it.
+struct NamedModel {
+  std::string name;
+  std::unique_ptr<ServedModel> model;
 };
 
 class ModelServer {
  public:
-  // Serves until Shutdown. Throws as HttpServer; kInvalidArgument for limits that cannot be.
-  ModelServer(std::unique_ptr<ServedModel> model, ModelServerOptions options);
+  // Serves until Shutdown. Throws as HttpServer and ModelSet::Put; kInvalidArgument for limits that cannot be, no model, or two of one name;
+  // kResourceExhausted if the models need more than memory_limit.
+  ModelServer(std::vector<NamedModel> models, ModelServerOptions options);
   ~ModelServer();
 
   int port() const;
   std::string url() const;
   // The routes, for the test that compares them with openapi.json.
   const HttpRouter& router() const;
+  // What is served: models come, go and change places here.
+  ModelSet& models();
 
+  // As HttpServer::ReloadTls.
+  void ReloadTls();
   // Accepts no more, answers what it holds, closes. Returns whether all was answered within grace.
   bool Shutdown(std::chrono::milliseconds grace);
 

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "serve/inputs.h"
 #include "serve/json_reader.h"
+#include "serve/model_routes.h"
 
 namespace mlac {
 namespace {
@@ -35,7 +36,7 @@ EmbeddingsRequest Read(std::string body, const InferenceService& service) {
     if (value.kind() == JsonValue::Kind::kNull) return;  // as if it were not there
     if (name == "dimensions") request.dimensions = static_cast<size_t>(value.Integer(1, static_cast<int64_t>(service.model().output_size())));
     if (name == "encoding_format") request.base64 = value.Choice({"float", "base64"}) == 1;
-    if (name == "model" || name == "user") value.String();  // one model is served, whatever it is called
+    if (name == "model" || name == "user") value.String();  // one model, whatever it is called; of several PeekModel has chosen
   });
   if (request.input.inputs.empty()) throw HttpError(kFieldStatus, "'input' is missing", "input");
   return request;
@@ -71,23 +72,28 @@ HttpResponse Format(const InferenceService& service, const EmbeddingsRequest& re
     body += '}';
   }
   body += R"(],"model":)";
-  AppendJsonString(body, service.options().model_name);
+  AppendJsonString(body, service.name());
   body += fmt::format(R"(,"usage":{{"prompt_tokens":{},"total_tokens":{}}}}})", answer.num_tokens, answer.num_tokens);
   return response;
 }
 
-void Embeddings(InferenceService& service, HttpRequest request, HttpResponder responder) {
-  InferenceService::Slot slot = service.Admit();
-  EmbeddingsRequest embeddings = Read(std::move(request.body), service);
-  if (service.model().is_classifier())
-    throw HttpError(kFieldStatus, "the model classifies texts and gives no embeddings", "model", "ask POST /predict");
+void Embeddings(ModelCall call, HttpResponder responder) {
+  InferenceService& service = *call.service;
+  EmbeddingsRequest embeddings = Read(std::move(call.http.body), service);
   InferenceRequest inference = {.inputs = std::move(embeddings.input.inputs),
                                 .is_batch = embeddings.input.is_batch,
                                 .truncate = service.options().auto_truncate,
                                 .field = "input",
                                 .field_status = kFieldStatus};
-  service.Infer(std::move(slot), std::move(inference), std::move(responder),
+  service.Infer(std::move(call.slot), std::move(inference), std::move(responder),
                 [&service, embeddings = std::move(embeddings)](const InferenceAnswer& answer) { return Format(service, embeddings, answer); });
+}
+
+// "model" of the body, in a server of several.
+void PeekModel(const std::string& body, std::string& model, std::string_view&) {
+  JsonReader(body, kFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
+    if (name == "model" && value.kind() != JsonValue::Kind::kNull) model = value.String();
+  });
 }
 
 std::string FormatModel(const std::string& name, int64_t created) {
@@ -125,19 +131,17 @@ HttpResponse FormatOpenAiError(const HttpError& error) {
   return response;
 }
 
-void AddOpenAiRoutes(HttpRouter& router, InferenceService& service) {
+void AddOpenAiRoutes(HttpRouter& router, const ModelSet& models) {
   const int64_t created = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  router.Add({.method = "POST",
-              .pattern = "/v1/embeddings",
-              .handler = [&service](HttpRequest request, HttpResponder responder) { Embeddings(service, std::move(request), std::move(responder)); },
-              .content_type = "application/json"});
-  router.Add({.method = "GET", .pattern = "/v1/models", .handler = [&service, created](HttpRequest, HttpResponder responder) {
-                responder.Send({.body = R"({"object":"list","data":[)" + FormatModel(service.options().model_name, created) + "]}"});
+  AddModelRoute(router, models, {.pattern = "/v1/embeddings", .task = "feature-extraction", .handler = Embeddings, .peek = PeekModel});
+  router.Add({.method = "GET", .pattern = "/v1/models", .handler = [&models, created](HttpRequest, HttpResponder responder) {
+                std::string body;
+                for (const ModelSet::ServicePtr& service : models.All())
+                  body += fmt::format("{}{}", body.empty() ? "" : ",", FormatModel(service->name(), created));
+                responder.Send({.body = fmt::format(R"({{"object":"list","data":[{}]}})", body)});
               }});
-  router.Add({.method = "GET", .pattern = "/v1/models/{id*}", .handler = [&service, created](HttpRequest request, HttpResponder responder) {
-                const std::string& name = service.options().model_name;
-                if (request.parameters[0] != name) throw HttpError(404, "no such model", "model", fmt::format("served is '{}'", name));
-                responder.Send({.body = FormatModel(name, created)});
+  router.Add({.method = "GET", .pattern = "/v1/models/{id*}", .handler = [&models, created](HttpRequest request, HttpResponder responder) {
+                responder.Send({.body = FormatModel(FindModel(models, request.parameters[0])->name(), created)});
               }});
 }
 

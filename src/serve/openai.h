@@ -1,12 +1,12 @@
 #pragma once
 // OpenAI's protocol: POST /v1/embeddings, GET /v1/models, GET /v1/models/{id}.
 #include "http/router.h"
-#include "serve/inference_service.h"
+#include "serve/model_set.h"
 
 namespace mlac {
 
-// service outlives the routes.
-void AddOpenAiRoutes(HttpRouter& router, InferenceService& service);
+// models outlives the routes.
+void AddOpenAiRoutes(HttpRouter& router, const ModelSet& models);
 
 // {"error": {"message", "type", "param", "code"}}
 HttpResponse FormatOpenAiError(const HttpError& error);

@@ -2,145 +2,86 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <numeric>
-#include <optional>
-
 #include "base/json.h"
-#include "pipelines/text_model.h"
+#include "serve/answers.h"
+#include "serve/hub_form.h"
 #include "serve/inputs.h"
 #include "serve/json_reader.h"
+#include "serve/text_options.h"
 #include "version.h"
 
 namespace mlac {
 namespace {
 
-constexpr int kFieldStatus = 422, kTooManyStatus = 413;
-// A task that the model does not have ("backend error").
-constexpr int kWrongModelStatus = 424;
-
-// The fields of all three requests; each route reads those it has.
+// The fields of all requests; each route reads those it has.
 struct TeiRequest {
   Inputs inputs;
   std::vector<std::string> texts;  // of /tokenize
-  std::optional<bool> truncate;
-  bool truncate_left = false;
-  std::string prompt;
-  bool normalize = true, raw_scores = false, add_special_tokens = true;
-  std::optional<size_t> dimensions;
+  TextOptions options;
+  bool raw_scores = false, add_special_tokens = true;
 };
-
-InputLimits LimitsOf(const InferenceService& service) {
-  return {.max_inputs = service.options().max_client_batch_size, .too_many_status = kTooManyStatus, .vocab_size = service.model().vocab_size()};
-}
-
-const std::string& FindPrompt(const InferenceService& service, const std::string& name, const std::string& field) {
-  const auto& prompts = service.model().prompts();
-  const auto found = prompts.find(name);
-  if (found != prompts.end()) return found->second;
-  std::string known;
-  for (const auto& [key, prompt] : prompts) known += fmt::format("{}'{}'", known.empty() ? "" : ", ", key);
-  throw HttpError(kFieldStatus, fmt::format("'{}' names no prompt of the model", field), field,
-                  known.empty() ? "the model has none" : fmt::format("it has {}", known));
-}
 
 // read_inputs: what to do with the field "inputs".
 TeiRequest Read(std::string body, const InferenceService& service, const std::function<void(TeiRequest&, JsonValue&)>& read_inputs) {
   TeiRequest request;
   bool has_inputs = false;
-  JsonReader(std::move(body), kFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
+  JsonReader(std::move(body), kHubFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
     if (name == "inputs") {
       has_inputs = true;
       return read_inputs(request, value);
     }
-    const bool null = value.kind() == JsonValue::Kind::kNull;
-    if (name == "truncate" && !null) request.truncate = value.Bool();
-    if (name == "truncation_direction") request.truncate_left = value.Choice({"Right", "right", "Left", "left"}) >= 2;
-    if (name == "prompt_name" && !null) request.prompt = FindPrompt(service, value.String(), std::string(name));
-    if (name == "normalize") request.normalize = value.Bool();
+    ReadTextOption(name, value, service.model(), request.options);
     if (name == "raw_scores") request.raw_scores = value.Bool();
     if (name == "add_special_tokens") request.add_special_tokens = value.Bool();
-    if (name == "dimensions" && !null)
-      request.dimensions = static_cast<size_t>(value.Integer(1, static_cast<int64_t>(service.model().output_size())));
   });
-  if (!has_inputs) throw HttpError(kFieldStatus, "'inputs' is missing", "inputs");
+  if (!has_inputs) throw MissingField("inputs");
   return request;
 }
 
-InferenceRequest ToInference(TeiRequest& request, const InferenceService& service) {
-  return {.inputs = std::move(request.inputs.inputs),
-          .is_batch = request.inputs.is_batch,
-          .prompt = std::move(request.prompt),
-          .truncate = request.truncate.value_or(service.options().auto_truncate),
-          .truncate_left = request.truncate_left,
-          .field = "inputs",
-          .field_status = kFieldStatus};
-}
-
-HttpResponse FormatEmbeddings(const InferenceAnswer& answer, bool normalize, std::optional<size_t> dimensions) {
-  HttpResponse response;
-  response.body += '[';
-  for (size_t i = 0; i < answer.num_inputs; ++i) {
-    std::vector<float> vector(answer.Row(i).begin(), answer.Row(i).end());
-    if (dimensions) vector.resize(*dimensions);
-    if (normalize) NormalizeVector(vector);
-    if (i > 0) response.body += ',';
-    AppendFloats(response.body, vector);
-  }
-  response.body += ']';
-  return response;
-}
-
-// The labels of one input, the likeliest first.
-void AppendPrediction(std::string& body, std::span<const float> scores, const std::vector<std::string>& labels) {
-  std::vector<size_t> order(scores.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
-  body += '[';
-  for (size_t i = 0; i < order.size(); ++i) {
-    body += i > 0 ? R"(,{"score":)" : R"({"score":)";
-    AppendFloat(body, scores[order[i]]);
-    body += R"(,"label":)";
-    AppendJsonString(body, labels[order[i]]);
-    body += '}';
-  }
-  body += ']';
-}
-
 HttpResponse FormatPredictions(const ServedModel& model, const InferenceAnswer& answer, bool raw_scores, bool is_batch) {
-  const std::vector<float> probabilities = raw_scores ? answer.values : Probabilities(answer.values, model.output_size());
+  const std::vector<float> scores = Scores(answer.values, model.output_size(), raw_scores ? ScoreFunction::kNone : DefaultScores(model));
   HttpResponse response;
   if (is_batch) response.body += '[';
   for (size_t i = 0; i < answer.num_inputs; ++i) {
     if (i > 0) response.body += ',';
-    AppendPrediction(response.body, std::span(probabilities).subspan(i * model.output_size(), model.output_size()), model.label_names());
+    AppendLabels(response.body, std::span(scores).subspan(i * model.output_size(), model.output_size()), model.label_names());
   }
   if (is_batch) response.body += ']';
   return response;
 }
 
-void Embed(InferenceService& service, HttpRequest http, HttpResponder responder) {
-  InferenceService::Slot slot = service.Admit();
-  TeiRequest request = Read(std::move(http.body), service, [&](TeiRequest& into, JsonValue& value) { into.inputs = ReadInputs(value, LimitsOf(service)); });
-  if (service.model().is_classifier()) throw HttpError(kWrongModelStatus, "the model is no embedding model", "", "it classifies: ask POST /predict");
-  InferenceRequest inference = ToInference(request, service);
-  service.Infer(std::move(slot), std::move(inference), std::move(responder),
-                [normalize = request.normalize, dimensions = request.dimensions](const InferenceAnswer& answer) {
-                  return FormatEmbeddings(answer, normalize, dimensions);
+TeiRequest ReadEmbed(ModelCall& call) {
+  const InferenceService& service = *call.service;
+  return Read(std::move(call.http.body), service, [&](TeiRequest& into, JsonValue& value) { into.inputs = ReadInputs(value, HubLimits(service)); });
+}
+
+void Embed(ModelCall call, HttpResponder responder) {
+  if (HasName(call.http.body, "parameters")) return HubFeatureExtraction(std::move(call), std::move(responder));
+  InferenceService& service = *call.service;
+  TeiRequest request = ReadEmbed(call);
+  service.Infer(std::move(call.slot), ToInference(std::move(request.inputs), request.options, service), std::move(responder),
+                [normalize = request.options.normalize.value_or(true), dimensions = request.options.dimensions](const InferenceAnswer& answer) {
+                  return FormatVectors(answer, normalize, dimensions);
                 });
 }
 
-void Predict(InferenceService& service, HttpRequest http, HttpResponder responder) {
-  InferenceService::Slot slot = service.Admit();
+void EmbedAll(ModelCall call, HttpResponder responder) {
+  InferenceService& service = *call.service;
+  TeiRequest request = ReadEmbed(call);
+  InferenceRequest inference = ToInference(std::move(request.inputs), request.options, service);
+  inference.output = Output::kTokens;
+  service.Infer(std::move(call.slot), std::move(inference), std::move(responder), FormatTokenVectors);
+}
+
+void Predict(ModelCall call, HttpResponder responder) {
+  if (HasName(call.http.body, "parameters")) return HubTextClassification(std::move(call), std::move(responder));
+  InferenceService& service = *call.service;
   TeiRequest request =
-      Read(std::move(http.body), service, [&](TeiRequest& into, JsonValue& value) { into.inputs = ReadPredictInputs(value, LimitsOf(service)); });
-  if (!service.model().is_classifier())
-    throw HttpError(kWrongModelStatus, "the model is no classifier", "",
-                    "it gives embeddings: ask POST /embed; `mlac train text-classification` makes a classifier of it");
-  InferenceRequest inference = ToInference(request, service);
-  service.Infer(std::move(slot), std::move(inference), std::move(responder),
-                [&service, raw_scores = request.raw_scores, is_batch = request.inputs.is_batch](const InferenceAnswer& answer) {
-                  return FormatPredictions(service.model(), answer, raw_scores, is_batch);
+      Read(std::move(call.http.body), service, [&](TeiRequest& into, JsonValue& value) { into.inputs = ReadPredictInputs(value, HubLimits(service)); });
+  const bool is_batch = request.inputs.is_batch;
+  service.Infer(std::move(call.slot), ToInference(std::move(request.inputs), request.options, service), std::move(responder),
+                [&model = service.model(), raw_scores = request.raw_scores, is_batch](const InferenceAnswer& answer) {
+                  return FormatPredictions(model, answer, raw_scores, is_batch);
                 });
 }
 
@@ -148,7 +89,7 @@ void Predict(InferenceService& service, HttpRequest http, HttpResponder responde
 std::string Tokenize(const Tokenizer& tokenizer, const TeiRequest& request) {
   std::string body = "[";
   for (size_t i = 0; i < request.texts.size(); ++i) {
-    const std::string text = request.prompt + request.texts[i];
+    const std::string text = request.options.prompt + request.texts[i];
     const Encoding encoding = tokenizer.Encode(text, {.add_special_tokens = request.add_special_tokens, .with_offsets = true});
     body += i > 0 ? ",[" : "[";
     for (size_t t = 0; t < encoding.token_ids.size(); ++t) {
@@ -164,12 +105,12 @@ std::string Tokenize(const Tokenizer& tokenizer, const TeiRequest& request) {
   return body + ']';
 }
 
-void HandleTokenize(InferenceService& service, HttpRequest http, HttpResponder responder) {
-  InferenceService::Slot slot = service.Admit();
+void HandleTokenize(ModelCall call, HttpResponder responder) {
+  InferenceService& service = *call.service;
   auto request = std::make_shared<TeiRequest>(
-      Read(std::move(http.body), service, [&](TeiRequest& into, JsonValue& value) { into.texts = ReadTexts(value, LimitsOf(service)); }));
-  service.InBackground(responder, [&service, request, responder, slot = std::move(slot)] {
-    responder.Send({.body = Tokenize(service.model().tokenizer(), *request)});
+      Read(std::move(call.http.body), service, [&](TeiRequest& into, JsonValue& value) { into.texts = ReadTexts(value, HubLimits(service)); }));
+  service.InBackground(responder, [service = call.service, request, responder, slot = std::move(call.slot)] {
+    responder.Send({.body = Tokenize(service->model().tokenizer(), *request)});
   });
 }
 
@@ -177,9 +118,9 @@ std::string FormatInfo(const InferenceService& service) {
   const ServedModel& model = service.model();
   const InferenceServiceOptions& options = service.options();
   std::string body = R"({"model_id":)";
-  AppendJsonString(body, options.model_name);
-  body += R"(,"model_sha":null,"model_dtype":"float32","served_model_name":)";
-  AppendJsonString(body, options.model_name);
+  AppendJsonString(body, service.name());
+  body += fmt::format(R"(,"model_sha":null,"model_dtype":"{}","served_model_name":)", model.dtype());
+  AppendJsonString(body, service.name());
   body += R"(,"model_type":)";
   if (model.is_classifier()) {
     std::string id2label, label2id;
@@ -190,7 +131,9 @@ std::string FormatInfo(const InferenceService& service) {
       AppendJsonString(label2id, model.label_names()[i]);
       label2id += fmt::format(":{}", i);
     }
-    body += fmt::format(R"({{"classifier":{{"id2label":{{{}}},"label2id":{{{}}}}}}})", id2label, label2id);
+    body += fmt::format(R"({{"{}":{{"id2label":{{{}}},"label2id":{{{}}}}}}})", Does(model, "text-ranking") ? "reranker" : "classifier", id2label, label2id);
+  } else if (!Does(model, "feature-extraction")) {
+    body += fmt::format(R"({{"{}":{{}}}})", model.tasks().front());  // which text-embeddings-inference does not have
   } else {
     body += fmt::format(R"({{"embedding":{{"pooling":"{}"}}}})", model.pooling());
   }
@@ -206,7 +149,7 @@ std::string_view ErrorType(const HttpError& error) {
     case 400: return error.field().empty() ? "Validation" : "Empty";  // the one fault of a field that TEI answers with 400
     case 429: return "Overloaded";
     case 503: return "Unhealthy";
-    default: return error.status() == kWrongModelStatus || error.status() >= 500 ? "Backend" : "Validation";
+    default: return error.status() >= 500 ? "Backend" : "Validation";
   }
 }
 
@@ -220,20 +163,16 @@ HttpResponse FormatTeiError(const HttpError& error) {
   return response;
 }
 
-void AddTeiRoutes(HttpRouter& router, InferenceService& service) {
-  const auto add_post = [&](const char* pattern, void (*handle)(InferenceService&, HttpRequest, HttpResponder)) {
-    router.Add({.method = "POST",
-                .pattern = pattern,
-                .handler = [&service, handle](HttpRequest request, HttpResponder responder) { handle(service, std::move(request), std::move(responder)); },
-                .content_type = "application/json"});
-  };
-  add_post("/embed", Embed);
-  add_post("/predict", Predict);
-  add_post("/tokenize", HandleTokenize);
-  add_post("/", service.model().is_classifier() ? Predict : Embed);
-  router.Add({.method = "GET", .pattern = "/info", .handler = [body = FormatInfo(service)](HttpRequest, HttpResponder responder) {
-                responder.Send({.body = body});
-              }});
+void AddTeiRoutes(HttpRouter& router, const ModelSet& models) {
+  AddModelRoute(router, models, {.pattern = "/embed", .task = "feature-extraction", .handler = Embed});
+  AddModelRoute(router, models, {.pattern = "/embed_all", .task = "feature-extraction", .handler = EmbedAll});
+  AddModelRoute(router, models, {.pattern = "/similarity", .task = "sentence-similarity", .handler = HubSentenceSimilarity});
+  AddModelRoute(router, models, {.pattern = "/predict", .task = "text-classification", .handler = Predict});
+  AddModelRoute(router, models, {.pattern = "/rerank", .task = "text-ranking", .handler = HubTextRanking});
+  AddModelRoute(router, models, {.pattern = "/tokenize", .handler = HandleTokenize});
+  AddModelRoute(router, models, {.method = "GET", .pattern = "/info", .handler = [](ModelCall call, HttpResponder responder) {
+                                   responder.Send({.body = FormatInfo(*call.service)});
+                                 }});
   router.Add({.method = "GET",
               .pattern = "/health",
               .handler = [](HttpRequest, HttpResponder responder) { responder.Send({.content_type = "text/plain"}); },

@@ -1,13 +1,13 @@
 #pragma once
-// The protocol of Hugging Face's text-embeddings-inference 1.9: POST /embed, /predict, /tokenize, GET /info, /health; and POST /, which is the
-// one of /embed and /predict that the model can do.
+// The protocol of Hugging Face's text-embeddings-inference 1.9: POST /embed, /embed_all, /similarity, /predict, /rerank, /tokenize, GET /info,
+// /health. A body of /embed or /predict that has "parameters" is in Hugging Face's form (hub_form.h).
 #include "http/router.h"
-#include "serve/inference_service.h"
+#include "serve/model_set.h"
 
 namespace mlac {
 
-// service outlives the routes.
-void AddTeiRoutes(HttpRouter& router, InferenceService& service);
+// models outlives the routes.
+void AddTeiRoutes(HttpRouter& router, const ModelSet& models);
 
 // {"error", "error_type"}
 HttpResponse FormatTeiError(const HttpError& error);

@@ -2,10 +2,12 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -23,7 +25,8 @@ const std::string kFolder = MLAC_TEST_FIXTURES "/models/st_mean";
 // `mlac serve` with these arguments; its log is read by a thread.
 class ServerProcess {
  public:
-  explicit ServerProcess(std::vector<std::string> arguments, const std::vector<std::string>& environment = {}) {
+  // in_child: what the process does before it becomes the server.
+  explicit ServerProcess(std::vector<std::string> arguments, const std::vector<std::string>& environment = {}, const std::function<void()>& in_child = {}) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
     arguments.insert(arguments.begin(), {MLAC_BINARY, "serve"});
@@ -31,6 +34,7 @@ class ServerProcess {
     if (pid_ == 0) {
       dup2(ends[1], STDERR_FILENO);
       for (const std::string& entry : environment) putenv(const_cast<char*>(entry.c_str()));
+      if (in_child) in_child();
       std::vector<char*> pointers;
       for (std::string& argument : arguments) pointers.push_back(argument.data());
       pointers.push_back(nullptr);
@@ -42,7 +46,7 @@ class ServerProcess {
     // "... on http://127.0.0.1:PORT", or the end of a server that did not start.
     while (first_line_.find('\n') == std::string::npos && ReadLog(first_line_)) {
     }
-    if (const size_t colon = first_line_.find("127.0.0.1:"); colon != std::string::npos) port_ = std::stoi(first_line_.substr(colon + 10));
+    if (const size_t colon = first_line_.rfind("127.0.0.1:"); colon != std::string::npos) port_ = std::stoi(first_line_.substr(colon + 10));
     reader_ = std::thread([this] {
       while (ReadLog(log_)) {
       }
@@ -167,6 +171,118 @@ TEST(Serve, LosesNoRequestThatItAcceptedWhenItIsToldToStopUnderLoad) {
   EXPECT_NE(server.log().find("stopping: answering what is held\n"), std::string::npos);
 }
 
+TEST(Serve, ServesSeveralModelsUnderTheirNames) {
+  const std::string text = "how do I reset my password", other = MLAC_TEST_FIXTURES "/models/st_cls_dense";
+  ServerProcess server({kFolder, "other=" + other, kFolder + "/../classifier/", "--port", "0"});
+  ASSERT_NE(server.port(), 0) << server.first_line();
+  const json models = json::parse(Ask(server.port(), "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n").body).at("data");
+  ASSERT_EQ(models.size(), 3u);
+  EXPECT_EQ(models[0].at("id"), "st_mean");
+  EXPECT_EQ(models[1].at("id"), "other");
+  EXPECT_EQ(models[2].at("id"), "classifier");
+  using Vectors = std::vector<std::vector<float>>;
+  for (const auto& [name, folder] : {std::pair(std::string("st_mean"), kFolder), std::pair(std::string("other"), other)}) {
+    const auto expected = json::parse(RunMlac({"run", "feature-extraction", "-m", folder, "--json", text}).out).get<Vectors>();
+    EXPECT_EQ(json::parse(Ask(server.port(), PostJson("/models/" + name, {{"inputs", text}})).body).get<Vectors>(), expected) << name;
+    const json answer = json::parse(Ask(server.port(), PostJson("/v1/embeddings", {{"input", text}, {"model", name}})).body);
+    EXPECT_EQ(answer.at("data")[0].at("embedding").get<std::vector<float>>(), expected[0]) << name;
+  }
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+}
+
+TEST(Serve, SaysTheTypeThatItComputesIn) {
+  const test::TemporaryFolder folder;
+  const std::string int8 = folder / "int8";
+  ASSERT_EQ(RunMlac({"optimize", kFolder, "--int8", "--out", int8, "--lengths", "4"}).status, 0);
+  ServerProcess server({kFolder, int8, "--port", "0"});
+  ASSERT_NE(server.port(), 0) << server.first_line();
+  const auto dtype = [&](const std::string& path) { return json::parse(Ask(server.port(), "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n").body).at("model_dtype"); };
+  EXPECT_EQ(dtype("/info"), "float32");
+  EXPECT_EQ(dtype("/models/int8/info"), "int8");
+  ServerProcess bf16({kFolder, "--port", "0", "--dtype", "bf16", "--allow-slow"});
+  EXPECT_EQ(json::parse(Ask(bf16.port(), "GET /info HTTP/1.1\r\nHost: localhost\r\n\r\n").body).at("model_dtype"), "bfloat16");
+}
+
+// A socket of a service manager, that hears what its services say.
+class NotifySocket {
+ public:
+  explicit NotifySocket(const std::string& path) : fd_(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    const timeval patience = {.tv_sec = 60, .tv_usec = 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  }
+  ~NotifySocket() { close(fd_); }
+  std::string Receive() const {
+    char buffer[256];
+    const ssize_t count = recv(fd_, buffer, sizeof buffer, 0);
+    return count > 0 ? std::string(buffer, static_cast<size_t>(count)) : "";
+  }
+
+ private:
+  int fd_;
+};
+
+TEST(Serve, TakesTheSocketOfItsServiceManagerAndTellsItWhenItIsReadyAndStops) {
+  const test::TemporaryFolder folder;
+  const NotifySocket manager(folder / "notify");
+  const int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(bind(listening, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(listening, 8), 0);
+  ServerProcess server({kFolder}, {"NOTIFY_SOCKET=" + (folder / "notify"), "LISTEN_FDS=1"}, [&] {
+    if (listening == 3) {
+      fcntl(3, F_SETFD, 0);
+    } else {
+      dup2(listening, 3);
+    }
+    setenv("LISTEN_PID", std::to_string(getpid()).c_str(), 1);
+  });
+  EXPECT_EQ(manager.Receive(), "READY=1");
+  socklen_t size = sizeof address;
+  getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size);
+  EXPECT_EQ(server.port(), ntohs(address.sin_port)) << server.first_line();
+  EXPECT_EQ(Ask(server.port(), PostJson("/embed", {{"inputs", "a"}})).status, 200);
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_EQ(manager.Receive(), "STOPPING=1");
+  close(listening);
+}
+
+TEST(Serve, ReadsItsCertificateAgainOnSighupAndKeepsItWhereTheNewOneIsBroken) {
+  const test::TemporaryFolder folder;
+  const std::string certificate = folder / "cert.pem", key = folder / "key.pem";
+  const auto make = [&](const std::string& name) {
+    return RunProgram({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate, "-days", "1",
+                       "-subj", "/CN=" + name}).status;
+  };
+  if (make("one") != 0) GTEST_SKIP() << "no openssl";
+  const NotifySocket manager(folder / "notify");
+  ServerProcess server({kFolder, "--port", "0", "--tls-cert", certificate, "--tls-key", key}, {"NOTIFY_SOCKET=" + (folder / "notify")});
+  EXPECT_EQ(manager.Receive(), "READY=1");
+  EXPECT_NE(server.first_line().find(" on https://127.0.0.1:"), std::string::npos) << server.first_line();
+  const auto subject = [&] {
+    return RunProgram({"sh", "-c", "openssl s_client -connect 127.0.0.1:" + std::to_string(server.port()) + " < /dev/null 2>&1 | grep '^subject='"}).out;
+  };
+  EXPECT_EQ(subject(), "subject=CN = one\n");
+  make("two");
+  kill(server.pid(), SIGHUP);
+  EXPECT_EQ(manager.Receive().substr(0, 28), "RELOADING=1\nMONOTONIC_USEC=");
+  EXPECT_EQ(manager.Receive(), "READY=1");
+  EXPECT_EQ(subject(), "subject=CN = two\n");
+  folder.Write("key.pem", "");
+  kill(server.pid(), SIGHUP);
+  manager.Receive();
+  EXPECT_EQ(manager.Receive(), "READY=1");
+  EXPECT_EQ(subject(), "subject=CN = two\n");
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_NE(server.log().find("read the certificate again\n"), std::string::npos) << server.log();
+  EXPECT_NE(server.log().find("kept the certificate: " + key + ": no private key in PEM's form, or an encrypted one\n"), std::string::npos) << server.log();
+}
+
 TEST(Serve, SaysInOneLineWhyItDoesNotStart) {
   ServerProcess first({kFolder, "--port", "0"});
   const std::string port = std::to_string(first.port());
@@ -192,6 +308,17 @@ TEST(Serve, SaysInOneLineWhyItDoesNotStart) {
   expect_failure({"serve", kFolder, "--public-url", "models"}, 1,
                  "mlac: public URL 'models' is no URL\nhint: as in --public-url https://models.example.org\n");
   EXPECT_EQ(RunMlac({"serve", folder / "none"}).status, 1);
+  expect_failure({"serve"}, 2, "mlac: serve: model is required\nhint: name a folder; without one /opt/ml/model is served, where that exists\n");
+  expect_failure({"serve", kFolder, kFolder}, 2, "mlac: serve: two models are called 'st_mean'\nhint: give one another name: OTHER=FOLDER\n");
+  expect_failure({"serve", "a=" + kFolder, "b=" + kFolder, "--served-model-name", "c"}, 2,
+                 "mlac: serve: --served-model-name is for one model\nhint: of several, write NAME=FOLDER\n");
+  expect_failure({"serve", kFolder, "--tls-cert", folder / "keys"}, 2, "mlac: serve: --tls-cert and --tls-key belong together\n");
+  expect_failure({"serve", kFolder, "--admin-key-file", folder / "keys"}, 2, "mlac: serve: --admin-key-file and --model-root belong together\n");
+  expect_failure({"serve", kFolder, "--port", "0", "--otlp-endpoint", "localhost"}, 1,
+                 "mlac: OTLP endpoint 'localhost' is no http:// URL\nhint: as in --otlp-endpoint http://127.0.0.1:4318\n");
+  const ProgramResult memory = RunMlac({"serve", kFolder, "--port", "0", "--memory", "16M"});
+  EXPECT_EQ(memory.status, 1);
+  EXPECT_EQ(memory.error.substr(0, 39), "mlac: --memory 16 MiB: the models need ") << memory.error;
 }
 
 }  // namespace

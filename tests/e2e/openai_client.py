@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Asks a running `mlac serve` with the official openai package (environment `clients`) and compares with what `mlac run` printed.
 
-    openai_client.py BASE_URL TEXTS EXPECTED.json [--out VECTORS.json] [--api-key KEY]
+    openai_client.py BASE_URL TEXTS EXPECTED.json [--out VECTORS.json] [--api-key KEY] [--model NAME]
 
 BASE_URL: as a user gives it to the client, http://127.0.0.1:8080/v1. TEXTS: one text a line, or a .json list. EXPECTED.json: what
 `mlac run feature-extraction --json` printed for them, [[...], ...]. The vectors must have the bits of EXPECTED.json (compared as float32),
 in base64 (the client's default) and as decimals, all texts in one request and each alone. --out writes the vectors that came, as decimals
-that read back as the same float32. Also checked: models.list, the counts of tokens, and that an empty input raises BadRequestError.
-Exit status 1 if anything differs; each difference is a line on stderr.
+that read back as the same float32. --model: which one of several. Also checked: models.list, the counts of tokens, and that an empty input
+raises BadRequestError. Exit status 1 if anything differs; each difference is a line on stderr.
 """
 
 import argparse
@@ -68,6 +68,7 @@ def main():
     parser.add_argument("expected")
     parser.add_argument("--out")
     parser.add_argument("--api-key", default="none")
+    parser.add_argument("--model")
     arguments = parser.parse_args()
     texts = read_texts(arguments.texts)
     with open(arguments.expected, encoding="utf-8") as file:
@@ -76,8 +77,11 @@ def main():
 
     client = openai.OpenAI(base_url=arguments.base_url, api_key=arguments.api_key, max_retries=0, timeout=60)
     models = client.models.list().data
-    expect(len(models) == 1 and models[0].id and models[0].object == "model", f"models.list: one model is expected, found {models}")
-    model = models[0].id
+    if arguments.model:
+        expect(arguments.model in [entry.id for entry in models], f"models.list: {arguments.model} is expected, found {models}")
+    else:
+        expect(len(models) == 1 and models[0].id and models[0].object == "model", f"models.list: one model is expected, found {models}")
+    model = arguments.model or models[0].id
     expect(client.models.retrieve(model).id == model, f"models.retrieve: does not give {model!r}")
 
     as_base64 = client.embeddings.create(model=model, input=texts)

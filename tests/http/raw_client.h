@@ -28,10 +28,13 @@ struct RawAnswer {
 
 class RawClient {
  public:
+  // A socket that is connected already.
+  struct Socket {
+    int fd;
+  };
+  explicit RawClient(Socket connected) : fd_(connected.fd), connected_(true) { BePatient(); }
   explicit RawClient(int port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
-    // A test that waits for bytes that never come ends so, as a failure.
-    const timeval patience = {.tv_sec = 60, .tv_usec = 0};
-    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    BePatient();
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(port));
@@ -92,6 +95,12 @@ class RawClient {
   size_t num_interim() const { return num_interim_; }
 
  private:
+  // A test that waits for bytes that never come ends so, as a failure.
+  void BePatient() const {
+    const timeval patience = {.tv_sec = 60, .tv_usec = 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  }
+
   bool ReceiveMore() {
     char buffer[65536];
     const ssize_t count = recv(fd_, buffer, sizeof buffer, 0);

@@ -24,7 +24,7 @@ QueuedSequence Sequence(size_t length, int32_t first = 0) {
 // A computation that the test lets through batch by batch: the answer to a sequence is {its length, the sum of its ids}.
 class Gate {
  public:
-  void operator()(const TokenBatch& batch, std::span<float> out) {
+  void operator()(const TokenBatch& batch, Output output, std::span<float> out) {
     {
       std::unique_lock lock(mutex_);
       std::vector<size_t> lengths;
@@ -34,6 +34,10 @@ class Gate {
       changed_.wait(lock, [this] { return open_ || num_allowed_ > 0; });
       if (!open_) --num_allowed_;
       if (failing_) throw Error(ErrorCode::kInternal, "the computation failed");
+    }
+    if (output == Output::kTokens) {  // to a token: its id
+      std::copy(batch.token_ids.begin(), batch.token_ids.end(), out.begin());
+      return;
     }
     for (size_t s = 0; s < batch.num_sequences(); ++s) {
       out[2 * s] = static_cast<float>(batch.offsets[s + 1] - batch.offsets[s]);
@@ -75,15 +79,16 @@ class BatchQueueTest : public testing::Test {
  protected:
   BatchQueue& Make(BatchQueueOptions options = {}) {
     options.output_size = 2;
-    queue_.emplace(options, [this](const TokenBatch& batch, std::span<float> out) { gate_(batch, out); });
+    options.token_output_size = 1;
+    queue_.emplace(options, [this](const TokenBatch& batch, Output output, std::span<float> out) { gate_(batch, output, out); });
     return *queue_;
   }
   ~BatchQueueTest() override { gate_.Open(); }
 
-  BatchQueue::Ticket Submit(std::vector<QueuedSequence> sequences, std::future<BatchResult>& result) {
+  BatchQueue::Ticket Submit(std::vector<QueuedSequence> sequences, std::future<BatchResult>& result, Output output = Output::kSequence) {
     const auto promise = std::make_shared<std::promise<BatchResult>>();
     result = promise->get_future();
-    return queue_->Submit(std::move(sequences), [promise](BatchResult result) { promise->set_value(std::move(result)); });
+    return queue_->Submit(std::move(sequences), [promise](BatchResult result) { promise->set_value(std::move(result)); }, output);
   }
 
   Gate gate_;
@@ -104,6 +109,21 @@ TEST_F(BatchQueueTest, ComputesWhatCameMeanwhileTogetherAndAnswersEachItsOwn) {
   EXPECT_EQ(third.get().values, (std::vector<float>{4, 126}));
   EXPECT_EQ(gate_.Batches(2), (std::vector<std::vector<size_t>>{{5}, {2, 4, 3}}));
   EXPECT_EQ(queue_->num_waiting(), 0u);
+}
+
+TEST_F(BatchQueueTest, ComputesRowsOfTokensApartFromRowsOfSequences) {
+  Make();
+  std::future<BatchResult> first, tokens, sequences, more_tokens;
+  Submit({Sequence(5)}, first);
+  gate_.Batches(1);
+  Submit({Sequence(2, 10), Sequence(3, 20)}, tokens, Output::kTokens);
+  Submit({Sequence(4, 30)}, sequences);
+  Submit({Sequence(1, 40)}, more_tokens, Output::kTokens);
+  gate_.Open();
+  EXPECT_EQ(tokens.get().values, (std::vector<float>{10, 11, 20, 21, 22}));
+  EXPECT_EQ(sequences.get().values, (std::vector<float>{4, 126}));
+  EXPECT_EQ(more_tokens.get().values, (std::vector<float>{40}));
+  EXPECT_EQ(gate_.Batches(3), (std::vector<std::vector<size_t>>{{5}, {2, 1, 3}, {4}}));
 }
 
 TEST_F(BatchQueueTest, FillsABatchUpToItsLimitAndNotBeyond) {

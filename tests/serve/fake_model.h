@@ -13,14 +13,24 @@ struct FakeModelOptions {
   bool is_classifier = false;
   bool normalizes = true;
   size_t max_length = 16;
-  bool broken = false;  // gives NaN
+  bool broken = false;  // gives NaN, but for the sequence that a model is checked with
+  size_t num_labels = 3;
+  int32_t shift = 0;  // added to each token id, so that models differ
 };
 
 class FakeModel : public ServedModel {
  public:
-  static constexpr size_t kEmbeddingSize = 4;
+  static constexpr size_t kEmbeddingSize = 4, kTokenSize = 2;
 
-  explicit FakeModel(FakeModelOptions options = {}) : options_(options), tokenizer_(Load()) {}
+  explicit FakeModel(FakeModelOptions options = {}) : options_(options), tokenizer_(Load()) {
+    labels_.resize(options.num_labels);
+    if (!options.is_classifier) {
+      tasks_ = {"feature-extraction", "sentence-similarity"};
+    } else {
+      tasks_ = {"text-classification"};
+      if (options.num_labels == 1) tasks_.emplace_back("text-ranking");
+    }
+  }
 
   const Tokenizer& tokenizer() const override { return tokenizer_; }
   size_t max_length() const override { return options_.max_length; }
@@ -30,9 +40,17 @@ class FakeModel : public ServedModel {
   size_t output_size() const override { return options_.is_classifier ? labels_.size() : kEmbeddingSize; }
   std::string_view pooling() const override { return "mean"; }
   bool normalizes() const override { return options_.normalizes; }
+  ProblemType problem_type() const override { return options_.num_labels == 1 ? ProblemType::kMultiLabel : ProblemType::kSingleLabel; }
+  size_t token_output_size() const override { return options_.is_classifier ? 0 : kTokenSize; }
+  const std::vector<std::string>& tasks() const override { return tasks_; }
+  std::string_view dtype() const override { return "float32"; }
   const std::map<std::string, std::string>& prompts() const override { return prompts_; }
 
-  void Compute(const TokenBatch& batch, std::span<float> out) override {
+  void Compute(const TokenBatch& batch, Output output, std::span<float> out) override {
+    if (batch.token_ids == std::vector<int32_t>{0}) {  // the check of a new model
+      std::fill(out.begin(), out.end(), 0.0f);
+      return;
+    }
     {
       std::unique_lock lock(mutex_);
       ++num_batches_;
@@ -42,6 +60,13 @@ class FakeModel : public ServedModel {
       changed_.notify_all();
       changed_.wait(lock, [this] { return !held_; });
     }
+    if (output == Output::kTokens) {
+      for (size_t t = 0; t < batch.num_tokens(); ++t) {
+        out[2 * t] = static_cast<float>(batch.token_ids[t]);
+        out[2 * t + 1] = 0.5f;
+      }
+      return;
+    }
     for (size_t s = 0; s < batch.num_sequences(); ++s) {
       const std::vector<int32_t> ids(batch.token_ids.begin() + static_cast<ptrdiff_t>(batch.offsets[s]),
                                      batch.token_ids.begin() + static_cast<ptrdiff_t>(batch.offsets[s + 1]));
@@ -50,11 +75,17 @@ class FakeModel : public ServedModel {
     }
   }
 
+  void Answer(Task& task, std::span<const TextInput> texts, std::string& out) override {
+    // The names and pairs of the texts, whatever the task: what a task makes of them is tested where it is.
+    (void)task;
+    for (const TextInput& text : texts) out += (out.empty() ? "" : ", ") + ("\"" + text.text + "|" + text.pair.value_or("") + "\"");
+  }
+
   // What Compute gives for one sequence.
   std::vector<float> Row(const std::vector<int32_t>& ids) const {
     std::vector<float> row(output_size());
     for (size_t t = 0; t < ids.size(); ++t)
-      for (size_t j = 0; j < row.size(); ++j) row[j] += static_cast<float>((ids[t] * (j + 1) + t) % 7) / 4;
+      for (size_t j = 0; j < row.size(); ++j) row[j] += static_cast<float>(((ids[t] + options_.shift) * (j + 1) + t) % 7) / 4;
     if (options_.broken) row[0] = 0.0f / row[0] * 0.0f + std::numeric_limits<float>::quiet_NaN();
     return row;
   }
@@ -89,7 +120,8 @@ class FakeModel : public ServedModel {
 
   const FakeModelOptions options_;
   const Tokenizer tokenizer_;
-  const std::vector<std::string> labels_ = {"good", "bad", "so \"so\""};
+  std::vector<std::string> tasks_;
+  std::vector<std::string> labels_ = {"good", "bad", "so \"so\""};
   const std::map<std::string, std::string> prompts_ = {{"query", "query: "}};
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -37,7 +37,9 @@ std::string Ask(int port, const std::string& path, const json& body) {
 }
 
 std::unique_ptr<ModelServer> Serve(const std::string& folder) {
-  return std::make_unique<ModelServer>(OpenServedModel(folder), ModelServerOptions{.http = {.port = 0}, .inference = {.model_name = "m"}});
+  std::vector<NamedModel> models;
+  models.push_back({"m", OpenServedModel(folder)});
+  return std::make_unique<ModelServer>(std::move(models), ModelServerOptions{.http = {.port = 0}});
 }
 
 // A copy of a fixture that is a folder of sentence-transformers with these modules behind the encoder.

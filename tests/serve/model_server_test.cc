@@ -48,7 +48,8 @@ TEST_F(ModelServerTest, TurnsRequestsAwayWhereAllSlotsAreTakenAndTakesThemAgainA
   RawClient held(server_->port());
   held.Send(PostJson("/embed", R"({"inputs":"a"})"));
   model_->AwaitBatches(1);
-  for (const char* path : {"/embed", "/predict", "/tokenize", "/", "/v1/embeddings"}) {
+  for (const char* path : {"/embed", "/embed_all", "/similarity", "/tokenize", "/", "/models/org%2Ffake", "/invocations", "/v1/embeddings",
+                           "/v2/models/org%2Ffake/infer"}) {
     const RawAnswer answer = Ask(PostJson(path, R"({"inputs":"a","input":"a"})"));
     EXPECT_EQ(answer.status, 429) << path;
     EXPECT_EQ(answer.Field("retry-after"), "1") << path;
@@ -151,8 +152,14 @@ TEST_F(ModelServerTest, EndsWithRequestsInTheQueueAndTheWorker) {
   server_.reset();
 }
 
+// The routes of /admin too.
+ModelServerOptions WithAdmin(ModelServerOptions options = {}) {
+  options.admin = {.keys = ApiKeys::Parse("master", "test"), .model_root = MLAC_TEST_FIXTURES, .open = [](const std::string&) { return std::make_unique<FakeModel>(); }};
+  return options;
+}
+
 TEST_F(ModelServerTest, EveryRouteStandsInTheOpenApiFileAndTheOtherWayRound) {
-  Serve();
+  Serve({}, WithAdmin());
   std::set<std::pair<std::string, std::string>> routes, documented;
   std::map<std::string, bool> open;
   for (const HttpRoute& route : server_->router().routes()) {
@@ -168,26 +175,50 @@ TEST_F(ModelServerTest, EveryRouteStandsInTheOpenApiFileAndTheOtherWayRound) {
       std::transform(name.begin(), name.end(), name.begin(), [](char c) { return static_cast<char>(c - 'a' + 'A'); });
       documented.emplace(name, path);
       EXPECT_EQ(operation.contains("security") && operation.at("security").empty(), open[name + path]) << path;
+      EXPECT_EQ(operation.value("security", json::array()) == json::parse(R"([{"adminKey":[]}])"), path.starts_with("/admin/")) << path;
     }
   EXPECT_EQ(routes, documented);
   EXPECT_EQ(AskJson(Get("/openapi.json")), document);
 }
 
-// A value for each route's inputs that it takes.
-std::string GoodBody(const std::string& path) { return path.starts_with("/v1") ? R"({"input":"a"})" : R"({"inputs":"a"})"; }
+// Fields that a route takes, with values.
+using Members = std::map<std::string, std::string>;
+Members GoodMembers(const std::string& path) {
+  if (path.ends_with("/v1/embeddings")) return {{"input", R"("a")"}};
+  if (path.ends_with("/rerank")) return {{"query", R"("a")"}, {"texts", R"(["a"])"}};
+  if (path.ends_with("/similarity")) return {{"inputs", R"({"source_sentence":"a","sentences":["b"]})"}};
+  if (path.ends_with("/infer")) return {{"inputs", R"([{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}])"}};
+  return {{"inputs", R"("a")"}};
+}
+
+// {"name":value,...} of all but one.
+std::string Join(const Members& members, const std::string& without = "") {
+  std::string text;
+  for (const auto& [name, value] : members)
+    if (name != without) text += (text.empty() ? "\"" : ",\"") + name + "\":" + value;
+  return text;
+}
+
+// The path of a pattern.
+std::string PathOf(std::string pattern) {
+  for (const auto& [name, value] : Members{{"{model}", "org%2Ffake"}, {"{id*}", "org/fake"}, {"{version}", "1"}})
+    if (const size_t place = pattern.find(name); place != std::string::npos) pattern.replace(place, name.size(), value);
+  return pattern;
+}
 
 TEST_F(ModelServerTest, AsksForAKeyOnEveryRouteButTheOpenOnes) {
-  Serve({}, {.http = {.api_keys = ApiKeys::Parse("right", "test")}});
-  const std::set<std::string> open = {"GET/", "GET/health", "GET/ping"};
+  Serve({}, WithAdmin({.http = {.api_keys = ApiKeys::Parse("right", "test")}}));
+  const std::set<std::string> open = {"GET/", "GET/health", "GET/ping", "GET/v2/health/live", "GET/v2/health/ready"};
   for (const HttpRoute& route : server_->router().routes()) {
-    const std::string path = route.pattern == "/v1/models/{id*}" ? "/v1/models/org/fake" : route.pattern;
+    const std::string path = PathOf(route.pattern);
+    if (path.starts_with("/admin/")) continue;  // with keys of their own (AdminTest)
     const auto status = [&](const std::string& fields) {
-      return Ask(route.method == "GET" ? Get(path, fields) : PostJson(path, GoodBody(path), fields)).status;
+      return Ask(route.method == "GET" ? Get(path, fields) : PostJson(path, "{" + Join(GoodMembers(path)) + "}", fields)).status;
     };
     const int closed = open.contains(route.method + path) ? 200 : 401;
     EXPECT_EQ(status(""), closed) << path;
     EXPECT_EQ(status("Authorization: Bearer wrong\r\n"), closed) << path;
-    EXPECT_EQ(status("Authorization: Bearer right\r\n"), path == "/predict" ? 424 : 200) << path;
+    EXPECT_EQ(status("Authorization: Bearer right\r\n"), path.ends_with("/predict") || path.ends_with("/rerank") ? 422 : 200) << path;
   }
   EXPECT_EQ(json::parse(Ask(PostJson("/v1/embeddings", "{}")).body).at("error").at("code"), "invalid_api_key");
   EXPECT_EQ(json::parse(Ask(PostJson("/embed", "{}")).body).at("error_type"), "Validation");
@@ -204,8 +235,8 @@ TEST_F(ModelServerTest, AnswersAbsurdValuesOfEveryFieldWithAStatusBelow500AndNam
       "[1,\"a\"]", "[[1],\"a\"]", "[[-1]]", "[[64]]", "[[[1]]]", "{\"a\":1}", "{\"a\":{\"b\":[]}}", "[[[[[[[[[[]]]]]]]]]]", "\"left\"", "\"Left\"", "\"base64\"", "tru",
       "\"unclosed"};
   size_t num_requests = 0;
-  for (const bool is_classifier : {false, true}) {
-    Serve({.is_classifier = is_classifier});
+  for (const size_t num_labels : {0, 3, 1}) {
+    Serve({.is_classifier = num_labels > 0, .num_labels = num_labels == 0 ? 3 : num_labels});
     RawClient client(server_->port());
     const auto check = [&](const std::string& path, const std::string& field, const std::string& body) {
       ++num_requests;
@@ -214,28 +245,31 @@ TEST_F(ModelServerTest, AnswersAbsurdValuesOfEveryFieldWithAStatusBelow500AndNam
       ASSERT_TRUE(answer.status >= 200 && answer.status < 500) << path << " " << body << " gives " << answer.status;
       if (answer.status < 300) return;
       const json error = json::parse(answer.body);
-      const std::string text = path.starts_with("/v1") ? error.at("error").at("message").get<std::string>() : error.at("error").get<std::string>();
+      const std::string text = path.ends_with("/v1/embeddings") ? error.at("error").at("message").get<std::string>() : error.at("error").get<std::string>();
       const bool wrong_model = text.starts_with("the model ");
       EXPECT_TRUE(wrong_model || text.find("'" + field) != std::string::npos || text.find("at byte ") != std::string::npos) << path << " " << body << ": " << text;
     };
-    for (const auto& [path, operations] : document.at("paths").items()) {
+    for (const auto& [pattern, operations] : document.at("paths").items()) {
       if (!operations.contains("post")) continue;
+      const std::string path = PathOf(pattern);
       const json& schema = operations.at("post").at("requestBody").at("content").at("application/json").at("schema");
       json properties;
       for (const json& reference : schema.contains("oneOf") ? schema.at("oneOf") : json::array({schema})) {
         const std::string name = reference.at("$ref").get<std::string>().substr(std::string("#/components/schemas/").size());
         properties.update(document.at("components").at("schemas").at(name).at("properties"));
       }
-      const std::string inputs = path.starts_with("/v1") ? "input" : "inputs";
+      const Members members = GoodMembers(path);
       for (const auto& [field, description] : properties.items())
         for (const std::string& value : values) {
-          const std::string member = "\"" + field + "\":" + value, good = "\"" + inputs + "\":\"a\"";
-          if (field == inputs) {
-            check(path, field, "{" + member + "}");
+          std::string member = "\"" + field + "\":" + value;
+          const std::string good = Join(members, field);
+          if (members.contains(field)) {
+            const std::string others = good.empty() ? "" : good + ",";
+            check(path, field, "{" + others + member + "}");
             for (const char* around : {"[$]", "[[$]]", "[\"a\",$]", "[[\"a\"],$]", "[[\"a\",$]]", "[1,$]", "[[1,$]]"}) {
               std::string nested = around;
               nested.replace(nested.find('$'), 1, value);
-              check(path, field, "{\"" + field + "\":" + nested + "}");
+              check(path, field, "{" + others + "\"" + field + "\":" + nested + "}");
             }
           } else {
             check(path, field, "{" + good + "," + member + "}");
@@ -329,7 +363,9 @@ TEST_F(ModelServerTest, RefusesLimitsThatCannotBe) {
   const auto failure = [](ModelServerOptions options) -> std::string {
     try {
       options.http.port = 0;
-      const ModelServer server(std::make_unique<FakeModel>(), std::move(options));
+      std::vector<NamedModel> models;
+      models.push_back({"fake", std::make_unique<FakeModel>()});
+      const ModelServer server(std::move(models), std::move(options));
     } catch (const Error& error) {
       return error.message();
     }

@@ -158,7 +158,7 @@ TEST_F(OpenAiTest, SaysThatAClassifierGivesNoEmbeddings) {
   Serve({.is_classifier = true});
   EXPECT_EQ(
       Outcome(Post(R"({"input":"a"})")),
-      R"x(400 {"error":{"message":"the model classifies texts and gives no embeddings (ask POST /predict)","type":"invalid_request_error","param":"model","code":null}})x");
+      R"x(404 {"error":{"message":"the model does not do feature-extraction (it does text-classification; no model that is served does that)","type":"invalid_request_error","param":"model","code":"model_not_found"}})x");
 }
 
 TEST_F(OpenAiTest, WritesErrorsOfTheServerInItsForm) {

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "serve/model_server.h"
+#include "serve/model_set.h"
 #include "tests/http/raw_client.h"
 #include "tests/serve/fake_model.h"
 
@@ -23,21 +24,27 @@ inline std::string Get(const std::string& path, const std::string& fields = "") 
 class ModelServerTest : public testing::Test {
  protected:
   void Serve(FakeModelOptions model_options = {}, ModelServerOptions options = {}) {
-    server_.reset();
     auto model = std::make_unique<FakeModel>(model_options);
-    model_ = model.get();
+    FakeModel* const pointer = model.get();
+    std::vector<NamedModel> models;
+    models.push_back({"org/fake", std::move(model)});
+    ServeModels(std::move(models), std::move(options));
+    model_ = pointer;
+  }
+  void ServeModels(std::vector<NamedModel> models, ModelServerOptions options = {}) {
+    server_.reset();
+    model_ = nullptr;
     options.http.port = 0;
     options.http.drain_idle = std::chrono::milliseconds(0);
-    if (options.inference.model_name.empty()) options.inference.model_name = "org/fake";
     options.on_access = [this](const HttpAccess& access) {
       const std::lock_guard lock(mutex_);
       accesses_.push_back(access);
       changed_.notify_all();
     };
-    server_.emplace(std::move(model), std::move(options));
+    server_.emplace(std::move(models), std::move(options));
   }
   ~ModelServerTest() override {
-    if (server_) model_->Release();
+    if (server_ && model_) model_->Release();
   }
 
   RawAnswer Ask(const std::string& bytes) {

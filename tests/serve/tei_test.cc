@@ -23,7 +23,6 @@ TEST_F(TeiTest, EmbedsNormalizedUnlessToldNotTo) {
     EXPECT_EQ(AskJson(PostJson("/embed", R"({"inputs":"hello world"})")).get<Vectors>(), (Vectors{Expected(kHelloWorld, true)}));
     EXPECT_EQ(AskJson(PostJson("/embed", R"({"inputs":["hello","a"],"normalize":true})")).get<Vectors>(), (Vectors{Expected(kHello, true), Expected(kA, true)}));
     EXPECT_EQ(AskJson(PostJson("/embed", R"({"inputs":[[2,10,3]],"normalize":false})")).get<Vectors>(), (Vectors{Expected(kHello, false)}));
-    EXPECT_EQ(AskJson(PostJson("/", R"({"inputs":[2,10,3]})")).get<Vectors>(), (Vectors{Expected(kHello, true)}));
     std::vector<float> two = model_->Row(kHello);
     two.resize(2);
     NormalizeVector(two);
@@ -49,7 +48,6 @@ TEST_F(TeiTest, PredictsWithTheLikeliestLabelFirst) {
   EXPECT_EQ(found(AskJson(PostJson("/predict", R"({"inputs":"hello world"})"))), expected(kHelloWorld, false));
   EXPECT_EQ(found(AskJson(PostJson("/predict", R"({"inputs":["hello world"],"raw_scores":true})"))), expected(kHelloWorld, true));
   EXPECT_EQ(found(AskJson(PostJson("/predict", R"({"inputs":["hello","world"]})"))), expected(pair, false));
-  EXPECT_EQ(found(AskJson(PostJson("/", R"({"inputs":"a"})"))), expected(kA, false));
   const json batch = AskJson(PostJson("/predict", R"({"inputs":[["hello"],["hello","world"]],"raw_scores":false})"));
   ASSERT_EQ(batch.size(), 2u);
   EXPECT_EQ(found(batch[0]), expected(kHello, false));
@@ -121,12 +119,11 @@ TEST_F(TeiTest, DescribesTheModel) {
 
 TEST_F(TeiTest, SaysWhatTheModelCanDoWhereItCannot) {
   Serve();
-  EXPECT_EQ(
-      Outcome(PostJson("/predict", R"({"inputs":"a"})")),
-      R"x(424 {"error":"the model is no classifier (it gives embeddings: ask POST /embed; `mlac train text-classification` makes a classifier of it)","error_type":"Backend"})x");
+  EXPECT_EQ(Outcome(PostJson("/predict", R"({"inputs":"a"})")),
+            R"x(422 {"error":"the model does not do text-classification (it does feature-extraction, sentence-similarity; no model that is served does that)","error_type":"Validation"})x");
   Serve({.is_classifier = true});
   EXPECT_EQ(Outcome(PostJson("/embed", R"({"inputs":"a"})")),
-            R"x(424 {"error":"the model is no embedding model (it classifies: ask POST /predict)","error_type":"Backend"})x");
+            R"x(422 {"error":"the model does not do feature-extraction (it does text-classification; no model that is served does that)","error_type":"Validation"})x");
 }
 
 TEST_F(TeiTest, RefusesWhatItCannotComputeNamingTheField) {

@@ -1,0 +1,81 @@
+#include "http/stream.h"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/beast/core/buffers_generator.hpp>
+#include <utility>
+
+#include "http/tls_context.h"
+
+namespace mlac {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+struct HttpStream::Tls {
+  Tls(Socket& socket, std::shared_ptr<const TlsContext> context) : context(std::move(context)), stream(socket, this->context->context()) {}
+  std::shared_ptr<const TlsContext> context;  // lives as long as a connection that began with it
+  asio::ssl::stream<Socket&> stream;
+};
+
+HttpStream::HttpStream(Socket socket, std::shared_ptr<const TlsContext> tls) : socket_(std::move(socket)) {
+  error_code ignored;
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);  // a Unix socket has no such option
+  socket_.non_blocking(true, ignored);
+  if (tls) tls_ = std::make_unique<Tls>(socket_, std::move(tls));
+}
+
+HttpStream::~HttpStream() = default;
+
+void HttpStream::Handshake(Handler handler) {
+  tls_->stream.async_handshake(asio::ssl::stream_base::server,
+                               [handler = std::move(handler)](const error_code& error) { handler(error, 0); });
+}
+
+void HttpStream::Read(asio::mutable_buffer buffer, Handler handler) {
+  if (!tls_ || finished_) return socket_.async_read_some(buffer, std::move(handler));
+  tls_->stream.async_read_some(buffer, [handler = std::move(handler)](const error_code& error, size_t num_bytes) {
+    handler(error == asio::ssl::error::stream_truncated ? error_code(asio::error::eof) : error, num_bytes);
+  });
+}
+
+void HttpStream::Write(boost::beast::http::message_generator message, Handler handler) {
+  if (tls_) return boost::beast::async_write(tls_->stream, std::move(message), std::move(handler));
+  boost::beast::async_write(socket_, std::move(message), std::move(handler));
+}
+
+bool HttpStream::WriteInterim(std::string_view bytes) {
+  error_code error;
+  const auto buffer = asio::buffer(bytes.data(), bytes.size());
+  const size_t sent = tls_ ? tls_->stream.write_some(buffer, error) : socket_.write_some(buffer, error);
+  return error == asio::error::would_block || (!error && sent == bytes.size());
+}
+
+void HttpStream::AwaitReset(Handler handler) {
+  socket_.async_wait(Socket::wait_error, [handler = std::move(handler)](const error_code& error) { handler(error, 0); });
+}
+
+void HttpStream::FinishSending(Handler handler) {
+  const auto finish = [this] {
+    error_code ignored;
+    finished_ = true;
+    socket_.shutdown(Socket::shutdown_send, ignored);
+  };
+  if (tls_) {
+    tls_->stream.async_shutdown([finish, handler = std::move(handler)](const error_code& error) {
+      finish();
+      handler(error, 0);
+    });
+    return;
+  }
+  finish();
+  asio::post(socket_.get_executor(), [handler = std::move(handler)] { handler({}, 0); });
+}
+
+void HttpStream::Close() {
+  error_code ignored;
+  socket_.close(ignored);
+}
+
+}  // namespace mlac

@@ -1,0 +1,88 @@
+#include "serve/hub_form.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "serve/json_reader.h"
+#include "serve/text_options.h"
+
+namespace mlac {
+namespace {
+
+struct HubTask {
+  std::string_view task;
+  void (*handle)(ModelCall call, HttpResponder responder);
+};
+
+constexpr HubTask kTasks[] = {
+    {"feature-extraction", HubFeatureExtraction},
+    {"sentence-similarity", HubSentenceSimilarity},
+    {"text-classification", HubTextClassification},
+    {"zero-shot-classification", HubZeroShotClassification},
+    {"text-ranking", HubTextRanking},
+    {"token-classification", HubTokenClassification},
+    {"question-answering", HubQuestionAnswering},
+    {"fill-mask", HubFillMask},
+};
+
+// Names that a body has for one task alone, with the field that they stand in.
+struct TaskName {
+  std::string_view name, field, task;
+};
+
+constexpr TaskName kTaskNames[] = {
+    {"query", "", "text-ranking"},
+    {"source_sentence", "inputs", "sentence-similarity"},
+    {"question", "inputs", "question-answering"},
+    {"candidate_labels", "parameters", "zero-shot-classification"},
+};
+
+// The task that the form of the body asks for, "" where that is the model's first.
+std::string_view TaskOfForm(const std::string& body) {
+  const auto has = [&](const TaskName& entry) { return body.find(fmt::format("\"{}\"", entry.name)) != std::string::npos; };
+  std::string_view task;
+  if (std::none_of(std::begin(kTaskNames), std::end(kTaskNames), has)) return task;  // most bodies are not read twice
+  const auto look = [&](std::string_view name, std::string_view field) {
+    for (const TaskName& entry : kTaskNames)
+      if (name == entry.name && field == entry.field) task = entry.task;
+  };
+  JsonReader(body, kHubFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
+    look(name, "");
+    if (value.kind() == JsonValue::Kind::kObject) value.ForEachField([&](std::string_view inner, JsonValue&) { look(inner, name); });
+  });
+  return task;
+}
+
+void Handle(ModelCall call, HttpResponder responder) {
+  const ServedModel& model = call.service->model();
+  std::string_view task = TaskOfForm(call.http.body);
+  if (!task.empty() && !Does(model, task))
+    throw HttpError(kHubFieldStatus, fmt::format("the model does not do {}, which the form of the body asks for", task), "",
+                    fmt::format("it does {}", fmt::join(model.tasks(), ", ")));
+  if (task.empty()) task = model.tasks().front();
+  for (const HubTask& known : kTasks)
+    if (known.task == task) return known.handle(std::move(call), std::move(responder));
+  throw HttpError(kHubFieldStatus, fmt::format("the model does {}, which this route does not answer", task));
+}
+
+// Of several models, one that does what the form of the body asks for.
+void PeekTask(const std::string& body, std::string&, std::string_view& task) { task = TaskOfForm(body); }
+
+}  // namespace
+
+bool HasName(const std::string& body, std::string_view name) {
+  if (body.find(fmt::format("\"{}\"", name)) == std::string::npos) return false;  // most bodies are not read twice
+  bool has = false;
+  JsonReader(body, kHubFieldStatus).ReadObject([&](std::string_view found, JsonValue&) { has |= found == name; });
+  return has;
+}
+
+void AddHubRoutes(HttpRouter& router, const ModelSet& models) {
+  for (const char* pattern : {"/", "/invocations"})
+    AddModelRoute(router, models, {.pattern = pattern, .handler = Handle, .peek = PeekTask});
+}
+
+}  // namespace mlac

@@ -1,0 +1,51 @@
+#include "serve/hub_task_reader.h"
+
+#include <fmt/format.h>
+
+#include "serve/text_options.h"
+
+namespace mlac {
+
+HubTaskBody ReadHubTask(std::string body, const InferenceService& service,
+                        Inputs (*read_inputs)(JsonValue& value, const InputLimits& limits),
+                        const std::function<void(std::string_view name, JsonValue& value, TaskOptions& options)>& read_parameter) {
+  HubTaskBody result;
+  Inputs inputs;
+  JsonReader(std::move(body), kHubFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
+    if (name == "inputs") inputs = read_inputs(value, HubLimits(service));
+    if (name != "parameters" || value.kind() == JsonValue::Kind::kNull) return;
+    value.ForEachField([&](std::string_view parameter, JsonValue& setting) {
+      if (setting.kind() != JsonValue::Kind::kNull) read_parameter(parameter, setting, result.options);
+    });
+  });
+  if (inputs.inputs.empty()) throw MissingField("inputs");
+  result.is_batch = inputs.is_batch;
+  result.texts = ToTexts(std::move(inputs));
+  return result;
+}
+
+void AnswerHubTask(ModelCall call, HubTaskBody body, std::unique_ptr<Task> (*make)(const TaskOptions& options), HttpResponder responder,
+                   std::function<std::string(std::string answers)> finish) {
+  TaskRequest request = {.task = nullptr,
+                         .texts = std::move(body.texts),
+                         .is_batch = body.is_batch,
+                         .field_status = kHubFieldStatus,
+                         .finish = std::move(finish)};
+  try {
+    request.task = make(body.options);
+  } catch (const Error& error) {
+    throw HttpError(kHubFieldStatus, fmt::format("'parameters': {}", error.message()), "parameters");
+  }
+  call.service->Answer(std::move(call.slot), std::move(request), std::move(responder));
+}
+
+std::vector<std::string> ReadStrings(JsonValue& value) {
+  std::vector<std::string> strings;
+  value.ForEachItem([&](JsonValue& item) {
+    strings.push_back(item.String());
+    if (strings.back().empty()) throw HttpError(400, fmt::format("'{}' cannot be empty", item.path()), item.path());
+  });
+  return strings;
+}
+
+}  // namespace mlac

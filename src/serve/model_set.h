@@ -1,0 +1,69 @@
+#pragma once
+// The models that a process serves, by name, and the one way in which they come, go and change places while requests are answered.
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serve/compute_turns.h"
+#include "serve/inference_service.h"
+#include "serve/metrics.h"
+#include "serve/served_model.h"
+#include "serve/worker_thread.h"
+
+namespace mlac {
+
+// Safe to use from several threads.
+class ModelSet {
+ public:
+  using ServicePtr = std::shared_ptr<InferenceService>;
+
+  // metrics outlives the set.
+  ModelSet(const InferenceServiceOptions& options, ServeMetrics& metrics) : options_(options), metrics_(metrics) {}
+  // What is not computed yet is dropped; nobody may hold a service any more but its own requests.
+  ~ModelSet();
+  ModelSet(const ModelSet&) = delete;
+  ModelSet& operator=(const ModelSet&) = delete;
+
+  // Checks the model by computing a text, beside those that answer meanwhile, and serves it under this name from then on. Where the name
+  // is taken, the new model takes its place: requests that came before keep the old one, which goes with the last of them, and none is
+  // lost. Returns whether it replaced one. Throws kInvalidInput for a model that gives numbers that are not finite or names its labels
+  // wrong, kInvalidArgument for a name that is empty or holds a control character; then nothing has changed.
+  bool Put(const std::string& name, std::unique_ptr<ServedModel> model);
+
+  // Serves it no more; the requests that it has are answered. Returns whether there was one. Throws kInvalidArgument if it is the only one.
+  bool Remove(std::string_view name);
+
+  // Has each model compute as many tokens as one request brings into a batch, in sequences as long as it takes them.
+  void WarmUp();
+
+  // Null if there is none of that name.
+  ServicePtr Find(std::string_view name) const;
+  // In the order in which their names came. At least one, once there was one.
+  std::vector<ServicePtr> All() const;
+
+  const InferenceServiceOptions& options() const { return options_; }
+  // Of all, those that were replaced and still answer included.
+  size_t num_in_flight() const;
+  size_t num_waiting() const;
+
+ private:
+  ServicePtr MakeService(const std::string& name, std::unique_ptr<ServedModel> model);
+  std::vector<ServicePtr> Alive() const;
+  void Retire(InferenceService* service);
+
+  const InferenceServiceOptions options_;
+  ServeMetrics& metrics_;
+  ComputeTurns turns_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<ServicePtr> services_;
+  std::vector<std::weak_ptr<InferenceService>> all_;  // those that requests hold too
+  size_t num_alive_ = 0;
+  // Where services end: the last request of one lets go of it on a thread that belongs to it, and would wait for itself.
+  WorkerThread janitor_;
+};
+
+}  // namespace mlac

@@ -1,0 +1,48 @@
+#include "serve/text_options.h"
+
+#include <fmt/format.h>
+
+namespace mlac {
+namespace {
+
+const std::string& FindPrompt(const ServedModel& model, const std::string& name, const JsonValue& field) {
+  const auto found = model.prompts().find(name);
+  if (found != model.prompts().end()) return found->second;
+  std::string known;
+  for (const auto& [key, prompt] : model.prompts()) known += fmt::format("{}'{}'", known.empty() ? "" : ", ", key);
+  throw HttpError(kHubFieldStatus, fmt::format("'{}' names no prompt of the model", field.path()), field.path(),
+                  known.empty() ? "the model has none" : fmt::format("it has {}", known));
+}
+
+}  // namespace
+
+void ReadTextOption(std::string_view name, JsonValue& value, const ServedModel& model, TextOptions& options) {
+  const bool null = value.kind() == JsonValue::Kind::kNull;
+  if (name == "truncate" && !null) options.truncate = value.Bool();
+  if (name == "truncation_direction") options.truncate_left = value.Choice({"Right", "right", "Left", "left"}) >= 2;
+  if (name == "prompt_name" && !null) options.prompt = FindPrompt(model, value.String(), value);
+  if (name == "normalize") options.normalize = value.Bool();
+  if (name == "dimensions" && !null) options.dimensions = static_cast<size_t>(value.Integer(1, static_cast<int64_t>(model.output_size())));
+}
+
+InputLimits HubLimits(const InferenceService& service) {
+  return {.max_inputs = service.options().max_client_batch_size,
+          .too_many_status = kHubTooManyStatus,
+          .vocab_size = service.model().vocab_size()};
+}
+
+HttpError MissingField(std::string_view field) {
+  return HttpError(kHubFieldStatus, fmt::format("'{}' is missing", field), std::string(field));
+}
+
+InferenceRequest ToInference(Inputs inputs, const TextOptions& options, const InferenceService& service) {
+  return {.inputs = std::move(inputs.inputs),
+          .is_batch = inputs.is_batch,
+          .prompt = options.prompt,
+          .truncate = options.truncate.value_or(service.options().auto_truncate),
+          .truncate_left = options.truncate_left,
+          .field = "inputs",
+          .field_status = kHubFieldStatus};
+}
+
+}  // namespace mlac

@@ -1,0 +1,106 @@
+#include "serve/admin.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/serve/server_fixture.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::json;
+using Vectors = std::vector<std::vector<float>>;
+
+class AdminTest : public ModelServerTest {
+ protected:
+  // Folders "one" and "two" below the root; the model of "two" differs, that of "bad" does not open.
+  void ServeWithAdmin(bool with_api_key = false) {
+    for (const char* name : {"one", "two", "bad", "deep/in"}) std::filesystem::create_directories(root_ / name);
+    std::filesystem::create_directories(outside_ / "secret");
+    std::filesystem::create_directory_symlink(outside_ / "secret", root_ / "link");
+    ModelServerOptions options;
+    options.admin = {.keys = ApiKeys::Parse("master", "test"),
+                     .model_root = root_.path(),
+                     .open = [this](const std::string& folder) -> std::unique_ptr<ServedModel> {
+                       opened_.push_back(folder);
+                       if (folder.ends_with("/bad")) throw Error(ErrorCode::kInvalidInput, "config.json: no model");
+                       return std::make_unique<FakeModel>(FakeModelOptions{.normalizes = false, .shift = folder.ends_with("/two")});
+                     }};
+    if (with_api_key) options.http.api_keys = ApiKeys::Parse("user", "test");
+    Serve({.normalizes = false}, std::move(options));
+  }
+  std::string Put(const std::string& name, const std::string& body, const std::string& key = "master") {
+    return "PUT /admin/models/" + name + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key +
+           "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  }
+  std::string Delete(const std::string& name) {
+    return "DELETE /admin/models/" + name + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer master\r\n\r\n";
+  }
+  Vectors Embed(const std::string& path) { return AskJson(PostJson(path, R"({"inputs":"hello","normalize":false})")).get<Vectors>(); }
+  static Vectors Of(int32_t shift) { return {FakeModel({.normalizes = false, .shift = shift}).Row({2, 10, 3})}; }
+
+  const test::TemporaryFolder root_, outside_;
+  std::vector<std::string> opened_;
+};
+
+TEST_F(AdminTest, LoadsSwapsAndUnloadsWhileItServes) {
+  ServeWithAdmin();
+  const json loaded = AskJson(Put("new", R"({"folder":"one"})"));
+  EXPECT_EQ(loaded,
+            json::parse(R"({"name":"new","tasks":["feature-extraction","sentence-similarity"],"dtype":"float32","max_input_length":16,
+                                    "requests_in_flight":0,"replaced":false})"));
+  EXPECT_EQ(Embed("/models/new/embed"), Of(0));
+  EXPECT_EQ(AskJson(Put("new", R"({"folder":"two"})")).at("replaced"), true);
+  EXPECT_EQ(Embed("/models/new/embed"), Of(1));
+  EXPECT_EQ(opened_, (std::vector<std::string>{root_ / "one", root_ / "two"}));
+  EXPECT_EQ(AskJson(Get("/admin/models", "Authorization: Bearer master\r\n")).at("models").size(), 2u);
+  EXPECT_EQ(AskJson(Delete("org/fake")).at("name"), "org/fake");
+  EXPECT_EQ(Embed("/embed"), Of(1));
+  EXPECT_EQ(Outcome(Delete("org/fake")), R"x(404 {"error":"no such model (served is 'new')","error_type":"Validation"})x");
+  EXPECT_EQ(Outcome(Delete("new")),
+            R"x(409 {"error":"'new' is the only model that is served (load another one first)","error_type":"Validation"})x");
+  EXPECT_EQ(AskJson(Put("new", R"({"folder":"deep/in"})")).at("replaced"), true);
+}
+
+TEST_F(AdminTest, KeepsWhatItServesWhereAFolderHoldsNoModel) {
+  ServeWithAdmin();
+  EXPECT_EQ(Outcome(Put("org/fake", R"({"folder":"bad"})")), R"x(400 {"error":"config.json: no model","error_type":"Validation"})x");
+  EXPECT_EQ(Embed("/embed"), Of(0));
+}
+
+TEST_F(AdminTest, OpensNoFolderOutsideOfTheRoot) {
+  ServeWithAdmin();
+  const std::string plain = R"(422 {"error":"'folder' must be a path below the model root, of plain names","error_type":"Validation"})";
+  for (const std::string& folder : {std::string(".."), std::string("."), std::string("/"), root_.path(), outside_ / "secret",
+                                    std::string("one/../two"), std::string("one/"), std::string("one//two"), std::string("../"),
+                                    std::string("one/.."), std::string("one\\..\\.."), std::string("one\n")})
+    EXPECT_EQ(Outcome(Put("x", json({{"folder", folder}}).dump())), plain) << folder;
+  EXPECT_EQ(Outcome(Put("x", R"({"folder":"link"})")),
+            R"x(422 {"error":"'folder' leads out of the model root","error_type":"Validation"})x");
+  for (const char* folder : {"none", "%2e%2e", "one/none"})
+    EXPECT_EQ(Outcome(Put("x", json({{"folder", folder}}).dump())),
+              R"x(404 {"error":"'folder' names no folder below the model root","error_type":"Validation"})x")
+        << folder;
+  EXPECT_EQ(Outcome(Put("x", "{}")), R"x(422 {"error":"'folder' is missing","error_type":"Validation"})x");
+  EXPECT_EQ(Outcome(Put("x", R"({"folder":1})")),
+            R"x(422 {"error":"'folder' must be a string, is a number (byte 10)","error_type":"Validation"})x");
+  EXPECT_TRUE(opened_.empty());
+}
+
+TEST_F(AdminTest, AsksForItsOwnKeyAndTheKeyOpensNothingElse) {
+  for (const bool with_api_key : {false, true}) {
+    if (with_api_key) std::filesystem::remove(root_ / "link");
+    ServeWithAdmin(with_api_key);
+    EXPECT_EQ(Ask(Get("/admin/models")).status, 401);
+    EXPECT_EQ(Ask(Get("/admin/models", "Authorization: Bearer user\r\n")).status, 401);
+    EXPECT_EQ(Ask(Get("/admin/models", "Authorization: Bearer master\r\n")).status, 200);
+    EXPECT_EQ(Ask(Put("x", R"({"folder":"one"})", "user")).status, 401);
+    EXPECT_EQ(Ask(PostJson("/embed", R"({"inputs":"a"})", "Authorization: Bearer master\r\n")).status, with_api_key ? 401 : 200);
+  }
+  Serve();
+  EXPECT_EQ(Ask(Get("/admin/models", "Authorization: Bearer master\r\n")).status, 404);  // off unless asked for
+}
+
+}  // namespace
+}  // namespace mlac
