@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/build_info.h"
 #include "base/error.h"
@@ -30,7 +31,7 @@ const StepKind& KindOf(const std::string& name) {
 class ModelApplier {
  public:
   ModelApplier(const ProjectConfig& project, const ModelConfig& model, const PlannedModel& plan, const Store& store,
-               const ApplyOptions& options, ApplyObserver& observer, const std::atomic<bool>& stop)
+               const ApplyOptions& options, ApplyObserver& observer, const std::atomic<bool>& stop, std::set<std::string>& done)
       : project_(project),
         model_(model),
         plan_(plan),
@@ -39,6 +40,7 @@ class ModelApplier {
         options_(options),
         observer_(observer),
         stop_(stop),
+        done_(done),
         keys_(plan.keys()) {
     if (!plan.production.empty()) production_ = plan.production;
   }
@@ -111,6 +113,12 @@ class ModelApplier {
   std::string RunStepIn(const PlannedStep& step) {
     const StepKind& kind = KindOf(step.step);
     const StepDescription description = DescribeNow(kind, step);
+    // A model before this one may have had the same data and parameters.
+    if (description.until_published.empty() && done_.contains(step.key)) {
+      steps_.SetLastKey(model_.name, step.step, step.key);
+      observer_.OnStepEnd(step.step, 0, "as for a model before");
+      return "";
+    }
     store_.Part("work");
     const std::string work = steps_.WorkFolder(step.key);
     if (!kind.resumes) steps_.RemoveWork(step.key);
@@ -149,6 +157,7 @@ class ModelApplier {
                    .time = TimeNow(),
                    .seconds = seconds,
                    .result = result.dump()});
+    done_.insert(step.key);
     steps_.SetLastKey(model_.name, step.step, step.key);
     observer_.OnStepEnd(step.step, seconds, run.summary);
     return "";
@@ -162,6 +171,7 @@ class ModelApplier {
   const ApplyOptions& options_;
   ApplyObserver& observer_;
   const std::atomic<bool>& stop_;
+  std::set<std::string>& done_;  // keys of what this run has done
   const std::map<std::string, std::string> keys_;
   std::optional<std::string> production_;
 };
@@ -188,8 +198,9 @@ ApplyLock::ApplyLock(const Store& store) : lock_(FileLock::Take(store.Part("lock
 ApplyResult Apply(const ProjectConfig& project, const Plan& plan, const Store& store, const ApplyOptions& options, ApplyObserver& observer,
                   const std::atomic<bool>& stop) {
   ApplyResult result;
+  std::set<std::string> done;
   for (const PlannedModel& model : plan.models)
-    result.models.push_back(ModelApplier(project, project.Find(model.name), model, store, options, observer, stop).Run());
+    result.models.push_back(ModelApplier(project, project.Find(model.name), model, store, options, observer, stop, done).Run());
   if (plan.models.size() == project.models.size()) {  // all was planned: what else lies in the work folder belongs to no step of today
     std::vector<std::string> keep;
     for (const PlannedModel& model : plan.models)

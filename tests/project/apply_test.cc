@@ -121,6 +121,21 @@ TEST(Apply, OtherModelsGoOnBehindARefusal) {
   EXPECT_NE(project.Latest("other"), "");
 }
 
+TEST(Apply, WhatTwoModelsHaveInCommonIsDoneOnce) {
+  TinyProject project;
+  project.lines["gates"] = "";
+  project.more =
+      fmt::format("  other: {{base: {}, data: {{train: train.csv, test: test.csv}}, train: {{epochs: 2, lr: 1e-3, batch_size: 8}}}}\n",
+                  FixturePath("models/classifier"));
+  RecordingObserver observer;
+  size_t num_steps = 0;
+  observer.on_training_step = [&](size_t) { ++num_steps; };
+  project.Apply(observer);
+  EXPECT_EQ(num_steps, 14u);
+  EXPECT_EQ(project.Latest(), project.Latest("other"));
+  EXPECT_THAT(project.Pending(), IsEmpty());
+}
+
 TEST(Apply, AModelThatFailsATestIsNotPublished) {
   TinyProject project;
   project.lines["tests"] = "tests.yaml";
