@@ -62,7 +62,7 @@ RankingRequest ReadRanking(std::string body, const InferenceService& service) {
     if (name == "return_text") request.return_text = value.Bool();
   });
   if (!request.query) throw MissingField("query");
-  if (request.texts.empty()) throw MissingField("texts");
+  if (request.texts.empty()) throw HttpError(kHubFieldStatus, "'texts' is missing beside 'query'", "texts");
   return request;
 }
 

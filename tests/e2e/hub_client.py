@@ -3,10 +3,10 @@
 
     hub_client.py URL TASK TEXTS.json EXPECTED.json
 
-URL: of the server or of one model, http://127.0.0.1:8080/models/NAME. TASK: feature-extraction, sentence-similarity or text-classification.
-TEXTS.json: a list of texts. EXPECTED.json: what `mlac run TASK --json` printed for them (text-classification: with `--top-k all`). Values must
-have the bits of EXPECTED.json (compared as float32), for one text and for two. Exit status 1 if anything differs; each difference is a line
-on stderr.
+URL: of the server or of one model, http://127.0.0.1:8080/models/NAME. TEXTS.json: a list of texts. EXPECTED.json: what `mlac run TASK --json`
+printed for them (text-classification: with `--top-k all`; question-answering: the texts are contexts, --question the first of them;
+zero-shot-classification: --labels cats,dogs). Values must have the bits of EXPECTED.json (compared as float32), for one text and, where the
+client takes several, for two. Exit status 1 if anything differs; each difference is a line on stderr.
 """
 
 import json
@@ -57,6 +57,46 @@ def check_text_classification(client, texts, expected):
         expect([entry.label for entry in raw] == [entry["label"] for entry in answer], f"{text!r}: the labels by logits are {raw}")
 
 
+def expect_same_fields(found, expected, what):
+    """found: the client's element. Fields that expected lacks are None in it."""
+    for name, value in expected.items():
+        if name == "score":
+            expect_same_bits([found.score], [value], f"{what}: score")
+        else:
+            expect(getattr(found, name) == value, f"{what}: {name} is {getattr(found, name)!r}, not {value!r}")
+
+
+def check_token_classification(client, texts, expected):
+    for text, entities in zip(texts, expected):
+        found = client.token_classification(text)
+        expect(len(found) == len(entities), f"{text!r}: {len(found)} entities, {len(entities)} are expected")
+        for element, entity in zip(found, entities):
+            del entity["index"]  # which the client does not know
+            expect_same_fields(element, entity, text)
+
+
+def check_question_answering(client, texts, expected):
+    for context, answer in zip(texts, expected):
+        expect_same_fields(client.question_answering(question=texts[0], context=context), answer, context)
+    several = client.question_answering(question=texts[0], context=texts[1], top_k=2)
+    expect(isinstance(several, list) and len(several) <= 2, f"top_k=2 gives {several}")
+
+
+def check_fill_mask(client, texts, expected):
+    for text, words in zip(texts, expected):
+        found = client.fill_mask(text)
+        expect(len(found) == len(words), f"{text!r}: {len(found)} words, {len(words)} are expected")
+        for element, word in zip(found, words):
+            expect_same_fields(element, word, text)
+
+
+def check_zero_shot_classification(client, texts, expected):
+    for text, answer in zip(texts, expected):
+        found = client.zero_shot_classification(text, candidate_labels=["cats", "dogs"])
+        expect([element.label for element in found] == answer["labels"], f"{text!r}: the labels are {found}")
+        expect_same_bits([element.score for element in found], answer["scores"], f"{text!r}: scores")
+
+
 def main():
     if len(sys.argv) != 5:
         sys.exit("usage: " + __doc__.split("\n\n")[1].strip())
@@ -70,6 +110,10 @@ def main():
         "feature-extraction": check_feature_extraction,
         "sentence-similarity": check_sentence_similarity,
         "text-classification": check_text_classification,
+        "token-classification": check_token_classification,
+        "question-answering": check_question_answering,
+        "fill-mask": check_fill_mask,
+        "zero-shot-classification": check_zero_shot_classification,
     }[task]
     check(client, texts, expected)
     try:

@@ -153,7 +153,7 @@ TEST_F(HubFormTest, RanksTextsBestFirst) {
   }
   EXPECT_FALSE(Post(R"({"query":"hello","texts":["a"]})", "/rerank")[0].contains("text"));
   EXPECT_EQ(Refusal(R"({"texts":["a"]})", "/rerank"), R"x(422 {"error":"'query' is missing","error_type":"Validation"})x");
-  EXPECT_EQ(Refusal(R"({"query":"a"})", "/rerank"), R"x(422 {"error":"'texts' is missing","error_type":"Validation"})x");
+  EXPECT_EQ(Refusal(R"({"query":"a"})", "/rerank"), R"x(422 {"error":"'texts' is missing beside 'query'","error_type":"Validation"})x");
   EXPECT_EQ(Refusal(R"({"query":"a","texts":"b"})", "/rerank"),
             R"x(422 {"error":"'texts' must be a list of texts, is a string (byte 21)","error_type":"Validation"})x");
   EXPECT_EQ(Refusal(R"({"query":"a","texts":[]})", "/rerank"), R"x(400 {"error":"'texts' cannot be empty","error_type":"Empty"})x");
