@@ -1,8 +1,9 @@
 """Canaries: canaries.py MODEL. Exits 1 if mlac writes one where it should not, or opens a connection.
 
-Secrets that occur nowhere else are put where users have theirs: the environment, the home folder, the file of API keys, headers, URLs, prompts, rows of data. Then run, train, eval,
-inspect, tokenize, env, optimize and serve are used, rightly and wrongly, each under strace. Searched: what they print, the server's logs in both forms, every answer to a client that is no
-echo (a client's own words may come back to itself in an error, but no secret of another), metrics, the folder of a trained model, and what is printed when the server dies of a signal.
+Secrets that occur nowhere else are put where users have theirs: the environment, the home folder, the file of API keys, headers, URLs, prompts, rows of
+data. Then run, train, eval, inspect, tokenize, env, optimize and serve are used, rightly and wrongly, each under strace. Searched: what they print, the
+server's logs in both forms, answers to clients (a client's own words may come back to itself in an error, but no secret of another), metrics, the folder of
+a trained model, and what is printed when the server dies of a signal.
 A core file is not among them: it is the memory of the process, environment and all, and whether one is written is for the system to say.
 """
 import collections
@@ -110,6 +111,7 @@ class Commands:
 
     def ask_server(self, server):
         key, prompt = CANARIES["key"], CANARIES["prompt"]
+        url, header = CANARIES["url"].encode(), CANARIES["header"].encode()
         authorised = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "Cookie": f"session={CANARIES['header']}",
                       "User-Agent": CANARIES["header"], "Referer": f"http://example.org/?token={CANARIES['header']}", "X-Api-Key": CANARIES["header"],
                       "X-Forwarded-For": CANARIES["header"], "x-request-id": f"{CANARIES['header']} with blanks"}
@@ -117,9 +119,9 @@ class Commands:
         # What is the client's own may come back to it; what is another's, the server's or the user's may not.
         foreign = [place for place in PLACES if place not in ("prompt", "url", "header")]
         quoted = prompt.encode()
-        bodies = [b'{"inputs": "%s"}' % quoted, b'{"input": "%s"}' % quoted, b'{"inputs": ["%s", "%s"]}' % (quoted, quoted), b'{"inputs": "%s' % quoted, b'"%s"' % quoted,
-                  b'{"%s": 1}' % quoted, b'{"inputs": 1, "%s": 2}' % quoted, b'{"inputs": "%s", "truncate": "%s"}' % (quoted, quoted), b'{"model": "%s", "input": "a"}' % quoted,
-                  b'{"inputs": "' + b"%s " % quoted * 1000 + b'"}', b'{"inputs": "\xff%s"}' % quoted]
+        bodies = [b'{"inputs": "%s"}' % quoted, b'{"input": "%s"}' % quoted, b'{"inputs": ["%s", "%s"]}' % (quoted, quoted), b'{"inputs": "%s' % quoted,
+                  b'"%s"' % quoted, b'{"%s": 1}' % quoted, b'{"inputs": 1, "%s": 2}' % quoted, b'{"inputs": "%s", "truncate": "%s"}' % (quoted, quoted),
+                  b'{"model": "%s", "input": "a"}' % quoted, b'{"inputs": "' + b"%s " % quoted * 1000 + b'"}', b'{"inputs": "\xff%s"}' % quoted]
         for path in ["/", "/embed", "/predict", "/v1/embeddings", "/tokenize", f"/{CANARIES['url']}", f"/embed?token={CANARIES['url']}"]:
             for body in bodies:
                 for headers in (authorised, wrong):
@@ -131,8 +133,8 @@ class Commands:
             status, fields, answer = server.ask("GET", path, headers=authorised)
             self.search.look(f"the answer {status} of GET {path[:10]}", answer, foreign if CANARIES["url"] in path else PLACES)
             self.search.look(f"the head of GET {path[:10]}", str(fields))
-        for raw in [b"GET /%s HTTP/1.1\r\n bad: %s\r\n\r\n" % (CANARIES["url"].encode(), CANARIES["header"].encode()), b"%s / HTTP/1.1\r\nHost: a\r\n\r\n" % quoted,
-                    b"GET http://user:%s@localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n" % CANARIES["url"].encode(), b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % CANARIES["header"].encode()]:
+        for raw in [b"GET /%s HTTP/1.1\r\n bad: %s\r\n\r\n" % (url, header), b"%s / HTTP/1.1\r\nHost: a\r\n\r\n" % quoted,
+                    b"GET http://user:%s@localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n" % url, b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % header]:
             connection = server.connect()
             connection.sendall(raw)
             connection.shutdown(1)
@@ -143,7 +145,8 @@ class Commands:
         with open(self.path("keys"), "w", encoding="ascii") as file:
             file.write(CANARIES["key"] + "\n")
         name = f"serve-{os.path.basename(model)}-{log_format}-{signal.Signals(last_signal).name}"
-        with Server(model, "--api-key-file", self.path("keys"), "--threads", "1", env=self.environment, before=self.strace(name), log_format=log_format) as server:
+        with Server(model, "--api-key-file", self.path("keys"), "--threads", "1", env=self.environment, before=self.strace(name),
+                    log_format=log_format) as server:
             self.ask_server(server)
             connection = server.connect()
             connection.sendall(post_bytes("/embed", {"inputs": [CANARIES["prompt"]] * 200}, f"Authorization: Bearer {CANARIES['key']}\r\n"))
@@ -175,7 +178,8 @@ def main():
                     commands.serve(served, log_format, last_signal)
     table.row("commands under strace", search.num_commands)
     table.row(f"outputs searched ({search.num_bytes / 1e6:.1f} MB)", search.num_outputs)
-    table.row("requests that were answered 200, 401, and otherwise", f"{search.statuses[200]}, {search.statuses[401]}, {search.statuses.total() - search.statuses[200] - search.statuses[401]}")
+    num_others = search.statuses.total() - search.statuses[200] - search.statuses[401]
+    table.row("requests that were answered 200, 401, and otherwise", f"{search.statuses[200]}, {search.statuses[401]}, {num_others}")
     table.row("canaries found", len(search.found), "0", not search.found)
     for line in sorted(set(search.found))[:20]:
         print(" ", line)

@@ -1,8 +1,9 @@
 """What floods cost a server: floods.py MODEL. Exits 1 if a status, the memory or the CPU time is outside of its bound.
 
-Each flood comes from NUM_AT_ONCE connections at the same time (memory by connection) or from one (CPU time, memory in all). Memory is the peak of resident memory
-during the flood, less resident memory before it; CPU time is that of the whole server.
+Each flood comes from NUM_AT_ONCE connections at the same time (memory by connection) or from one (CPU time, memory in all). Memory is the peak of resident
+memory during the flood, less resident memory before it; CPU time is that of the whole server.
 """
+import itertools
 import sys
 import threading
 import time
@@ -100,7 +101,8 @@ def check_heads(model, table):
     for name, first, rest in HEADS:
         outcomes = []
         with fresh_server(model) as server:
-            _, kib = measure(server, lambda: in_threads(NUM_AT_ONCE, lambda _: outcomes.append(flood(server, (p for g in ([first], rest()) for p in g), False))))
+            one = lambda _: outcomes.append(flood(server, itertools.chain([first], rest()), finish=False))
+            _, kib = measure(server, lambda: in_threads(NUM_AT_ONCE, one))
             check_alive(server, name, table)
         statuses = sorted({status for status, _ in outcomes})
         # 0: the answer was thrown away with what the server did not read any more.
