@@ -360,7 +360,7 @@ void Connection::OnWritten(const error_code& error) {
   if (phase_ == Phase::kClosed) return;
   if (error) return Close();
   LogAccess();
-  if (!keep_alive_) return Linger();
+  if (!keep_alive_ || peer_done_) return Linger();  // the client may have finished while the answer went out
   guard_.Reset();
   request_ = {};
   refusal_.reset();

@@ -473,6 +473,18 @@ size_t NumSockets() {
   return count;
 }
 
+TEST_F(ServerTest, ClosesBehindAnAnswerDuringWhichTheClientFinishedSending) {
+  Serve();
+  RawClient client(server_->port());
+  client.Send(Post("/hold", ""));
+  held_.Take().responder.Send(Text(std::string(64 << 20, 'x')));
+  char byte;
+  ASSERT_EQ(recv(client.fd(), &byte, 1, MSG_PEEK), 1);  // the answer is on its way, and much too large for the sockets
+  client.FinishSending();
+  EXPECT_EQ(client.Receive().body.size(), size_t{64} << 20);
+  EXPECT_EQ(recv(client.fd(), &byte, 1, 0), 0);  // -1 if the connection stayed open
+}
+
 TEST_F(ServerTest, LosesNoDescriptorToClientsThatLeaveAtAnyPoint) {
   const size_t before = NumSockets();
   HttpServerOptions options;
