@@ -59,10 +59,9 @@ void ApplyConsole::OnSpike(const SpikeReport& spike) {
 }
 
 void ApplyConsole::OnEpoch(const EpochReport& epoch) {
-  Line(fmt::format("epoch {}: train loss {:.4f}{}", epoch.epoch, epoch.train_loss,
-                   epoch.has_validation ? fmt::format(", validation accuracy {:.4f}, macro-F1 {:.4f}{}", epoch.accuracy, epoch.macro_f1,
-                                                      epoch.best ? " (best so far)" : "")
-                                        : ""));
+  std::string line = fmt::format("epoch {}: train loss {:.4f}", epoch.epoch, epoch.train_loss);
+  for (const auto& [name, value] : epoch.validation.figures) line += fmt::format(", {} {:.4f}", name, value);
+  Line(line + (epoch.best ? " (best so far)" : ""));
 }
 
 void ApplyConsole::OnEarlyStop(size_t epoch) { Line(fmt::format("no better validation score: stopped after epoch {}", epoch)); }

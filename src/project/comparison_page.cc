@@ -95,7 +95,7 @@ std::string ShownInterval(const Interval& interval, const char* format) {
   return fmt::format("{} to {}", fmt::format(fmt::runtime(format), interval.low), fmt::format(fmt::runtime(format), interval.high));
 }
 
-Table Figures(const Comparison& c) {
+Table FigureTable(const Comparison& c) {
   const ClassificationMetrics& after = c.after.evaluation.metrics;
   if (!c.before) {
     Table table = {{"figure", "value", "95 %"}, {false, true, true}, {}};
@@ -197,7 +197,7 @@ std::string ComparisonHtml(const Comparison& c) {
   for (const ComparedModel* model : {c.before ? &*c.before : nullptr, &c.after})
     if (model != nullptr)
       out += fmt::format("<p class=\"soft\"><code>{}</code> {}</p>\n", EscapeXml(model->revision), EscapeXml(model->made_from));
-  out += "<h2>Figures</h2>\n" + Figures(c).Html() +
+  out += "<h2>Figures</h2>\n" + FigureTable(c).Html() +
          fmt::format("<p class=\"soft\">Latency on {}, the median of 5 runs.</p>\n", EscapeXml(c.after.latency.processor));
   if (c.before) {
     const Table changes = Changes(c);
@@ -220,7 +220,7 @@ std::string ComparisonHtml(const Comparison& c) {
 }
 
 std::string ComparisonMarkdown(const Comparison& c) {
-  std::string out = fmt::format("## {}\n\n{}\n\n{}", EscapeMarkdown(Title(c)), EscapeMarkdown(Verdict(c)), Figures(c).Markdown());
+  std::string out = fmt::format("## {}\n\n{}\n\n{}", EscapeMarkdown(Title(c)), EscapeMarkdown(Verdict(c)), FigureTable(c).Markdown());
   if (const Table changes = Changes(c); !changes.rows.empty()) out += "\n### What changed\n\n" + changes.Markdown();
   out += "\n<details><summary>Labels</summary>\n\n" + Labels(c).Markdown() + "\n</details>\n";
   for (const auto& [title, rows] : {std::pair{"Rows that got worse", &c.worse}, {"Rows that got better", &c.better}})

@@ -78,7 +78,7 @@ constexpr Key<TrainConfig> kTrainKeys[] = {
     {{"freeze", Shape::kBool, "Only the head learns: faster, and less exact", "false"},
      [](const YamlValue& v, TrainConfig& t) { t.options.freeze = v.Bool(); }},
     {{"class_weights", Shape::kBool, "Rare labels weigh as much as frequent ones", "false"},
-     [](const YamlValue& v, TrainConfig& t) { t.options.class_weights = v.Bool(); }},
+     [](const YamlValue& v, TrainConfig& t) { t.class_weights = v.Bool(); }},
 };
 
 constexpr std::string_view kDropMetrics[] = {"accuracy", "macro_f1", "weighted_f1"};

@@ -32,6 +32,7 @@ struct DataConfig {
 
 struct TrainConfig {
   TrainingOptions options;
+  bool class_weights = false;  // rare labels weigh as much as frequent ones
   double validation_split = 0.1;
   std::optional<size_t> max_length;  // tokens
 };

@@ -127,6 +127,7 @@ FineTuneResult TrainClassification(const ModelConfig& model, const std::string& 
                              .resume_command = "mlac apply",
                              .training = model.train.options};
   options.training.num_threads = num_threads;
+  options.sequence.class_weights = model.train.class_weights;
   return FineTuneClassifier(options, observer, stop);
 }
 

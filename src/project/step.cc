@@ -117,7 +117,7 @@ std::vector<std::pair<std::string, std::string>> TrainParameters(const ModelConf
                                                                  {"train.weight_decay", fmt::format("{}", t.weight_decay)},
                                                                  {"train.max_grad_norm", fmt::format("{}", t.max_grad_norm)},
                                                                  {"train.freeze", fmt::format("{}", t.freeze)},
-                                                                 {"train.class_weights", fmt::format("{}", t.class_weights)}};
+                                                                 {"train.class_weights", fmt::format("{}", model.train.class_weights)}};
   if (model.data.validation.empty()) parameters.emplace_back("train.validation_split", fmt::format("{}", model.train.validation_split));
   if (model.train.max_length) parameters.emplace_back("train.max_length", fmt::format("{}", *model.train.max_length));
   return parameters;
