@@ -63,8 +63,8 @@ TEST_F(HubTasksTest, FindsEntities) {
   EXPECT_EQ(
       Refusal({{"inputs", "a"}, {"parameters", {{"stride", 1}}}}),
       R"x(422 {"error":"'parameters': token-classification: windows overlap, so their entities have to be joined","error_type":"Validation"})x");
-  EXPECT_EQ(Refusal({{"parameters", {{"aggregation_strategy", "all"}}}, {"inputs", "a"}}).substr(0, 59),
-            "422 {\"error\":\"'parameters.aggregation_strategy' must be one ");
+  const std::string refusal = Refusal({{"parameters", {{"aggregation_strategy", "all"}}}, {"inputs", "a"}});
+  EXPECT_TRUE(refusal.starts_with("422 {\"error\":\"'parameters.aggregation_strategy' must be one of 'none', ")) << refusal;
   EXPECT_EQ(Ask(PostJson("/embed", R"({"inputs":"a"})")).status, 422);
   EXPECT_EQ(AskJson(Get("/info")).at("model_type"), json::parse(R"({"token-classification":{}})"));
   EXPECT_EQ(Ask(PostJson("/v2/models/m/infer", R"({"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}]})")).status, 400);
@@ -120,8 +120,8 @@ TEST_F(HubTasksTest, ClassifiesByLabelsOfTheClientsOwn) {
   EXPECT_EQ(
       Refusal({{"inputs", "a"}, {"parameters", {{"candidate_labels", json::array()}}}}),
       R"x(422 {"error":"'parameters': zero-shot-classification: expected at least one label, found none","error_type":"Validation"})x");
-  EXPECT_EQ(Refusal({{"inputs", "a"}, {"parameters", {{"candidate_labels", {"a"}}, {"hypothesis_template", "b"}}}}).substr(0, 79),
-            "422 {\"error\":\"'parameters.hypothesis_template' must be a text with {} for the lab");
+  const std::string refusal = Refusal({{"inputs", "a"}, {"parameters", {{"candidate_labels", {"a"}}, {"hypothesis_template", "b"}}}});
+  EXPECT_TRUE(refusal.starts_with("422 {\"error\":\"'parameters.hypothesis_template' must be a text with {} for the label")) << refusal;
   ServeFamily("distilbert_classifier");
   EXPECT_EQ(Ask(PostJson("/", R"({"inputs":"a","parameters":{"candidate_labels":["b"]}})")).status, 422);
 }
