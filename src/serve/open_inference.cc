@@ -101,7 +101,8 @@ HttpResponse Format(const OpenInferenceRequest& request, const InferenceService&
 void Infer(const ModelSet::ServicePtr& service, HttpRequest http, HttpResponder responder) {
   InferenceService::Slot slot = service->Admit();
   const ServedModel& model = service->model();
-  if (OutputNames(model).empty()) throw Refuse(fmt::format("the model does {}, which this protocol is not spoken for", model.tasks().front()), "model");
+  if (OutputNames(model).empty())
+    throw Refuse(fmt::format("the model does {}, which this protocol is not spoken for", model.tasks().front()), "model");
   OpenInferenceRequest request = ReadOpenInference(std::move(http.body), http.Field("inference-header-content-length"));
   CheckOutputs(request, model);
   const OpenInferenceInput *text = request.Find("text"), *ids = request.Find("input_ids");
