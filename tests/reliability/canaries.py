@@ -7,6 +7,7 @@ a trained model, and what is printed when the server dies of a signal.
 A core file is not among them: it is the memory of the process, environment and all, and whether one is written is for the system to say.
 """
 import collections
+import json
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ import time
 
 from serving import MLAC, Server, Table, post_bytes
 
-PLACES = ["environment", "home", "key", "header", "url", "prompt", "data"]
+PLACES = ["environment", "home", "key", "adminkey", "header", "url", "prompt", "data"]
 CANARIES = {place: f"canary{place}7f3a9c1e5b2d" for place in PLACES}
 SECRET_VARIABLES = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "PGPASSWORD", "MLAC_SECRET", "OMP_SECRET"]
 TRACED = "connect,socket,execve"
@@ -121,15 +122,18 @@ class Commands:
         quoted = prompt.encode()
         bodies = [b'{"inputs": "%s"}' % quoted, b'{"input": "%s"}' % quoted, b'{"inputs": ["%s", "%s"]}' % (quoted, quoted), b'{"inputs": "%s' % quoted,
                   b'"%s"' % quoted, b'{"%s": 1}' % quoted, b'{"inputs": 1, "%s": 2}' % quoted, b'{"inputs": "%s", "truncate": "%s"}' % (quoted, quoted),
-                  b'{"model": "%s", "input": "a"}' % quoted, b'{"inputs": "' + b"%s " % quoted * 1000 + b'"}', b'{"inputs": "\xff%s"}' % quoted]
-        for path in ["/", "/embed", "/predict", "/v1/embeddings", "/tokenize", f"/{CANARIES['url']}", f"/embed?token={CANARIES['url']}"]:
+                  b'{"model": "%s", "input": "a"}' % quoted, b'{"inputs": {"question": "%s", "context": "%s"}}' % (quoted, quoted),
+                  b'{"inputs": [{"name": "%s", "shape": [1], "datatype": "BYTES", "data": ["%s"]}]}' % (quoted, quoted), b'{"inputs": "' + b"%s " % quoted * 1000 + b'"}', b'{"inputs": "\xff%s"}' % quoted]
+        routes = json.loads(server.ask("GET", "/openapi.json", headers=authorised)[2])["paths"]
+        paths = {method: sorted(re.sub(r"\{[^}]*\}", CANARIES["url"], path) for path, known in routes.items() if method in known) for method in ("get", "post")}
+        for path in [*paths["post"], f"/{CANARIES['url']}", f"/embed?token={CANARIES['url']}"]:
             for body in bodies:
                 for headers in (authorised, wrong):
                     status, fields, answer = server.ask("POST", path, body, headers)
                     self.search.statuses[status] += 1
                     self.search.look(f"the answer {status} of POST {path[:10]}", answer, foreign)
                     self.search.look(f"the head of the answer {status} of POST {path[:10]}", str(fields))
-        for path in ["/", "/metrics", "/info", "/health", "/openapi.json", "/v1/models", f"/v1/models/{CANARIES['url']}", f"/info?key={CANARIES['url']}"]:
+        for path in [*paths["get"], f"/info?key={CANARIES['url']}"]:
             status, fields, answer = server.ask("GET", path, headers=authorised)
             self.search.look(f"the answer {status} of GET {path[:10]}", answer, foreign if CANARIES["url"] in path else PLACES)
             self.search.look(f"the head of GET {path[:10]}", str(fields))
@@ -142,11 +146,12 @@ class Commands:
             connection.close()
 
     def serve(self, model, log_format, last_signal):
-        with open(self.path("keys"), "w", encoding="ascii") as file:
-            file.write(CANARIES["key"] + "\n")
+        for name, place in (("keys", "key"), ("admin-keys", "adminkey")):
+            with open(self.path(name), "w", encoding="ascii") as file:
+                file.write(CANARIES[place] + "\n")
         name = f"serve-{os.path.basename(model)}-{log_format}-{signal.Signals(last_signal).name}"
-        with Server(model, "--api-key-file", self.path("keys"), "--threads", "1", env=self.environment, before=self.strace(name),
-                    log_format=log_format) as server:
+        keys = ["--api-key-file", self.path("keys"), "--admin-key-file", self.path("admin-keys"), "--model-root", self.path("home")]
+        with Server(model, *keys, "--threads", "1", env=self.environment, before=self.strace(name), log_format=log_format) as server:
             self.ask_server(server)
             connection = server.connect()
             connection.sendall(post_bytes("/embed", {"inputs": [CANARIES["prompt"]] * 200}, f"Authorization: Bearer {CANARIES['key']}\r\n"))
