@@ -93,10 +93,10 @@ sed -i '2,11d' data/train.csv
 run mlac plan
 run mlac apply --no-report
 run mlac promote topics@latest production -m "the first one"
-step "A change that makes it worse: the gate refuses it"
+step "A change that makes it worse is refused, and nothing is published"
 run sed -i 's/lr: 1e-4/lr: 1e-7/' mlac.yaml
 show mlac apply --no-report
-if mlac apply --no-report; then echo "the gate let it through" >&2; exit 1; fi
+if mlac apply --no-report; then echo "it was let through" >&2; exit 1; fi
 run mlac status
 step "A change that is good goes to production, answers, and is taken back"
 run sed -i 's/lr: 1e-7/lr: 2e-4/' mlac.yaml

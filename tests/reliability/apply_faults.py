@@ -67,7 +67,7 @@ def artefacts(folder):
         for top, _, names in os.walk(f"{folder}/.mlac/{part}"):
             for name in names:
                 path = os.path.join(top, name)
-                if "/records/" in path or name.endswith(".json"):
+                if ".partial-" in name:  # what a kill leaves beside its place; mlac gc removes it
                     continue
                 with open(path, "rb") as file:
                     found[os.path.relpath(path, folder)] = hashlib.sha256(file.read()).hexdigest()

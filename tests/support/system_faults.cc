@@ -18,9 +18,10 @@ Function* Real(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
 
+// Looked up at each call: a static here would be one for all functions of a type, and symlink would call rename.
 template <typename Function, typename... Arguments>
 auto CallOrFail(const char* name, Arguments... arguments) {
-  static Function* const real = Real<Function>(name);
+  Function* const real = Real<Function>(name);
   const int error = SystemFault::Strike(name);
   if (error <= 0) return real(arguments...);
   errno = error;
@@ -29,7 +30,7 @@ auto CallOrFail(const char* name, Arguments... arguments) {
 
 template <typename Function, typename Buffer, typename... More>
 ssize_t TransferOrFail(const char* name, int fd, Buffer* buffer, size_t count, More... more) {
-  static Function* const real = Real<Function>(name);
+  Function* const real = Real<Function>(name);
   const int error = SystemFault::Strike(name);
   if (error <= 0) return real(fd, buffer, error == SystemFault::kPartial ? (count + 1) / 2 : count, more...);
   errno = error;
