@@ -18,7 +18,8 @@ Function* Real(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
 
-template <typename Function, typename... Arguments>
+// kTag tells functions of one type apart, each of which keeps its own.
+template <typename Function, char kTag = 0, typename... Arguments>
 auto CallOrFail(const char* name, Arguments... arguments) {
   static Function* const real = Real<Function>(name);
   const int error = SystemFault::Strike(name);
@@ -136,8 +137,8 @@ int FaultyRenameat2(int from_folder, const char* from, int to_folder, const char
 }
 
 int FaultyUnlink(const char* path) { return CallOrFail<int(const char*)>("unlink", path); }
-int FaultySymlink(const char* target, const char* path) { return CallOrFail<int(const char*, const char*)>("symlink", target, path); }
-int FaultySyncfs(int fd) { return CallOrFail<int(int)>("syncfs", fd); }
+int FaultySymlink(const char* target, const char* path) { return CallOrFail<int(const char*, const char*), 's'>("symlink", target, path); }
+int FaultySyncfs(int fd) { return CallOrFail<int(int), 's'>("syncfs", fd); }
 
 int FaultyUnlinkat(int folder, const char* path, int flags) { return CallOrFail<int(int, const char*, int)>("unlinkat", folder, path, flags); }
 
