@@ -94,8 +94,9 @@ bool Move(const Store& store, std::string_view name, std::string_view alias, std
   store.Part("aliases");
   store.Part(fmt::format("aliases/{}", name));
   RefuseLinks(store, name, path);
-  const std::string text = FileExists(path) ? ReadFile(path, kLargestHistory) : "";
-  const std::vector<AliasMove> history = text.empty() ? std::vector<AliasMove>() : ParseHistory(text, path);
+  const bool exists = FileExists(path);
+  const std::string text = exists ? ReadFile(path, kLargestHistory) : "";
+  const std::vector<AliasMove> history = exists ? ParseHistory(text, path) : std::vector<AliasMove>();
   if (action != kRollback && !history.empty() && history.back().revision == revision) return false;
   const AliasMove move = {.number = history.size() + 1,
                           .revision = std::string(revision),

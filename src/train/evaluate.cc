@@ -16,9 +16,12 @@ namespace {
 
 EvaluationResult EvaluateTexts(TextModel& model, const EvaluationOptions& options) {
   const bool single_label = model.problem_type() == ProblemType::kSingleLabel;
-  const LabelledTexts texts = ReadLabelledTexts(
-      options.data, {.text_column = options.text_column, .label_column = options.target_column, .pair_column = options.text_pair_column,
-                     .targets = !single_label, .label_names = single_label ? model.label_names() : std::vector<std::string>()});
+  const LabelledTexts texts =
+      ReadLabelledTexts(options.data, {.text_column = options.text_column,
+                                       .label_column = options.target_column,
+                                       .pair_column = options.text_pair_column,
+                                       .targets = !single_label,
+                                       .label_names = single_label ? model.label_names() : std::vector<std::string>()});
   LabelledTokens tokens;
   tokens.labels = texts.labels;
   tokens.source = texts.source;
@@ -52,18 +55,24 @@ EvaluationResult EvaluateTokens(TextModel& model, const EvaluationOptions& optio
 }  // namespace
 
 EvaluationResult Evaluate(const EvaluationOptions& options) {
-  TextModel model(options.model, {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype});
+  TextModel model(options.model,
+                  {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype});
   switch (model.model().head()) {
-    case Head::kSequenceClassification: return EvaluateTexts(model, options);
-    case Head::kTokenClassification: return EvaluateTokens(model, options);
-    default: break;
+    case Head::kSequenceClassification:
+      return EvaluateTexts(model, options);
+    case Head::kTokenClassification:
+      return EvaluateTokens(model, options);
+    default:
+      break;
   }
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: the model has no head that can be measured; it can do {}", options.model, fmt::join(model.Tasks(), ", ")),
+  throw Error(ErrorCode::kUnsupported,
+              fmt::format("{}: the model has no head that can be measured; it can do {}", options.model, fmt::join(model.Tasks(), ", ")),
               "`mlac train` makes one");
 }
 
 EvaluationResult EvaluateClassifier(const EvaluationOptions& options) {
-  TextModel model(options.model, {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype});
+  TextModel model(options.model,
+                  {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype});
   model.Require("text-classification");
   if (model.problem_type() != ProblemType::kSingleLabel)
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: the model gives no text one label", options.model));

@@ -7,8 +7,9 @@
 
 namespace mlac {
 
-// Writes model.safetensors, config.json (label names, architecture by the model's head, problem_type unless it is "") and the tokenizer's files into `folder`. source: the folder that the model
-// began from, whose config.json and tokenizer are carried over. max_length becomes tokenizer_config.json's model_max_length; 0: no limit.
+// Writes model.safetensors, config.json (label names, architecture by the model's head, problem_type unless it is "") and the tokenizer's
+// files into `folder`. source: the folder that the model began from, whose config.json and tokenizer are carried over. max_length becomes
+// tokenizer_config.json's model_max_length; 0: no limit.
 void WriteModelFolder(const std::string& folder, const Model& model, const std::string& source, const std::vector<std::string>& label_names,
                       const std::string& problem_type, size_t max_length);
 

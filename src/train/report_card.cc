@@ -55,7 +55,8 @@ std::string FrontMatter(const ModelCard& card) {
 }
 
 std::string Introduction(const ModelCard& card) {
-  std::string out = card.title.empty() ? fmt::format("\n# Text classifier of {} labels\n\n", card.label_names.size()) : "\n# " + card.title + "\n\n";
+  std::string out =
+      card.title.empty() ? fmt::format("\n# Text classifier of {} labels\n\n", card.label_names.size()) : "\n# " + card.title + "\n\n";
   const auto write = std::back_inserter(out);
   out += card.title.empty() ? "Gives a text one label" : card.introduction;
   constexpr size_t kMostNamed = 30;
@@ -80,17 +81,18 @@ std::string Introduction(const ModelCard& card) {
 }
 
 std::string Usage(const ModelCard& card) {
-  const std::string with_mlac = "\n## How to use it\n\nIn this folder, with mlac:\n\n" +
-                                CodeBlock("sh", fmt::format("mlac run {} -m . \"your text here\"{}\nmlac serve . --port 8080", card.task, card.usage_options)) +
-                                "\nWith transformers:\n\n";
+  const std::string with_mlac =
+      "\n## How to use it\n\nIn this folder, with mlac:\n\n" +
+      CodeBlock("sh", fmt::format("mlac run {} -m . \"your text here\"{}\nmlac serve . --port 8080", card.task, card.usage_options)) +
+      "\nWith transformers:\n\n";
   if (!card.title.empty())
     return with_mlac + CodeBlock("python", fmt::format("from transformers import pipeline\n\nask = pipeline(\"{}\", model=\".\")\n"
-                                                       "print(ask(\"your text here\"))", card.task));
-  return with_mlac +
-         CodeBlock("python",
-                   "from transformers import pipeline\n\n"
-                   "classify = pipeline(\"text-classification\", model=\".\")\n"
-                   "print(classify(\"your text here\", top_k=3, truncation=True))");
+                                                       "print(ask(\"your text here\"))",
+                                                       card.task));
+  return with_mlac + CodeBlock("python",
+                               "from transformers import pipeline\n\n"
+                               "classify = pipeline(\"text-classification\", model=\".\")\n"
+                               "print(classify(\"your text here\", top_k=3, truncation=True))");
 }
 
 std::string Data(const ModelCard& card) {
@@ -127,7 +129,8 @@ std::string ClassTable(const ClassificationMetrics& metrics) {
   for (const size_t label : rows) {
     const ClassMetrics& c = metrics.per_class[label];
     fmt::format_to(write, "| {} | {} | {} | {} | {} |\n", Label(metrics.label_names[label]),
-                   ShownFigure(c.precision, c.precision_interval, c.num_predicted > 0), ShownFigure(c.recall, c.recall_interval, c.support > 0),
+                   ShownFigure(c.precision, c.precision_interval, c.num_predicted > 0),
+                   ShownFigure(c.recall, c.recall_interval, c.support > 0),
                    ShownFigure(c.f1, c.f1_interval, c.support + c.num_predicted > 0), c.support);
   }
   if (rows.size() < metrics.per_class.size())
@@ -165,8 +168,10 @@ std::string ConfusionTable(const ClassificationMetrics& metrics) {
 // Of a task whose examples have no single label.
 std::string FigureTables(const ModelCard& card) {
   const Figures& figures = *card.figures;
-  std::string out = fmt::format("\n## Metrics\n\nMeasured on {}, {} examples. Intervals are at 95 %, of 1,000 bootstrap samples; of precision and recall Wilson's.\n\n",
-                                EscapeMarkdown(card.measured_on), figures.num_examples);
+  std::string out = fmt::format(
+      "\n## Metrics\n\nMeasured on {}, {} examples. Intervals are at 95 %, of 1,000 bootstrap samples; of precision and recall "
+      "Wilson's.\n\n",
+      EscapeMarkdown(card.measured_on), figures.num_examples);
   const auto write = std::back_inserter(out);
   out += "| figure | value |\n| --- | --- |\n";
   for (const Figure& figure : figures.figures)
@@ -176,8 +181,10 @@ std::string FigureTables(const ModelCard& card) {
     fmt::format_to(write, "\n| {} | precision | recall | F1 | examples |\n| --- | --- | --- | --- | ---: |\n", figures.class_title);
     for (size_t i = 0; i < figures.per_class.size(); ++i) {
       const ClassMetrics& c = figures.per_class[i];
-      fmt::format_to(write, "| {} | {} | {} | {} | {} |\n", Label(figures.class_names[i]), ShownFigure(c.precision, c.precision_interval, c.num_predicted > 0),
-                     ShownFigure(c.recall, c.recall_interval, c.support > 0), ShownFigure(c.f1, c.f1_interval, c.support + c.num_predicted > 0), c.support);
+      fmt::format_to(write, "| {} | {} | {} | {} | {} |\n", Label(figures.class_names[i]),
+                     ShownFigure(c.precision, c.precision_interval, c.num_predicted > 0),
+                     ShownFigure(c.recall, c.recall_interval, c.support > 0),
+                     ShownFigure(c.f1, c.f1_interval, c.support + c.num_predicted > 0), c.support);
     }
   }
   return out + fmt::format("\n### Learning curves\n\n![Learning curves]({})\n", kLearningCurvesFile);

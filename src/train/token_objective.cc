@@ -18,13 +18,15 @@ namespace mlac {
 namespace {
 
 // Losses of the labelled tokens of [tokens, labels], rising; the gradient of the others is 0.
-std::vector<double> TokenLosses(std::span<const float> logits, std::span<const int32_t> labels, size_t num_labels, float scale, float* gradient) {
+std::vector<double> TokenLosses(std::span<const float> logits, std::span<const int32_t> labels, size_t num_labels, float scale,
+                                float* gradient) {
   std::vector<int32_t> known;
   std::vector<float> rows;
   for (size_t t = 0; t < labels.size(); ++t) {
     if (labels[t] == kNoTag) continue;
     known.push_back(labels[t]);
-    rows.insert(rows.end(), logits.begin() + static_cast<ptrdiff_t>(t * num_labels), logits.begin() + static_cast<ptrdiff_t>((t + 1) * num_labels));
+    rows.insert(rows.end(), logits.begin() + static_cast<ptrdiff_t>(t * num_labels),
+                logits.begin() + static_cast<ptrdiff_t>((t + 1) * num_labels));
   }
   std::vector<double> losses(known.size());
   std::vector<float> scales(known.size(), scale), gradients(gradient == nullptr ? 0 : rows.size());
@@ -32,7 +34,8 @@ std::vector<double> TokenLosses(std::span<const float> logits, std::span<const i
     if (gradient != nullptr) std::fill_n(gradient, labels.size() * num_labels, 0.0f);
     return losses;
   }
-  kernels::CrossEntropy(rows.data(), known.data(), known.size(), num_labels, losses.data(), scales.data(), gradient == nullptr ? nullptr : gradients.data());
+  kernels::CrossEntropy(rows.data(), known.data(), known.size(), num_labels, losses.data(), scales.data(),
+                        gradient == nullptr ? nullptr : gradients.data());
   if (gradient == nullptr) return losses;
   size_t row = 0;
   for (size_t t = 0; t < labels.size(); ++t, gradient += num_labels) {
@@ -70,7 +73,8 @@ class TokenObjective : public Objective {
     const Tensor logits = model_.ClassifyTokens(run, model_.Encode(run, part));
     Tensor gradient = run.NewTensor(logits.shape());
     const std::span<const int32_t> labels = std::span(labels_).subspan(offsets_[first_sequence], part.num_tokens());
-    for (const double each : TokenLosses(logits.floats(), labels, label_names_.size(), static_cast<float>(1 / total_weight()), gradient.mutable_floats().data()))
+    for (const double each : TokenLosses(logits.floats(), labels, label_names_.size(), static_cast<float>(1 / total_weight()),
+                                         gradient.mutable_floats().data()))
       loss += each;
     tape.Backward(run, logits, gradient);
   }
@@ -107,7 +111,8 @@ Mark MarkOf(std::string_view tag) {
 
 }  // namespace
 
-TaggedTokens AlignTags(const Tokenizer& tokenizer, size_t max_length, const TaggedTexts& texts, const std::vector<std::string>& label_names) {
+TaggedTokens AlignTags(const Tokenizer& tokenizer, size_t max_length, const TaggedTexts& texts,
+                       const std::vector<std::string>& label_names) {
   std::map<std::string, int32_t> ids;
   for (size_t i = 0; i < label_names.size(); ++i) ids.emplace(label_names[i], static_cast<int32_t>(i));
   TaggedTokens result;
@@ -121,9 +126,10 @@ TaggedTokens AlignTags(const Tokenizer& tokenizer, size_t max_length, const Tagg
       const auto id = ids.find(word.tag);
       if (id == ids.end()) {
         const std::string nearest = NearestName(word.tag, label_names);
-        throw Error(ErrorCode::kInvalidInput,
-                    fmt::format("{}: expected a tag that stands in the training data, found '{}'", texts.texts.Place(i), Printable(word.tag, 40)),
-                    nearest.empty() ? "" : fmt::format("did you mean '{}'?", nearest));
+        throw Error(
+            ErrorCode::kInvalidInput,
+            fmt::format("{}: expected a tag that stands in the training data, found '{}'", texts.texts.Place(i), Printable(word.tag, 40)),
+            nearest.empty() ? "" : fmt::format("did you mean '{}'?", nearest));
       }
       truth.push_back(id->second);
     }
@@ -162,7 +168,8 @@ std::vector<EntitySpan> EntitiesOf(std::span<const std::string> tags) {
   bool open = false;
   for (size_t i = 0; i < tags.size(); ++i) {
     const Mark mark = MarkOf(tags[i]);
-    const bool continues = open && (mark.kind == 'I' || mark.kind == 'E') && mark.type == before.type && before.kind != 'E' && before.kind != 'S';
+    const bool continues =
+        open && (mark.kind == 'I' || mark.kind == 'E') && mark.type == before.type && before.kind != 'E' && before.kind != 'S';
     if (continues) {
       entities.back().end = i + 1;
     } else if (mark.kind != 'O') {
@@ -174,7 +181,8 @@ std::vector<EntitySpan> EntitiesOf(std::span<const std::string> tags) {
   return entities;
 }
 
-Figures MeasureTokens(std::span<const float> logits, const TaggedTokens& texts, const std::vector<std::string>& label_names, const MetricsOptions& options) {
+Figures MeasureTokens(std::span<const float> logits, const TaggedTokens& texts, const std::vector<std::string>& label_names,
+                      const MetricsOptions& options) {
   const size_t num_labels = label_names.size();
   const std::vector<int32_t> best = Argmax(logits, num_labels);
   std::vector<SetCount> counts;
@@ -212,7 +220,8 @@ Figures MeasureTokens(std::span<const float> logits, const TaggedTokens& texts, 
   }
   Figures figures = ComputeSetMetrics(texts.size(), counts, names, options);
   figures.class_title = "entity";
-  figures.figures.push_back({"accuracy", "accuracy of words", num_words == 0 ? 0 : static_cast<double>(num_right) / static_cast<double>(num_words)});
+  figures.figures.push_back(
+      {"accuracy", "accuracy of words", num_words == 0 ? 0 : static_cast<double>(num_right) / static_cast<double>(num_words)});
   double sum = 0;
   const std::vector<double> losses = TokenLosses(logits, texts.labels, num_labels, 1, nullptr);
   for (const double loss : losses) sum += loss;

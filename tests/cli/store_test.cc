@@ -163,7 +163,7 @@ TEST_F(StoreCommands, ShowAndDiffSayWhatMadeThem) {
 TEST_F(StoreCommands, VerifyNamesADamagedFileAndGcMakesRoom) {
   const std::string first = Add(kClassifier, "topics");
   Add(kOther, "topics");
-  EXPECT_THAT(Ok({"verify"}), MatchesRegex("2 revisions, [0-9]+ files of 0.3 MB: all as they were written\n"));
+  EXPECT_THAT(Ok({"verify"}), MatchesRegex("2 revisions, [0-9]+ files of 0.2 MB: all as they were written\n"));
   EXPECT_THAT(Ok({"gc"}), HasSubstr("removed 0 revisions and 0 files, 0.0 MB; 2 revisions are kept\n"));
   // Of its own it has config.json and weights.
   EXPECT_THAT(Ok({"gc", "--keep", "1", "--dry-run"}), MatchesRegex(first.substr(0, 12) + "  topics\nwould remove 1 revision and 2 files, 0.1 MB; 1 revision is kept\n"));

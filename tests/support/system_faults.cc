@@ -18,10 +18,10 @@ Function* Real(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
 
-// Looked up at each call: a static here would be one for all functions of a type, and symlink would call rename.
-template <typename Function, typename... Arguments>
+// kTag tells functions of one type apart, each of which keeps its own.
+template <typename Function, char kTag = 0, typename... Arguments>
 auto CallOrFail(const char* name, Arguments... arguments) {
-  Function* const real = Real<Function>(name);
+  static Function* const real = Real<Function>(name);
   const int error = SystemFault::Strike(name);
   if (error <= 0) return real(arguments...);
   errno = error;
@@ -30,7 +30,7 @@ auto CallOrFail(const char* name, Arguments... arguments) {
 
 template <typename Function, typename Buffer, typename... More>
 ssize_t TransferOrFail(const char* name, int fd, Buffer* buffer, size_t count, More... more) {
-  Function* const real = Real<Function>(name);
+  static Function* const real = Real<Function>(name);
   const int error = SystemFault::Strike(name);
   if (error <= 0) return real(fd, buffer, error == SystemFault::kPartial ? (count + 1) / 2 : count, more...);
   errno = error;
@@ -137,8 +137,8 @@ int FaultyRenameat2(int from_folder, const char* from, int to_folder, const char
 }
 
 int FaultyUnlink(const char* path) { return CallOrFail<int(const char*)>("unlink", path); }
-int FaultySymlink(const char* target, const char* path) { return CallOrFail<int(const char*, const char*)>("symlink", target, path); }
-int FaultySyncfs(int fd) { return CallOrFail<int(int)>("syncfs", fd); }
+int FaultySymlink(const char* target, const char* path) { return CallOrFail<int(const char*, const char*), 's'>("symlink", target, path); }
+int FaultySyncfs(int fd) { return CallOrFail<int(int), 's'>("syncfs", fd); }
 
 int FaultyUnlinkat(int folder, const char* path, int flags) { return CallOrFail<int(int, const char*, int)>("unlinkat", folder, path, flags); }
 
