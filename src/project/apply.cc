@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <thread>
 
 #include "base/build_info.h"
 #include "base/error.h"
@@ -193,7 +194,27 @@ std::string ApplyResult::Json() const {
   return ordered_json({{"format_version", 1}, {"refused", refused()}, {"models", std::move(list)}}).dump(2) + "\n";
 }
 
-ApplyLock::ApplyLock(const Store& store) : lock_(FileLock::Take(store.Part("locks") + "/apply", LockMode::kExclusive, "apply")) {}
+namespace {
+
+// A process that was killed while it started git leaves its lock with the child for the moment until that has become git.
+FileLock TakeApplyLock(const Store& store) {
+  constexpr int kTries = 10;
+  constexpr std::chrono::milliseconds kPause(20);
+  const std::string path = store.Part("locks") + "/apply";
+  for (int i = 1; i < kTries; ++i) {
+    try {
+      return FileLock::Take(path, LockMode::kExclusive, "apply");
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kResourceExhausted) throw;
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+  return FileLock::Take(path, LockMode::kExclusive, "apply");
+}
+
+}  // namespace
+
+ApplyLock::ApplyLock(const Store& store) : lock_(TakeApplyLock(store)) {}
 
 ApplyResult Apply(const ProjectConfig& project, const Plan& plan, const Store& store, const ApplyOptions& options, ApplyObserver& observer,
                   const std::atomic<bool>& stop) {
