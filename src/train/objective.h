@@ -21,6 +21,9 @@ struct ValidationReport {
   double score = 0;                                     // what the best epoch has most of
 };
 
+// F1 where it is above 0; until a first label or entity is found, the loss says which epoch was better.
+inline double ScoreOfF1(double f1, double loss) { return f1 > 0 ? f1 : -loss; }
+
 // Owned by one training run, used by its thread. Examples are numbered from 0; each is one sequence of tokens or several.
 class Objective {
  public:

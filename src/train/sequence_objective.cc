@@ -103,7 +103,7 @@ class SequenceObjective : public Objective {
         const Figures figures = ComputeSetMetrics(validation_.size(), CountLabels(validation_.targets, logits, num_labels),
                                                   std::vector<std::string>(num_labels), {.intervals = false});
         for (const Figure& figure : figures.figures) report.figures.emplace_back(figure.name, figure.value);
-        report.score = figures.figures.front().value;
+        report.score = ScoreOfF1(figures.figures.front().value, report.loss);
         break;
       }
       case ProblemType::kRegression: {

@@ -85,7 +85,7 @@ class TokenObjective : public Objective {
     ValidationReport report;
     report.loss = figures.loss.value_or(0);
     for (const Figure& figure : figures.figures) report.figures.emplace_back(figure.name, figure.value);
-    report.score = figures.figures.front().value;
+    report.score = ScoreOfF1(figures.figures.front().value, report.loss);
     return report;
   }
 

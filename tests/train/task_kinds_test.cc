@@ -192,6 +192,13 @@ TEST_P(TaskKinds, WriteTheSameBytesForAnyThreadsPartsAndInterruptions) {
 
 INSTANTIATE_TEST_SUITE_P(All, TaskKinds, testing::Values(MultiLabel, Regression, Pairs, Tags));
 
+// The first epochs of rare tags find none at all: F1 stays 0 while the loss falls, which is no reason to stop.
+TEST(ScoreOfF1, RisesWithTheLossWhileNothingIsFound) {
+  EXPECT_LT(ScoreOfF1(0, 0.9), ScoreOfF1(0, 0.8));
+  EXPECT_LT(ScoreOfF1(0, 0.01), ScoreOfF1(0.1, 2.5));
+  EXPECT_LT(ScoreOfF1(0.1, 0.1), ScoreOfF1(0.2, 0.9));
+}
+
 TEST(TextTargets, SplitsLabelsAndListsThemOnce) {
   EXPECT_THAT(SplitLabels(" a, b ,a,, c", ","), ElementsAre("a", "b", "c"));
   EXPECT_THAT(SplitLabels("a|b, c", "|"), ElementsAre("a", "b, c"));
