@@ -37,10 +37,13 @@ void HttpExchange::Send(HttpResponse response) {
     connection_ = nullptr;
     on_cancel = std::move(on_cancel_);
     on_cancel_ = nullptr;
-    // Posted under the lock: a connection ends only after Cancel, which takes it too, so the thread that is posted to still runs.
-    if (!connection->thread().context.get_executor().running_in_this_thread()) {
-      asio::post(connection->thread().context,
-                 [connection, response = std::move(response)]() mutable { connection->OnPostedAnswer(std::move(response)); });
+    // Posted under the lock: a connection ends only after Cancel, which takes it too, so the thread that is posted to still runs. Nothing of the
+    // connection stays here, for it would end here, perhaps behind the server.
+    IoThread& thread = connection->thread();
+    if (!thread.context.get_executor().running_in_this_thread()) {
+      asio::post(thread.context, [connection = std::move(connection), response = std::move(response)]() mutable {
+        connection->OnPostedAnswer(std::move(response));
+      });
       return;
     }
   }
@@ -48,12 +51,13 @@ void HttpExchange::Send(HttpResponse response) {
 }
 
 void HttpExchange::SendError(const std::exception_ptr& error) {
-  std::shared_ptr<Connection> connection;
+  HttpResponse response;
   {
     const std::lock_guard lock(mutex_);
-    connection = connection_;
+    if (!connection_) return;
+    response = connection_->shared().FormatError(ToHttpError(error), path_);
   }
-  if (connection) Send(connection->shared().FormatError(ToHttpError(error), path_));
+  Send(std::move(response));
 }
 
 void HttpExchange::OnCancel(std::function<void()> callback) {

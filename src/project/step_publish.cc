@@ -24,8 +24,9 @@ StepDescription Describe(const StepScope& scope) {
 }
 
 std::vector<Finding> FindingsOf(const std::string& result) {
+  const json parsed = json::parse(result);  // by name: a range-for over a part of a temporary outlives it
   std::vector<Finding> findings;
-  for (const json& finding : json::parse(result).at("findings"))
+  for (const json& finding : parsed.at("findings"))
     findings.push_back({.code = finding.at("code"),
                         .severity = finding.at("severity") == "warning" ? Severity::kWarning : Severity::kNote,
                         .count = finding.at("count"),

@@ -29,6 +29,7 @@ class AdminTest : public ModelServerTest {
                      }};
     if (with_api_key) options.http.api_keys = ApiKeys::Parse("user", "test");
     Serve({.normalizes = false}, std::move(options));
+    model_ = nullptr;  // which may be replaced before the end, and blocks nothing
   }
   std::string Put(const std::string& name, const std::string& body, const std::string& key = "master") {
     return "PUT /admin/models/" + name + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key +
