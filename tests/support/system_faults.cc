@@ -1,5 +1,6 @@
 #include "tests/support/system_faults.h"
 
+#include <atomic>
 #include <dlfcn.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -144,7 +145,10 @@ int FaultyUnlinkat(int folder, const char* path, int flags) { return CallOrFail<
 
 // As the C library's own, it reads six arguments whatever were given: harmless, but not to AddressSanitizer.
 __attribute__((no_sanitize("address"))) long FaultySyscall(long number, ...) {
-  static auto* const real = mlac::test::Real<long(long, ...)>("syscall");
+  // No guarded static: where two threads meet at its guard, the C++ library waits by this very function.
+  static constinit std::atomic<long (*)(long, ...)> found = nullptr;
+  if (found == nullptr) found = mlac::test::Real<long(long, ...)>("syscall");
+  auto* const real = found.load();
   long arguments[6];
   va_list more;
   va_start(more, number);
