@@ -1,11 +1,11 @@
 #include "tests/support/system_faults.h"
 
-#include <atomic>
 #include <dlfcn.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdarg>
 
