@@ -48,23 +48,6 @@ void MakeAgain(const ShowOptions& options, const Store& store, const ResolvedRef
               "please report it, with what 'mlac env' prints here and where it was made");
 }
 
-ordered_json Describe(const Record& record) {
-  return {{"name", record.name},
-          {"kind", Name(record.kind)},
-          {"made_by", record.made_by},
-          {"base", record.base},
-          {"data", record.data},
-          {"parameters", record.parameters},
-          {"seed", record.seed ? ordered_json(*record.seed) : ordered_json()},
-          {"git_commit", record.git_commit},
-          {"git_dirty", record.git_dirty},
-          {"mlac_version", record.mlac_version},
-          {"instruction_set", record.instruction_set},
-          {"duration_seconds", record.duration_seconds},
-          {"who", record.who},
-          {"time", record.time}};
-}
-
 // The names that stand for it: "topics@latest".
 std::vector<std::string> StandsFor(const Store& store, const std::string& revision, const std::vector<Record>& records) {
   std::vector<std::string> found;
@@ -82,7 +65,7 @@ ordered_json Describe(const Store& store, const ResolvedReference& reference) {
   const Manifest manifest = store.ReadManifest(reference.revision);
   ordered_json out = {{"revision", reference.revision}, {"aliases", StandsFor(store, reference.revision, records)}};
   out["records"] = ordered_json::array();
-  for (const Record& record : records) out["records"].push_back(Describe(record));
+  for (const Record& record : records) out["records"].push_back(RecordFields(record));
   out["figures"] = FiguresOf(store, reference.revision);
   out["num_bytes"] = manifest.num_bytes();
   out["files"] = ordered_json::array();

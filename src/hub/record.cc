@@ -138,23 +138,26 @@ ArtefactKind ArtefactKindOf(std::string_view name) {
   return static_cast<ArtefactKind>(found - kKinds.begin());
 }
 
+ordered_json RecordFields(const Record& record) {
+  return {{"name", record.name},
+          {"kind", Name(record.kind)},
+          {"made_by", record.made_by},
+          {"base", record.base},
+          {"data", record.data},
+          {"parameters", record.parameters},
+          {"seed", record.seed ? ordered_json(*record.seed) : ordered_json()},
+          {"git_commit", record.git_commit},
+          {"git_dirty", record.git_dirty},
+          {"mlac_version", record.mlac_version},
+          {"instruction_set", record.instruction_set},
+          {"duration_seconds", record.duration_seconds},
+          {"who", record.who},
+          {"time", record.time}};
+}
+
 std::string RecordText(const Record& record) {
-  ordered_json object = {{"format_version", kFormatVersion},
-                         {"name", record.name},
-                         {"revision", record.revision},
-                         {"kind", Name(record.kind)},
-                         {"made_by", record.made_by},
-                         {"base", record.base},
-                         {"data", record.data},
-                         {"parameters", record.parameters},
-                         {"seed", record.seed ? ordered_json(*record.seed) : ordered_json()},
-                         {"git_commit", record.git_commit},
-                         {"git_dirty", record.git_dirty},
-                         {"mlac_version", record.mlac_version},
-                         {"instruction_set", record.instruction_set},
-                         {"duration_seconds", record.duration_seconds},
-                         {"who", record.who},
-                         {"time", record.time}};
+  ordered_json object = {{"format_version", kFormatVersion}, {"name", record.name}, {"revision", record.revision}};
+  object.update(RecordFields(record));
   return Sealed(object, SealForm::kPretty);
 }
 

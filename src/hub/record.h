@@ -2,6 +2,7 @@
 // What made a revision: kept beside it, never part of its identity.
 #include <cstdint>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,6 +32,9 @@ struct Record {
 
   bool operator==(const Record&) const = default;
 };
+
+// All of it but the revision, as commands print it.
+nlohmann::ordered_json RecordFields(const Record& record);
 
 // JSON, sealed: the last key is a checksum of all before it, so that a flipped bit is found. ParseRecord takes exactly what RecordText writes.
 // Throws kInvalidInput, with `where` before the message.
