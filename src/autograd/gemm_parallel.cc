@@ -1,16 +1,48 @@
 #include "autograd/gemm_parallel.h"
 
+#include <algorithm>
+
 namespace mlac {
+namespace {
+
+// kernels::Gemm of some rows by one thread. Where rows of A would push each other out of L1, and there are columns enough to pay for it, from a copy.
+void GemmOnThread(Run& run, size_t thread, const kernels::GemmArguments& arguments, size_t row_begin, size_t row_end, size_t panel_begin,
+                  size_t panel_end) {
+  constexpr size_t kFewRows = 8, kFewPanels = 4, kCopiedFloats = size_t{128} << 10;  // a chunk that stays in L2, as in kernels::Gemm
+  const size_t k = arguments.num_k;
+  if (!kernels::RowsCollide(arguments.a_stride) || row_end - row_begin <= kFewRows || panel_end - panel_begin < kFewPanels)
+    return kernels::Gemm(arguments, row_begin, row_end, panel_begin, panel_end);
+  const size_t rows_at_once = std::max<size_t>(56, kCopiedFloats / std::max<size_t>(1, k)), stride = kernels::RowStride(k);
+  float* copy = run.Scratch(thread, std::min(rows_at_once, row_end - row_begin) * stride);
+  for (size_t begin = row_begin; begin < row_end; begin += rows_at_once) {
+    const size_t count = std::min(rows_at_once, row_end - begin);
+    for (size_t r = 0; r < count; ++r) std::copy_n(arguments.a + (begin + r) * arguments.a_stride, k, copy + r * stride);
+    kernels::GemmArguments part = arguments;
+    part.a = copy;
+    part.a_stride = stride;
+    part.c = arguments.c + begin * arguments.c_stride;
+    kernels::Gemm(part, 0, count, panel_begin, panel_end);
+  }
+}
+
+}  // namespace
 
 void ParallelGemm(Run& run, const kernels::GemmArguments& arguments, size_t num_rows) {
   // Below this the threads' tiles would be few and low; cut by columns each still streams only its part of B.
   constexpr size_t kRowsPerThread = 32;
   const size_t panels = kernels::NumPanels(arguments.num_columns);
   if (num_rows >= kRowsPerThread * run.num_threads() || panels < run.num_threads()) {
-    run.ParallelFor(num_rows, 1, [&](size_t begin, size_t end, size_t) { kernels::Gemm(arguments, begin, end, 0, panels); });
+    run.ParallelFor(num_rows, 1, [&](size_t begin, size_t end, size_t thread) { GemmOnThread(run, thread, arguments, begin, end, 0, panels); });
   } else {
-    run.ParallelFor(panels, 1, [&](size_t begin, size_t end, size_t) { kernels::Gemm(arguments, 0, num_rows, begin, end); });
+    run.ParallelFor(panels, 1, [&](size_t begin, size_t end, size_t thread) { GemmOnThread(run, thread, arguments, 0, num_rows, begin, end); });
   }
+}
+
+void ParallelGemmUnpacked(Run& run, const kernels::GemmArguments& arguments, const float* b, size_t stride, kernels::Layout layout, size_t num_rows) {
+  const size_t panel_size = arguments.num_k * kernels::PanelWidth();
+  run.ParallelFor(kernels::NumPanels(arguments.num_columns), 1, [&](size_t begin, size_t end, size_t thread) {
+    kernels::GemmUnpacked(arguments, b, stride, layout, num_rows, begin, end, run.Scratch(thread, panel_size));
+  });
 }
 
 Tensor PackForGemm(Run& run, const float* b, size_t stride, kernels::Layout layout, size_t num_k, size_t num_columns) {

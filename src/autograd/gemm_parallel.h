@@ -8,6 +8,9 @@ namespace mlac {
 // C of `num_rows` rows, cut by rows where there are many, else by columns: an element is computed whole by one thread.
 void ParallelGemm(Run& run, const kernels::GemmArguments& arguments, size_t num_rows);
 
+// The same from B as it lies in memory, packed panel by panel as it is used, cut by columns.
+void ParallelGemmUnpacked(Run& run, const kernels::GemmArguments& arguments, const float* b, size_t stride, kernels::Layout layout, size_t num_rows);
+
 // B packed for one product; the tensor is dropped behind it.
 Tensor PackForGemm(Run& run, const float* b, size_t stride, kernels::Layout layout, size_t num_k, size_t num_columns);
 

@@ -16,18 +16,22 @@
 namespace mlac {
 namespace {
 
+// Up to here the rows stay in L2 while the panels of a weight pass by.
+constexpr size_t kMostRowsUnpacked = 128;
+
 using kernels::Activation;
 using kernels::Layout;
 
 // dW [N, K] += dZ^T X: chains over rising t that go on from what the gradient holds, so a batch computed in parts gives the bits of the whole.
 void AddWeightGradient(Run& run, const Tensor& gradient_z, const Tensor& x, Parameter& weight) {
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = gradient_z.dim(1);
-  Tensor transposed = run.NewTensor({outputs, rows});
+  const size_t stride = kernels::RowStride(rows);
+  Tensor transposed = run.NewTensor({outputs, stride});
   run.ParallelFor(outputs, 16, [&](size_t begin, size_t end, size_t) {
-    kernels::Transpose(gradient_z.floats().data() + begin, outputs, rows, end - begin, transposed.mutable_floats().data() + begin * rows, rows);
+    kernels::Transpose(gradient_z.floats().data() + begin, outputs, rows, end - begin, transposed.mutable_floats().data() + begin * stride, stride);
   });
   const Tensor packed = PackForGemm(run, x.floats().data(), inputs, Layout::kRows, rows, inputs);
-  ParallelGemm(run, {.a = transposed.floats().data(), .a_stride = rows, .packed_b = packed.floats().data(), .num_k = rows, .num_columns = inputs,
+  ParallelGemm(run, {.a = transposed.floats().data(), .a_stride = stride, .packed_b = packed.floats().data(), .num_k = rows, .num_columns = inputs,
                      .accumulate = true, .c = weight.gradient.mutable_floats().data(), .c_stride = inputs}, outputs);
 }
 
@@ -143,16 +147,22 @@ Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bi
   }
   if (inference && run.dtype() == DType::kBF16) return Bf16LinearForward(run, x, weight, bias, activation, packed_weight, narrow);
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
-  const bool weights_change = weight.trainable;
   const bool record = !inference && (x.tape_id() != 0 || weight.trainable || (bias != nullptr && bias->trainable));
-  const Tensor packed = weights_change ? PackForGemm(run, weight.value.floats().data(), inputs, Layout::kTransposed, inputs, outputs)
-                                       : packed_weight.F32(run, weight).values;
   Tensor y = run.NewTensor({rows, outputs});
   // The backward pass needs z, what goes into the activation; inference applies it to the tile while that is in L1.
   Tensor z = record && activation != Activation::kNone ? run.NewTensor({rows, outputs}) : y;
-  ParallelGemm(run, {.a = x.floats().data(), .a_stride = inputs, .packed_b = packed.floats().data(), .num_k = inputs, .num_columns = outputs,
-                     .bias = bias == nullptr ? nullptr : bias->value.floats().data(), .c = z.mutable_floats().data(), .c_stride = outputs,
-                     .activation = record ? Activation::kNone : activation}, rows);
+  kernels::GemmArguments product = {.a = x.floats().data(), .a_stride = inputs, .num_k = inputs, .num_columns = outputs,
+                                    .bias = bias == nullptr ? nullptr : bias->value.floats().data(), .c = z.mutable_floats().data(),
+                                    .c_stride = outputs, .activation = record ? Activation::kNone : activation};
+  if (inference && rows <= kMostRowsUnpacked && packed_weight.FirstUse()) {
+    ParallelGemmUnpacked(run, product, weight.value.floats().data(), inputs, Layout::kTransposed, rows);
+  } else {
+    const bool changes = weight.trainable;
+    const Tensor packed = changes ? PackForGemm(run, weight.value.floats().data(), inputs, Layout::kTransposed, inputs, outputs)
+                                  : packed_weight.F32(run, weight).values;
+    product.packed_b = packed.floats().data();
+    ParallelGemm(run, product, rows);
+  }
   if (!record) return y;
   if (activation != Activation::kNone)
     run.ParallelFor(rows * outputs, 1024, [&](size_t begin, size_t end, size_t) {

@@ -11,7 +11,8 @@
 
 namespace mlac {
 
-// A weight packed for the kernels of inference: at its first use, and again when it has got another tensor, as training gives it.
+// A weight packed for the kernels of inference: when it is used with many rows or for the second time, and again when it has got another tensor, as
+// training gives it. A process that computes one short text never writes a packed copy, which would be most of its time and memory.
 // Safe to use from several threads, as long as nobody changes the weight. One layout at a time: that of the last kind asked for.
 class PackedWeight {
  public:
@@ -21,6 +22,9 @@ class PackedWeight {
     Tensor scales;  // int8: of the columns, filled up likewise
     Tensor sums;    // int8: of the columns, I32
   };
+
+  // True once, while the weight is not packed as f32: the caller may multiply by it as it is.
+  bool FirstUse() { return packed_from_.load(std::memory_order_acquire) == nullptr && !used_.exchange(true); }
 
   // weight: [outputs, inputs]; bias: [outputs] or nullptr.
   const Layout& F32(Run& run, const Parameter& weight);
@@ -33,6 +37,7 @@ class PackedWeight {
   enum class Kind { kNone, kF32, kInt8, kBf16, kRounded };
   const Layout& Get(Kind kind, const Tensor& weight, const std::function<void(Layout&)>& pack);
 
+  std::atomic<bool> used_ = false;
   std::mutex mutex_;
   std::atomic<const std::byte*> packed_from_ = nullptr;
   std::atomic<Kind> kind_ = Kind::kNone;

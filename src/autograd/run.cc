@@ -22,9 +22,12 @@ void Run::ParallelTasks(size_t count, const std::function<void(size_t, size_t)>&
 }
 
 float* Run::Scratch(size_t thread, size_t count) {
+  constexpr size_t kAlignment = 64;
   std::vector<float>& memory = scratch_[thread];
-  if (memory.size() < count) memory.resize(count);
-  return memory.data();
+  const size_t size = count + kAlignment / sizeof(float);
+  if (memory.size() < size) memory.resize(size);
+  const auto address = reinterpret_cast<uintptr_t>(memory.data());
+  return memory.data() + ((kAlignment - address % kAlignment) % kAlignment) / sizeof(float);
 }
 
 const Run::Narrow& Run::NarrowInput(const Tensor& x, DType dtype, const std::function<void(Narrow&)>& round) {

@@ -32,7 +32,7 @@ class Run {
   size_t num_threads() const { return team_ == nullptr ? 1 : team_->num_threads(); }
   void ParallelFor(size_t count, size_t grain, const std::function<void(size_t begin, size_t end, size_t thread)>& body);
   void ParallelTasks(size_t count, const std::function<void(size_t index, size_t thread)>& body);
-  // At least `count` floats for the given thread, undefined, until its next call.
+  // At least `count` floats for the given thread, aligned to 64 bytes, undefined, until its next call.
   float* Scratch(size_t thread, size_t count);
 
   // Rows rounded for products of int8 or bf16, with the scales and zeros of int8.

@@ -49,7 +49,7 @@ void AttentionOf(const AttentionArguments& t, size_t query_begin, size_t query_e
   float* scores = values + RoundUp(d, kPanel) * n;
   for (size_t panel = 0; panel * kPanel < n; ++panel) PackPanelTransposed(t.k, t.stride, n, d, panel, keys + panel * kPanel * d);
   const bool values_in_place = d % kPanel == 0;
-  for (size_t panel = 0; !values_in_place && panel * kPanel < d; ++panel) PackPanel(t.v, t.stride, d, n, panel, values + panel * kPanel * n);
+  for (size_t panel = 0; !values_in_place && panel * kPanel < d; ++panel) PackPanel(t.v, t.stride, d, 0, n, panel, values + panel * kPanel * n);
   const auto no_epilogue = [](size_t, size_t) {};
   ForRowBlocks(query_begin, query_end, [&](size_t q0, size_t q1, size_t) {
     const size_t rows = q1 - q0;
@@ -80,7 +80,7 @@ HWY_INLINE void Product(const float* a, size_t a_stride, size_t rows, const floa
     if (layout == Layout::kTransposed) {
       PackPanelTransposed(b, b_stride, columns, num_k, panel, packed);
     } else {
-      PackPanel(b, b_stride, columns, num_k, panel, packed);
+      PackPanel(b, b_stride, columns, 0, num_k, panel, packed);
     }
     const size_t first = panel * kPanel;
     PanelProduct({.a = a, .a_stride = a_stride, .b = packed, .b_stride = kPanel, .num_k = num_k, .c = c + first, .c_stride = c_stride,
@@ -110,7 +110,7 @@ void AttentionBackwardOf(const AttentionArguments& t, const float* gradient_out,
     drop(p, gradient_p);
     dropped = gradient_p;
   }
-  Transpose(dropped, row, n, n, other, row);
+  TransposeOf(dropped, row, n, n, other, row);
   Product(other, row, n, gradient_out, out_stride, Layout::kRows, d, n, gradient_v, t.stride, packed);
   Product(gradient_out, out_stride, n, t.v, t.stride, Layout::kTransposed, n, d, gradient_p, row, packed);
   if (t.dropout != nullptr) drop(gradient_p, gradient_p);
@@ -130,7 +130,7 @@ void AttentionBackwardOf(const AttentionArguments& t, const float* gradient_out,
     }
   }
   Product(gradient_p, row, n, t.k, t.stride, Layout::kRows, d, n, gradient_q, t.stride, packed);
-  Transpose(gradient_p, row, n, n, other, row);
+  TransposeOf(gradient_p, row, n, n, other, row);
   Product(other, row, n, t.q, t.stride, Layout::kRows, d, n, gradient_k, t.stride, packed);
 }
 

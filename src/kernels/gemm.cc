@@ -20,14 +20,28 @@ size_t PanelWidthOf() { return kPanel; }
 
 void PackPanelsOf(const float* b, size_t stride, Layout layout, size_t num_k, size_t num_columns, size_t panel_begin, size_t panel_end,
                   float* packed) {
-  for (size_t panel = panel_begin; panel < panel_end; ++panel) {
-    float* out = packed + panel * kPanel * num_k;
-    if (layout == Layout::kTransposed) {
-      PackPanelTransposed(b, stride, num_columns, num_k, panel, out);
-    } else {
-      PackPanel(b, stride, num_columns, num_k, panel, out);
-    }
+  if (layout == Layout::kTransposed) {
+    for (size_t panel = panel_begin; panel < panel_end; ++panel)
+      PackPanelTransposed(b, stride, num_columns, num_k, panel, packed + panel * kPanel * num_k);
+    return;
   }
+  // A few rows for all panels, then the next ones: rows are read from start to end, and not in pieces that lie pages apart.
+  constexpr size_t kRows = 8;
+  for (size_t k = 0; k < num_k; k += kRows)
+    for (size_t panel = panel_begin; panel < panel_end; ++panel)
+      PackPanel(b, stride, num_columns, k, std::min(num_k, k + kRows), panel, packed + panel * kPanel * num_k);
+}
+
+// Rows [begin, end) of one panel, packed at b; `next` is fetched meanwhile.
+HWY_INLINE void MultiplyPanel(const GemmArguments& g, size_t panel, const float* b, const float* next, size_t begin, size_t end) {
+  const Start start = g.accumulate ? Start::kC : g.bias != nullptr ? Start::kBias : Start::kZero;
+  const size_t first = panel * kPanel, columns = std::min(kPanel, g.num_columns - first);
+  const TileArguments tile = {.a = g.a, .a_stride = g.a_stride, .b = b, .b_stride = kPanel, .num_k = g.num_k, .c = g.c + first,
+                              .c_stride = g.c_stride, .bias = g.bias == nullptr ? nullptr : g.bias + first, .prefetch = next};
+  PanelProduct(tile, start, begin, end, columns, [&](size_t r0, size_t r1) {
+    if (g.activation == Activation::kNone) return;
+    for (size_t r = r0; r < r1; ++r) ActivateRow(g.activation, g.c + r * g.c_stride + first, g.c + r * g.c_stride + first, columns);
+  });
 }
 
 // Rows go in chunks whose part of A stays in L2; inside, each panel meets all rows of the chunk, so it is read from L3 once a chunk.
@@ -37,21 +51,29 @@ void GemmOf(const GemmArguments& g, size_t row_begin, size_t row_end, size_t pan
   if (rows == 0) return;
   const size_t rows_per_chunk = std::max(4 * kTileRows, kChunkBytes / (std::max<size_t>(1, g.num_k) * sizeof(float)));
   const size_t chunks = (rows + rows_per_chunk - 1) / rows_per_chunk;
-  const Start start = g.accumulate ? Start::kC : g.bias != nullptr ? Start::kBias : Start::kZero;
   for (size_t chunk = 0; chunk < chunks; ++chunk) {
     const size_t begin = row_begin + rows * chunk / chunks, end = row_begin + rows * (chunk + 1) / chunks;
     for (size_t panel = panel_begin; panel < panel_end; ++panel) {
-      const size_t first = panel * kPanel, columns = std::min(kPanel, g.num_columns - first);
-      const float* b = g.packed_b + first * g.num_k;
-      const TileArguments tile = {.a = g.a, .a_stride = g.a_stride, .b = b, .b_stride = kPanel, .num_k = g.num_k, .c = g.c + first,
-                                  .c_stride = g.c_stride, .bias = g.bias == nullptr ? nullptr : g.bias + first,
-                                  .prefetch = panel + 1 < panel_end ? b + kPanel * g.num_k : nullptr};
-      PanelProduct(tile, start, begin, end, columns, [&](size_t r0, size_t r1) {
-        if (g.activation == Activation::kNone) return;
-        for (size_t r = r0; r < r1; ++r) ActivateRow(g.activation, g.c + r * g.c_stride + first, g.c + r * g.c_stride + first, columns);
-      });
+      const float* b = g.packed_b + panel * kPanel * g.num_k;
+      MultiplyPanel(g, panel, b, panel + 1 < panel_end ? b + kPanel * g.num_k : nullptr, begin, end);
     }
   }
+}
+
+void GemmUnpackedOf(const GemmArguments& g, const float* b, size_t stride, Layout layout, size_t num_rows, size_t panel_begin, size_t panel_end,
+                    float* panel_scratch) {
+  for (size_t panel = panel_begin; panel < panel_end; ++panel) {
+    if (layout == Layout::kTransposed) {
+      PackPanelTransposed(b, stride, g.num_columns, g.num_k, panel, panel_scratch);
+    } else {
+      PackPanel(b, stride, g.num_columns, 0, g.num_k, panel, panel_scratch);
+    }
+    MultiplyPanel(g, panel, panel_scratch, nullptr, 0, num_rows);
+  }
+}
+
+void TransposeRows(const float* in, size_t in_stride, size_t rows, size_t columns, float* out, size_t out_stride) {
+  TransposeOf(in, in_stride, rows, columns, out, out_stride);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -64,6 +86,8 @@ namespace mlac::kernels {
 HWY_EXPORT(PanelWidthOf);
 HWY_EXPORT(PackPanelsOf);
 HWY_EXPORT(GemmOf);
+HWY_EXPORT(GemmUnpackedOf);
+HWY_EXPORT(TransposeRows);
 
 size_t PanelWidth() { return HWY_DYNAMIC_DISPATCH(PanelWidthOf)(); }
 
@@ -80,6 +104,11 @@ void Gemm(const GemmArguments& arguments, size_t row_begin, size_t row_end, size
   HWY_DYNAMIC_DISPATCH(GemmOf)(arguments, row_begin, row_end, panel_begin, panel_end);
 }
 
+void GemmUnpacked(const GemmArguments& arguments, const float* b, size_t stride, Layout layout, size_t num_rows, size_t panel_begin, size_t panel_end,
+                  float* panel_scratch) {
+  HWY_DYNAMIC_DISPATCH(GemmUnpackedOf)(arguments, b, stride, layout, num_rows, panel_begin, panel_end, panel_scratch);
+}
+
 void GemmReference(const GemmArguments& g, const float* b, size_t stride, Layout layout, size_t num_rows) {
   for (size_t r = 0; r < num_rows; ++r)
     for (size_t j = 0; j < g.num_columns; ++j) {
@@ -94,11 +123,7 @@ void GemmReference(const GemmArguments& g, const float* b, size_t stride, Layout
 }
 
 void Transpose(const float* in, size_t in_stride, size_t rows, size_t columns, float* out, size_t out_stride) {
-  constexpr size_t kBlock = 16;  // a cache line of each side
-  for (size_t i0 = 0; i0 < rows; i0 += kBlock)
-    for (size_t j0 = 0; j0 < columns; j0 += kBlock)
-      for (size_t j = j0; j < std::min(columns, j0 + kBlock); ++j)
-        for (size_t i = i0; i < std::min(rows, i0 + kBlock); ++i) out[j * out_stride + i] = in[i * in_stride + j];
+  HWY_DYNAMIC_DISPATCH(TransposeRows)(in, in_stride, rows, columns, out, out_stride);
 }
 
 }  // namespace mlac::kernels

@@ -19,6 +19,14 @@ size_t PanelWidth();
 size_t PackedSize(size_t num_k, size_t num_columns);
 size_t NumPanels(size_t num_columns);
 
+// Floats from row to row of a matrix of `columns` columns that is made to be multiplied as A. Rows a multiple of 4096 bytes apart all fall into one set of
+// L1, which has no room for the 14 rows of a tile: a seventh of the speed on Zen 4.
+constexpr bool RowsCollide(size_t stride) { return stride % 1024 == 0; }
+constexpr size_t RowStride(size_t columns) {
+  const size_t stride = (columns + 15) / 16 * 16;
+  return RowsCollide(stride) ? stride + 16 : stride;
+}
+
 // Packs panels [panel_begin, panel_end) of B into packed, which has PackedSize floats. stride: floats from row to row.
 void PackPanels(const float* b, size_t stride, Layout layout, size_t num_k, size_t num_columns, size_t panel_begin, size_t panel_end, float* packed);
 
@@ -36,6 +44,11 @@ struct GemmArguments {
 
 // Rows [row_begin, row_end) of the panels [panel_begin, panel_end). packed_b must have been packed under the instruction set in use.
 void Gemm(const GemmArguments& arguments, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end);
+
+// All rows of the panels [panel_begin, panel_end) from b as it lies in memory (arguments.packed_b is ignored): each panel is packed when its turn comes,
+// into panel_scratch, num_k * PanelWidth() floats. For a product that is computed once: no packed copy of b is ever in memory.
+void GemmUnpacked(const GemmArguments& arguments, const float* b, size_t stride, Layout layout, size_t num_rows, size_t panel_begin, size_t panel_end,
+                  float* panel_scratch);
 
 // What defines the bits: three loops. b as it is, not packed.
 void GemmReference(const GemmArguments& arguments, const float* b, size_t stride, Layout layout, size_t num_rows);

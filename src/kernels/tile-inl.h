@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "kernels/lanes-inl.h"
+#include "kernels/transpose-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mlac::kernels {
@@ -129,22 +130,14 @@ HWY_INLINE void ForRowBlocks(size_t begin, size_t end, Body body) {
 // Panel `panel` of B = transpose of rows[N][row_stride] (a weight, [outputs, inputs]).
 inline void PackPanelTransposed(const float* rows, size_t row_stride, size_t num_columns, size_t num_k, size_t panel, float* HWY_RESTRICT out) {
   const size_t first = panel * kPanel, columns = std::min(kPanel, num_columns - first);
-  constexpr size_t kBlock = 16;  // k steps at a time, a cache line of each row
-  for (size_t k0 = 0; k0 < num_k; k0 += kBlock) {
-    const size_t k1 = std::min(num_k, k0 + kBlock);
-    for (size_t j = 0; j < columns; ++j) {
-      const float* row = rows + (first + j) * row_stride;
-      for (size_t k = k0; k < k1; ++k) out[k * kPanel + j] = row[k];
-    }
-    for (size_t j = columns; j < kPanel; ++j)
-      for (size_t k = k0; k < k1; ++k) out[k * kPanel + j] = 0.0f;
-  }
+  TransposeOf(rows + first * row_stride, row_stride, columns, num_k, out, kPanel);
+  for (size_t k = 0; columns < kPanel && k < num_k; ++k) std::fill(out + k * kPanel + columns, out + (k + 1) * kPanel, 0.0f);
 }
 
-// Panel `panel` of B = rows[K][row_stride].
-inline void PackPanel(const float* rows, size_t row_stride, size_t num_columns, size_t num_k, size_t panel, float* HWY_RESTRICT out) {
+// Rows [k_begin, k_end) of panel `panel` of B = rows[K][row_stride].
+inline void PackPanel(const float* rows, size_t row_stride, size_t num_columns, size_t k_begin, size_t k_end, size_t panel, float* HWY_RESTRICT out) {
   const size_t first = panel * kPanel, columns = std::min(kPanel, num_columns - first);
-  for (size_t k = 0; k < num_k; ++k) {
+  for (size_t k = k_begin; k < k_end; ++k) {
     const float* row = rows + k * row_stride + first;
     if (columns == kPanel) {
       std::memcpy(out + k * kPanel, row, kPanel * sizeof(float));

@@ -170,7 +170,7 @@ TEST(Dropout, DependsOnRowAndColumnAloneSoPartsGiveTheWhole) {
 TEST(Dropout, DropsWhatTheGeneratorDecidesOnEveryInstructionSet) {
   const DropoutKey key = {.seed = 0x123456789ABCDEF0, .step = 5, .operation = 6, .probability = 0.3f};
   const auto threshold = static_cast<uint32_t>(0.3f * 65536.0f + 0.5f);
-  for (const size_t count : {1, 7, 8, 9, 127, 128, 129, 400}) {
+  for (const size_t count : {1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 400}) {
     const std::vector<float> ones(count, 1.0f);
     ForEachInstructionSet([&](std::string_view name) {
       std::vector<float> out(count);

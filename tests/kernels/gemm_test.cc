@@ -37,6 +37,10 @@ TEST(Gemm, GivesTheBitsOfTheReferenceOnEveryInstructionSet) {
               g.packed_b = packed.data();
               Gemm(g, 0, rows, 0, NumPanels(columns));
               EXPECT_TRUE(SameBits(found, expected)) << name << ", " << rows << " x " << columns << " x " << num_k << ", accumulate " << accumulate;
+              std::vector<float> unpacked = start, panel(num_k * PanelWidth());
+              g.c = unpacked.data();
+              GemmUnpacked(g, b.data(), stride, layout, rows, 0, NumPanels(columns), panel.data());
+              EXPECT_TRUE(SameBits(unpacked, expected)) << name << ", unpacked, " << rows << " x " << columns << " x " << num_k;
             });
           }
       }
@@ -77,13 +81,15 @@ TEST(Gemm, AppliesTheActivationThatActivateApplies) {
 }
 
 TEST(Transpose, SwapsRowsAndColumns) {
-  for (const size_t rows : {1, 15, 16, 17, 40})
-    for (const size_t columns : {1, 16, 33}) {
+  for (const size_t rows : {1, 3, 4, 5, 15, 16, 17, 63, 64, 65, 130})
+    for (const size_t columns : {1, 4, 15, 16, 17, 33}) {
       const std::vector<float> in = RandomFloats(rows * columns, 1);
-      std::vector<float> out(rows * columns);
-      Transpose(in.data(), columns, rows, columns, out.data(), rows);
-      for (size_t i = 0; i < rows; ++i)
-        for (size_t j = 0; j < columns; ++j) ASSERT_EQ(out[j * rows + i], in[i * columns + j]);
+      ForEachInstructionSet([&](std::string_view name) {
+        std::vector<float> out(rows * columns);
+        Transpose(in.data(), columns, rows, columns, out.data(), rows);
+        for (size_t i = 0; i < rows; ++i)
+          for (size_t j = 0; j < columns; ++j) ASSERT_EQ(out[j * rows + i], in[i * columns + j]) << name << ", " << rows << " x " << columns;
+      });
     }
 }
 

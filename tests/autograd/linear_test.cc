@@ -1,0 +1,67 @@
+// A weight may be multiplied as it lies in memory, packed, or packed again: no bit tells which.
+#include "autograd/linear.h"
+
+#include <gtest/gtest.h>
+
+#include "autograd/gemm_parallel.h"
+#include "base/thread_team.h"
+#include "tests/support/numbers.h"
+
+namespace mlac {
+namespace {
+
+using test::RandomFloats;
+using test::SameBits;
+
+Tensor RandomTensor(Shape shape, uint64_t seed) { return Tensor::FromValues(shape, RandomFloats(NumElements(shape), seed)); }
+
+std::vector<float> Forward(mlac::Run& run, size_t rows, Parameter& weight, PackedWeight& packed) {
+  Parameter bias = {"bias", RandomTensor({weight.value.dim(0)}, 2), {}, false, {}};
+  const Tensor y = LinearForward(run, RandomTensor({rows, weight.value.dim(1)}, 3), weight, &bias, kernels::Activation::kGelu, packed);
+  return {y.floats().begin(), y.floats().end()};
+}
+
+TEST(PackedWeight, TheFirstUseGivesTheBitsOfTheNextOnes) {
+  ThreadTeam team(3);
+  for (const size_t rows : {1, 7, 128, 129}) {  // up to 128 rows the first product leaves the weight as it is
+    Parameter weight = {"weight", RandomTensor({100, 65}, 1), {}, false, {}};
+    PackedWeight packed;
+    mlac::Run alone, together({.team = &team});
+    const std::vector<float> first = Forward(together, rows, weight, packed);
+    EXPECT_TRUE(SameBits(first, Forward(together, rows, weight, packed))) << rows;
+    EXPECT_TRUE(SameBits(first, Forward(alone, rows, weight, packed))) << rows;
+    PackedWeight another;
+    EXPECT_TRUE(SameBits(first, Forward(alone, rows, weight, another))) << rows;
+  }
+}
+
+TEST(PackedWeight, FollowsAWeightThatHasGotAnotherTensor) {
+  Parameter weight = {"weight", RandomTensor({40, 33}, 1), {}, false, {}};
+  PackedWeight packed, fresh;
+  mlac::Run run;
+  for (int use = 0; use < 2; ++use) Forward(run, 5, weight, packed);
+  weight.value = RandomTensor({40, 33}, 4);
+  EXPECT_TRUE(SameBits(Forward(run, 5, weight, packed), Forward(run, 5, weight, fresh)));
+}
+
+// 1,024 inputs: rows a multiple of 4096 bytes apart, which are multiplied from a copy.
+TEST(ParallelGemm, GivesTheSameBitsFromRowsThatCollideInTheCache) {
+  constexpr size_t kInputs = 1024, kOutputs = 160, kRows = 150;
+  const std::vector<float> x = RandomFloats(kRows * kInputs, 1), w = RandomFloats(kOutputs * kInputs, 2);
+  std::vector<float> expected(kRows * kOutputs);
+  kernels::GemmReference({.a = x.data(), .a_stride = kInputs, .num_k = kInputs, .num_columns = kOutputs, .c = expected.data(), .c_stride = kOutputs},
+                         w.data(), kInputs, kernels::Layout::kTransposed, kRows);
+  for (const size_t num_threads : {1, 2, 3})
+    test::ForEachInstructionSet([&](std::string_view name) {
+      ThreadTeam team(num_threads);
+      mlac::Run run({.team = &team});
+      const Tensor packed = PackForGemm(run, w.data(), kInputs, kernels::Layout::kTransposed, kInputs, kOutputs);
+      std::vector<float> found(kRows * kOutputs);
+      ParallelGemm(run, {.a = x.data(), .a_stride = kInputs, .packed_b = packed.floats().data(), .num_k = kInputs, .num_columns = kOutputs,
+                         .c = found.data(), .c_stride = kOutputs}, kRows);
+      EXPECT_TRUE(SameBits(found, expected)) << name << ", " << num_threads << " threads";
+    });
+}
+
+}  // namespace
+}  // namespace mlac
