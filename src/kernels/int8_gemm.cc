@@ -172,6 +172,10 @@ void VectorProduct(const Int8GemmArguments& g, size_t row_begin, size_t row_end,
       for (size_t i = 0; i < blocks; ++i) {
         const size_t begin = chunk + count * i / blocks, end = chunk + count * (i + 1) / blocks;
         kTiles[end - begin - 1](g, begin, column, epilogue);
+        // The next panels come from L3 while the other rows meet these.
+        const size_t next = column + 2 * Path::kColumns, bytes = 2 * Path::kColumns * Int8RowBytes(g.num_k);
+        if (i == 0 && blocks > 1 && next < panel_end * kInt8PanelWidth)
+          for (size_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(g.b.values + next * Int8RowBytes(g.num_k) + byte, 0, 2);
       }
   }
 }
