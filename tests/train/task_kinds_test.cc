@@ -1,4 +1,4 @@
-// What can be learnt besides one label a text: pairs, several labels, numbers, tags of words. That each learns what its data says, gives the same bytes
+// What can be learnt besides one label a text: pairs, several labels, numbers, tags of words, answers, missing words. That each learns what its data says, gives the same bytes
 // for any threads and parts of a batch and after an interruption, and refuses bad data in one line.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -58,6 +58,7 @@ std::string Words(Random& random, size_t count) {
 struct Kind {
   std::string task, file, content;
   std::function<void(FineTuneOptions&)> set = [](FineTuneOptions&) {};
+  size_t num_epochs = 15;  // in which it learns it
 };
 
 // A text of "cat" has the label animal, one of "red" colour, one of both both.
@@ -118,6 +119,77 @@ Kind Tags() {
   return {"token-classification", "train.conll", lines};
 }
 
+// The same as spans of characters.
+Kind Spans() {
+  Random random(5);
+  std::string rows;
+  for (int i = 0; i < 60; ++i) {
+    const std::string before = Words(random, 1 + random.Below(3));
+    if (i % 4 != 0)
+      rows += fmt::format("{{\"text\": \"{} cat waterlight night\", \"entities\": [{{\"start\": {}, \"end\": {}, \"label\": \"ANIMAL\"}}]}}\n", before,
+                          before.size() + 1, before.size() + 15);
+    else
+      rows += fmt::format("{{\"text\": \"{} night\", \"label\": []}}\n", before);
+  }
+  return {"token-classification", "train.jsonl", rows};
+}
+
+// What follows "cat" is the answer; every fourth context has none. Contexts of up to 24 words, windows of 20 tokens.
+Kind QuestionsWithContexts() {
+  Random random(6);
+  std::string rows;
+  for (int i = 0; i < 80; ++i) {
+    std::string context = Words(random, 2 + random.Below(18)) + " ";
+    if (i % 4 == 0) {
+      rows += fmt::format("{{\"question\": \"cat ?\", \"context\": \"{}night\", \"answers\": {{\"text\": [], \"answer_start\": []}}}}\n", context);
+      continue;
+    }
+    context += "cat ";
+    const size_t start = context.size();
+    const char* answer = i % 2 == 0 ? "red light" : "blue";
+    context += fmt::format("{} {}", answer, Words(random, 3));
+    rows += fmt::format("{{\"question\": \"cat ?\", \"context\": \"{}\", \"answers\": {{\"text\": [\"{}\"], \"answer_start\": [{}]}}}}\n", context, answer, start);
+  }
+  return {"question-answering", "train.jsonl", rows, [](FineTuneOptions& o) {
+            o.max_length = 20;
+            o.doc_stride = 6;
+          }};
+}
+
+// Words in an order that does not change, so that one follows from its neighbours.
+std::string Rounds(int count) {
+  static constexpr const char* kRound[] = {"the", "people", "of", "small", "train", "open", "not", "large", "model", "word"};
+  std::string lines;
+  for (int i = 0; i < count; ++i) {
+    for (int w = 0; w < 6 + i / 10; ++w) lines += fmt::format("{}{}", w == 0 ? "" : " ", kRound[(i + w) % 10]);
+    lines += "\n\n";
+  }
+  return lines;
+}
+
+// The decoder of this model is its embeddings.
+Kind Masks() {
+  return {"fill-mask", "train.txt", Rounds(90),
+          [](FineTuneOptions& o) {
+            o.model = FixturePath("models/masked_lm");
+            o.masking.line_by_line = true;
+            o.validation_split = 0.2;
+          },
+          60};
+}
+
+// A new head, over texts that are joined.
+Kind NewMasks() {
+  return {"fill-mask", "train.csv", "body\n" + Rounds(120),
+          [](FineTuneOptions& o) {
+            o.text_column = "body";
+            o.masking = {.probability = 0.2, .whole_words = true};
+            o.max_length = 24;
+            o.training.batch_size = 4;
+          },
+          60};
+}
+
 class TaskKinds : public testing::TestWithParam<std::function<Kind()>> {
  protected:
   FineTuneOptions Options(const Kind& kind) {
@@ -146,7 +218,7 @@ class TaskKinds : public testing::TestWithParam<std::function<Kind()>> {
 TEST_P(TaskKinds, LearnWhatTheDataSaysAndOpenAgain) {
   const Kind kind = GetParam()();
   FineTuneOptions options = Options(kind);
-  options.training.num_epochs = 15;
+  options.training.num_epochs = kind.num_epochs;
   options.training.patience = 0;
   const FineTuneResult result = FineTune(kind.task, options, observer, observer.stop);
   const json metrics = json::parse(result.metrics_json);
@@ -157,7 +229,9 @@ TEST_P(TaskKinds, LearnWhatTheDataSaysAndOpenAgain) {
     EXPECT_GT(metrics.at(metrics.contains("f1") ? "f1" : "accuracy").get<double>(), 0.75) << metrics;
   }
   const EvaluationResult again = Evaluate({.model = options.out, .data = options.data, .text_column = options.text_column,
-                                           .target_column = options.target_column, .text_pair_column = options.text_pair_column});
+                                           .target_column = options.target_column, .text_pair_column = options.text_pair_column,
+                                           .max_length = options.max_length, .doc_stride = options.doc_stride,
+                                           .line_by_line = options.masking.line_by_line});
   EXPECT_EQ(again.figures.figures.front().name, result.figures.figures.front().name);
   EXPECT_GT(again.figures.num_examples, result.figures.num_examples);
   TextModel model(options.out);
@@ -190,7 +264,7 @@ TEST_P(TaskKinds, WriteTheSameBytesForAnyThreadsPartsAndInterruptions) {
   EXPECT_EQ(ContentOf(options.out), expected) << "resumed";
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TaskKinds, testing::Values(MultiLabel, Regression, Pairs, Tags));
+INSTANTIATE_TEST_SUITE_P(All, TaskKinds, testing::Values(MultiLabel, Regression, Pairs, Tags, Spans, QuestionsWithContexts, Masks, NewMasks));
 
 // The first epochs of rare tags find none at all: F1 stays 0 while the loss falls, which is no reason to stop.
 TEST(ScoreOfF1, RisesWithTheLossWhileNothingIsFound) {
