@@ -30,7 +30,8 @@ std::string WithoutArticles(std::string_view text) {
     const size_t begin = position;
     const char32_t scalar = DecodeUtf8(text, position);
     const std::string_view bytes = text.substr(begin, position - begin);
-    if (PropertiesOf(scalar).flags & kWordScalar) {
+    const uint8_t flags = PropertiesOf(scalar).flags;
+    if ((flags & kWordScalar) != 0 && (flags & kNonspacingMark) == 0) {  // \w of Python's re: letters and digits, but no combining marks
       word += bytes;
       continue;
     }

@@ -179,7 +179,7 @@ TEST(AnswerMetrics, ComparesWordsAsSquadDoes) {
   EXPECT_THAT(WordsOfAnswer("The  Denver\tBroncos!"), ElementsAre("denver", "broncos"));
   EXPECT_THAT(WordsOfAnswer("an \"A-b\", U.S. then"), ElementsAre("ab", "us", "then"));
   EXPECT_THAT(WordsOfAnswer("the\u2013best"), ElementsAre("\u2013best"));
-  EXPECT_THAT(WordsOfAnswer("\u00c9T\u00c9 \u00a0 a\u0301"), ElementsAre("\u00e9t\u00e9", "a\u0301"));
+  EXPECT_THAT(WordsOfAnswer("\u00c9T\u00c9 \u00a0 a\u0301"), ElementsAre("\u00e9t\u00e9", "\u0301")) << "Python's re sees a word 'a' before a combining mark";
   EXPECT_THAT(WordsOfAnswer("a, the."), IsEmpty());
   EXPECT_THAT(WordsOfAnswer(""), IsEmpty());
 }
