@@ -142,27 +142,20 @@ TEST(JoinTexts, FillsBlocksAndLosesNothing) {
               [&] { JoinTexts(TheTokenizer(), texts, 2, false); });
 }
 
-// A model and two blocks, of which gradients are computed in the given parts.
+// A model and three blocks, of which gradients are computed in the given parts.
 struct MaskedRun {
-  std::unique_ptr<Model> model = OpenModel(FixturePath("models/masked_lm"), HeadRequest{.head = Head::kMaskedLanguageModel});
-  TokenMasker masker{TheTokenizer(), 0.4, false};
-  TextsToMask texts = {
-      JoinTexts(TheTokenizer(), std::vector<std::string>{"the cat and the dog", "a red night", "people of the small train"}, 64, true),
-      "a.txt",
-      {1, 2, 3}};
-  std::unique_ptr<Objective> objective = MakeMaskObjective(*model, masker, texts, masker, texts, /*seed=*/3);
-
-  MaskedRun() {
+  explicit MaskedRun(const std::string& name) : folder(FixturePath(name)) {
     for (Parameter& parameter : model->parameters().parameters()) {
       parameter.value = Tensor::FromValues(parameter.value.shape(), parameter.value.floats());
       parameter.trainable = true;
     }
   }
 
-  Parameter& Embeddings() {
+  // The weight that is the decoder, too.
+  Parameter* Tied() {
     for (Parameter& parameter : model->parameters().parameters())
-      if (parameter.name == "bert.embeddings.word_embeddings.weight") return parameter;
-    throw std::logic_error("the model has no embeddings");
+      if (!model->tied_weights().empty() && parameter.name == model->tied_weights().front().second) return &parameter;
+    return nullptr;
   }
 
   double Step(size_t sequences_at_once) {
@@ -185,36 +178,57 @@ struct MaskedRun {
       all.insert(all.end(), parameter.gradient.floats().begin(), parameter.gradient.floats().end());
     return all;
   }
+
+  std::string folder;
+  Tokenizer tokenizer = Tokenizer::Load(folder);
+  std::unique_ptr<Model> model = OpenModel(folder, HeadRequest{.head = Head::kMaskedLanguageModel});
+  TokenMasker masker{tokenizer, 0.4, false};
+  TextsToMask texts = {
+      JoinTexts(tokenizer, std::vector<std::string>{"the cat and the dog", "a red night", "people of the small train"}, 64, true),
+      "a.txt",
+      {1, 2, 3}};
+  std::unique_ptr<Objective> objective = MakeMaskObjective(*model, masker, texts, masker, texts, /*seed=*/3);
 };
 
+constexpr const char* kFolders[] = {"models/masked_lm", "models/masked_lm_untied", "families/distilbert_masked_lm",
+                                    "families/electra_masked_lm", "families/mpnet_masked_lm"};
+
 TEST(MaskObjective, GivesTheTiedWeightTheGradientOfBothItsUses) {
-  MaskedRun run;
-  run.Step(3);
-  Parameter& embeddings = run.Embeddings();
-  const std::vector<float> gradient(embeddings.gradient.floats().begin(), embeddings.gradient.floats().end());
-  size_t num_checked = 0;
-  for (size_t i = 0; i < gradient.size(); i += 97) {
-    constexpr float kStep = 1e-2f;
-    float& value = embeddings.value.mutable_floats()[i];
-    const float kept = value;
-    value = kept + kStep;
-    const double above = run.Step(3);
-    value = kept - kStep;
-    const double below = run.Step(3);
-    value = kept;
-    const double expected = (above - below) / (2.0 * kStep);
-    EXPECT_NEAR(gradient[i], expected, 2e-3 * std::max(1.0, std::fabs(expected))) << "element " << i;
-    num_checked += gradient[i] != 0;
+  for (const char* folder : kFolders) {
+    SCOPED_TRACE(folder);
+    MaskedRun run(folder);
+    Parameter* const tied = run.Tied();
+    ASSERT_EQ(tied == nullptr, std::string(folder).ends_with("untied"));
+    if (tied == nullptr) continue;
+    run.Step(3);
+    const std::vector<float> gradient(tied->gradient.floats().begin(), tied->gradient.floats().end());
+    size_t num_checked = 0;
+    for (size_t i = 0; i < gradient.size(); i += 97) {
+      constexpr float kStep = 1e-2f;
+      float& value = tied->value.mutable_floats()[i];
+      const float kept = value;
+      value = kept + kStep;
+      const double above = run.Step(3);
+      value = kept - kStep;
+      const double below = run.Step(3);
+      value = kept;
+      const double expected = (above - below) / (2.0 * kStep);
+      EXPECT_NEAR(gradient[i], expected, 2e-3 * std::max(1.0, std::fabs(expected))) << "element " << i;
+      num_checked += gradient[i] != 0;
+    }
+    EXPECT_GT(num_checked, 20u);
   }
-  EXPECT_GT(num_checked, 20u);
 }
 
 TEST(MaskObjective, GivesTheSameBitsInPartsOfABatch) {
-  MaskedRun run;
-  const double whole = run.Step(3);
-  const std::vector<float> expected = run.Gradients();
-  EXPECT_EQ(run.Step(1), whole);
-  EXPECT_TRUE(SameBits(run.Gradients(), expected));
+  for (const char* folder : kFolders) {
+    SCOPED_TRACE(folder);
+    MaskedRun run(folder);
+    const double whole = run.Step(3);
+    const std::vector<float> expected = run.Gradients();
+    EXPECT_EQ(run.Step(1), whole);
+    EXPECT_TRUE(SameBits(run.Gradients(), expected));
+  }
 }
 
 TEST(MeasureMasks, CountsWhatIsGuessedAndNamesWhatIsNotFinite) {
