@@ -44,9 +44,10 @@ void Execute(EvalOptions options) {
 void AddEval(CLI::App& app) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App& command = AddCommand(app, "eval", "Measure a trained model on labelled texts",
-                                 "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json");
+                                 "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json\nmlac eval ./squad --data dev-v2.0.json");
   command.add_option("model", options->evaluation.model, "The folder of a trained model, or NAME@ALIAS of the store")->required()->type_name("DIR");
-  command.add_option("--data", options->evaluation.data, "Examples as the model was trained on: CSV, TSV, JSONL, folders of texts, words with tags, SQuAD's JSON")
+  command
+      .add_option("--data", options->evaluation.data, "Examples as the model was trained on: CSV, TSV, JSONL, folders of texts, words with tags, SQuAD's JSON")
       ->required()
       ->type_name("FILE");
   command.add_option("--text-column", options->evaluation.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
