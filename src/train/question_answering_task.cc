@@ -105,7 +105,8 @@ class QuestionAnsweringTask : public FineTuneTask {
     card.arguments = "--question \"your question\" \"the text that answers it\"";
     card.usage_options = fmt::format(" --max-seq-len {} --doc-stride {} --max-answer-len {}{}", windows_.window, windows_.doc_stride,
                                      windows_.max_answer_length, parts_[0].HasUnanswerable() ? " --handle-impossible-answer" : "");
-    card.python_arguments = "question=\"your question\", context=\"the text that answers it\"";
+    card.python_arguments = fmt::format("question=\"your question\", context=\"the text that answers it\", max_answer_len={}{}", windows_.max_answer_length,
+                                        parts_[0].HasUnanswerable() ? ", handle_impossible_answer=True" : "");
     card.reads_whole_texts = true;
     card.figures = &result.figures;
     return card;
