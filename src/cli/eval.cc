@@ -44,9 +44,10 @@ void Execute(EvalOptions options) {
 void AddEval(CLI::App& app) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App& command = AddCommand(app, "eval", "Measure a trained model on labelled texts",
-                                 "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json");
+                                 "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json\nmlac eval ./squad --data dev-v2.0.json");
   command.add_option("model", options->evaluation.model, "The folder of a trained model, or NAME@ALIAS of the store")->required()->type_name("DIR");
-  command.add_option("--data", options->evaluation.data, "Examples as the model was trained on: CSV, TSV, JSONL, folders of texts, words with tags")
+  command
+      .add_option("--data", options->evaluation.data, "Examples as the model was trained on: CSV, TSV, JSONL, folders of texts, words with tags, SQuAD's JSON")
       ->required()
       ->type_name("FILE");
   command.add_option("--text-column", options->evaluation.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
@@ -56,6 +57,12 @@ void AddEval(CLI::App& app) {
       ->type_name("TEXT")
       ->capture_default_str();
   command.add_option("--max-length", options->max_length, "Tokens a text may have, longer ones are cut; else the model's own limit")->type_name("N");
+  command.add_option("--doc-stride", options->evaluation.doc_stride, "Of question-answering: tokens that windows share")->type_name("N");
+  command.add_option("--max-answer-length", options->evaluation.max_answer_length, "Of question-answering: tokens an answer may have")
+      ->type_name("N")
+      ->check(CLI::Range(size_t{1}, size_t{1} << 20).description(""))
+      ->capture_default_str();
+  command.add_flag("--line-by-line", options->evaluation.line_by_line, "Of fill-mask: texts are not joined to blocks");
   AddDtypeOptions(command, options->dtype);
   AddThreadsOption(command, options->evaluation.num_threads);
   AddJsonFlag(command, options->json);

@@ -165,6 +165,24 @@ void AddTextClassificationOptions(CLI::App& command, TrainOptions& options) {
       ->capture_default_str();
 }
 
+void AddQuestionAnsweringOptions(CLI::App& command, FineTuneOptions& options) {
+  command.add_option("--doc-stride", options.doc_stride, "Tokens that a window shares with the one before; else 128, at most half a window")->type_name("N");
+  command.add_option("--max-answer-length", options.max_answer_length, "Tokens that an answer may have when the model is measured")
+      ->type_name("N")
+      ->check(CLI::Range(size_t{1}, size_t{1} << 20).description(""))
+      ->capture_default_str();
+}
+
+void AddFillMaskOptions(CLI::App& command, FineTuneOptions& options) {
+  command.add_option("--text-column", options.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
+  command.add_option("--mlm-probability", options.masking.probability, "Share of the tokens that are taken out to be guessed")
+      ->type_name("SHARE")
+      ->check(CLI::Range(0.01, 0.9).description(""))
+      ->capture_default_str();
+  command.add_flag("--whole-word-mask", options.masking.whole_words, "Take out whole words, all their pieces, instead of single tokens");
+  command.add_flag("--line-by-line", options.masking.line_by_line, "Read each text by itself instead of joining texts to blocks of --max-length tokens");
+}
+
 void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
   const auto positive = CLI::Range(size_t{1}, size_t{1} << 40).description("");
   const auto number = [&](const char* name, double& value, double low, double high, const char* description) {
@@ -224,14 +242,23 @@ void Execute(const CLI::App& command, TrainOptions options) {
 // What differs between the tasks.
 struct TaskEntry {
   const char *name, *description, *data, *example;
+  const char* max_length = "Tokens a text may have, longer ones are cut; else the model's own limit";
 };
 constexpr TaskEntry kTasks[] = {
     {"text-classification", "Learn to give each text a label, several, or a number",
      "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label",
      "mlac train text-classification -m ./all-MiniLM-L6-v2 --data train.csv --text-column text --target-column label --out ./topics"},
     {"token-classification", "Learn to find names and other entities in texts",
-     "What to learn from: .conll (a word and its tag a line), or .jsonl ({\"tokens\": [...], \"tags\": [...]})",
+     "What to learn from: .conll (a word and its tag a line), or .jsonl ({\"tokens\": [...], \"tags\": [...]}, or {\"text\": ..., \"entities\": [...]})",
      "mlac train token-classification -m ./distilbert-base-cased --data train.conll --out ./ner"},
+    {"question-answering", "Learn to find the part of a text that answers a question",
+     "What to learn from: .json as SQuAD has it, or .jsonl ({\"question\", \"context\", \"answers\": {\"text\": [...], \"answer_start\": [...]}})",
+     "mlac train question-answering -m ./distilbert-base-cased --data train-v1.1.json --test dev-v1.1.json --out ./squad",
+     "Tokens of a window that a context is read through; else 384, or the model's own limit"},
+    {"fill-mask", "Learn the words of a field from texts without labels: the first step before another task",
+     "What to learn from: a text a line (.txt), CSV, TSV or JSONL",
+     "mlac train fill-mask -m ./distilbert-base-cased --data reports.txt --whole-word-mask --out ./distilbert-reports",
+     "Tokens of a block; else the model's own limit"},
 };
 
 void AddTask(CLI::App& train, const TaskEntry& task) {
@@ -241,14 +268,17 @@ void AddTask(CLI::App& train, const TaskEntry& task) {
   FineTuneOptions& fine_tune = options->fine_tune;
   AddModelOption(command, fine_tune.model);
   AddDataOptions(command, fine_tune, task.data);
-  const bool texts = std::string_view(task.name) == "text-classification";
+  const std::string_view name = task.name;
+  const bool texts = name == "text-classification";
   if (texts) AddTextClassificationOptions(command, *options);
+  if (name == "question-answering") AddQuestionAnsweringOptions(command, fine_tune);
+  if (name == "fill-mask") AddFillMaskOptions(command, fine_tune);
   command.add_option("--out", fine_tune.out, "The folder to write")->required()->type_name("DIR");
   command.add_flag("--overwrite", fine_tune.overwrite, "Replace --out if it exists");
   command.add_flag("--resume", fine_tune.resume, "Go on from the checkpoint in --out");
   AddTrainingOptions(command, fine_tune.training);
   if (texts) command.add_flag("--freeze", fine_tune.training.freeze, "Only the head learns: faster, and less exact");
-  command.add_option("--max-length", options->max_length, "Tokens a text may have, longer ones are cut; else the model's own limit")->type_name("N");
+  command.add_option("--max-length", options->max_length, task.max_length)->type_name("N");
   AddThreadsOption(command, fine_tune.training.num_threads);
   AddJsonFlag(command, options->json);
   command.callback([options, &command] { Execute(command, *options); });

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #undef HWY_TARGET_INCLUDE
@@ -44,6 +46,16 @@ double Log(double x) {
   double series = 0;
   for (int k = 21; k >= 1; k -= 2) series = series * square + 1.0 / k;
   return static_cast<double>(exponent) * 0.6931471805599453 + 2.0 * z * series;
+}
+
+// x = k log 2 + r, |r| < 0.35; of the series of e^r 16 terms reach 1e-20. log 2 in two parts, so that k log 2 is exact enough.
+double Exp(double x) {
+  if (x > 709) return std::numeric_limits<double>::infinity();
+  if (x < -708) return 0;
+  const double k = std::floor(x * 1.4426950408889634 + 0.5), r = (x - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10;
+  double series = 1;
+  for (int n = 16; n >= 1; --n) series = 1.0 + series * r / n;
+  return std::ldexp(series, static_cast<int>(k));
 }
 
 void Softmax(const float* logits, size_t num_rows, size_t num_classes, float* probabilities) {

@@ -8,6 +8,9 @@ namespace mlac::kernels {
 // The natural logarithm, within 1e-15, from basic arithmetic alone: the same on every machine. x > 0 and normal.
 double Log(double x);
 
+// e to the power of x, within 1e-15 of it relative to it, likewise; infinity above 709, 0 below -708.
+double Exp(double x);
+
 // probabilities[r] = softmax(logits[r]), rows of num_classes. May be in place.
 void Softmax(const float* logits, size_t num_rows, size_t num_classes, float* probabilities);
 

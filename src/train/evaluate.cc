@@ -5,8 +5,11 @@
 #include "base/error.h"
 #include "data/texts.h"
 #include "pipelines/text_model.h"
+#include "train/answer_objective.h"
 #include "train/fine_tune.h"
 #include "train/fine_tune_task.h"
+#include "train/mask_objective.h"
+#include "train/questions.h"
 #include "train/tagged_texts.h"
 #include "train/text_targets.h"
 #include "train/token_objective.h"
@@ -52,6 +55,31 @@ EvaluationResult EvaluateTokens(TextModel& model, const EvaluationOptions& optio
   return result;
 }
 
+EvaluationResult EvaluateAnswers(TextModel& model, const EvaluationOptions& options) {
+  const Questions questions = ReadQuestions(options.data);
+  const AnswerWindowOptions windows =
+      AnswerWindowsFor(model.max_length(), options.max_length.has_value(), options.doc_stride, options.max_answer_length);
+  EvaluationResult result;
+  result.max_length = model.max_length();
+  for (const Finding& finding : CheckAnswers(questions, questions.texts.source, /*trained=*/false)) result.notes.push_back(FindingLine(finding));
+  const AnswerLogits predict = [&](const TokenBatch& batch) { return model.TokenLogits(batch); };
+  result.figures = MeasureAnswers(predict, model.tokenizer(), questions, windows);
+  result.metrics_json = FiguresJson(result.figures);
+  return result;
+}
+
+EvaluationResult EvaluateMasks(TextModel& model, const EvaluationOptions& options) {
+  const LabelledTexts texts = ReadTextsToMask(options.data, options.text_column);
+  const TextsToMask to_mask = JoinTextsToMask(model.tokenizer(), texts, model.max_length(), options.line_by_line);
+  EvaluationResult result;
+  result.max_length = model.max_length();
+  result.notes = texts.notes;
+  const MaskedLogits predict = [&](const TokenBatch& batch, std::span<const size_t> tokens) { return model.MaskedLogits(batch, tokens); };
+  result.figures = MeasureMasks(predict, MeasuringMasker(model.tokenizer()), to_mask, model.model().vocab_size());
+  result.metrics_json = FiguresJson(result.figures);
+  return result;
+}
+
 }  // namespace
 
 EvaluationResult Evaluate(const EvaluationOptions& options) {
@@ -62,6 +90,10 @@ EvaluationResult Evaluate(const EvaluationOptions& options) {
       return EvaluateTexts(model, options);
     case Head::kTokenClassification:
       return EvaluateTokens(model, options);
+    case Head::kQuestionAnswering:
+      return EvaluateAnswers(model, options);
+    case Head::kMaskedLanguageModel:
+      return EvaluateMasks(model, options);
     default:
       break;
   }

@@ -39,6 +39,8 @@ struct TaskEntry {
 constexpr TaskEntry kTasks[] = {
     {"text-classification", MakeTextClassificationTask},
     {"token-classification", MakeTokenClassificationTask},
+    {"question-answering", MakeQuestionAnsweringTask},
+    {"fill-mask", MakeFillMaskTask},
 };
 
 std::unique_ptr<FineTuneTask> MakeFineTuneTask(const std::string& name, const FineTuneOptions& options) {
@@ -188,8 +190,6 @@ void WriteReport(const std::string& folder, const FineTuneOptions& options, cons
                  size_t max_length, const std::map<std::string, std::string>& identity, const FineTuneResult& result) {
   ModelCard card = task.Card(result);
   card.base_model = NameOf(options.model);
-  card.text_column = options.text_column;
-  card.label_column = options.target_column;
   card.max_length = max_length;
   card.findings = findings;
   card.measured_on = result.evaluated_on;

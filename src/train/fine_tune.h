@@ -9,6 +9,7 @@
 
 #include "data/check.h"
 #include "train/figures.h"
+#include "train/masking.h"
 #include "train/metrics.h"
 #include "train/sequence_objective.h"
 #include "train/trainer.h"
@@ -17,14 +18,17 @@ namespace mlac {
 
 struct FineTuneOptions {
   std::string model;                // the folder to start from
-  std::string data;                 // CSV, TSV, JSONL, a folder of texts a class; of token-classification JSONL or CoNLL
+  std::string data;                 // CSV, TSV, JSONL, a folder of texts a class; of token-classification JSONL or CoNLL; of questions SQuAD's JSON or JSONL
   std::string validation, test;     // files likewise, or ""
   double validation_split = 0.1;    // of data, where there is no validation; 0: none, then the last epoch is kept
   std::string text_column = "text", target_column = "label";
   std::string text_pair_column = {};  // text-classification: the column of second texts, or ""
   SequenceObjectiveOptions sequence = {};  // text-classification
   std::string label_separator = ",";       // of several labels in one cell of CSV or TSV; JSONL has lists
-  std::optional<size_t> max_length = {};   // tokens; longer texts are cut
+  std::optional<size_t> doc_stride = {};   // question-answering: tokens that windows share; else 128, or half a window
+  size_t max_answer_length = 30;           // likewise: tokens of an answer that is predicted
+  MaskingOptions masking = {};             // fill-mask
+  std::optional<size_t> max_length = {};   // tokens; longer texts are cut, or of the last two tasks read in parts
   std::string out;                   // the folder that is written
   bool overwrite = false;            // replaces out with all that is in it, once training is done
   bool resume = false;               // goes on from the checkpoint in out; from the beginning, if the run was killed before its first one
@@ -67,6 +71,9 @@ std::vector<std::string> FineTuneTaskNames();
 struct EvaluationOptions {
   std::string model, data, text_column = "text", target_column = "label", text_pair_column = {}, label_separator = ",";
   std::optional<size_t> max_length = {};
+  std::optional<size_t> doc_stride = {};  // as in FineTuneOptions; likewise the next two
+  size_t max_answer_length = 30;
+  bool line_by_line = false;
   size_t num_threads = 1;
   DType dtype = DType::kF32;  // as in TextModelOptions
 };

@@ -46,6 +46,8 @@ class FineTuneTask {
 
 std::unique_ptr<FineTuneTask> MakeTextClassificationTask(const FineTuneOptions& options);
 std::unique_ptr<FineTuneTask> MakeTokenClassificationTask(const FineTuneOptions& options);
+std::unique_ptr<FineTuneTask> MakeQuestionAnsweringTask(const FineTuneOptions& options);
+std::unique_ptr<FineTuneTask> MakeFillMaskTask(const FineTuneOptions& options);
 
 // Text (and second text) of each row, cut to max_length, behind what tokens holds; returns how many were cut.
 size_t TokenizeTexts(const Tokenizer& tokenizer, size_t max_length, const LabelledTexts& texts, TokenBatch& tokens);

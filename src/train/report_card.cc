@@ -66,7 +66,7 @@ std::string Introduction(const ModelCard& card) {
   }
   if (!out.ends_with('.')) out += ".";
   if (!card.base_model.empty()) fmt::format_to(write, " Fine-tuned from {} by mlac.", EscapeMarkdown(card.base_model));
-  if (card.max_length > 0) fmt::format_to(write, " Reads the first {} tokens of a text.", card.max_length);
+  if (card.max_length > 0 && !card.reads_whole_texts) fmt::format_to(write, " Reads the first {} tokens of a text.", card.max_length);
   if (card.metrics != nullptr) {
     const LargestClass largest = FindLargestClass(*card.metrics);
     fmt::format_to(write,
@@ -83,12 +83,12 @@ std::string Introduction(const ModelCard& card) {
 std::string Usage(const ModelCard& card) {
   const std::string with_mlac =
       "\n## How to use it\n\nIn this folder, with mlac:\n\n" +
-      CodeBlock("sh", fmt::format("mlac run {} -m . \"your text here\"{}\nmlac serve . --port 8080", card.task, card.usage_options)) +
+      CodeBlock("sh", fmt::format("mlac run {} -m . {}{}\nmlac serve . --port 8080", card.task, card.arguments, card.usage_options)) +
       "\nWith transformers:\n\n";
   if (!card.title.empty())
     return with_mlac + CodeBlock("python", fmt::format("from transformers import pipeline\n\nask = pipeline(\"{}\", model=\".\")\n"
-                                                       "print(ask(\"your text here\"))",
-                                                       card.task));
+                                                       "print(ask({}))",
+                                                       card.task, card.python_arguments));
   return with_mlac + CodeBlock("python",
                                "from transformers import pipeline\n\n"
                                "classify = pipeline(\"text-classification\", model=\".\")\n"
@@ -101,7 +101,8 @@ std::string Data(const ModelCard& card) {
   for (const CardPart& part : card.parts)
     fmt::format_to(write, "| {} | {} | {} |\n", EscapeMarkdown(part.name), EscapeMarkdown(part.source), part.num_rows);
   if (!card.text_column.empty())
-    fmt::format_to(write, "\nTexts from the column {}, labels from {}.\n", Label(card.text_column), Label(card.label_column));
+    fmt::format_to(write, "\nTexts from the column {}{}.\n", Label(card.text_column),
+                   card.label_column.empty() ? "" : ", labels from " + Label(card.label_column));
   if (card.findings.empty()) return out + "\nThe check of the data found nothing to remark.\n";
   out += "\nThe check of the data found:\n\n";
   for (const Finding& finding : card.findings)

@@ -22,6 +22,8 @@ struct ModelCard {
   // Of another task than text-classification with one label a text, where metrics is null: what the model is and does, its figures, and what follows
   // `mlac run TASK -m . "your text here"`.
   std::string title = {}, introduction = {}, usage_options = {};
+  std::string arguments = "\"your text here\"", python_arguments = "\"your text here\"";  // what such a task is given instead
+  bool reads_whole_texts = false;  // also what is longer than max_length
   const Figures* figures = nullptr;
   std::string base_model;                 // name or id of what was fine-tuned; "" leaves it out
   std::string license;                    // the Hub's id of a licence; "" if it is not known

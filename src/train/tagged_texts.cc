@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "data/byte_stream.h"
 #include "data/table.h"
+#include "train/entity_texts.h"
 
 namespace mlac {
 namespace {
@@ -126,13 +127,14 @@ TaggedTexts ReadTaggedTexts(const std::string& path, size_t max_row_bytes) {
   const std::string extension = std::filesystem::path(path).extension().string();
   for (const char* conll : {".conll", ".iob", ".iob2", ".bio", ".txt"})
     if (extension == conll) return ReadConll(path, max_row_bytes);
-  if (extension == ".jsonl" || extension == ".ndjson") return ReadTagLists(path, max_row_bytes);
+  if (extension == ".jsonl" || extension == ".ndjson")
+    return HoldsEntitySpans(path, max_row_bytes) ? ReadEntityTexts(path, max_row_bytes) : ReadTagLists(path, max_row_bytes);
   throw Error(ErrorCode::kUnsupported, fmt::format("{}: expected words with tags in a file that ends in .conll, .iob, .bio, .txt or .jsonl", path),
-              "a line of .conll is a word and its tag, a line of .jsonl {\"tokens\": [...], \"tags\": [...]}");
+              "a line of .conll is a word and its tag, a line of .jsonl {\"tokens\": [...], \"tags\": [...]} or {\"text\": ..., \"entities\": [...]}");
 }
 
 std::vector<std::string> TagsOf(const TaggedTexts& texts) {
-  std::set<std::string> tags;
+  std::set<std::string> tags(texts.known_tags.begin(), texts.known_tags.end());
   for (const std::vector<TaggedWord>& words : texts.words)
     for (const TaggedWord& word : words) tags.insert(word.tag);
   std::vector<std::string> sorted;
@@ -142,7 +144,7 @@ std::vector<std::string> TagsOf(const TaggedTexts& texts) {
 }
 
 TaggedTexts Subset(const TaggedTexts& data, std::span<const size_t> rows) {
-  TaggedTexts subset = {Subset(data.texts, rows), {}};
+  TaggedTexts subset = {Subset(data.texts, rows), {}, data.known_tags};
   for (const size_t row : rows) subset.words.push_back(data.words[row]);
   return subset;
 }

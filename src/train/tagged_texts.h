@@ -16,8 +16,9 @@ struct TaggedWord {
 };
 
 struct TaggedTexts {
-  LabelledTexts texts;                          // the words with a space between; no labels
+  LabelledTexts texts;                          // no labels
   std::vector<std::vector<TaggedWord>> words;  // of each text
+  std::vector<std::string> known_tags = {};     // that belong to the data although perhaps no word has them
 
   size_t size() const { return words.size(); }
 };
@@ -25,11 +26,12 @@ struct TaggedTexts {
 // Reads, by the end of the name:
 // - .conll, .iob, .bio, .txt: a word and its tag a line, apart by spaces or tabs (other columns between them are passed over), an empty line behind each
 //   sentence; lines that begin with -DOCSTART- are passed over;
-// - .jsonl: {"tokens": [...], "tags": [...]} with as many tags as tokens.
+// - .jsonl: {"tokens": [...], "tags": [...]} with as many tags as tokens, or texts with spans of characters (entity_texts.h), as the first row has it.
+// The text of words is they with a space between.
 // Throws kInvalidInput with the line for what is neither and for a file without sentences, kUnsupported for another name.
 TaggedTexts ReadTaggedTexts(const std::string& path, size_t max_row_bytes = size_t{16} << 20);
 
-// The tags that occur, "O" first, then by their bytes.
+// The tags that occur or are known, "O" first, then by their bytes.
 std::vector<std::string> TagsOf(const TaggedTexts& texts);
 
 // The given rows, in the given order.

@@ -22,7 +22,8 @@ constexpr const char* kPartNames[] = {"train", "validation", "test"};
 
 class TextClassificationTask : public FineTuneTask {
  public:
-  explicit TextClassificationTask(const FineTuneOptions& options) : options_(options.sequence), text_pair_column_(options.text_pair_column) {}
+  explicit TextClassificationTask(const FineTuneOptions& options)
+      : options_(options.sequence), text_column_(options.text_column), target_column_(options.target_column) {}
 
   std::string name() const override { return "text-classification"; }
 
@@ -110,6 +111,8 @@ class TextClassificationTask : public FineTuneTask {
     ModelCard card;
     card.task = name();
     card.label_names = label_names_;
+    card.text_column = text_column_;
+    card.label_column = target_column_;
     if (single_label()) {
       card.metrics = &result.metrics;
       return card;
@@ -132,7 +135,7 @@ class TextClassificationTask : public FineTuneTask {
   bool single_label() const { return options_.problem_type == ProblemType::kSingleLabel; }
 
   SequenceObjectiveOptions options_;
-  std::string text_pair_column_;
+  std::string text_column_, target_column_;
   std::vector<std::string> label_names_;
   std::array<Part, 3> parts_;
 };

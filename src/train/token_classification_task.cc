@@ -20,6 +20,10 @@ class TokenClassificationTask : public FineTuneTask {
 
   void Read(const FineTuneOptions& options, FineTuneObserver& observer) override {
     TaggedTexts all = ReadTaggedTexts(options.data);
+    label_names_ = TagsOf(all);
+    if (label_names_.size() < 2)
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected at least two tags, found only '{}'", all.texts.source, label_names_[0]),
+                  "a word without an entity has the tag O, others B-TYPE or I-TYPE");
     if (!options.validation.empty()) {
       parts_[1].texts = ReadTaggedTexts(options.validation);
       parts_[0].texts = std::move(all);
@@ -33,10 +37,6 @@ class TokenClassificationTask : public FineTuneTask {
       parts_[0].texts = std::move(all);
     }
     if (!options.test.empty()) parts_[2].texts = ReadTaggedTexts(options.test);
-    label_names_ = TagsOf(parts_[0].texts);
-    if (label_names_.size() < 2)
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected at least two tags, found only '{}'", parts_[0].texts.texts.source, label_names_[0]),
-                  "a word without an entity has the tag O, others B-TYPE or I-TYPE");
   }
 
   HeadRequest head() const override { return {.head = Head::kTokenClassification, .num_labels = label_names_.size()}; }
@@ -50,7 +50,10 @@ class TokenClassificationTask : public FineTuneTask {
     std::vector<DataPart> parts;
     for (size_t i = 0; i < 3; ++i)
       if (i == 0 || parts_[i].texts.size() > 0) parts.push_back({kPartNames[i], &parts_[i].texts.texts, parts_[i].tokens.num_cut});
-    return CheckData(parts, {.max_length = max_length, .classes = false});
+    std::vector<Finding> findings = CheckData(parts, {.max_length = max_length, .classes = false});
+    for (size_t i = 0; i < 3; ++i)
+      for (Finding& finding : CheckTags(parts_[i].tokens, kPartNames[i])) findings.push_back(std::move(finding));
+    return findings;
   }
 
   std::array<PartSummary, 3> parts() const override {

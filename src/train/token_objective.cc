@@ -134,17 +134,33 @@ TaggedTokens AlignTags(const Tokenizer& tokenizer, size_t max_length, const Tagg
       truth.push_back(id->second);
     }
     size_t next = 0;  // the first word that no token has begun yet
+    bool torn = false;
     for (size_t t = 0; t < encoding.token_ids.size(); ++t) {
       result.labels.push_back(kNoTag);
       if (encoding.special_tokens_mask[t]) continue;
-      while (next < words.size() && words[next].end <= encoding.offsets[t].begin) ++next;  // a word of characters that no token keeps
-      if (next < words.size() && encoding.offsets[t].begin >= words[next].begin && encoding.offsets[t].begin < words[next].end)
-        result.labels.back() = truth[next++];
+      const TextSpan& token = encoding.offsets[t];
+      while (next < words.size() && words[next].end <= token.begin) ++next;  // a word of characters that no token keeps
+      if (next == words.size() || token.begin < words[next].begin || token.begin >= words[next].end) continue;
+      result.labels.back() = truth[next];
+      result.words.push_back(next++);
+      for (size_t w = next; w < words.size() && words[w].begin < token.end; ++w) torn = torn || words[w].tag != words[w - 1].tag;
     }
+    if (torn) result.torn.push_back(i);
     Append(encoding, result.tokens);
     result.num_cut += encoding.truncated;
   }
   return result;
+}
+
+std::vector<Finding> CheckTags(const TaggedTokens& texts, const std::string& name) {
+  constexpr size_t kMostExamples = 3;
+  if (texts.torn.empty()) return {};
+  Finding finding{.code = "torn_token", .severity = Severity::kWarning, .count = texts.torn.size()};
+  finding.message = fmt::format("{}: {} with an entity that begins or ends within a token, which has the tag of what it begins with", name,
+                                texts.torn.size() == 1 ? "1 text" : fmt::format("{} texts", texts.torn.size()));
+  for (const size_t text : std::span(texts.torn).first(std::min(texts.torn.size(), kMostExamples)))
+    finding.examples.push_back(fmt::format("{} line {}", texts.source, texts.lines[text]));
+  return {finding};
 }
 
 std::unique_ptr<Objective> MakeTokenObjective(Model& model, const TaggedTokens& train, const TaggedTokens& validation,
@@ -195,12 +211,12 @@ Figures MeasureTokens(std::span<const float> logits, const TaggedTokens& texts, 
     names.push_back(type);
   }
   uint64_t num_words = 0, num_right = 0;
+  size_t next_word = 0;  // in texts.words
   for (size_t i = 0; i < texts.size(); ++i) {
-    std::vector<std::string> truth, found;
+    std::vector<std::string> truth, found(texts.truth[i].size(), "O");
     for (const int32_t label : texts.truth[i]) truth.push_back(label_names[static_cast<size_t>(label)]);
     for (size_t t = texts.tokens.offsets[i]; t < texts.tokens.offsets[i + 1]; ++t)
-      if (texts.labels[t] != kNoTag) found.push_back(label_names[static_cast<size_t>(best[t])]);
-    found.resize(truth.size(), "O");
+      if (texts.labels[t] != kNoTag) found[texts.words[next_word++]] = label_names[static_cast<size_t>(best[t])];
     for (size_t w = 0; w < truth.size(); ++w) num_right += truth[w] == found[w];
     num_words += truth.size();
     const std::vector<EntitySpan> true_entities = EntitiesOf(truth), found_entities = EntitiesOf(found);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "data/check.h"
 #include "text/tokenizer.h"
 #include "train/figures.h"
 #include "train/objective.h"
@@ -20,8 +21,10 @@ inline constexpr int32_t kNoTag = -1;
 struct TaggedTokens {
   TokenBatch tokens;
   std::vector<int32_t> labels;           // of each token, or kNoTag
+  std::vector<size_t> words;             // of each token that has a label, in order: which word of its text it begins
   std::vector<std::vector<int32_t>> truth;  // of each text the labels of all its words, those that were cut off too
   size_t num_cut = 0;                    // texts that were longer than max_length
+  std::vector<size_t> torn;              // texts with a word that has a tag other than O and begins or ends within a token
   std::string source;
   std::vector<size_t> lines;
 
@@ -32,6 +35,9 @@ struct TaggedTokens {
 // among them.
 TaggedTokens AlignTags(const Tokenizer& tokenizer, size_t max_length, const TaggedTexts& texts, const std::vector<std::string>& label_names);
 
+// What is to be said of entities that begin or end within a token. name: "train".
+std::vector<Finding> CheckTags(const TaggedTokens& texts, const std::string& name);
+
 // Cross-entropy of the labelled tokens, the mean over those of a batch. All outlive the objective.
 std::unique_ptr<Objective> MakeTokenObjective(Model& model, const TaggedTokens& train, const TaggedTokens& validation,
                                               const std::vector<std::string>& label_names);
@@ -40,7 +46,7 @@ std::unique_ptr<Objective> MakeTokenObjective(Model& model, const TaggedTokens& 
 std::vector<float> PredictTokenLabels(const Model& model, Run& run, const TaggedTokens& texts, const std::function<void()>& before_batch = nullptr);
 
 // Precision, recall and F1 of entities, as seqeval (https://github.com/chakki-works/seqeval, its default mode) counts them: one is right where its words
-// and its type are. A word behind what was cut has the label "O" in the prediction. logits: [tokens, labels].
+// and its type are. A word behind what was cut, or without a token of its own, has the label "O" in the prediction. logits: [tokens, labels].
 Figures MeasureTokens(std::span<const float> logits, const TaggedTokens& texts, const std::vector<std::string>& label_names,
                       const MetricsOptions& options = {});
 

@@ -7,6 +7,7 @@
 #include "autograd/attention.h"
 #include "autograd/elementwise.h"
 #include "autograd/embedding.h"
+#include "autograd/gather_rows.h"
 #include "autograd/layer_norm.h"
 #include "autograd/linear.h"
 #include "autograd/pooling.h"
@@ -129,6 +130,12 @@ TEST(Linear, GivesTheGradientOfTheWholeBatchWhenItIsComputedInParts) {
     return all;
   };
   EXPECT_TRUE(SameBits(gradients({0, 77}), gradients({0, 1, 30, 77})));
+}
+
+TEST(GatherRows, HasTheGradientsOfItsDifferences) {
+  for (const std::vector<size_t>& rows : {std::vector<size_t>{0, 2, 6}, {3}, {0, 1, 2, 3, 4, 5, 6}})
+    Subject{{RandomTensor({7, 5}, 1)}, {}, [&](mlac::Run& run, const std::vector<Tensor>& in) { return GatherRows(run, in[0], rows); }}.Check(
+        std::to_string(rows.size()) + " rows");
 }
 
 TEST(LayerNorm, HasTheGradientsOfItsDifferences) {

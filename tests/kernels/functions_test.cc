@@ -90,6 +90,10 @@ TEST(ActivateBackward, IsTheSlopeOfTheExactFunction) {
 TEST(Log, IsNearDoublePrecision) {
   for (double x = 1e-30; x < 1e30; x *= 1.37) EXPECT_NEAR(Log(x), std::log(x), 1e-15 * std::max(1.0, std::fabs(std::log(x)))) << x;
   EXPECT_EQ(Log(1.0), 0.0);
+  for (double x = -700; x < 700; x += 0.371) EXPECT_NEAR(Exp(x) / std::exp(x), 1, 2e-15) << x;
+  EXPECT_EQ(Exp(0.0), 1.0);
+  EXPECT_EQ(Exp(-1000.0), 0.0);
+  EXPECT_TRUE(std::isinf(Exp(1000.0)));
 }
 
 TEST(CrossEntropy, IsNearDoublePrecisionAndItsGradientSumsToZero) {
