@@ -39,6 +39,8 @@ struct TaskEntry {
 constexpr TaskEntry kTasks[] = {
     {"text-classification", MakeTextClassificationTask},
     {"token-classification", MakeTokenClassificationTask},
+    {"sentence-similarity", MakeSentenceSimilarityTask},
+    {"text-ranking", MakeTextRankingTask},
 };
 
 std::unique_ptr<FineTuneTask> MakeFineTuneTask(const std::string& name, const FineTuneOptions& options) {
@@ -188,8 +190,10 @@ void WriteReport(const std::string& folder, const FineTuneOptions& options, cons
                  size_t max_length, const std::map<std::string, std::string>& identity, const FineTuneResult& result) {
   ModelCard card = task.Card(result);
   card.base_model = NameOf(options.model);
-  card.text_column = options.text_column;
-  card.label_column = options.target_column;
+  if (card.columns.empty()) {
+    card.text_column = options.text_column;
+    card.label_column = options.target_column;
+  }
   card.max_length = max_length;
   card.findings = findings;
   card.measured_on = result.evaluated_on;
@@ -310,6 +314,7 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
 
   StagedFolder staged(output.folder, options.overwrite || output.resume || HoldsCheckpointAtMost(output.folder));
   WriteModelFolder(staged.path(), *model, source, task->label_names(), task->problem_type(), max_length);
+  task->Complete(staged.path(), *model, max_length);
   WriteReport(staged.path(), options, *task, findings, max_length, checkpoint.identity, result);
   staged.Commit();
   return result;

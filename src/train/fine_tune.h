@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/check.h"
+#include "train/embedding_objective.h"
 #include "train/figures.h"
 #include "train/metrics.h"
 #include "train/sequence_objective.h"
@@ -24,6 +25,9 @@ struct FineTuneOptions {
   std::string text_pair_column = {};  // text-classification: the column of second texts, or ""
   SequenceObjectiveOptions sequence = {};  // text-classification
   std::string label_separator = ",";       // of several labels in one cell of CSV or TSV; JSONL has lists
+  TupleColumns tuple_columns = {};           // sentence-similarity, text-ranking
+  EmbeddingObjectiveOptions embedding = EmbeddingObjectiveOptions();  // sentence-similarity; its loss is `loss`, its batch_size that of training
+  std::string loss = {};                     // sentence-similarity: a name of EmbeddingLossNamed, or "" for the usual one of the data
   std::optional<size_t> max_length = {};   // tokens; longer texts are cut
   std::string out;                   // the folder that is written
   bool overwrite = false;            // replaces out with all that is in it, once training is done
@@ -63,10 +67,12 @@ FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserv
 // "text-classification" and so on.
 std::vector<std::string> FineTuneTaskNames();
 
-// `mlac eval`: the metrics of a trained folder on examples. The task is that of the model's head.
+// `mlac eval`: the metrics of a trained folder on examples. The task is that of the model's head: without one sentence-similarity, of a classifier with one
+// label text-ranking, unless config.json's problem_type says otherwise.
 struct EvaluationOptions {
   std::string model, data, text_column = "text", target_column = "label", text_pair_column = {}, label_separator = ",";
   std::optional<size_t> max_length = {};
+  TupleColumns tuple_columns = {};  // sentence-similarity, text-ranking
   size_t num_threads = 1;
   DType dtype = DType::kF32;  // as in TextModelOptions
 };

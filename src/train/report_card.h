@@ -22,10 +22,12 @@ struct ModelCard {
   // Of another task than text-classification with one label a text, where metrics is null: what the model is and does, its figures, and what follows
   // `mlac run TASK -m . "your text here"`.
   std::string title = {}, introduction = {}, usage_options = {};
+  std::string usage_python = {};  // with sentence-transformers; "": with transformers' pipeline
   const Figures* figures = nullptr;
   std::string base_model;                 // name or id of what was fine-tuned; "" leaves it out
   std::string license;                    // the Hub's id of a licence; "" if it is not known
   std::string text_column, label_column;  // "" where the data has no columns
+  std::string columns = {};               // a sentence on the columns, instead of those two
   size_t max_length = 0;                  // tokens of a text that are read
   std::vector<CardPart> parts;
   std::vector<Finding> findings;
