@@ -24,7 +24,12 @@ struct EvalOptions {
 
 std::string FileName(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
-void Execute(EvalOptions options) {
+void Execute(const CLI::App& command, EvalOptions options) {
+  // Of pairs and triples, columns are recognised by their names unless they are given.
+  TupleColumns& columns = options.evaluation.tuple_columns;
+  if (command.count("--text-column") > 0) columns.first = options.evaluation.text_column;
+  if (command.count("--target-column") > 0) columns.score = options.evaluation.target_column;
+  columns.second = options.evaluation.text_pair_column;
   if (options.max_length > 0) options.evaluation.max_length = options.max_length;
   options.evaluation.dtype = options.dtype.Checked();
   const ModelFolder given = FindModel(options.evaluation.model);
@@ -44,7 +49,8 @@ void Execute(EvalOptions options) {
 void AddEval(CLI::App& app) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App& command = AddCommand(app, "eval", "Measure a trained model on labelled texts",
-                                 "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json\nmlac eval ./squad --data dev-v2.0.json");
+                                 "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json\nmlac eval ./squad --data dev-v2.0.json\n"
+                                 "mlac eval ./search --data pairs.csv");
   command.add_option("model", options->evaluation.model, "The folder of a trained model, or NAME@ALIAS of the store")->required()->type_name("DIR");
   command
       .add_option("--data", options->evaluation.data, "Examples as the model was trained on: CSV, TSV, JSONL, folders of texts, words with tags, SQuAD's JSON")
@@ -53,6 +59,8 @@ void AddEval(CLI::App& app) {
   command.add_option("--text-column", options->evaluation.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
   command.add_option("--text-pair-column", options->evaluation.text_pair_column, "The column of second texts")->type_name("NAME");
   command.add_option("--target-column", options->evaluation.target_column, "The column of labels, or of numbers")->type_name("NAME")->capture_default_str();
+  command.add_option("--negative-column", options->evaluation.tuple_columns.negative, "Of sentence embeddings and cross-encoders: the column of negatives")
+      ->type_name("NAME");
   command.add_option("--label-separator", options->evaluation.label_separator, "What stands between several labels of a cell")
       ->type_name("TEXT")
       ->capture_default_str();
@@ -66,7 +74,7 @@ void AddEval(CLI::App& app) {
   AddDtypeOptions(command, options->dtype);
   AddThreadsOption(command, options->evaluation.num_threads);
   AddJsonFlag(command, options->json);
-  command.callback([options] { Execute(*options); });
+  command.callback([options, &command] { Execute(command, *options); });
 }
 
 }  // namespace mlac

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -24,13 +25,14 @@ namespace {
 struct TrainOptions {
   FineTuneOptions fine_tune;
   std::optional<size_t> max_length;
+  std::string distance = "euclidean", matryoshka;
   bool json = false, multi_label = false, regression = false;
 };
 
-// "macro-F1" of "macro_f1".
+// "macro-F1" of "macro_f1", "nDCG@10" of "ndcg_at_10".
 std::string ShownName(std::string name) {
-  std::replace(name.begin(), name.end(), '_', '-');
-  if (name.ends_with("f1")) name[name.size() - 2] = 'F';
+  name = FigureTitle(std::move(name));
+  std::replace(name.begin(), name.end(), ' ', '-');
   return name;
 }
 
@@ -43,7 +45,7 @@ class Console : public FineTuneObserver {
   }
 
   void OnStart(size_t num_train, size_t num_validation, size_t num_test, size_t num_labels) override {
-    progress_.Line(fmt::format("{}{} texts to train{}{}", num_labels > 0 ? fmt::format("{} labels; ", num_labels) : "", num_train,
+    progress_.Line(fmt::format("{}{} texts to train{}{}", num_labels > 1 ? fmt::format("{} labels; ", num_labels) : "", num_train,
                                num_validation > 0 ? fmt::format(", {} to validate", num_validation) : "",
                                num_test > 0 ? fmt::format(", {} to test", num_test) : ""));
     begin_ = std::chrono::steady_clock::now();
@@ -183,6 +185,45 @@ void AddFillMaskOptions(CLI::App& command, FineTuneOptions& options) {
   command.add_flag("--line-by-line", options.masking.line_by_line, "Read each text by itself instead of joining texts to blocks of --max-length tokens");
 }
 
+// Columns of texts that are read together or compared. first, second, score: what they hold, and the names that are recognised.
+void AddTupleColumns(CLI::App& command, TupleColumns& columns, const std::string& first, const std::string& second, const std::string& score) {
+  command.add_option("--text-column", columns.first, first)->type_name("NAME");
+  command.add_option("--text-pair-column", columns.second, second)->type_name("NAME");
+  command.add_option("--negative-column", columns.negative, "The column of texts that do not belong to it; else negative")->type_name("NAME");
+  command.add_option("--target-column", columns.score, score)->type_name("NAME");
+}
+
+void AddSentenceSimilarityOptions(CLI::App& command, TrainOptions& options) {
+  FineTuneOptions& fine_tune = options.fine_tune;
+  EmbeddingObjectiveOptions& embedding = fine_tune.embedding;
+  AddTupleColumns(command, fine_tune.tuple_columns, "The column of anchors; else the first there is of anchor, query, question, sentence1, text1, text",
+                  "The column of texts that belong to them; else positive, answer, document, passage, sentence2, text2 or text_pair",
+                  "The column of scores, if there is one; else score, label or similarity");
+  command.add_option("--loss", fine_tune.loss, "multiple-negatives-ranking (usual for pairs and triples), cosent (for scored pairs) or triplet (of triples)")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"multiple-negatives-ranking", "cosent", "triplet"}).description(""));
+  command.add_option("--scale", embedding.scale, "What cosines are multiplied by")
+      ->type_name("X")
+      ->check(CLI::Range(1e-3, 1e3).description(""))
+      ->capture_default_str();
+  command.add_option("--margin", embedding.margin, "Of triplet: how much farther the negative is to be than the positive")
+      ->type_name("X")
+      ->check(CLI::Range(0.0, 1e3).description(""))
+      ->capture_default_str();
+  command.add_option("--distance", options.distance, "Of triplet: euclidean or cosine")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"euclidean", "cosine"}).description(""))
+      ->capture_default_str();
+  command.add_option("--matryoshka", options.matryoshka, "Sizes that vectors may be cut to later, such as 384,128,64: each learns alike")
+      ->type_name("SIZES");
+}
+
+void AddTextRankingOptions(CLI::App& command, FineTuneOptions& options) {
+  AddTupleColumns(command, options.tuple_columns, "The column of queries; else the first there is of anchor, query, question, sentence1, text1, text",
+                  "The column of documents; else positive, answer, document, documents, passage, sentence2, text2 or text_pair",
+                  "The column of scores from 0 to 1; else score, label or similarity");
+}
+
 void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
   const auto positive = CLI::Range(size_t{1}, size_t{1} << 40).description("");
   const auto number = [&](const char* name, double& value, double low, double high, const char* description) {
@@ -210,6 +251,19 @@ void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
   command.add_option("--seed", options.seed, "Decides the order, the dropout and the new head")->type_name("N")->capture_default_str();
 }
 
+// "384,128,64" of --matryoshka.
+std::vector<size_t> ReadSizes(const std::string& text) {
+  std::vector<size_t> sizes;
+  for (const std::string& item : CLI::detail::split(text, ',')) {
+    size_t size = 0;
+    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), size);
+    if (error != std::errc() || end != item.data() + item.size() || size == 0)
+      throw UsageError(fmt::format("--matryoshka: expected sizes such as 384,128,64, found '{}'", text));
+    sizes.push_back(size);
+  }
+  return sizes;
+}
+
 void Execute(const CLI::App& command, TrainOptions options) {
   if (options.multi_label && options.regression) throw UsageError("--multi-label and --regression exclude each other");
   options.fine_tune.sequence.problem_type = options.multi_label  ? ProblemType::kMultiLabel
@@ -219,6 +273,8 @@ void Execute(const CLI::App& command, TrainOptions options) {
       (options.fine_tune.sequence.class_weights || options.fine_tune.sequence.label_smoothing > 0))
     throw UsageError("--class-weights and --label-smoothing are for texts with one label each");
   if (options.fine_tune.overwrite && options.fine_tune.resume) throw UsageError("--overwrite and --resume exclude each other");
+  if (!options.matryoshka.empty()) options.fine_tune.embedding.matryoshka = ReadSizes(options.matryoshka);
+  options.fine_tune.embedding.distance = options.distance == "cosine" ? EmbeddingDistance::kCosine : EmbeddingDistance::kEuclidean;
   options.fine_tune.max_length = options.max_length;
   options.fine_tune.command = CardCommand(command);
   options.fine_tune.resume_command = ResumeCommand(command);
@@ -259,6 +315,12 @@ constexpr TaskEntry kTasks[] = {
      "What to learn from: a text a line (.txt), CSV, TSV or JSONL",
      "mlac train fill-mask -m ./distilbert-base-cased --data reports.txt --whole-word-mask --out ./distilbert-reports",
      "Tokens of a block; else the model's own limit"},
+    {"sentence-similarity", "Learn which texts belong together: sentence embeddings, for search, clusters and duplicates",
+     "What to learn from, CSV, TSV or JSONL: pairs (anchor, positive), triples (anchor, positive, negative) or scored pairs (sentence1, sentence2, score)",
+     "mlac train sentence-similarity -m ./all-MiniLM-L6-v2 --data pairs.csv --batch-size 64 --out ./search"},
+    {"text-ranking", "Learn how well a text answers a query: a cross-encoder, to rank what a search has found",
+     "What to learn from, CSV, TSV or JSONL: a query, a document and a label (0 or 1); or a query, a positive and a negative",
+     "mlac train text-ranking -m ./all-MiniLM-L6-v2 --data answers.csv --text-column query --text-pair-column document --target-column label --out ./ranker"},
 };
 
 void AddTask(CLI::App& train, const TaskEntry& task) {
@@ -269,15 +331,17 @@ void AddTask(CLI::App& train, const TaskEntry& task) {
   AddModelOption(command, fine_tune.model);
   AddDataOptions(command, fine_tune, task.data);
   const std::string_view name = task.name;
-  const bool texts = name == "text-classification";
+  const bool texts = name == "text-classification", ranking = name == "text-ranking";
   if (texts) AddTextClassificationOptions(command, *options);
+  if (ranking) AddTextRankingOptions(command, fine_tune);
   if (name == "question-answering") AddQuestionAnsweringOptions(command, fine_tune);
   if (name == "fill-mask") AddFillMaskOptions(command, fine_tune);
+  if (name == "sentence-similarity") AddSentenceSimilarityOptions(command, *options);
   command.add_option("--out", fine_tune.out, "The folder to write")->required()->type_name("DIR");
   command.add_flag("--overwrite", fine_tune.overwrite, "Replace --out if it exists");
   command.add_flag("--resume", fine_tune.resume, "Go on from the checkpoint in --out");
   AddTrainingOptions(command, fine_tune.training);
-  if (texts) command.add_flag("--freeze", fine_tune.training.freeze, "Only the head learns: faster, and less exact");
+  if (texts || ranking) command.add_flag("--freeze", fine_tune.training.freeze, "Only the head learns: faster, and less exact");
   command.add_option("--max-length", options->max_length, task.max_length)->type_name("N");
   AddThreadsOption(command, fine_tune.training.num_threads);
   AddJsonFlag(command, options->json);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <nlohmann/json.hpp>
 
 #include "base/display.h"
 #include "base/error.h"
@@ -87,6 +88,22 @@ std::unique_ptr<TableReader> OpenTable(ByteStream stream, TableFormat format, Ta
       return std::make_unique<TextLinesReader>(std::move(stream), std::move(options));
   }
   throw Error(ErrorCode::kInternal, "a table format without a reader");
+}
+
+std::vector<std::string> ColumnNames(const std::string& path) {
+  const TableFormat format = TableFormatOf(path);
+  if (format == TableFormat::kTextLines)
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: plain lines have no columns", path), "expected CSV, TSV or JSONL");
+  ByteStream stream(path);
+  if (format != TableFormat::kJsonLines) return CsvReader(std::move(stream), {}, format == TableFormat::kTsv ? '\t' : '\0').columns();
+  std::string line;
+  while (line.find_first_not_of(" \t") == std::string::npos)
+    if (!ReadLine(stream, TableOptions().max_row_bytes, line)) return {};
+  const nlohmann::json object = nlohmann::json::parse(line, /*callback=*/nullptr, /*allow_exceptions=*/false);
+  std::vector<std::string> names;
+  if (object.is_object())
+    for (const auto& [name, value] : object.items()) names.push_back(name);
+  return names;
 }
 
 void ThrowMissingColumn(std::string_view where, std::string_view missing, const std::vector<std::string>& known) {

@@ -63,6 +63,10 @@ class TableReader {
 std::unique_ptr<TableReader> OpenTable(const std::string& path, TableOptions options);
 std::unique_ptr<TableReader> OpenTable(ByteStream stream, TableFormat format, TableOptions options);
 
+// The names of a file's columns: of CSV and TSV those of its first line, of JSON Lines the keys of its first object, none if that is no object. Throws
+// kUnsupported for plain lines, and what OpenTable throws.
+std::vector<std::string> ColumnNames(const std::string& path);
+
 // Throws kInvalidInput that names `missing`, the names that are there and the nearest of them. where: "train.csv".
 [[noreturn]] void ThrowMissingColumn(std::string_view where, std::string_view missing, const std::vector<std::string>& known);
 

@@ -19,7 +19,7 @@ namespace {
 // What a user without the head does.
 std::string HintFor(std::string_view task) {
   if (task == "zero-shot-classification") return "it needs a classifier of natural language inference, one of whose labels begins with 'entail'";
-  if (task == "text-ranking") return "it needs a classifier with one label, a cross-encoder";
+  if (task == "text-ranking") return "it needs a classifier with one label, a cross-encoder: `mlac train text-ranking` makes one";
   return fmt::format("`mlac train {}` makes one", task);
 }
 

@@ -4,12 +4,14 @@
 
 #include "base/error.h"
 #include "data/texts.h"
+#include "models/model_folder.h"
 #include "pipelines/text_model.h"
 #include "train/answer_objective.h"
 #include "train/fine_tune.h"
 #include "train/fine_tune_task.h"
 #include "train/mask_objective.h"
 #include "train/questions.h"
+#include "train/ranked_pairs.h"
 #include "train/tagged_texts.h"
 #include "train/text_targets.h"
 #include "train/token_objective.h"
@@ -68,6 +70,21 @@ EvaluationResult EvaluateAnswers(TextModel& model, const EvaluationOptions& opti
   return result;
 }
 
+EvaluationResult EvaluateEmbeddings(TextModel& model, const EvaluationOptions& options) {
+  const TextTuples tuples = ReadTextTuples(options.data, options.tuple_columns);
+  const TupleTokens tokens = TokenizeTuples(model.tokenizer(), model.max_length(), tuples);
+  EvaluationResult result;
+  result.notes = tuples.texts.notes;
+  result.notes.push_back(Describe(tuples));
+  result.num_truncated = tokens.num_cut;
+  result.max_length = model.max_length();
+  ThreadTeam team(options.num_threads);
+  Run run({.team = &team, .tape = nullptr});
+  result.figures = MeasureEmbeddings(model.Embed(tokens.tokens), model.embedding_size(), tokens, run);
+  result.metrics_json = FiguresJson(result.figures);
+  return result;
+}
+
 EvaluationResult EvaluateMasks(TextModel& model, const EvaluationOptions& options) {
   const LabelledTexts texts = ReadTextsToMask(options.data, options.text_column);
   const TextsToMask to_mask = JoinTextsToMask(model.tokenizer(), texts, model.max_length(), options.line_by_line);
@@ -80,6 +97,21 @@ EvaluationResult EvaluateMasks(TextModel& model, const EvaluationOptions& option
   return result;
 }
 
+EvaluationResult EvaluateRanking(TextModel& model, const EvaluationOptions& options) {
+  const RankedPairs pairs = ReadRankedPairs(options.data, options.tuple_columns);
+  const RankedTokens tokens = TokenizeRankedPairs(model.tokenizer(), model.max_length(), pairs);
+  EvaluationResult result;
+  result.notes = pairs.texts.notes;
+  result.num_truncated = tokens.num_cut;
+  result.max_length = model.max_length();
+  result.figures = MeasureRankedPairs(model.Logits(tokens.tokens.tokens), tokens);
+  result.metrics_json = FiguresJson(result.figures);
+  return result;
+}
+
+// A classifier with one label that says how well a document answers, and not whether a text has the label.
+bool IsCrossEncoder(const TextModel& model) { return model.label_names().size() == 1 && ProblemTypeNameOf(model.folder()).empty(); }
+
 }  // namespace
 
 EvaluationResult Evaluate(const EvaluationOptions& options) {
@@ -87,13 +119,15 @@ EvaluationResult Evaluate(const EvaluationOptions& options) {
                   {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype});
   switch (model.model().head()) {
     case Head::kSequenceClassification:
-      return EvaluateTexts(model, options);
+      return IsCrossEncoder(model) ? EvaluateRanking(model, options) : EvaluateTexts(model, options);
     case Head::kTokenClassification:
       return EvaluateTokens(model, options);
     case Head::kQuestionAnswering:
       return EvaluateAnswers(model, options);
     case Head::kMaskedLanguageModel:
       return EvaluateMasks(model, options);
+    case Head::kNone:
+      return EvaluateEmbeddings(model, options);
     default:
       break;
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string_view>
 
 #include "base/display.h"
 #include "base/json.h"
@@ -14,6 +15,15 @@ namespace {
 std::string Json(const Interval& interval) { return fmt::format("[{}, {}]", JsonNumber(interval.low), JsonNumber(interval.high)); }
 
 }  // namespace
+
+std::string FigureTitle(std::string name) {
+  if (const size_t at = name.find("_at_"); at != std::string::npos) name = name.substr(0, at) + '@' + name.substr(at + 4);
+  std::replace(name.begin(), name.end(), '_', ' ');
+  if (name.ends_with("f1")) name[name.size() - 2] = 'F';
+  for (const auto& [lower, spelt] : {std::pair<std::string_view, std::string_view>{"ndcg", "nDCG"}, {"mrr", "MRR"}})
+    if (name.starts_with(lower)) std::copy(spelt.begin(), spelt.end(), name.begin());
+  return name;
+}
 
 std::string FiguresJson(const Figures& figures) {
   std::string out = "{\n  \"format_version\": 1,\n";

@@ -27,6 +27,9 @@ struct Figures {
   std::string class_title = "label";  // what a class is: "label", "entity"
 };
 
+// For people, from the name in metrics.json: "macro F1" of "macro_f1", "nDCG@10" of "ndcg_at_10".
+std::string FigureTitle(std::string name);
+
 // format_version, the figures by name, loss, num_examples, NAME_interval as [low, high], per_class as MetricsJson has it.
 std::string FiguresJson(const Figures& figures);
 

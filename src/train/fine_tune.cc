@@ -41,6 +41,8 @@ constexpr TaskEntry kTasks[] = {
     {"token-classification", MakeTokenClassificationTask},
     {"question-answering", MakeQuestionAnsweringTask},
     {"fill-mask", MakeFillMaskTask},
+    {"sentence-similarity", MakeSentenceSimilarityTask},
+    {"text-ranking", MakeTextRankingTask},
 };
 
 std::unique_ptr<FineTuneTask> MakeFineTuneTask(const std::string& name, const FineTuneOptions& options) {
@@ -310,6 +312,7 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
 
   StagedFolder staged(output.folder, options.overwrite || output.resume || HoldsCheckpointAtMost(output.folder));
   WriteModelFolder(staged.path(), *model, source, task->label_names(), task->problem_type(), max_length);
+  task->Complete(staged.path(), *model, max_length);
   WriteReport(staged.path(), options, *task, findings, max_length, checkpoint.identity, result);
   staged.Commit();
   return result;

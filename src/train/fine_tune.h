@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/check.h"
+#include "train/embedding_objective.h"
 #include "train/figures.h"
 #include "train/masking.h"
 #include "train/metrics.h"
@@ -28,7 +29,10 @@ struct FineTuneOptions {
   std::optional<size_t> doc_stride = {};   // question-answering: tokens that windows share; else 128, or half a window
   size_t max_answer_length = 30;           // likewise: tokens of an answer that is predicted
   MaskingOptions masking = {};             // fill-mask
-  std::optional<size_t> max_length = {};   // tokens; longer texts are cut, or of the last two tasks read in parts
+  TupleColumns tuple_columns = {};           // sentence-similarity, text-ranking
+  EmbeddingObjectiveOptions embedding = EmbeddingObjectiveOptions();  // sentence-similarity; its loss is `loss`, its batch_size that of training
+  std::string loss = {};                     // sentence-similarity: a name of EmbeddingLossNamed, or "" for the usual one of the data
+  std::optional<size_t> max_length = {};   // tokens; longer texts are cut, or of question-answering and fill-mask read in parts
   std::string out;                   // the folder that is written
   bool overwrite = false;            // replaces out with all that is in it, once training is done
   bool resume = false;               // goes on from the checkpoint in out; from the beginning, if the run was killed before its first one
@@ -67,13 +71,15 @@ FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserv
 // "text-classification" and so on.
 std::vector<std::string> FineTuneTaskNames();
 
-// `mlac eval`: the metrics of a trained folder on examples. The task is that of the model's head.
+// `mlac eval`: the metrics of a trained folder on examples. The task is that of the model's head: without one sentence-similarity, of a classifier with one
+// label text-ranking, unless config.json's problem_type says otherwise.
 struct EvaluationOptions {
   std::string model, data, text_column = "text", target_column = "label", text_pair_column = {}, label_separator = ",";
   std::optional<size_t> max_length = {};
   std::optional<size_t> doc_stride = {};  // as in FineTuneOptions; likewise the next two
   size_t max_answer_length = 30;
   bool line_by_line = false;
+  TupleColumns tuple_columns = {};  // sentence-similarity, text-ranking
   size_t num_threads = 1;
   DType dtype = DType::kF32;  // as in TextModelOptions
 };

@@ -40,6 +40,8 @@ class FineTuneTask {
   virtual std::unique_ptr<Objective> MakeObjective(Model& model) = 0;
   // Sets metrics, figures and metrics_json of the result, on the part with this number.
   virtual void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const = 0;
+  // Writes what the folder has besides weights, config.json and tokenizer.
+  virtual void Complete(const std::string& /*folder*/, const Model&, size_t /*max_length*/) const {}
   // What of the card is the task's own; the rest is filled in.
   virtual ModelCard Card(const FineTuneResult& result) const = 0;
 };
@@ -48,6 +50,8 @@ std::unique_ptr<FineTuneTask> MakeTextClassificationTask(const FineTuneOptions& 
 std::unique_ptr<FineTuneTask> MakeTokenClassificationTask(const FineTuneOptions& options);
 std::unique_ptr<FineTuneTask> MakeQuestionAnsweringTask(const FineTuneOptions& options);
 std::unique_ptr<FineTuneTask> MakeFillMaskTask(const FineTuneOptions& options);
+std::unique_ptr<FineTuneTask> MakeSentenceSimilarityTask(const FineTuneOptions& options);
+std::unique_ptr<FineTuneTask> MakeTextRankingTask(const FineTuneOptions& options);
 
 // Text (and second text) of each row, cut to max_length, behind what tokens holds; returns how many were cut.
 size_t TokenizeTexts(const Tokenizer& tokenizer, size_t max_length, const LabelledTexts& texts, TokenBatch& tokens);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "tensor/safetensors.h"
+#include "tensor/weight_files.h"
 
 namespace mlac {
 namespace {
@@ -16,9 +17,19 @@ using nlohmann::json;
 
 constexpr size_t kLargestTokenizerFile = size_t{256} << 20;
 
-void WriteWeights(const std::string& folder, const Model& model) {
+// The dense layer over the first token that BERT and MPNet come with: an encoder alone has no use for it, but transformers looks for it.
+void AddPooler(const std::string& source, std::vector<NamedTensor>& tensors) {
+  const std::string family = tensors.front().name.substr(0, tensors.front().name.find('.') + 1);  // "bert."
+  const WeightFiles files = WeightFiles::Open(source);
+  for (const char* name : {"pooler.dense.weight", "pooler.dense.bias"})
+    for (const std::string& stored : {std::string(name), family + name})
+      if (files.Find(stored) != nullptr) tensors.push_back({family + name, files.Get(stored).ToF32()});
+}
+
+void WriteWeights(const std::string& folder, const Model& model, const std::string& source) {
   std::vector<NamedTensor> tensors;
   for (const Parameter& parameter : model.parameters().parameters()) tensors.push_back({parameter.name, parameter.value});
+  if (model.head() == Head::kNone) AddPooler(source, tensors);
   WriteSafetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}});  // transformers asks for this entry
 }
 
@@ -82,7 +93,7 @@ void WriteTokenizer(const std::string& folder, const std::string& source, size_t
 
 void WriteModelFolder(const std::string& folder, const Model& model, const std::string& source, const std::vector<std::string>& label_names,
                       const std::string& problem_type, size_t max_length) {
-  WriteWeights(folder, model);
+  WriteWeights(folder, model, source);
   WriteConfig(folder, source, model, label_names, problem_type);
   WriteTokenizer(folder, source, max_length);
 }

@@ -8,8 +8,8 @@
 namespace mlac {
 
 // Writes model.safetensors, config.json (label names, architecture by the model's head, problem_type unless it is "") and the tokenizer's
-// files into `folder`. source: the folder that the model began from, whose config.json and tokenizer are carried over. max_length becomes
-// tokenizer_config.json's model_max_length; 0: no limit.
+// files into `folder`. source: the folder that the model began from, whose config.json and tokenizer are carried over, and of an encoder without a
+// head the pooler, if it has one. max_length becomes tokenizer_config.json's model_max_length; 0: no limit.
 void WriteModelFolder(const std::string& folder, const Model& model, const std::string& source, const std::vector<std::string>& label_names,
                       const std::string& problem_type, size_t max_length);
 

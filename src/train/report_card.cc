@@ -84,7 +84,8 @@ std::string Usage(const ModelCard& card) {
   const std::string with_mlac =
       "\n## How to use it\n\nIn this folder, with mlac:\n\n" +
       CodeBlock("sh", fmt::format("mlac run {} -m . {}{}\nmlac serve . --port 8080", card.task, card.arguments, card.usage_options)) +
-      "\nWith transformers:\n\n";
+      (card.usage_python.empty() ? "\nWith transformers:\n\n" : "\nWith sentence-transformers:\n\n");
+  if (!card.usage_python.empty()) return with_mlac + CodeBlock("python", card.usage_python);
   if (!card.title.empty())
     return with_mlac + CodeBlock("python", fmt::format("from transformers import pipeline\n\nask = pipeline(\"{}\", model=\".\")\n"
                                                        "print(ask({}))",
@@ -100,7 +101,9 @@ std::string Data(const ModelCard& card) {
   const auto write = std::back_inserter(out);
   for (const CardPart& part : card.parts)
     fmt::format_to(write, "| {} | {} | {} |\n", EscapeMarkdown(part.name), EscapeMarkdown(part.source), part.num_rows);
-  if (!card.text_column.empty())
+  if (!card.columns.empty())
+    fmt::format_to(write, "\n{}\n", EscapeMarkdown(card.columns));
+  else if (!card.text_column.empty())
     fmt::format_to(write, "\nTexts from the column {}{}.\n", Label(card.text_column),
                    card.label_column.empty() ? "" : ", labels from " + Label(card.label_column));
   if (card.findings.empty()) return out + "\nThe check of the data found nothing to remark.\n";
@@ -169,10 +172,13 @@ std::string ConfusionTable(const ClassificationMetrics& metrics) {
 // Of a task whose examples have no single label.
 std::string FigureTables(const ModelCard& card) {
   const Figures& figures = *card.figures;
-  std::string out = fmt::format(
-      "\n## Metrics\n\nMeasured on {}, {} examples. Intervals are at 95 %, of 1,000 bootstrap samples; of precision and recall "
-      "Wilson's.\n\n",
-      EscapeMarkdown(card.measured_on), figures.num_examples);
+  const bool has_accuracy =
+      std::any_of(figures.figures.begin(), figures.figures.end(), [](const Figure& figure) { return figure.name == "accuracy"; });
+  std::string out = fmt::format("\n## Metrics\n\nMeasured on {}, {} examples. Intervals are at 95 %, of 1,000 bootstrap samples{}.\n\n",
+                                EscapeMarkdown(card.measured_on), figures.num_examples,
+                                !figures.per_class.empty() ? "; of precision and recall Wilson's"
+                                : has_accuracy             ? "; of accuracy Wilson's"
+                                                           : "");
   const auto write = std::back_inserter(out);
   out += "| figure | value |\n| --- | --- |\n";
   for (const Figure& figure : figures.figures)

@@ -24,10 +24,12 @@ struct ModelCard {
   std::string title = {}, introduction = {}, usage_options = {};
   std::string arguments = "\"your text here\"", python_arguments = "\"your text here\"";  // what such a task is given instead
   bool reads_whole_texts = false;  // also what is longer than max_length
+  std::string usage_python = {};  // with sentence-transformers; "": with transformers' pipeline
   const Figures* figures = nullptr;
   std::string base_model;                 // name or id of what was fine-tuned; "" leaves it out
   std::string license;                    // the Hub's id of a licence; "" if it is not known
   std::string text_column, label_column;  // "" where the data has no columns
+  std::string columns = {};               // a sentence on the columns, instead of those two
   size_t max_length = 0;                  // tokens of a text that are read
   std::vector<CardPart> parts;
   std::vector<Finding> findings;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/display.h"
+#include "train/figures.h"
 #include "train/report_escape.h"
 #include "train/report_text.h"
 
@@ -133,13 +134,6 @@ std::vector<Point> EpochPoints(const TrainingResult& result, Value value) {
   return points;
 }
 
-// "macro F1" of "macro_f1".
-std::string TitleOf(std::string name) {
-  std::replace(name.begin(), name.end(), '_', ' ');
-  if (name.ends_with("f1")) name[name.size() - 2] = 'F';
-  return name;
-}
-
 // The first two figures of validation that go from 0 to 1.
 std::vector<Line> ScoreLines(const TrainingResult& result) {
   std::vector<Line> lines;
@@ -149,7 +143,7 @@ std::vector<Line> ScoreLines(const TrainingResult& result) {
   };
   const auto first = std::find_if(result.epochs.begin(), result.epochs.end(), [](const EpochReport& epoch) { return epoch.has_validation; });
   for (size_t k = 0; first != result.epochs.end() && k < first->validation.figures.size() && lines.size() < 2; ++k) {
-    Line line{.name = TitleOf(first->validation.figures[k].first), .colour = lines.empty() ? kBlue : kOrange, .points = {}, .dots = true};
+    Line line{.name = FigureTitle(first->validation.figures[k].first), .colour = lines.empty() ? kBlue : kOrange, .points = {}, .dots = true};
     bool inside = true;
     reports(k, [&](const EpochReport& epoch, const std::pair<std::string, double>& figure) {
       inside = inside && !(figure.second < 0) && !(figure.second > 1);

@@ -16,18 +16,24 @@
 namespace mlac {
 namespace {
 
-// -log sigmoid(x) of a label that is there, -log (1 - sigmoid(x)) of one that is not: the cross-entropy of the two logits 0 and x.
+// -log sigmoid(x) of a label that is there, -log (1 - sigmoid(x)) of one that is not: the cross-entropy of the two logits 0 and x. A target t between is
+// their mean, weighted by t: the latter less t x.
 void BinaryCrossEntropy(std::span<const float> logits, std::span<const float> targets, float scale, std::vector<double>& losses, float* gradient) {
   const size_t count = logits.size();
   std::vector<float> pairs(2 * count), gradients(gradient == nullptr ? 0 : 2 * count), scales(count, scale);
   std::vector<int32_t> labels(count);
   for (size_t i = 0; i < count; ++i) {
     pairs[2 * i + 1] = logits[i];
-    labels[i] = targets[i] > 0.5f ? 1 : 0;
+    labels[i] = targets[i] == 1.0f ? 1 : 0;
   }
   losses.resize(count);
   kernels::CrossEntropy(pairs.data(), labels.data(), count, 2, losses.data(), scales.data(), gradient == nullptr ? nullptr : gradients.data());
   for (size_t i = 0; gradient != nullptr && i < count; ++i) gradient[i] = gradients[2 * i + 1];
+  for (size_t i = 0; i < count; ++i) {
+    if (labels[i] == 1 || targets[i] == 0) continue;
+    losses[i] -= static_cast<double>(targets[i]) * static_cast<double>(logits[i]);
+    if (gradient != nullptr) gradient[i] -= targets[i] * scale;
+  }
 }
 
 void SquaredError(std::span<const float> values, std::span<const float> targets, float scale, std::vector<double>& losses, float* gradient) {

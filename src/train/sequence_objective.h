@@ -14,7 +14,7 @@ namespace mlac {
 struct LabelledTokens {
   TokenBatch tokens;
   std::vector<int32_t> labels;   // of ProblemType::kSingleLabel: one a text; else 0
-  std::vector<float> targets = {};  // of the others: [texts, labels of the model], 1 for a label that a text has and 0 for others, or the numbers
+  std::vector<float> targets = {};  // of the others: [texts, labels of the model], 1 for a label that a text has and 0 for others (or between), or the numbers
   std::string source;
   std::vector<size_t> lines;
   std::vector<std::string> files;  // as in LabelledTexts: empty unless source is a folder

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "tests/data_sets/reading.h"
+#include "tests/support/test_support.h"
 
 namespace mlac {
 namespace {
@@ -35,6 +36,20 @@ TEST(Csv, TakesEveryLineEndAndAByteOrderMarkAndNoLastLineEnd) {
     EXPECT_THAT(rows.cells, ElementsAre(Row{fmt::format("x{}y", end), "a"}, Row{"z", "b"}));
     EXPECT_THAT(rows.lines, ElementsAre(2, 5));
   }
+}
+
+TEST(ColumnNames, AreThoseOfTheFirstLineOrTheFirstObject) {
+  const test::TemporaryFolder folder;
+  const auto names = [&](const std::string& name, const std::string& content) { return ColumnNames(folder.Write(name, content)); };
+  EXPECT_THAT(names("a.csv", "\n\"x, y\",z\n1,2\n"), ElementsAre("x, y", "z"));
+  EXPECT_THAT(names("b.csv", "x;y;z\n"), ElementsAre("x", "y", "z"));
+  EXPECT_THAT(names("c.tsv", "x\ty\n"), ElementsAre("x", "y"));
+  EXPECT_THAT(names("d.jsonl", " \n{\"y\": [1], \"x\": {\"z\": 2}}\n{\"w\": 3}\n"), ElementsAre("x", "y"));
+  EXPECT_THAT(names("e.jsonl", "[\"x\"]\n"), IsEmpty());
+  EXPECT_THAT(names("f.jsonl", "{\"x\": \n"), IsEmpty()) << "what reads it says where it breaks";
+  EXPECT_THAT(names("g.jsonl", ""), IsEmpty());
+  EXPECT_EQ(ErrorOf([&] { names("h.csv", ""); }), (folder / "h.csv") + ": the file is empty");
+  EXPECT_EQ(ErrorOf([&] { names("i.txt", "x\n"); }), (folder / "i.txt") + ": plain lines have no columns (expected CSV, TSV or JSONL)");
 }
 
 TEST(Csv, FindsColumnsInAnyOrderAmongOthers) {

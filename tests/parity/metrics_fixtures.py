@@ -4,6 +4,9 @@ Each case: name, num_labels, truth, predicted [N], losses [N], and expected: acc
 support [num_labels], confusion [num_labels, num_labels], accuracy_interval, precision_interval, recall_interval (null where nothing was
 seen). Cases with bootstrap: true hold macro_f1_interval and f1_interval too, of 20,000 resamples: sampling noise apart, what any bootstrap
 must give.
+
+fixtures/metrics/ranking.json: rankings of one query each: scores, gains, and expected: ndcg (ndcg_score at 10), reciprocal_rank, recall [at 1, 5 and 10] and
+average_precision of the same numbers. Scores of one ranking differ, but for average_precision in the cases "ties".
 """
 
 import os
@@ -11,7 +14,7 @@ import warnings
 
 import numpy as np
 from scipy.stats import binomtest
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, average_precision_score, confusion_matrix, f1_score, ndcg_score, precision_recall_fscore_support
 
 from fixture_files import FIXTURES, save_json
 
@@ -97,3 +100,44 @@ def write():
     cases.append(case("bootstrap of two labels", *noisy(random, 150, 2, 0.7), 2, random, with_bootstrap=True))
     cases.append(case("bootstrap of five labels", *noisy(random, 300, 5, 0.6, skew=1.5), 5, random, with_bootstrap=True))
     save_json(os.path.join(FIXTURES, "metrics", "cases.json"), cases)
+    write_rankings(random)
+
+
+def ranking(name, scores, gains):
+    scores, gains = np.asarray(scores, dtype=np.float32), np.asarray(gains, dtype=np.float32)
+    relevant = gains >= 0.5
+    average_precision = float(average_precision_score(relevant, scores)) if relevant.any() else 0.0
+    if "ties" in name:
+        return {"name": name, "scores": scores.tolist(), "gains": gains.tolist(), "expected": {"average_precision": average_precision}}
+    assert len(set(scores.tolist())) == len(scores)
+    found = relevant[np.argsort(-scores)]
+    ranks = np.flatnonzero(found) + 1
+    return {
+        "name": name,
+        "scores": scores.tolist(),
+        "gains": gains.tolist(),
+        "expected": {
+            "ndcg": float(ndcg_score(gains[None].astype(np.float64), scores[None].astype(np.float64), k=10)) if len(scores) > 1 else float(relevant.any()),
+            "reciprocal_rank": 1 / int(ranks[0]) if len(ranks) and ranks[0] <= 10 else 0.0,
+            "recall": [float(found[:k].sum() / relevant.sum()) if len(ranks) else 0.0 for k in (1, 5, 10)],
+            "average_precision": average_precision,
+        },
+    }
+
+
+def write_rankings(random):
+    cases = [
+        ranking("one document, relevant", [0.3], [1]),
+        ranking("nothing is relevant", [0.3, 0.2, 0.1], [0, 0, 0]),
+        ranking("the best is first", [3, 2, 1], [1, 0, 0]),
+        ranking("the best is last", [1, 2, 3], [1, 0, 0]),
+        ranking("the only relevant one is tenth", list(range(12)), [0, 0, 1] + [0] * 9),
+        ranking("the only relevant one is eleventh", list(range(12)), [0, 1] + [0] * 10),
+        ranking("more than ten are relevant", list(range(15)), [1, 1, 1, 1, 0] * 3),
+        ranking("gains between", [5, 4, 3, 2, 1], [0.25, 1, 0.5, 0, 0.75]),
+        ranking("ties: all scores are equal", [1, 1, 1, 1], [1, 0, 0, 1]),
+        ranking("ties: two runs", [2, 2, 1, 1, 1, 0], [0, 1, 1, 0, 0, 1]),
+    ]
+    for size in (7, 40, 200):
+        cases.append(ranking(f"{size} documents", random.permutation(size) / size, (random.random(size) < 0.2).astype(np.float32)))
+    save_json(os.path.join(FIXTURES, "metrics", "ranking.json"), cases)

@@ -1,0 +1,84 @@
+#include "train/sentence_folder.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "models/model_folder.h"
+#include "models/sentence_encoder.h"
+
+namespace mlac {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr size_t kLargestFile = size_t{1} << 30;  // weights of a Dense
+
+void Write(const std::string& path, const ordered_json& value) { WriteFileAtomically(path, value.dump(2) + "\n"); }
+
+// The base's file, if it has one: beside its weights or beside its modules.json.
+json ReadFromBase(const std::string& base, const std::string& name) {
+  for (const std::string& place : {TransformerFolder(base), base})
+    if (FileExists(place + "/" + name)) return ReadJsonFile(place + "/" + name);
+  return json::object();
+}
+
+void CopyModuleFolder(const std::string& from, const std::string& to) {
+  if (!FolderExists(from)) return;  // sentence-transformers 2 leaves none for Normalize, which has no settings
+  std::filesystem::create_directory(to);
+  for (const std::string& name : NamesIn(from))
+    if (FileExists(from + "/" + name)) WriteFileAtomically(to + "/" + name, ReadFile(from + "/" + name, kLargestFile));
+}
+
+// The base's list of modules, but that the encoder stands in the folder itself.
+ordered_json ModulesOf(const std::string& base) {
+  ordered_json modules = ordered_json::array();
+  for (const json& module : ReadJsonFile(base + "/modules.json")) {
+    ordered_json entry = module;
+    if (entry.value("type", "").ends_with(".Transformer")) entry["path"] = "";
+    modules.push_back(std::move(entry));
+  }
+  return modules;
+}
+
+// Names that sentence-transformers 2 and all later versions know.
+ordered_json MeanOfTokens() {
+  return {{{"idx", 0}, {"name", "0"}, {"path", ""}, {"type", "sentence_transformers.models.Transformer"}},
+          {{"idx", 1}, {"name", "1"}, {"path", "1_Pooling"}, {"type", "sentence_transformers.models.Pooling"}}};
+}
+
+}  // namespace
+
+void WriteSentenceModules(const std::string& folder, const std::string& base, size_t hidden_size, size_t max_length) {
+  if (const std::vector<SentenceModule> modules = ReadSentenceModules(base); !modules.empty()) {
+    Write(folder + "/modules.json", ModulesOf(base));
+    for (const SentenceModule& module : modules)
+      if (module.kind != "Transformer" && !module.path.empty()) CopyModuleFolder(base + "/" + module.path, folder + "/" + module.path);
+  } else {
+    Write(folder + "/modules.json", MeanOfTokens());
+    std::filesystem::create_directory(folder + "/1_Pooling");
+    Write(folder + "/1_Pooling/config.json", {{"word_embedding_dimension", hidden_size},
+                                              {"pooling_mode_cls_token", false},
+                                              {"pooling_mode_mean_tokens", true},
+                                              {"pooling_mode_max_tokens", false},
+                                              {"pooling_mode_mean_sqrt_len_tokens", false}});
+  }
+  json lengths = ReadFromBase(base, "sentence_bert_config.json");
+  lengths["max_seq_length"] = max_length;
+  if (!lengths.contains("do_lower_case")) lengths["do_lower_case"] = false;
+  Write(folder + "/sentence_bert_config.json", lengths);
+  json settings = ReadFromBase(base, "config_sentence_transformers.json");
+  if (!settings.contains("similarity_fn_name") || settings["similarity_fn_name"].is_null()) settings["similarity_fn_name"] = "cosine";
+  Write(folder + "/config_sentence_transformers.json", settings);
+}
+
+void WriteCrossEncoderConfig(const std::string& folder) {
+  const std::string path = folder + "/config.json";
+  json config = ReadJsonFile(path);
+  config["sentence_transformers"] = {{"activation_fn", "torch.nn.modules.activation.Sigmoid"}};
+  WriteFileAtomically(path, config.dump(2) + "\n");
+}
+
+}  // namespace mlac

@@ -1,0 +1,16 @@
+#pragma once
+// What stands beside the weights of a sentence encoder or a cross-encoder, so that sentence-transformers opens the folder.
+#include <cstddef>
+#include <string>
+
+namespace mlac {
+
+// Writes modules.json, the folders of its modules, sentence_bert_config.json and config_sentence_transformers.json into `folder`, whose own
+// files are those of the encoder: the base's, with max_length for what it had; without modules the mean of the tokens. base: the folder
+// that training began from. hidden_size: of the encoder.
+void WriteSentenceModules(const std::string& folder, const std::string& base, size_t hidden_size, size_t max_length);
+
+// Sets what CrossEncoder looks for in the folder's config.json: the sigmoid of the one logit is the score.
+void WriteCrossEncoderConfig(const std::string& folder);
+
+}  // namespace mlac
