@@ -56,7 +56,7 @@ EvaluationResult EvaluateTokens(TextModel& model, const EvaluationOptions& optio
 
 EvaluationResult Evaluate(const EvaluationOptions& options) {
   TextModel model(options.model,
-                  {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype});
+                  {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype, .adapter = options.adapter});
   switch (model.model().head()) {
     case Head::kSequenceClassification:
       return EvaluateTexts(model, options);
@@ -72,7 +72,7 @@ EvaluationResult Evaluate(const EvaluationOptions& options) {
 
 EvaluationResult EvaluateClassifier(const EvaluationOptions& options) {
   TextModel model(options.model,
-                  {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype});
+                  {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype, .adapter = options.adapter});
   model.Require("text-classification");
   if (model.problem_type() != ProblemType::kSingleLabel)
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: the model gives no text one label", options.model));

@@ -24,6 +24,7 @@ struct ModelCard {
   std::string title = {}, introduction = {}, usage_options = {};
   const Figures* figures = nullptr;
   std::string base_model;                 // name or id of what was fine-tuned; "" leaves it out
+  bool is_adapter = false;                // it stands over base_model
   std::string license;                    // the Hub's id of a licence; "" if it is not known
   std::string text_column, label_column;  // "" where the data has no columns
   size_t max_length = 0;                  // tokens of a text that are read
