@@ -77,9 +77,12 @@ InferenceService::InferenceService(std::string name, std::unique_ptr<ServedModel
               .token_output_size = model_->token_output_size(),
               .max_batch_tokens = options_.max_batch_tokens,
               .max_request_tokens = options_.max_request_tokens,
-              .turns = &turns,
+              .turns = model_->joins_batches() ? nullptr : &turns,
               .on_batch = [this](const BatchStats& stats) { metrics_.CountBatch(name_, stats); }},
-             [this](const TokenBatch& batch, Output output, std::span<float> out) { model_->Compute(batch, output, out); }) {}
+             [this](const TokenBatch& batch, Output output, std::span<float> out) {
+               if (model_->joins_batches()) return model_->ComputeInTurn(turns_, batch, output, out);
+               model_->Compute(batch, output, out);
+             }) {}
 
 void InferenceService::WarmUp(ComputeTurns& turns) {
   const size_t num_tokens = std::min(options_.max_request_tokens, options_.max_batch_tokens);
@@ -89,6 +92,7 @@ void InferenceService::WarmUp(ComputeTurns& turns) {
   batch.token_ids.resize(batch.offsets.back());
   batch.token_type_ids.resize(batch.offsets.back());
   std::vector<float> out(batch.num_sequences() * model_->output_size());
+  if (model_->joins_batches()) return model_->ComputeInTurn(turns, batch, Output::kSequence, out);
   ComputeTurns::Party party;
   const ComputeTurns::Turn turn = turns.Take(party);
   model_->Compute(batch, Output::kSequence, out);
