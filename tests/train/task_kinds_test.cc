@@ -290,7 +290,9 @@ TEST_P(TaskKinds, LearnWhatTheDataSaysAndOpenAgain) {
                                            .line_by_line = options.masking.line_by_line});
   EXPECT_EQ(again.figures.figures.front().name, result.figures.figures.front().name);
   EXPECT_GT(again.figures.num_examples, result.figures.num_examples);
-  if (metrics.contains("ndcg_at_10")) EXPECT_GT(again.figures.figures.front().value, 0.5) << again.metrics_json;
+  if (metrics.contains("ndcg_at_10")) {
+    EXPECT_GT(again.figures.figures.front().value, 0.5) << again.metrics_json;
+  }
   TextModel model(options.out);
   model.Require(kind.task);
 }
