@@ -1,6 +1,7 @@
 // fill-mask: a masked language model learns the words of a field from texts without labels.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/error.h"
@@ -11,6 +12,11 @@ namespace mlac {
 namespace {
 
 constexpr const char* kPartNames[] = {"train", "validation", "test"};
+
+// An adapter's weights are new, too, and none of the head's.
+bool IsOfHead(const Model& model, const std::string& name) {
+  return std::any_of(model.head_prefixes().begin(), model.head_prefixes().end(), [&](const std::string& prefix) { return name.starts_with(prefix); });
+}
 
 class FillMaskTask : public FineTuneTask {
  public:
@@ -100,7 +106,7 @@ class FillMaskTask : public FineTuneTask {
   void WarnOfNewHead(const Model& model) {
     std::vector<std::string> names;
     for (const Parameter& parameter : model.parameters().parameters())
-      if (!model.parameters().Has(parameter.name)) names.push_back(parameter.name);
+      if (IsOfHead(model, parameter.name) && !model.parameters().Has(parameter.name)) names.push_back(parameter.name);
     new_head_ = !names.empty();
     if (!new_head_) return;
     observer_->OnFinding(

@@ -442,6 +442,23 @@ TEST(SentenceSimilarity, StopsAtWeightsThatAreNotFinite) {
   }
 }
 
+// The decoder is the embeddings, which do not learn; the rest of the head does. Its new weights are no new head.
+TEST(FillMask, LearnsAnAdapterOfTheSameBytesInParts) {
+  const test::TemporaryFolder folder;
+  const Kind kind = Masks();
+  FineTuneOptions options = OptionsOf(kind, folder);
+  options.lora.rank = 4;
+  Silent observer;
+  FineTune(kind.task, options, observer, observer.stop);
+  EXPECT_THAT(observer.codes, Not(Contains("new_head")));
+  const std::string whole = options.out;
+  options.training.max_tokens = 30;
+  options.out = folder / "parts";
+  FineTune(kind.task, options, observer, observer.stop);
+  EXPECT_EQ(ReadWhole(options.out + "/adapter_model.safetensors"), ReadWhole(whole + "/adapter_model.safetensors"));
+  EXPECT_EQ(ReadWhole(options.out + "/metrics.json"), ReadWhole(whole + "/metrics.json"));
+}
+
 // The first epochs of rare tags find none at all: F1 stays 0 while the loss falls, which is no reason to stop.
 TEST(ScoreOfF1, RisesWithTheLossWhileNothingIsFound) {
   EXPECT_LT(ScoreOfF1(0, 0.9), ScoreOfF1(0, 0.8));
