@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # dev fixtures [PART...]: writes the expected values of the parity tests anew, by the reference implementations in their Python environments
-# (parts: ops models minilm train metrics families tasks compressed; all if none is named), and the committed hashes of bits (part bits) by the scalar path of mlac,
+# (parts: ops models minilm train metrics families tasks adapters compressed; all if none is named), and the committed hashes of bits (part bits) by the scalar path of mlac,
 # once its tests of parity have passed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -8,11 +8,12 @@ scripts/setup.sh fetch test
 python=$(scripts/venv.sh parity)/bin/python
 MLAC_MINILM=$(scripts/fetch.sh minilm)
 export MLAC_MINILM
-[ $# -gt 0 ] || set -- ops models minilm train metrics families tasks compressed bits
+[ $# -gt 0 ] || set -- ops models minilm train metrics families tasks adapters compressed bits
 reference=()
-for part in "$@"; do [[ "$part" =~ ^(compressed|bits)$ ]] || reference+=("$part"); done
+for part in "$@"; do [[ "$part" =~ ^(adapters|compressed|bits)$ ]] || reference+=("$part"); done
 [ ${#reference[@]} = 0 ] || "$python" tests/parity/make_fixtures.py "${reference[@]}"
 [[ " $* " != *" models "* ]] || "$(scripts/venv.sh five)/bin/python" tests/parity/save_as_version_five.py
+[[ " $* " != *" adapters "* ]] || "$(scripts/venv.sh five)/bin/python" tests/parity/adapters_fixtures.py
 [[ " $* " != *" compressed "* ]] || "$(scripts/venv.sh compressed)/bin/python" tests/parity/compressed_fixtures.py
 [[ " $* " == *" bits "* ]] || exit 0
 ./dev build ci > /dev/null

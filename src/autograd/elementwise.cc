@@ -50,6 +50,24 @@ Tensor Sum(Run& run, const Tensor& a, const Tensor& b, const Tensor& c) {
   return y;
 }
 
+Tensor ActivationForward(Run& run, const Tensor& z, kernels::Activation activation) {
+  if (activation == kernels::Activation::kNone) return z;
+  Tensor y = run.NewTensor(z.shape());
+  run.ParallelFor(z.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
+    kernels::Activate(activation, z.floats().data() + begin, y.mutable_floats().data() + begin, end - begin);
+  });
+  if (run.tape() == nullptr || z.tape_id() == 0) return y;
+  run.tape()->Record(y, [z, activation](Run& run, const Tensor& gradient) {
+    Tensor gradient_z = run.NewTensor(z.shape());
+    run.ParallelFor(z.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
+      kernels::ActivateBackward(activation, z.floats().data() + begin, gradient.floats().data() + begin, gradient_z.mutable_floats().data() + begin,
+                                end - begin);
+    });
+    run.tape()->Accumulate(run, z.tape_id(), gradient_z);
+  });
+  return y;
+}
+
 Tensor DropoutForward(Run& run, const Tensor& x, float probability, RowKind rows) {
   if (!run.dropout_on() || probability <= 0) return x;
   const kernels::DropoutKey key = run.NextDropout(probability);

@@ -1,12 +1,16 @@
 #pragma once
-// Sums and dropout, one entry on the tape each.
+// Sums, activations and dropout, one entry on the tape each.
 #include "autograd/run.h"
+#include "kernels/activation.h"
 
 namespace mlac {
 
 // a + b, and (a + b) + c, of one shape.
 Tensor Sum(Run& run, const Tensor& a, const Tensor& b);
 Tensor Sum(Run& run, const Tensor& a, const Tensor& b, const Tensor& c);
+
+// f(z), element by element; z itself for kNone. Layers have it in LinearForward, which takes one pass less.
+Tensor ActivationForward(Run& run, const Tensor& z, kernels::Activation activation);
 
 // What the rows of a tensor are: decides which elements are dropped when a batch is computed in parts.
 enum class RowKind { kTokens, kSequences };

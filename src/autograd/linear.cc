@@ -14,7 +14,6 @@
 
 // T: rows. K: inputs. N: outputs.
 namespace mlac {
-namespace {
 
 // Up to here the rows stay in L2 while the panels of a weight pass by.
 constexpr size_t kMostRowsUnpacked = 128;
@@ -22,7 +21,11 @@ constexpr size_t kMostRowsUnpacked = 128;
 using kernels::Activation;
 using kernels::Layout;
 
-// dW [N, K] += dZ^T X: chains over rising t that go on from what the gradient holds, so a batch computed in parts gives the bits of the whole.
+std::shared_ptr<PackedWeight> PackedOf(Parameter& weight) {
+  if (!weight.packed) weight.packed = std::make_shared<PackedWeight>();
+  return weight.packed;
+}
+
 void AddWeightGradient(Run& run, const Tensor& gradient_z, const Tensor& x, Parameter& weight) {
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = gradient_z.dim(1);
   const size_t stride = kernels::RowStride(rows);
@@ -34,6 +37,8 @@ void AddWeightGradient(Run& run, const Tensor& gradient_z, const Tensor& x, Para
   ParallelGemm(run, {.a = transposed.floats().data(), .a_stride = stride, .packed_b = packed.floats().data(), .num_k = rows, .num_columns = inputs,
                      .accumulate = true, .c = weight.gradient.mutable_floats().data(), .c_stride = inputs}, outputs);
 }
+
+namespace {
 
 void LinearBackward(Run& run, const Tensor& x, const Tensor& z, Parameter& weight, Parameter* bias, Activation activation, Tensor gradient) {
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);

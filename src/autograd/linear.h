@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <mutex>
 
 #include "autograd/parameter.h"
@@ -44,6 +45,13 @@ class PackedWeight {
   Layout layout_;
   Tensor source_;  // holds the memory at packed_from_, so that no other tensor can get that address
 };
+
+// The weight's own, made at the first call. Not safe to call from several threads.
+std::shared_ptr<PackedWeight> PackedOf(Parameter& weight);
+
+// gradient of weight [N, K] += dZ^T X, dZ [rows, N], X [rows, K]: chains over rising rows that go on from what the gradient holds, so a batch computed
+// in parts gives the bits of the whole.
+void AddWeightGradient(Run& run, const Tensor& gradient_z, const Tensor& x, Parameter& weight);
 
 // x: [rows, inputs]; weight: [outputs, inputs]; bias: [outputs] or nullptr. Returns [rows, outputs]: f32, or bf16 where `narrow` and the run
 // computes in bf16, which is what the next linear layer would round it to. Throws kUnsupported where an int8 weight would need a gradient.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "autograd/tape.h"
@@ -13,6 +14,15 @@
 #include "tensor/tensor.h"
 
 namespace mlac {
+
+class ParameterStore;
+
+// Rows of a pass that belong to one of several adapters over a base: those from where the ones before end up to `end`. adapter: the store of its
+// model, which only layers look into (nn/layers.h); null: none.
+struct AdapterRows {
+  size_t end = 0;
+  const ParameterStore* adapter = nullptr;
+};
 
 struct RunOptions {
   ThreadTeam* team = nullptr;  // nullptr: the calling thread alone
@@ -43,6 +53,10 @@ class Run {
   // from one input.
   const Narrow& NarrowInput(const Tensor& x, DType dtype, const std::function<void(Narrow&)>& round);
 
+  // Which adapters the rows of the encoder's layers have; none: those of the model that is run. In inference.
+  void SetAdapterRows(std::vector<AdapterRows> rows) { adapter_rows_ = std::move(rows); }
+  std::span<const AdapterRows> adapter_rows() const { return adapter_rows_; }
+
   // Dropout. Begin a pass: where this batch begins in the whole batch, in tokens and in sequences, so that a batch computed in parts drops
   // the same elements. Each dropout of the model then takes the next operation number.
   void BeginDropout(uint64_t seed, uint32_t step, uint32_t first_token, uint32_t first_sequence);
@@ -59,6 +73,7 @@ class Run {
   BufferPool pool_;
   std::vector<std::vector<float>> scratch_;
   Narrow narrow_;
+  std::vector<AdapterRows> adapter_rows_;
   bool dropout_on_ = false;
   uint64_t seed_ = 0;
   uint32_t step_ = 0, first_token_ = 0, first_sequence_ = 0, next_operation_ = 0;

@@ -29,6 +29,10 @@ void AddModelOption(CLI::App& command, std::string& model) {
   command.add_option("-m,--model", model, kModelHelp)->required()->type_name("DIR");
 }
 
+void AddAdapterOption(CLI::App& command, std::string& adapter) {
+  command.add_option("--adapter", adapter, "An adapter over the model: a folder as 'mlac train --lora' or PEFT writes it")->type_name("DIR");
+}
+
 void AddThreadsOption(CLI::App& command, size_t& num_threads) {
   num_threads = DefaultNumThreads();
   command.add_option("--threads", num_threads, "Threads to compute with; else OMP_NUM_THREADS, else the cores that may be used")

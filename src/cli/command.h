@@ -40,6 +40,7 @@ std::string HintForUnknown(const std::string& name, const std::vector<std::strin
 // What a model argument may be, for its help: FindModel (store_access.h) reads it.
 constexpr const char* kModelHelp = "The model: a folder in the Hugging Face layout, or NAME@ALIAS of the store";
 void AddModelOption(CLI::App& command, std::string& model);    // -m, --model: required
+void AddAdapterOption(CLI::App& command, std::string& adapter);  // --adapter
 void AddThreadsOption(CLI::App& command, size_t& num_threads);  // --threads: the number given, or else DefaultNumThreads()
 void AddJsonFlag(CLI::App& command, bool& json);                // --json
 

@@ -16,6 +16,7 @@ void AddHelp(CLI::App& app);
 void AddInit(CLI::App& app);
 void AddInspect(CLI::App& app);
 void AddLog(CLI::App& app);
+void AddMerge(CLI::App& app);
 void AddOptimize(CLI::App& app);
 void AddPlan(CLI::App& app);
 void AddPromote(CLI::App& app);

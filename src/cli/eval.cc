@@ -32,8 +32,9 @@ void Execute(const CLI::App& command, EvalOptions options) {
   columns.second = options.evaluation.text_pair_column;
   if (options.max_length > 0) options.evaluation.max_length = options.max_length;
   options.evaluation.dtype = options.dtype.Checked();
-  const ModelFolder given = FindModel(options.evaluation.model);
+  const ModelFolder given = FindModel(options.evaluation.model), adapter = FindAdapter(options.evaluation.adapter);
   options.evaluation.model = given.path;
+  options.evaluation.adapter = adapter.path;
   const EvaluationResult result = Evaluate(options.evaluation);
   for (const std::string& note : result.notes) fmt::print(stderr, "{}\n", note);
   if (result.num_truncated > 0)
@@ -52,6 +53,7 @@ void AddEval(CLI::App& app) {
                                  "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json\nmlac eval ./squad --data dev-v2.0.json\n"
                                  "mlac eval ./search --data pairs.csv");
   command.add_option("model", options->evaluation.model, "The folder of a trained model, or NAME@ALIAS of the store")->required()->type_name("DIR");
+  AddAdapterOption(command, options->evaluation.adapter);
   command
       .add_option("--data", options->evaluation.data, "Examples as the model was trained on: CSV, TSV, JSONL, folders of texts, words with tags, SQuAD's JSON")
       ->required()

@@ -17,6 +17,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/store_access.h"
+#include "models/adapter.h"
 #include "models/model_folder.h"
 #include "models/quantization.h"
 #include "pipelines/text_model.h"
@@ -31,7 +32,7 @@ using nlohmann::ordered_json;
 constexpr size_t kTensorsShown = 8, kLabelsShown = 12;
 
 struct InspectOptions {
-  std::string model;
+  std::string model, adapter;
   bool tensors = false, json = false;
   size_t num_threads = 0;
 };
@@ -78,14 +79,32 @@ size_t RunLongestText(TextModel& model) {
   return model.max_length();
 }
 
+ordered_json DescribeAdapter(const std::string& given, const std::string& folder, const Model& model) {
+  const AdapterConfig config = ReadAdapterConfig(folder);
+  size_t num_parameters = 0;
+  for (const Parameter& parameter : model.parameters().parameters()) num_parameters += parameter.value.num_elements();
+  std::vector<std::string> layers;
+  for (const LoraModule& module : model.parameters().loras()) layers.push_back(module.name);
+  return {{"folder", given},
+          {"rank", config.rank},
+          {"alpha", config.alpha},
+          {"rank_stabilized", config.rank_stabilized},
+          {"targets", config.targets},
+          {"modules_to_save", config.modules_to_save},
+          {"base_model", config.base_model},
+          {"num_parameters", num_parameters},
+          {"layers", layers}};
+}
+
 ordered_json Describe(const InspectOptions& options) {
-  const ModelFolder given = FindModel(options.model);
+  const ModelFolder given = FindModel(options.model), adapter = FindAdapter(options.adapter);
   const std::string folder = TransformerFolder(given.path);
-  const nlohmann::json config = ReadJsonFile(folder + "/config.json");
-  TextModel model(given.path, {.num_threads = options.num_threads, .max_length = std::nullopt, .truncate = false});
+  const nlohmann::json config = adapter.path.empty() ? ReadJsonFile(folder + "/config.json") : ReadAdaptedConfig(given.path, adapter.path);
+  TextModel model(given.path, {.num_threads = options.num_threads, .max_length = std::nullopt, .truncate = false, .adapter = adapter.path});
   const Tokenizer& tokenizer = model.tokenizer();
-  const LengthLimit limit = FindLengthLimit(folder, std::nullopt, model.model().max_positions());
+  const LengthLimit limit = FindLengthLimit(TokenizerFolder(given.path, adapter.path), std::nullopt, model.model().max_positions());
   ordered_json out = {{"model", options.model}, {"config", DescribeConfig(config)}, {"weights", DescribeWeights(WeightFiles::Open(folder))}};
+  if (!adapter.path.empty()) out["adapter"] = DescribeAdapter(options.adapter, adapter.path, model.model());
   out["tokenizer"] = {{"kind", tokenizer.kind()},
                       {"vocab_size", tokenizer.vocab_size()},
                       {"lowercases", tokenizer.lowercases()},
@@ -149,6 +168,9 @@ std::string AsText(const ordered_json& model, bool all_tensors) {
   for (const auto& [dtype, count] : weights.at("num_tensors_by_dtype").items()) dtypes += (dtypes.empty() ? "" : ", ") + dtype;
   line("parameters", fmt::format("{} in {} tensors of {}, {}", Grouped(number(weights, "num_parameters")), number(weights, "num_tensors"),
                                  dtypes, Mebibytes(number(weights, "num_bytes"))));
+  if (const auto adapter = model.find("adapter"); adapter != model.end())
+    line("adapter", fmt::format("LoRA of rank {}, alpha {}, at {} layers, {} parameters with what it keeps of the head", number(*adapter, "rank"),
+                                adapter->at("alpha").get<double>(), adapter->at("layers").size(), Grouped(number(*adapter, "num_parameters"))));
   line("tokenizer", fmt::format("{}, {} tokens, {}", tokenizer.at("kind").get<std::string>(), Grouped(number(tokenizer, "vocab_size")),
                                 tokenizer.at("lowercases").get<bool>() ? "upper and lower case are the same" : "upper and lower case differ"));
   line("length", fmt::format("at most {} tokens a text ({})", number(model, "max_length"), model.at("max_length_source").get<std::string>()));
@@ -171,6 +193,7 @@ void AddInspect(CLI::App& app) {
   CLI::App& command = AddCommand(app, "inspect", "Show what a model is, what it can do and the memory it needs",
                                  "mlac inspect ./all-MiniLM-L6-v2\nmlac inspect ./topics --json");
   command.add_option("model,-m,--model", options->model, kModelHelp)->required()->type_name("DIR");
+  AddAdapterOption(command, options->adapter);
   command.add_flag("--tensors", options->tensors, "List all tensors");
   AddThreadsOption(command, options->num_threads);
   AddJsonFlag(command, options->json);

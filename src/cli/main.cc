@@ -10,6 +10,7 @@ void AddCommands(CLI::App& app) {
   AddServe(app);
   AddTrain(app);
   AddEval(app);
+  AddMerge(app);
   AddOptimize(app);
   AddInit(app);
   AddPlan(app);

@@ -21,7 +21,7 @@ namespace mlac {
 namespace {
 
 struct RunCommandOptions {
-  std::string model;
+  std::string model, adapter;
   TextInputOptions input;
   TextModelOptions text_model;
   size_t max_length = 0;
@@ -70,7 +70,8 @@ void Execute(const TaskInfo& info, RunCommandOptions options) {
   options.task.Resolve(info, options.input);
   TextSource source(options.input);
   const std::unique_ptr<Task> task = info.make(options.task.task);
-  const ModelFolder given = FindModel(options.model);
+  const ModelFolder given = FindModel(options.model), adapter = FindAdapter(options.adapter);
+  options.text_model.adapter = adapter.path;
   TextModel model(given.path, options.text_model);
   ReadingProgress progress;
   std::string out;
@@ -93,6 +94,7 @@ void AddTask(CLI::App& run, const TaskInfo& info) {
   CLI::App& command = AddCommand(run, std::string(info.name), std::string(info.description), ExampleOf(info.name));
   command.group("Tasks");
   AddModelOption(command, options->model);
+  AddAdapterOption(command, options->adapter);
   AddTaskOptions(command, info, options->task, options->input);
   command.add_option("--max-length", options->max_length, "Tokens a text may have; else the model's own limit")->type_name("N");
   command.add_flag("--truncate", options->text_model.truncate, "Cut longer texts instead of refusing them");

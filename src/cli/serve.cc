@@ -22,7 +22,9 @@
 #include "cli/service_manager.h"
 #include "cli/service_signals.h"
 #include "cli/store_access.h"
+#include "models/adapter.h"
 #include "serve/access_log.h"
+#include "serve/joined_adapters.h"
 #include "serve/memory_limit.h"
 #include "serve/model_server.h"
 
@@ -36,7 +38,7 @@ constexpr size_t kReservedDescriptors = 64;
 const std::string kSageMakerFolder = "/opt/ml/model";
 
 struct ServeOptions {
-  std::vector<std::string> models;
+  std::vector<std::string> models, adapters;
   std::string name, api_key_file, admin_key_file, model_root, log_format = "text";
   TlsFiles tls;
   ServedModelOptions model;
@@ -93,6 +95,36 @@ std::vector<ModelArgument> ParseModels(const ServeOptions& options) {
     for (size_t j = 0; j < i; ++j)
       if (models[i].name == models[j].name)
         throw UsageError(fmt::format("serve: two models are called '{}'", models[i].name), "give one another name: OTHER=FOLDER");
+  return models;
+}
+
+// --adapter NAME=DIR, as the models; they stand over the one model.
+std::vector<ModelArgument> ParseAdapters(const ServeOptions& options, const std::vector<ModelArgument>& models) {
+  if (!options.adapters.empty() && models.size() > 1) throw UsageError("serve: --adapter is for one model", "serve each model with its adapters by itself");
+  std::vector<ModelArgument> adapters;
+  for (const std::string& argument : options.adapters) {
+    adapters.push_back(ParseModel(argument));
+    const std::string& name = adapters.back().name;
+    const auto is_taken = [&](const ModelArgument& other) { return other.name == name; };
+    if (is_taken(models.front()) || std::any_of(adapters.begin(), adapters.end() - 1, is_taken))
+      throw UsageError(fmt::format("serve: two models are called '{}'", name), "give the adapter another name: --adapter OTHER=FOLDER");
+  }
+  return adapters;
+}
+
+// The models, and with adapters: they and their model share one base.
+std::vector<NamedModel> OpenModels(const std::vector<ModelArgument>& arguments, const std::vector<ModelArgument>& adapters, ServedModelOptions options,
+                                   size_t max_batch_tokens) {
+  std::vector<NamedModel> models;
+  if (!adapters.empty()) {
+    options.base = OpenBase(arguments.front().folder.path);
+    options.joined = std::make_shared<JoinedAdapters>(options.base, options.team, options.dtype, max_batch_tokens);
+  }
+  for (const ModelArgument& argument : arguments) models.push_back({argument.name, OpenServedModel(argument.folder.path, options)});
+  for (const ModelArgument& adapter : adapters) {
+    options.adapter = adapter.folder.path;
+    models.push_back({adapter.name, OpenServedModel(arguments.front().folder.path, options)});
+  }
   return models;
 }
 
@@ -173,19 +205,16 @@ void ServeUntilStopped(ModelServer& server, ServiceSignals& signals, LogFormat f
 }
 
 void Execute(ServeOptions options) {
-  const std::vector<ModelArgument> arguments = ParseModels(options);
+  const std::vector<ModelArgument> arguments = ParseModels(options), adapters = ParseAdapters(options, arguments);
   const bool has_tls = !options.tls.certificate.empty();
   ServiceSignals signals(has_tls);
   ReadServerOptions(options);
   const LogFormat format = options.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
   options.server.on_access = [format](const HttpAccess& access) { WriteLog(FormatAccess(access, format)); };
   if (!options.admin_key_file.empty()) options.server.admin = ReadAdminOptions(options);
-  std::vector<NamedModel> models;
+  std::vector<NamedModel> models = OpenModels(arguments, adapters, options.model, options.server.inference.max_batch_tokens);
   std::string description;
-  for (const ModelArgument& argument : arguments) {
-    models.push_back({argument.name, OpenServedModel(argument.folder.path, options.model)});
-    description += fmt::format("{}{} ({})", description.empty() ? "" : ", ", argument.name, Describe(*models.back().model));
-  }
+  for (const NamedModel& model : models) description += fmt::format("{}{} ({})", description.empty() ? "" : ", ", model.name, Describe(*model.model));
   ModelServer server(std::move(models), std::move(options.server));
   Announce(format, fmt::format("serving {} on {}", description, server.url()), "serving", server.url());
   NotifyServiceManager("READY=1");
@@ -237,9 +266,11 @@ void AddServe(CLI::App& app) {
   CLI::App& command = AddCommand(app, "serve", "Answer over HTTP: the protocols of OpenAI, Hugging Face, KServe and SageMaker",
                                  "mlac serve ./topics --port 8080\n"
                                  "mlac serve ./topics search=./all-MiniLM-L6-v2 --port 8080\n"
+                                 "mlac serve ./all-MiniLM-L6-v2 --adapter topics=./topics-lora --adapter tone=./tone-lora\n"
                                  "curl http://127.0.0.1:8080/predict -H 'Content-Type: application/json' -d '{\"inputs\": \"a striped cat\"}'");
   AddOption(command, "-m,--model,model", options->models, "Folders in the Hugging Face layout, or NAME@ALIAS of the store; NAME=DIR calls one otherwise", "DIR")
       .take_all();
+  AddOption(command, "--adapter", options->adapters, "An adapter over the model, served beside it under its name; may be given again", "NAME=DIR").take_all();
   AddOption(command, "--served-model-name", options->name, "What clients call the one model; else the name of its folder", "NAME");
   AddAccessOptions(command, *options);
   AddLimitOptions(command, options->server);

@@ -64,6 +64,11 @@ ModelFolder FindModel(const std::string& given) {
   return {.path = path, .name = found.name, .revision = std::move(folder)};
 }
 
+ModelFolder FindAdapter(const std::string& given) {
+  if (given.empty()) return {.path = "", .name = "", .revision = {}};
+  return FindModel(given);
+}
+
 std::string ShortRevision(std::string_view revision) { return std::string(revision.substr(0, 12)); }
 
 std::string ShortTime(std::string_view time) {

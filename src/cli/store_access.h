@@ -32,6 +32,9 @@ struct ModelFolder {
 // revision that is no model. A path is not looked at further.
 ModelFolder FindModel(const std::string& given);
 
+// The same of --adapter; "" for "".
+ModelFolder FindAdapter(const std::string& given);
+
 // "0123456789ab": as much of a revision as people need.
 std::string ShortRevision(std::string_view revision);
 // "2026-11-27 23:55" of Record::time.

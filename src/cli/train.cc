@@ -22,10 +22,14 @@
 namespace mlac {
 namespace {
 
+// A learning rate that suits a few new weights: full training's is too slow for them.
+constexpr double kLoraLearningRate = 5e-4;
+
 struct TrainOptions {
   FineTuneOptions fine_tune;
   std::optional<size_t> max_length;
   std::string distance = "euclidean", matryoshka;
+  std::string lora_targets;  // apart by commas
   bool json = false, multi_label = false, regression = false;
 };
 
@@ -238,7 +242,7 @@ void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
     command.add_option(name, value, description)->type_name("X")->check(in_range)->capture_default_str();
   };
   command.add_option("--epochs", options.num_epochs, "Times that each text is seen")->type_name("N")->check(positive)->capture_default_str();
-  number("--lr", options.learning_rate, 0, 1, "Highest learning rate");
+  number("--lr", options.learning_rate, 0, 1, "Highest learning rate; with --lora 0.0005 unless it is given");
   command.add_option("--batch-size", options.batch_size, "Texts a step")->type_name("N")->check(positive)->capture_default_str();
   number("--max-grad-norm", options.max_grad_norm, 0, 1e9, "Longer gradients are scaled to this length; 0: never");
   command.add_option("--save-steps", options.save_steps, "A checkpoint every N steps; 0: only when interrupted")->type_name("N")->capture_default_str();
@@ -248,6 +252,13 @@ void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
   command.add_option("--patience", options.patience, "Epochs without a better validation score before it stops; 0: never")
       ->type_name("N")
       ->capture_default_str();
+  command
+      .add_option("--gradient-accumulation", options.gradient_accumulation,
+                  "Batches a step: the result of one batch so many times as large, in the memory of one")
+      ->type_name("N")
+      ->check(positive)
+      ->capture_default_str();
+  number("--layer-decay", options.layer_decay, 1e-6, 1, "The learning rate of a layer is that of the one above times this; 0.9 is usual");
   command.add_option("--seed", options.seed, "Decides the order, the dropout and the new head")->type_name("N")->capture_default_str();
 }
 
@@ -264,6 +275,26 @@ std::vector<size_t> ReadSizes(const std::string& text) {
   return sizes;
 }
 
+void AddLoraOptions(CLI::App& command, LoraOptions& options, std::string& targets) {
+  const auto rank = CLI::Range(size_t{1}, size_t{4096}).description("");
+  auto* lora =
+      command.add_option("--lora", options.rank, "Only a low-rank adapter of this rank and the head learn, and are written in PEFT's format; 8 is usual")
+          ->type_name("RANK")
+          ->check(rank);
+  command.add_option("--lora-alpha", options.alpha, "The adapter counts alpha / rank times; else twice the rank")
+      ->type_name("X")
+      ->check(CLI::Range(1e-6, 1e6).description(""))
+      ->needs(lora);
+  command.add_option("--lora-dropout", options.dropout, "Share of its inputs that is dropped")
+      ->type_name("SHARE")
+      ->check(CLI::Range(0.0, 0.9).description(""))
+      ->capture_default_str()
+      ->needs(lora);
+  command.add_option("--lora-targets", targets, "Layers that it adapts, by the ends of their names; else queries and values; all-linear: all")
+      ->type_name("NAME,NAME")
+      ->needs(lora);
+}
+
 void Execute(const CLI::App& command, TrainOptions options) {
   if (options.multi_label && options.regression) throw UsageError("--multi-label and --regression exclude each other");
   options.fine_tune.sequence.problem_type = options.multi_label  ? ProblemType::kMultiLabel
@@ -272,6 +303,10 @@ void Execute(const CLI::App& command, TrainOptions options) {
   if (options.fine_tune.sequence.problem_type != ProblemType::kSingleLabel &&
       (options.fine_tune.sequence.class_weights || options.fine_tune.sequence.label_smoothing > 0))
     throw UsageError("--class-weights and --label-smoothing are for texts with one label each");
+  if (options.fine_tune.lora.rank > 0 && options.fine_tune.training.freeze) throw UsageError("--lora and --freeze exclude each other");
+  if (options.fine_tune.lora.rank > 0 && command.get_option("--lr")->empty()) options.fine_tune.training.learning_rate = kLoraLearningRate;
+  for (const std::string& target : CLI::detail::split(options.lora_targets, ','))
+    if (!target.empty()) options.fine_tune.lora.targets.push_back(target);
   if (options.fine_tune.overwrite && options.fine_tune.resume) throw UsageError("--overwrite and --resume exclude each other");
   if (!options.matryoshka.empty()) options.fine_tune.embedding.matryoshka = ReadSizes(options.matryoshka);
   options.fine_tune.embedding.distance = options.distance == "cosine" ? EmbeddingDistance::kCosine : EmbeddingDistance::kEuclidean;
@@ -341,6 +376,7 @@ void AddTask(CLI::App& train, const TaskEntry& task) {
   command.add_flag("--overwrite", fine_tune.overwrite, "Replace --out if it exists");
   command.add_flag("--resume", fine_tune.resume, "Go on from the checkpoint in --out");
   AddTrainingOptions(command, fine_tune.training);
+  AddLoraOptions(command, fine_tune.lora, options->lora_targets);
   if (texts || ranking) command.add_flag("--freeze", fine_tune.training.freeze, "Only the head learns: faster, and less exact");
   command.add_option("--max-length", options->max_length, task.max_length)->type_name("N");
   AddThreadsOption(command, fine_tune.training.num_threads);

@@ -62,7 +62,7 @@ class Bert : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> MakeBert(const ConfigReader& config, WeightLookup weights, const std::string& source, const HeadRequest& request) {
+std::unique_ptr<Model> MakeBert(const ConfigReader& config, WeightSource weights, const std::string& source, const HeadRequest& request) {
   return std::make_unique<Bert>(std::make_unique<ParameterStore>(std::move(weights), source, "bert"), BertConfig(config), request);
 }
 

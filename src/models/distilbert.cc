@@ -146,7 +146,7 @@ class DistilBert : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> MakeDistilBert(const ConfigReader& config, WeightLookup weights, const std::string& source, const HeadRequest& request) {
+std::unique_ptr<Model> MakeDistilBert(const ConfigReader& config, WeightSource weights, const std::string& source, const HeadRequest& request) {
   return std::make_unique<DistilBert>(std::make_unique<ParameterStore>(std::move(weights), source, "distilbert"), DistilBertConfig(config), request);
 }
 

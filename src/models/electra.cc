@@ -76,7 +76,7 @@ class Electra : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> MakeElectra(const ConfigReader& config, WeightLookup weights, const std::string& source, const HeadRequest& request) {
+std::unique_ptr<Model> MakeElectra(const ConfigReader& config, WeightSource weights, const std::string& source, const HeadRequest& request) {
   return std::make_unique<Electra>(std::make_unique<ParameterStore>(std::move(weights), source, "electra"), ElectraConfig(config), request);
 }
 

@@ -11,7 +11,7 @@ namespace mlac {
 
 // Builds the model that config describes. source: the weights' name, for messages. Throws kInvalidInput for absurd values and weights that do
 // not fit, kUnsupported for what the family's code does not compute.
-using MakeFamily = std::unique_ptr<Model>(const ConfigReader& config, WeightLookup weights, const std::string& source, const HeadRequest& request);
+using MakeFamily = std::unique_ptr<Model>(const ConfigReader& config, WeightSource weights, const std::string& source, const HeadRequest& request);
 
 MakeFamily MakeBert;
 MakeFamily MakeDistilBert;

@@ -5,9 +5,11 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "models/adapter.h"
 #include "models/config.h"
 #include "models/quantization.h"
 #include "models/sentence_encoder.h"
@@ -27,6 +29,13 @@ Tensor Dequantized(const Tensor& weight, const Tensor& scales) {
 
 nlohmann::json ReadConfig(const std::string& transformer_folder) { return ReadJsonFile(transformer_folder + "/config.json"); }
 
+// Its base is another folder, and a name that a file gives is not opened: a stranger wrote it.
+[[noreturn]] void RefuseAdapter(const std::string& folder) {
+  const std::string base = ReadAdapterConfig(folder).base_model;
+  throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: is an adapter, not a model", folder),
+              fmt::format("give the model that it was made for, and it as --adapter{}", base.empty() ? "" : ": its writer called that model " + Quoted(base)));
+}
+
 }  // namespace
 
 std::string TransformerFolder(const std::string& folder) {
@@ -35,6 +44,7 @@ std::string TransformerFolder(const std::string& folder) {
   std::string inner = folder;
   for (const SentenceModule& module : ReadSentenceModules(folder))
     if (module.kind == "Transformer" && !module.path.empty()) inner = folder + "/" + module.path;
+  if (inner == folder && IsAdapterFolder(folder)) RefuseAdapter(folder);
   if (!FileExists(inner + "/config.json"))
     throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no config.json", inner), "a model is a folder with config.json and model.safetensors");
   return inner;
@@ -45,21 +55,24 @@ std::unique_ptr<Model> OpenModel(const std::string& folder, const std::optional<
   const nlohmann::json config = ReadConfig(inner);
   const HeadRequest head = request ? *request : HeadOf(config, file);
   CheckModelType(config, file);  // before weights are looked for
+  return MakeModel(config, file, OpenWeights(inner, config, file), inner + "/model.safetensors", head);
+}
+
+WeightSource OpenWeights(const std::string& inner, const nlohmann::json& config, const std::string& file) {
   const bool weight_only = ReadQuantization(config, file) == Quantization::kInt8WeightOnly;
   const auto files = std::make_shared<const WeightFiles>(WeightFiles::Open(inner));
   const std::string source = inner + "/model.safetensors";
-  const auto lookup = [files, weight_only, source](const std::string& name) -> std::optional<Tensor> {
+  return [files, weight_only, source](const std::string& name) -> std::optional<Tensor> {
     if (files->Find(name) == nullptr) return std::nullopt;
     Tensor tensor = files->Get(name);
     if (!weight_only || tensor.dtype() != DType::kI8 || files->Find(ScaleName(name)) == nullptr) return tensor;
     return Dequantized(tensor, RowScales(source, name, tensor, files->Get(ScaleName(name))));
   };
-  return MakeModel(config, file, lookup, source, head);
 }
 
-std::string ProblemTypeNameOf(const std::string& folder) {
+std::string ProblemTypeNameOf(const std::string& folder, const std::string& adapter) {
   const std::string inner = TransformerFolder(folder), file = inner + "/config.json";
-  const nlohmann::json config = ReadConfig(inner);
+  const nlohmann::json config = adapter.empty() ? ReadConfig(inner) : ReadAdaptedConfig(folder, adapter);
   const std::string name = ConfigReader(config, file).String("problem_type", "");
   for (const char* known : {"", "single_label_classification", "multi_label_classification", "regression"})
     if (name == known) return name;
@@ -67,9 +80,9 @@ std::string ProblemTypeNameOf(const std::string& folder) {
                                                     file, name));
 }
 
-std::vector<std::string> LabelNamesOf(const std::string& folder) {
+std::vector<std::string> LabelNamesOf(const std::string& folder, const std::string& adapter) {
   const std::string inner = TransformerFolder(folder), file = inner + "/config.json";
-  const nlohmann::json config = ReadConfig(inner);
+  const nlohmann::json config = adapter.empty() ? ReadConfig(inner) : ReadAdaptedConfig(folder, adapter);
   const Head head = HeadOf(config, file).head;
   if (head != Head::kSequenceClassification && head != Head::kTokenClassification) return {};
   return ConfigReader(config, file).LabelNames();

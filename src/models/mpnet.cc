@@ -171,7 +171,7 @@ class Mpnet : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> MakeMpnet(const ConfigReader& config, WeightLookup weights, const std::string& source, const HeadRequest& request) {
+std::unique_ptr<Model> MakeMpnet(const ConfigReader& config, WeightSource weights, const std::string& source, const HeadRequest& request) {
   return std::make_unique<Mpnet>(std::make_unique<ParameterStore>(std::move(weights), source, "mpnet"), MpnetConfig(config), request);
 }
 

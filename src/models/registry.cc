@@ -59,7 +59,7 @@ HeadRequest HeadOf(const nlohmann::json& config, const std::string& file) {
 
 void CheckModelType(const nlohmann::json& config, const std::string& file) { FindFamily(ConfigReader(config, file)); }
 
-std::unique_ptr<Model> MakeModel(const nlohmann::json& config, const std::string& file, WeightLookup weights, const std::string& source,
+std::unique_ptr<Model> MakeModel(const nlohmann::json& config, const std::string& file, WeightSource weights, const std::string& source,
                                  const HeadRequest& request) {
   const ConfigReader reader(config, file);
   return FindFamily(reader).make(reader, std::move(weights), source, request);

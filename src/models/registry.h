@@ -19,7 +19,7 @@ void CheckModelType(const nlohmann::json& config, const std::string& file);
 
 // Builds the model that config describes. file, source: config.json's and the weights' names, for messages. Throws as CheckModelType, and
 // kInvalidInput for absurd values and weights that do not fit.
-std::unique_ptr<Model> MakeModel(const nlohmann::json& config, const std::string& file, WeightLookup weights, const std::string& source,
+std::unique_ptr<Model> MakeModel(const nlohmann::json& config, const std::string& file, WeightSource weights, const std::string& source,
                                  const HeadRequest& request);
 
 // The model types that MakeModel knows.

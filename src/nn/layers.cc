@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 
 #include "autograd/embedding.h"
 #include "autograd/layer_norm.h"
+#include "autograd/lora.h"
 #include "base/error.h"
 
 namespace mlac {
@@ -23,15 +25,45 @@ kernels::Activation ActivationFromName(const std::string& name) {
 }
 
 Linear::Linear(const WeightScope& weights, size_t inputs, size_t outputs, kernels::Activation activation)
-    : Linear(weights.Get("weight", {outputs, inputs}, Initial::kNormal), weights.Get("bias", {outputs}, Initial::kZero), activation) {}
+    : Linear(weights.Get("weight", {outputs, inputs}, Initial::kNormal), weights.Get("bias", {outputs}, Initial::kZero), activation) {
+  lora_ = weights.Lora(*weight_);
+}
 
 Linear::Linear(Parameter& weight, Parameter& bias, kernels::Activation activation)
-    : weight_(&weight), bias_(&bias), activation_(activation), packed_(std::make_unique<PackedWeight>()) {}
+    : weight_(&weight), bias_(&bias), activation_(activation), packed_(PackedOf(weight)) {}
 
-Tensor Linear::operator()(Run& run, const Tensor& x) const { return LinearForward(run, x, *weight_, bias_, activation_, *packed_); }
+Tensor Linear::operator()(Run& run, const Tensor& x) const {
+  if (HasLora(run)) return WithLora(run, x);
+  return LinearForward(run, x, *weight_, bias_, activation_, *packed_);
+}
 
 Tensor Linear::ForNextLinear(Run& run, const Tensor& x) const {
+  if (HasLora(run)) return WithLora(run, x);
   return LinearForward(run, x, *weight_, bias_, activation_, *packed_, /*narrow=*/true);
+}
+
+bool Linear::HasLora(const Run& run) const {
+  if (lora_ != nullptr) return true;
+  const std::span<const AdapterRows> rows = run.adapter_rows();
+  return std::any_of(rows.begin(), rows.end(), [&](const AdapterRows& part) { return part.adapter != nullptr && part.adapter->FindLora(*weight_) != nullptr; });
+}
+
+// The adapter's part is computed in f32 whatever the weight and the run are, and the activation follows both.
+Tensor Linear::WithLora(Run& run, const Tensor& x) const {
+  const Tensor floats = x.dtype() == DType::kF32 ? x : x.ToF32();
+  const Tensor z = LinearForward(run, x, *weight_, bias_, kernels::Activation::kNone, *packed_);
+  if (lora_ != nullptr) {
+    // Only layers of the encoder learn an adapter, and their rows are tokens.
+    const Tensor dropped = DropoutForward(run, floats, lora_->dropout, RowKind::kTokens);
+    return ActivationForward(run, LoraForward(run, dropped, z, *lora_->a, *lora_->b, lora_->scale), activation_);
+  }
+  size_t begin = 0;
+  for (const AdapterRows& part : run.adapter_rows()) {
+    const LoraModule* lora = part.adapter == nullptr ? nullptr : part.adapter->FindLora(*weight_);
+    if (lora != nullptr && part.end > begin) LoraForward(run, floats.Rows(begin, part.end), z.Rows(begin, part.end), *lora->a, *lora->b, lora->scale);
+    begin = part.end;
+  }
+  return ActivationForward(run, z, activation_);
 }
 
 Embedding::Embedding(const WeightScope& weights, size_t count, size_t size) : weight_(&weights.Get("weight", {count, size})) {}

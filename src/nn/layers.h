@@ -17,7 +17,8 @@ namespace mlac {
 // The activation that config.json calls hidden_act. Throws kUnsupported with the known names.
 kernels::Activation ActivationFromName(const std::string& name);
 
-// [rows, inputs] to [rows, outputs]: activation(x W^T + b), weights "weight" [outputs, inputs] and "bias" [outputs].
+// [rows, inputs] to [rows, outputs]: activation(x W^T + b), weights "weight" [outputs, inputs] and "bias" [outputs]; with an adapter that has this
+// layer, activation(x W^T + b + scale (x A^T) B^T); where the run says which adapters its rows have, each row with its own.
 class Linear {
  public:
   Linear(const WeightScope& weights, size_t inputs, size_t outputs, kernels::Activation activation = kernels::Activation::kNone);
@@ -32,7 +33,11 @@ class Linear {
   Parameter* weight_;
   Parameter* bias_;
   kernels::Activation activation_;
-  std::unique_ptr<PackedWeight> packed_;
+  std::shared_ptr<PackedWeight> packed_;  // the weight's own: models over one base share it
+  const LoraModule* lora_ = nullptr;
+
+  bool HasLora(const Run& run) const;
+  Tensor WithLora(Run& run, const Tensor& x) const;
 };
 
 // Ids to rows of "weight" [count, size].

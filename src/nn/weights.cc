@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "autograd/linear.h"
 #include "base/error.h"
 #include "base/random.h"
 
@@ -40,28 +43,43 @@ Tensor RowScales(const std::string& source, const std::string& name, const Tenso
   return each;
 }
 
-ParameterStore::ParameterStore(WeightLookup lookup, std::string source, std::string base_prefix)
-    : lookup_(std::move(lookup)), source_(std::move(source)), base_prefix_(std::move(base_prefix) + ".") {}
+Tensor UniformWeight(const std::string& name, const Shape& shape, float bound, uint64_t seed) {
+  Tensor value = Tensor::Uninitialized(shape);
+  Random random(seed, HashOfName(name));
+  for (float& x : value.mutable_floats()) x = (2 * random.Uniform() - 1) * bound;
+  return value;
+}
+
+ParameterStore::ParameterStore(WeightSource source, std::string name, std::string base_prefix)
+    : source_(std::move(source)), name_(std::move(name)), base_prefix_(std::move(base_prefix) + ".") {}
+
+bool ParameterStore::Has(const std::string& name) const { return Find(name).has_value() || (has_base() && source_.base->Has(name)); }
 
 std::optional<Tensor> ParameterStore::Find(const std::string& name) const {
   const std::string bare = name.starts_with(base_prefix_) ? name.substr(base_prefix_.size()) : "";
   for (const std::string& candidate : {name, bare, OldName(name), OldName(bare)})
     if (!candidate.empty())
-      if (std::optional<Tensor> found = lookup_(candidate)) return found;
+      if (std::optional<Tensor> found = source_.find(candidate)) return found;
   return std::nullopt;
 }
 
 Parameter& ParameterStore::Get(const std::string& name, const Shape& shape) {
-  for (Parameter& parameter : parameters_)
-    if (parameter.name == name) return parameter;
-  std::optional<Tensor> tensor = Find(name);
-  if (!tensor)
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' is missing; config.json asks for {}", source_, name, ToString(shape)),
-                "are config.json and the weights from the same revision?");
-  if (tensor->shape() != shape)
-    throw Error(ErrorCode::kInvalidInput,
-                fmt::format("{}: tensor '{}' is {}; config.json asks for {}", source_, name, ToString(tensor->shape()), ToString(shape)),
+  const auto check = [&](const Shape& found) {
+    if (found == shape) return;
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' is {}; config.json asks for {}", name_, name, ToString(found), ToString(shape)),
                 "are both from the same revision?");
+  };
+  for (Parameter& parameter : parameters_)
+    if (parameter.name == name) {
+      check(parameter.value.shape());
+      return parameter;
+    }
+  std::optional<Tensor> tensor = Find(name);
+  if (!tensor && has_base()) return source_.base->Get(name, shape);
+  if (!tensor)
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' is missing; config.json asks for {}", name_, name, ToString(shape)),
+                "are config.json and the weights from the same revision?");
+  check(tensor->shape());
   if (tensor->dtype() == DType::kI8) return AddInt8(name, std::move(*tensor));
   parameters_.push_back({name, tensor->dtype() == DType::kF32 ? std::move(*tensor) : tensor->ToF32(), {}, false, {}});
   return parameters_.back();
@@ -70,8 +88,8 @@ Parameter& ParameterStore::Get(const std::string& name, const Shape& shape) {
 Parameter& ParameterStore::AddInt8(const std::string& name, Tensor value) {
   const std::string scale_name = name + "_scale";
   const std::optional<Tensor> found = Find(scale_name);
-  if (!found) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' is I8, but there is no '{}'", source_, name, scale_name));
-  Tensor scale = RowScales(source_, name, value, *found);
+  if (!found) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' is I8, but there is no '{}'", name_, name, scale_name));
+  Tensor scale = RowScales(name_, name, value, *found);
   parameters_.push_back({name, std::move(value), {}, false, std::move(scale)});
   return parameters_.back();
 }
@@ -86,9 +104,36 @@ Parameter& ParameterStore::Make(const std::string& name, const Shape& shape, Ini
   return parameters_.back();
 }
 
+const LoraModule* ParameterStore::AddLora(const std::string& module, Parameter& weight) {
+  if (!source_.lora) return nullptr;
+  const std::string bare = module.starts_with(base_prefix_) ? module.substr(base_prefix_.size()) : "";
+  std::optional<LoraWeights> found = source_.lora(module, bare, weight.value.shape());
+  if (!found) return nullptr;
+  const auto add = [&](const char* part, Tensor value) {
+    parameters_.push_back({fmt::format("{}.{}.weight", module, part), std::move(value), {}, false, {}});
+    parameters_.back().packed = PackedOf(parameters_.back());
+    return &parameters_.back();
+  };
+  Parameter *a = add("lora_A", std::move(found->a)), *b = add("lora_B", std::move(found->b));
+  loras_.push_back({module, &weight, a, b, found->scale, found->dropout});
+  return &loras_.back();
+}
+
+const LoraModule* ParameterStore::FindLora(const Parameter& weight) const {
+  const auto found = std::find_if(loras_.begin(), loras_.end(), [&](const LoraModule& module) { return module.weight == &weight; });
+  return found == loras_.end() ? nullptr : &*found;
+}
+
+std::vector<const Parameter*> ParameterStore::All() const {
+  std::vector<const Parameter*> all;
+  if (has_base()) all = source_.base->All();
+  for (const Parameter& parameter : parameters_) all.push_back(&parameter);
+  return all;
+}
+
 size_t ParameterStore::num_elements() const {
   size_t sum = 0;
-  for (const Parameter& parameter : parameters_) sum += parameter.value.num_elements();
+  for (const Parameter* parameter : All()) sum += parameter->value.num_elements();
   return sum;
 }
 
@@ -111,5 +156,7 @@ Parameter& WeightScope::Get(std::string_view name, const Shape& shape, Initial i
   const std::string full_name = prefix_ + std::string(name);
   return fresh_ ? store_->Make(full_name, shape, initial, deviation_, seed_) : store_->Get(full_name, shape);
 }
+
+const LoraModule* WeightScope::Lora(Parameter& weight) const { return store_->AddLora(prefix_.substr(0, prefix_.size() - 1), weight); }
 
 }  // namespace mlac

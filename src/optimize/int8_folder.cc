@@ -16,7 +16,7 @@
 #include "kernels/quantize.h"
 #include "models/model_folder.h"
 #include "models/quantization.h"
-#include "models/sentence_encoder.h"
+#include "optimize/carried_files.h"
 #include "tensor/safetensors.h"
 #include "tensor/weight_files.h"
 
@@ -25,8 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-constexpr size_t kLargestFile = size_t{1} << 30;
 
 // Whether the name belongs to a head. A checkpoint of the bare encoder leaves the family's prefix out: "pooler." for "bert.pooler.".
 bool IsOfHead(const std::string& name, const std::vector<std::string>& prefixes) {
@@ -62,32 +60,6 @@ void AddTiedScales(const std::map<std::string, std::string>& tied, std::vector<N
   for (const auto& [name, other] : tied) {
     const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const NamedTensor& tensor) { return tensor.name == ScaleName(other); });
     if (found != tensors.end()) tensors.push_back({ScaleName(name), Tensor(found->tensor)});
-  }
-}
-
-void CopyFile(const std::string& from, const std::string& to) { WriteFileAtomically(to, ReadFile(from, kLargestFile)); }
-
-// What stands beside the weights and stays true of the copy.
-bool IsCarriedOver(const std::string& name) {
-  static const std::vector<std::string> kLeftOut = {"config.json", "metrics.json", "training.json", "optimization.json", "model.safetensors.index.json"};
-  for (const std::string& left_out : kLeftOut)
-    if (name == left_out) return false;
-  const std::string extension = fs::path(name).extension().string();
-  return extension == ".json" || extension == ".txt" || extension == ".md" || extension == ".model" || extension == ".jinja" || name == "LICENSE";
-}
-
-void CopyFiles(const std::string& from, const std::string& to) {
-  for (const std::string& name : NamesIn(from))
-    if (IsCarriedOver(name) && FileExists(from + "/" + name)) CopyFile(from + "/" + name, to + "/" + name);
-}
-
-// The module folders of sentence-transformers, whole: they are small, and a Dense has weights of its own.
-void CopyModules(const std::string& model, const std::string& out) {
-  for (const SentenceModule& module : ReadSentenceModules(model)) {
-    if (module.path.empty() || module.kind == "Transformer" || !FolderExists(model + "/" + module.path)) continue;
-    fs::create_directory(out + "/" + module.path);
-    for (const std::string& name : NamesIn(model + "/" + module.path))
-      if (FileExists(model + "/" + module.path + "/" + name)) CopyFile(model + "/" + module.path + "/" + name, out + "/" + module.path + "/" + name);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "base/thread_team.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/vector_ops.h"
+#include "models/adapter.h"
 #include "models/model_folder.h"
 #include "text/length_limit.h"
 
@@ -24,11 +25,16 @@ std::string HintFor(std::string_view task) {
 }
 
 // As transformers reads it: one label alone is no choice, so its logit is a probability of its own.
-ProblemType ProblemTypeOf(const std::string& folder) {
-  const std::string name = ProblemTypeNameOf(folder);
+ProblemType ProblemTypeOf(const std::string& folder, const std::string& adapter) {
+  const std::string name = ProblemTypeNameOf(folder, adapter);
   if (name == "regression") return ProblemType::kRegression;
-  if (name == "multi_label_classification" || LabelNamesOf(folder).size() == 1) return ProblemType::kMultiLabel;
+  if (name == "multi_label_classification" || LabelNamesOf(folder, adapter).size() == 1) return ProblemType::kMultiLabel;
   return ProblemType::kSingleLabel;
+}
+
+std::unique_ptr<Model> Open(const std::string& folder, const TextModelOptions& options) {
+  if (options.adapter.empty()) return options.base ? OpenOverBase(options.base, folder) : OpenModel(folder);
+  return OpenAdapted(options.base ? options.base : OpenBase(folder), folder, options.adapter);
 }
 
 }  // namespace
@@ -36,12 +42,12 @@ ProblemType ProblemTypeOf(const std::string& folder) {
 TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
     : options_(options),
       folder_(folder),
-      model_(OpenModel(folder)),
-      tokenizer_(Tokenizer::Load(TransformerFolder(folder))),
+      model_(Open(folder, options)),
+      tokenizer_(Tokenizer::Load(TokenizerFolder(folder, options.adapter))),
       sentence_encoder_(std::make_unique<SentenceEncoder>(folder, *model_)),
-      label_names_(LabelNamesOf(folder)),
-      problem_type_(ProblemTypeOf(folder)),
-      max_length_(FindLengthLimit(TransformerFolder(folder), options.max_length, model_->max_positions()).num_tokens),
+      label_names_(LabelNamesOf(folder, options.adapter)),
+      problem_type_(ProblemTypeOf(folder, options.adapter)),
+      max_length_(FindLengthLimit(TokenizerFolder(folder, options.adapter), options.max_length, model_->max_positions()).num_tokens),
       inference_(options.team ? options.team : std::make_shared<ThreadTeam>(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads),
                  options.dtype) {
   tokenizer_.CheckEmbeddingSize(model_->vocab_size());

@@ -23,6 +23,9 @@ struct TextModelOptions {
   DType dtype = DType::kF32;         // what products of f32 weights are computed in: kF32 or kBF16
   // Threads of a process that has several models, which compute one at a time; num_threads does not count then.
   std::shared_ptr<ThreadTeam> team = nullptr;
+  std::string adapter = {};  // the folder of an adapter over the model (models/adapter.h), or ""
+  // OpenBase of the model's folder, whose weights several adapters and the model itself share; without it each has its own.
+  std::shared_ptr<Model> base = nullptr;
 };
 
 // One line of input: a text, or two that are read together.

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "kernels/vector_ops.h"
 #include "pipelines/text_model.h"
+#include "serve/joined_adapters.h"
 #include "serve/served_model.h"
 
 namespace mlac {
@@ -49,17 +50,19 @@ std::vector<std::string> TasksOf(const TextModel& model) {
 }
 
 std::string_view DtypeOf(const TextModel& model, DType dtype) {
-  for (const Parameter& parameter : model.model().parameters().parameters())
-    if (parameter.value.dtype() == DType::kI8) return "int8";
+  for (const Parameter* parameter : model.model().parameters().All())
+    if (parameter->value.dtype() == DType::kI8) return "int8";
   return dtype == DType::kBF16 ? "bfloat16" : "float32";
 }
 
 class FolderModel : public ServedModel {
  public:
   FolderModel(const std::string& folder, const ServedModelOptions& options)
-      : model_(folder, {.num_threads = options.num_threads, .max_length = options.max_length, .dtype = options.dtype, .team = options.team}),
+      : model_(folder, {.num_threads = options.num_threads, .max_length = options.max_length, .dtype = options.dtype, .team = options.team,
+                        .adapter = options.adapter, .base = options.base}),
         is_classifier_(model_.model().head() == Head::kSequenceClassification),
         tasks_(TasksOf(model_)),
+        joined_(options.joined && CanJoin(model_.model()) ? options.joined : nullptr),
         dtype_(DtypeOf(model_, options.dtype)),
         prompts_(ReadPrompts(folder)) {}
 
@@ -84,12 +87,18 @@ class FolderModel : public ServedModel {
     std::copy(values.begin(), values.end(), out.begin());
   }
 
+  bool joins_batches() const override { return joined_ != nullptr; }
+  void ComputeInTurn(ComputeTurns& turns, const TokenBatch& batch, Output output, std::span<float> out) override {
+    joined_->Compute(turns, {.model = &model_, .batch = &batch, .per_token = output == Output::kTokens, .out = out});
+  }
+
   void Answer(Task& task, std::span<const TextInput> texts, std::string& out) override { task.Add(model_, texts, out); }
 
  private:
   TextModel model_;
   const bool is_classifier_;
   const std::vector<std::string> tasks_;
+  const std::shared_ptr<JoinedAdapters> joined_;
   const std::string_view dtype_;
   const std::map<std::string, std::string> prompts_;
 };

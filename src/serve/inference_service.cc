@@ -77,9 +77,12 @@ InferenceService::InferenceService(std::string name, std::unique_ptr<ServedModel
               .token_output_size = model_->token_output_size(),
               .max_batch_tokens = options_.max_batch_tokens,
               .max_request_tokens = options_.max_request_tokens,
-              .turns = &turns,
+              .turns = model_->joins_batches() ? nullptr : &turns,
               .on_batch = [this](const BatchStats& stats) { metrics_.CountBatch(name_, stats); }},
-             [this](const TokenBatch& batch, Output output, std::span<float> out) { model_->Compute(batch, output, out); }) {}
+             [this](const TokenBatch& batch, Output output, std::span<float> out) {
+               if (model_->joins_batches()) return model_->ComputeInTurn(turns_, batch, output, out);
+               model_->Compute(batch, output, out);
+             }) {}
 
 void InferenceService::WarmUp(ComputeTurns& turns) {
   const size_t num_tokens = std::min(options_.max_request_tokens, options_.max_batch_tokens);

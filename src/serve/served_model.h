@@ -17,6 +17,9 @@
 
 namespace mlac {
 
+class ComputeTurns;
+class JoinedAdapters;
+
 class ServedModel {
  public:
   virtual ~ServedModel() = default;
@@ -44,6 +47,11 @@ class ServedModel {
   // sequence do not depend on the batch. One call at a time, of all models that share a team.
   virtual void Compute(const TokenBatch& batch, Output output, std::span<float> out) = 0;
 
+  // Whether batches of this model are computed together with those of others over its base, by ComputeInTurn, which takes the turn itself and may be
+  // called while others compute. The bits are those of Compute.
+  virtual bool joins_batches() const { return false; }
+  virtual void ComputeInTurn(ComputeTurns&, const TokenBatch&, Output, std::span<float>) {}
+
   // Has the task answer these texts, as Task::Add: for tasks whose answers are more than a row a sequence or a token. One call at a time,
   // as Compute.
   virtual void Answer(Task& task, std::span<const TextInput> texts, std::string& out) = 0;
@@ -54,6 +62,9 @@ struct ServedModelOptions {
   std::optional<size_t> max_length;  // as in TextModelOptions
   DType dtype = DType::kF32;         // likewise
   std::shared_ptr<ThreadTeam> team = nullptr;  // likewise
+  std::string adapter = {};                    // likewise
+  std::shared_ptr<Model> base = nullptr;       // likewise
+  std::shared_ptr<JoinedAdapters> joined = nullptr;  // where batches of the models over this base meet
 };
 
 // Whether the model does the task.

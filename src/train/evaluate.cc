@@ -116,7 +116,7 @@ bool IsCrossEncoder(const TextModel& model) { return model.label_names().size() 
 
 EvaluationResult Evaluate(const EvaluationOptions& options) {
   TextModel model(options.model,
-                  {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype});
+                  {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype, .adapter = options.adapter});
   switch (model.model().head()) {
     case Head::kSequenceClassification:
       return IsCrossEncoder(model) ? EvaluateRanking(model, options) : EvaluateTexts(model, options);
@@ -138,7 +138,7 @@ EvaluationResult Evaluate(const EvaluationOptions& options) {
 
 EvaluationResult EvaluateClassifier(const EvaluationOptions& options) {
   TextModel model(options.model,
-                  {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype});
+                  {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype, .adapter = options.adapter});
   model.Require("text-classification");
   if (model.problem_type() != ProblemType::kSingleLabel)
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: the model gives no text one label", options.model));

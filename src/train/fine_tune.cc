@@ -55,11 +55,18 @@ std::unique_ptr<FineTuneTask> MakeFineTuneTask(const std::string& name, const Fi
 std::string HashOf(const Model& model, const std::string& folder) {
   Sha256 hash;
   hash.AddField(ReadJsonFile(folder + "/config.json").dump());
-  for (const Parameter& parameter : model.parameters().parameters()) {
-    hash.AddField(parameter.name);
-    hash.Add(std::as_bytes(parameter.value.floats()));
+  for (const Parameter* parameter : model.parameters().All()) {
+    hash.AddField(parameter->name);
+    hash.Add(std::as_bytes(parameter->value.floats()));
   }
   return hash.Finish();
+}
+
+// "rank 8, alpha 16, dropout 0, of query and value"; "no" without one.
+std::string ShownLora(const LoraOptions& lora) {
+  if (lora.rank == 0) return "no";
+  return fmt::format("rank {}, alpha {}, dropout {}, of {}", lora.rank, lora.Alpha(), lora.dropout,
+                     lora.targets.empty() ? "queries and values" : fmt::format("{}", fmt::join(lora.targets, ", ")));
 }
 
 // What must be the same for a resumed run to give the bits of an unbroken one.
@@ -82,7 +89,10 @@ std::map<std::string, std::string> IdentityOf(const FineTuneOptions& options, co
                                                  {"--max-length", fmt::format("{}", max_length)},
                                                  {"--seed", fmt::format("{}", t.seed)},
                                                  {"--patience", fmt::format("{}", t.patience)},
-                                                 {"--freeze", fmt::format("{}", t.freeze)}};
+                                                 {"--freeze", fmt::format("{}", t.freeze)},
+                                                 {"--gradient-accumulation", fmt::format("{}", t.gradient_accumulation)},
+                                                 {"--layer-decay", fmt::format("{}", t.layer_decay)},
+                                                 {"--lora", ShownLora(options.lora)}};
   for (const auto& [name, value] : task.parameters()) identity[name] = value;
   return identity;
 }
@@ -144,6 +154,9 @@ std::vector<std::pair<std::string, std::string>> ParametersOf(const FineTuneOpti
       {"max length", fmt::format("{} tokens", max_length)},
       {"patience", fmt::format("{}", t.patience)},
       {"validation split", options.validation.empty() ? fmt::format("{}", options.validation_split) : "a file"}};
+  if (t.gradient_accumulation > 1) parameters.emplace_back("gradient accumulation", fmt::format("{} batches a step", t.gradient_accumulation));
+  if (t.layer_decay < 1) parameters.emplace_back("layer decay", fmt::format("{}", t.layer_decay));
+  if (options.lora.rank > 0) parameters.emplace_back("LoRA", ShownLora(options.lora));
   for (const auto& parameter : task.parameters()) parameters.push_back(parameter);
   parameters.emplace_back("frozen encoder", t.freeze ? "yes" : "no");
   parameters.emplace_back("seed", fmt::format("{}", t.seed));
@@ -192,6 +205,7 @@ void WriteReport(const std::string& folder, const FineTuneOptions& options, cons
                  size_t max_length, const std::map<std::string, std::string>& identity, const FineTuneResult& result) {
   ModelCard card = task.Card(result);
   card.base_model = NameOf(options.model);
+  card.is_adapter = options.lora.rank > 0;
   card.max_length = max_length;
   card.findings = findings;
   card.measured_on = result.evaluated_on;
@@ -209,10 +223,36 @@ void WriteReport(const std::string& folder, const FineTuneOptions& options, cons
 }
 
 void CheckCanBeTrained(const Model& model, const std::string& folder) {
-  for (const Parameter& parameter : model.parameters().parameters())
-    if (parameter.value.dtype() != DType::kF32)
-      throw Error(ErrorCode::kUnsupported, fmt::format("{}: '{}' is int8, which cannot be trained", folder, parameter.name),
+  for (const Parameter* parameter : model.parameters().All())
+    if (parameter->value.dtype() != DType::kF32)
+      throw Error(ErrorCode::kUnsupported, fmt::format("{}: '{}' is int8, which cannot be trained", folder, parameter->name),
                   "train the model that it was made from, and optimise the result");
+}
+
+// What learns, and the memory of its gradients and of AdamW's two moments beside what all weights would take.
+std::string LoraNote(const Model& model, const LoraOptions& lora) {
+  size_t num_learning = 0;
+  for (const Parameter& parameter : model.parameters().parameters()) num_learning += parameter.value.num_elements();
+  const size_t num_all = model.parameters().num_elements();
+  const auto megabytes = [](size_t count) { return 3 * sizeof(float) * static_cast<double>(count) / 1e6; };
+  return fmt::format("LoRA, {}: {} of {} weights learn ({:.2f} %) in {} layers and the head; gradients and moments take {:.1f} MB instead of {:.1f} MB",
+                     ShownLora(lora), num_learning, num_all, 100.0 * static_cast<double>(num_learning) / static_cast<double>(num_all),
+                     model.parameters().loras().size(), megabytes(num_learning), megabytes(num_all));
+}
+
+// The model to train. adapter: what to write beside the weights of one.
+std::unique_ptr<Model> OpenForTraining(const FineTuneOptions& options, const HeadRequest& head, AdapterConfig& adapter, FineTuneObserver& observer) {
+  if (options.lora.rank == 0) {
+    std::unique_ptr<Model> model = OpenModel(options.model, head);
+    CheckCanBeTrained(*model, options.model);
+    return model;
+  }
+  if (options.training.freeze) throw Error(ErrorCode::kInvalidArgument, "--lora and --freeze exclude each other");
+  std::unique_ptr<Model> model = MakeAdapted(OpenBase(options.model), options.model, head, options.lora, adapter);
+  CheckCanBeTrained(*model, options.model);
+  adapter.base_model = NameOf(options.model);
+  observer.OnNote(LoraNote(*model, options.lora));
+  return model;
 }
 
 }  // namespace
@@ -276,8 +316,8 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
   HeadRequest head = task->head();
   head.fresh = true;
   head.seed = options.training.seed;
-  std::unique_ptr<Model> model = OpenModel(options.model, head);
-  CheckCanBeTrained(*model, options.model);
+  AdapterConfig adapter;
+  std::unique_ptr<Model> model = OpenForTraining(options, head, adapter, observer);
   tokenizer.CheckEmbeddingSize(model->vocab_size());
   const size_t max_length = FindLengthLimit(source, options.max_length, model->max_positions()).num_tokens;
   task->Tokenize(tokenizer, max_length);
@@ -296,7 +336,7 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
       throw Error(ErrorCode::kNotFound, fmt::format("{}: holds neither a checkpoint nor the result of this run", output.folder),
                   "--overwrite replaces it");
     observer.OnNote(fmt::format("{}: is the result of this run already; there is nothing left to train", output.folder));
-    model = OpenModel(output.folder);
+    model = options.lora.rank > 0 ? OpenAdapted(OpenBase(options.model), options.model, output.folder) : OpenModel(output.folder);
   } else {
     if (options.resume && !output.resume) observer.OnNote(fmt::format("{}: no checkpoint yet; this run begins at step 0", output.folder));
     const std::unique_ptr<Objective> objective = task->MakeObjective(*model);
@@ -311,7 +351,7 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
   if (output.maybe_finished) return result;
 
   StagedFolder staged(output.folder, options.overwrite || output.resume || HoldsCheckpointAtMost(output.folder));
-  WriteModelFolder(staged.path(), *model, source, task->label_names(), task->problem_type(), max_length);
+  WriteModelFolder(staged.path(), *model, source, task->label_names(), task->problem_type(), max_length, options.lora.rank > 0 ? &adapter : nullptr);
   task->Complete(staged.path(), *model, max_length);
   WriteReport(staged.path(), options, *task, findings, max_length, checkpoint.identity, result);
   staged.Commit();

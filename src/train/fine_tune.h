@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/check.h"
+#include "models/adapter.h"
 #include "train/embedding_objective.h"
 #include "train/figures.h"
 #include "train/masking.h"
@@ -39,6 +40,7 @@ struct FineTuneOptions {
   std::string command;               // for the card: how this was run, without paths
   std::string resume_command;        // what a user types to go on, for the message of an interrupted run
   TrainingOptions training;
+  LoraOptions lora = {};  // rank 0: all weights learn
 };
 
 class FineTuneObserver : public TrainingObserver {
@@ -57,7 +59,8 @@ struct FineTuneResult {
   TrainingResult training;        // empty if out was finished already
 };
 
-// Writes options.out whole or not at all: weights, config.json, tokenizer files, README.md, metrics.json, training.json and SVGs. What it holds
+// Writes options.out whole or not at all: weights (with options.lora an adapter in their place), config.json, tokenizer files, README.md,
+// metrics.json, training.json and SVGs. What it holds
 // is a function of model, data, parameters, seed and mlac's version alone. Checkpoints stand in out/checkpoint until then. `stop` is looked at
 // while it trains; measuring and writing the result are short and go on. task: a name of FineTuneTaskNames().
 // Throws kAlreadyExists if out exists and neither overwrite nor resume is set, kNotFound if out is there to resume and holds neither a
@@ -74,7 +77,8 @@ std::vector<std::string> FineTuneTaskNames();
 // `mlac eval`: the metrics of a trained folder on examples. The task is that of the model's head: without one sentence-similarity, of a classifier with one
 // label text-ranking, unless config.json's problem_type says otherwise.
 struct EvaluationOptions {
-  std::string model, data, text_column = "text", target_column = "label", text_pair_column = {}, label_separator = ",";
+  std::string model, adapter = {};  // adapter: a folder of one over the model, or ""
+  std::string data, text_column = "text", target_column = "label", text_pair_column = {}, label_separator = ",";
   std::optional<size_t> max_length = {};
   std::optional<size_t> doc_stride = {};  // as in FineTuneOptions; likewise the next two
   size_t max_answer_length = 30;

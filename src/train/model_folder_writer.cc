@@ -4,9 +4,11 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/file.h"
 #include "base/json.h"
+#include "models/adapter.h"
 #include "tensor/safetensors.h"
 #include "tensor/weight_files.h"
 
@@ -28,7 +30,10 @@ void AddPooler(const std::string& source, std::vector<NamedTensor>& tensors) {
 
 void WriteWeights(const std::string& folder, const Model& model, const std::string& source) {
   std::vector<NamedTensor> tensors;
-  for (const Parameter& parameter : model.parameters().parameters()) tensors.push_back({parameter.name, parameter.value});
+  std::set<const Parameter*> of_adapter;
+  for (const LoraModule& module : model.parameters().loras()) of_adapter.insert({module.a, module.b});
+  for (const Parameter* parameter : model.parameters().All())
+    if (!of_adapter.contains(parameter)) tensors.push_back({parameter->name, parameter->value});
   if (model.head() == Head::kNone) AddPooler(source, tensors);
   WriteSafetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}});  // transformers asks for this entry
 }
@@ -78,6 +83,8 @@ void WriteConfig(const std::string& folder, const std::string& source, const Mod
   WriteFileAtomically(folder + "/config.json", config.dump(2) + "\n");
 }
 
+}  // namespace
+
 void WriteTokenizer(const std::string& folder, const std::string& source, size_t max_length) {
   for (const char* name : {"tokenizer.json", "vocab.txt", "special_tokens_map.json", "added_tokens.json"})
     if (const std::string path = source + "/" + name; FileExists(path))
@@ -89,11 +96,12 @@ void WriteTokenizer(const std::string& folder, const std::string& source, size_t
   WriteFileAtomically(folder + "/tokenizer_config.json", config.dump(2) + "\n");
 }
 
-}  // namespace
-
 void WriteModelFolder(const std::string& folder, const Model& model, const std::string& source, const std::vector<std::string>& label_names,
-                      const std::string& problem_type, size_t max_length) {
-  WriteWeights(folder, model, source);
+                      const std::string& problem_type, size_t max_length, const AdapterConfig* adapter) {
+  if (adapter != nullptr)
+    WriteAdapter(folder, model, *adapter);
+  else
+    WriteWeights(folder, model, source);
   WriteConfig(folder, source, model, label_names, problem_type);
   WriteTokenizer(folder, source, max_length);
 }

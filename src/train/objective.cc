@@ -23,11 +23,11 @@ TokenBatch GatherSequences(const TokenBatch& tokens, std::span<const size_t> ind
   return batch;
 }
 
-void ForEachPart(const Offsets& offsets, size_t max_tokens, const std::function<void(size_t, size_t)>& body) {
+void ForEachPart(const Offsets& offsets, size_t max_tokens, size_t max_sequences, const std::function<void(size_t, size_t)>& body) {
   const size_t sequences = offsets.size() - 1;
   for (size_t begin = 0; begin < sequences;) {
     size_t end = begin + 1;
-    while (end < sequences && offsets[end + 1] - offsets[begin] <= max_tokens) ++end;
+    while (end < sequences && end - begin < max_sequences && offsets[end + 1] - offsets[begin] <= max_tokens) ++end;
     body(begin, end);
     begin = end;
   }

@@ -57,8 +57,11 @@ class Objective {
 // Sequences of `tokens`, in the order of `indices`.
 TokenBatch GatherSequences(const TokenBatch& tokens, std::span<const size_t> indices);
 
-// Calls body(begin, end) for runs of whole sequences of at most max_tokens tokens together (one sequence at least).
-void ForEachPart(const Offsets& offsets, size_t max_tokens, const std::function<void(size_t begin, size_t end)>& body);
+// Calls body(begin, end) for runs of at most max_sequences whole sequences of at most max_tokens tokens together (one sequence at least).
+void ForEachPart(const Offsets& offsets, size_t max_tokens, size_t max_sequences, const std::function<void(size_t begin, size_t end)>& body);
+inline void ForEachPart(const Offsets& offsets, size_t max_tokens, const std::function<void(size_t begin, size_t end)>& body) {
+  ForEachPart(offsets, max_tokens, /*max_sequences=*/static_cast<size_t>(-1), body);
+}
 
 // Tokens that an evaluation computes at once.
 inline constexpr size_t kTokensPerEvaluationBatch = 4096;

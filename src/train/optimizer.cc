@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <optional>
+#include <string_view>
 
 #include "base/error.h"
 #include "kernels/vector_ops.h"
@@ -41,7 +44,32 @@ bool Decays(const std::string& name) {
   return name.find("bias") == std::string::npos && name.find("LayerNorm") == std::string::npos && name.find("layer_norm") == std::string::npos;
 }
 
+// The number of "bert.encoder.layer.7.output.dense.weight", or nothing.
+std::optional<size_t> LayerOf(const std::string& name) {
+  constexpr std::string_view kLayer = ".layer.";
+  const size_t begin = name.find(kLayer);
+  if (begin == std::string::npos) return std::nullopt;
+  size_t layer = 0;
+  const char* digits = name.data() + begin + kLayer.size();
+  const auto [end, error] = std::from_chars(digits, name.data() + name.size(), layer);
+  if (error != std::errc()) return std::nullopt;
+  return layer;
+}
+
 }  // namespace
+
+std::vector<double> LayerRates(const std::vector<std::string>& names, const std::vector<std::string>& head_prefixes, double layer_decay) {
+  size_t num_layers = 0;
+  for (const std::string& name : names)
+    if (const std::optional<size_t> layer = LayerOf(name)) num_layers = std::max(num_layers, *layer + 1);
+  std::vector<double> rates;
+  for (const std::string& name : names) {
+    const bool in_head = std::any_of(head_prefixes.begin(), head_prefixes.end(), [&](const std::string& prefix) { return name.starts_with(prefix); });
+    const std::optional<size_t> layer = LayerOf(name);
+    rates.push_back(Power(layer_decay, in_head ? 0 : layer ? num_layers - 1 - *layer : num_layers));
+  }
+  return rates;
+}
 
 double LearningRate(double peak, size_t step, size_t num_warmup_steps, size_t num_steps) {
   if (step < num_warmup_steps) return peak * (static_cast<double>(step) / static_cast<double>(num_warmup_steps));
@@ -50,9 +78,12 @@ double LearningRate(double peak, size_t step, size_t num_warmup_steps, size_t nu
 }
 
 Optimizer::Optimizer(std::deque<Parameter>& parameters, const AdamWOptions& options) : options_(options) {
-  for (Parameter& parameter : parameters)
-    if (parameter.trainable)
-      slots_.push_back({&parameter, Decays(parameter.name), Tensor::Zeros(parameter.value.shape()), Tensor::Zeros(parameter.value.shape())});
+  std::vector<std::string> names;
+  for (const Parameter& parameter : parameters) names.push_back(parameter.name);
+  const std::vector<double> rates = LayerRates(names, options.head_prefixes, options.layer_decay);
+  for (size_t i = 0; i < parameters.size(); ++i)
+    if (Parameter& parameter = parameters[i]; parameter.trainable)
+      slots_.push_back({&parameter, Decays(parameter.name), rates[i], Tensor::Zeros(parameter.value.shape()), Tensor::Zeros(parameter.value.shape())});
 }
 
 void Optimizer::ZeroGradients(Run& run) {
@@ -101,12 +132,13 @@ void Optimizer::Step(Run& run, double learning_rate, uint64_t t, double gradient
                              .rest2 = static_cast<float>(1 - options_.beta2),
                              .eps = static_cast<float>(options_.eps),
                              .decay = 1,
-                             .step_size = static_cast<float>(learning_rate / (1 - Power(options_.beta1, t))),
+                             .step_size = 0,
                              .inverse_root_correction = static_cast<float>(1 / std::sqrt(1 - Power(options_.beta2, t))),
                              .gradient_scale = static_cast<float>(clip)};
-  const auto decay = static_cast<float>(1 - learning_rate * options_.weight_decay);
   for (Slot& slot : slots_) {
-    step.decay = slot.decays ? decay : 1.0f;
+    const double rate = learning_rate * slot.rate;
+    step.step_size = static_cast<float>(rate / (1 - Power(options_.beta1, t)));
+    step.decay = slot.decays ? static_cast<float>(1 - rate * options_.weight_decay) : 1.0f;
     const float* gradient = slot.parameter->gradient.floats().data();
     float *value = slot.parameter->value.mutable_floats().data(), *moment1 = slot.moment1.mutable_floats().data(),
           *moment2 = slot.moment2.mutable_floats().data();

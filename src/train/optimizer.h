@@ -14,7 +14,14 @@ struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   double weight_decay = 0.01;  // not for biases and norms
   double max_grad_norm = 1.0;  // 0: no clipping
+  // The learning rate of a layer is that of the one above it times this, so that what lies deeper changes less; 1: all learn alike. Head and top layer
+  // have the full rate, the embeddings are below all layers. Sun et al. 2019, https://arxiv.org/abs/1905.05583, section 5.3.3.
+  double layer_decay = 1.0;
+  std::vector<std::string> head_prefixes = {};  // names of the head's parameters begin with one of these
 };
+
+// layer_decay to the power of the layers that stand above each of these parameters.
+std::vector<double> LayerRates(const std::vector<std::string>& names, const std::vector<std::string>& head_prefixes, double layer_decay);
 
 // Linear warm-up from 0, then linear decay to 0, as transformers' get_linear_schedule_with_warmup. step counts from 0 and is below num_steps.
 double LearningRate(double peak, size_t step, size_t num_warmup_steps, size_t num_steps);
@@ -39,6 +46,7 @@ class Optimizer {
   struct Slot {
     Parameter* parameter;
     bool decays;
+    double rate;              // of the learning rate: layer_decay
     Tensor moment1, moment2;  // of the parameter's shape
   };
   std::vector<Slot>& slots() { return slots_; }

@@ -31,8 +31,9 @@ std::string FrontMatter(const ModelCard& card) {
   std::string out = "---\n";
   const auto write = std::back_inserter(out);
   if (!card.license.empty()) fmt::format_to(write, "license: {}\n", QuoteYaml(card.license));
-  fmt::format_to(write, "library_name: mlac\npipeline_tag: {}\n", card.task);
+  fmt::format_to(write, "library_name: {}\npipeline_tag: {}\n", card.is_adapter ? "peft" : "mlac", card.task);
   if (!card.base_model.empty()) fmt::format_to(write, "base_model: {}\n", QuoteYaml(card.base_model));
+  if (card.is_adapter) out += "base_model_relation: adapter\n";
   if (card.metrics != nullptr) {
     out += "metrics:\n- accuracy\n- f1\nmodel-index:\n- name: text-classification\n  results:\n";
     out += "  - task:\n      type: text-classification\n      name: Text classification\n";
@@ -80,7 +81,17 @@ std::string Introduction(const ModelCard& card) {
   return out + "\n";
 }
 
+// An adapter is opened together with its base.
+std::string AdapterUsage(const ModelCard& card) {
+  const std::string base = card.base_model.empty() ? "BASE" : card.base_model;
+  return "\n## How to use it\n\nThis folder is an adapter: it needs the model that it was made for.\n\n" +
+         CodeBlock("sh", fmt::format("mlac run {} -m {} --adapter . \"your text here\"{}\nmlac merge -m {} --adapter . --out MERGED", card.task, base,
+                                     card.usage_options, base)) +
+         "\nWith PEFT, put it over the model of transformers that has its head: `PeftModel.from_pretrained(model, \".\")`.\n";
+}
+
 std::string Usage(const ModelCard& card) {
+  if (card.is_adapter) return AdapterUsage(card);
   const std::string with_mlac =
       "\n## How to use it\n\nIn this folder, with mlac:\n\n" +
       CodeBlock("sh", fmt::format("mlac run {} -m . {}{}\nmlac serve . --port 8080", card.task, card.arguments, card.usage_options)) +

@@ -27,6 +27,7 @@ struct ModelCard {
   std::string usage_python = {};  // with sentence-transformers; "": with transformers' pipeline
   const Figures* figures = nullptr;
   std::string base_model;                 // name or id of what was fine-tuned; "" leaves it out
+  bool is_adapter = false;                // it stands over base_model
   std::string license;                    // the Hub's id of a licence; "" if it is not known
   std::string text_column, label_column;  // "" where the data has no columns
   std::string columns = {};               // a sentence on the columns, instead of those two

@@ -31,12 +31,15 @@ void CheckOptions(const Objective& objective, const TrainingOptions& options) {
   check(options.learning_rate >= 0 && std::isfinite(options.learning_rate), "learning rate", "a finite number from 0");
   check(options.max_grad_norm >= 0, "longest gradient", "a number from 0");
   check(options.warmup >= 0 && options.warmup <= 1, "warm-up", "a share from 0 to 1");
+  check(options.gradient_accumulation > 0, "gradient accumulation", "at least 1");
+  check(options.layer_decay > 0 && options.layer_decay <= 1, "layer decay", "a number above 0, up to 1");
   check(options.weight_decay >= 0 && std::isfinite(options.weight_decay), "weight decay", "a finite number from 0");
 }
 
 // What is not finite in the file that training starts from would spread over everything.
 void CheckWeights(const Model& model) {
-  for (const Parameter& parameter : model.parameters().parameters()) {
+  for (const Parameter* each : model.parameters().All()) {
+    const Parameter& parameter = *each;
     const std::span<const float> values = parameter.value.floats();
     const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
     if (bad != values.end())
@@ -52,8 +55,8 @@ class Trainer {
           const std::atomic<bool>& stop)
       : model_(model), objective_(objective), options_(options), checkpoint_(checkpoint), observer_(observer), stop_(stop),
         team_(options.num_threads), run_({.team = &team_, .tape = &tape_}), evaluation_run_({.team = &team_, .tape = nullptr}),
-        optimizer_(ChooseTrainable(model, options.freeze), {.weight_decay = options.weight_decay, .max_grad_norm = options.max_grad_norm}) {
-    steps_per_epoch_ = (objective.num_examples() + options.batch_size - 1) / options.batch_size;
+        optimizer_(ChooseTrainable(model, options.freeze), AdamW(model, options)) {
+    steps_per_epoch_ = (objective.num_examples() + options.step_size() - 1) / options.step_size();
     num_steps_ = steps_per_epoch_ * options.num_epochs;
     // As transformers rounds; but one step always has the full rate, else a run of a single step would learn nothing.
     num_warmup_steps_ = std::min(num_steps_ - 1, static_cast<size_t>(std::ceil(options.warmup * static_cast<double>(num_steps_))));
@@ -87,7 +90,12 @@ class Trainer {
   bool EpochIsOpen() const { return state_.epochs.size() < state_.step / steps_per_epoch_; }
   bool Done() const { return state_.stopped_early || (state_.step == num_steps_ && !EpochIsOpen()); }
 
-  // What learns gets memory of its own; the rest stays in the mapped file.
+  static AdamWOptions AdamW(const Model& model, const TrainingOptions& options) {
+    return {.weight_decay = options.weight_decay, .max_grad_norm = options.max_grad_norm, .layer_decay = options.layer_decay,
+            .head_prefixes = model.head_prefixes()};
+  }
+
+  // What learns gets memory of its own; the rest stays in the mapped file. Of a model with an adapter parameters() holds what the base has not.
   static std::deque<Parameter>& ChooseTrainable(Model& model, bool freeze) {
     const std::vector<std::string> head = model.head_prefixes();
     for (Parameter& parameter : model.parameters().parameters()) {
@@ -106,18 +114,20 @@ class Trainer {
   }
 
   void Step() {
-    const size_t in_epoch = state_.step % steps_per_epoch_, first = in_epoch * options_.batch_size;
-    const std::span<const size_t> indices(order_.data() + first, std::min(options_.batch_size, order_.size() - first));
+    const size_t in_epoch = state_.step % steps_per_epoch_, first = in_epoch * options_.step_size();
+    const std::span<const size_t> indices(order_.data() + first, std::min(options_.step_size(), order_.size() - first));
     optimizer_.ZeroGradients(run_);
     const TokenBatch batch = objective_.Begin(indices, state_.step);
     const size_t max_tokens = options_.max_tokens == 0 ? batch.num_tokens() : options_.max_tokens;
+    // A batch of batch_size examples has as many sequences as its share of the step.
+    const size_t max_sequences = (batch.num_sequences() + options_.gradient_accumulation - 1) / options_.gradient_accumulation;
     const auto for_each_part = [&](mlac::Run& run, const std::function<void(const TokenBatch& part, size_t first)>& body) {
-      ForEachPart(batch.offsets, max_tokens, [&](size_t begin, size_t end) {
+      ForEachPart(batch.offsets, max_tokens, max_sequences, [&](size_t begin, size_t end) {
         run.BeginDropout(options_.seed, static_cast<uint32_t>(state_.step), static_cast<uint32_t>(batch.offsets[begin]), static_cast<uint32_t>(begin));
         body(Slice(batch, begin, end), begin);
       });
     };
-    if (objective_.couples_examples() && batch.num_tokens() > max_tokens) {
+    if (objective_.couples_examples() && (batch.num_tokens() > max_tokens || batch.num_sequences() > max_sequences)) {
       for_each_part(evaluation_run_, [&](const TokenBatch& part, size_t first) { objective_.Observe(evaluation_run_, part, first); });
       evaluation_run_.EndDropout();
     }
@@ -252,11 +262,11 @@ TrainingResult Train(Model& model, Objective& objective, const TrainingOptions& 
 std::string LargestWeight(const Model& model) {
   float largest = -1;
   std::string name;
-  for (const Parameter& parameter : model.parameters().parameters())
-    for (const float x : parameter.value.floats())
+  for (const Parameter* parameter : model.parameters().All())
+    for (const float x : parameter->value.floats())
       if (std::fabs(x) > largest) {
         largest = std::fabs(x);
-        name = parameter.name;
+        name = parameter->name;
       }
   return fmt::format("the largest weight is {:.3g}, in '{}'", largest, name);
 }

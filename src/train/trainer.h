@@ -26,6 +26,11 @@ struct TrainingOptions {
   uint64_t seed = 0;
   bool freeze = false;         // only the head learns; the encoder then runs once a text, without dropout
   size_t num_threads = 1;
+  // A step learns from this many batches, computed one after another: the bits of one batch of so many times batch_size, in the memory of batch_size.
+  size_t gradient_accumulation = 1;
+  double layer_decay = 1.0;  // AdamWOptions::layer_decay
+
+  size_t step_size() const { return batch_size * gradient_accumulation; }  // examples a step
 };
 
 // What a step did.

@@ -10,6 +10,7 @@
 #include "autograd/gather_rows.h"
 #include "autograd/layer_norm.h"
 #include "autograd/linear.h"
+#include "autograd/lora.h"
 #include "autograd/pooling.h"
 #include "autograd/relative_position_bias.h"
 #include "base/error.h"
@@ -136,6 +137,60 @@ TEST(GatherRows, HasTheGradientsOfItsDifferences) {
   for (const std::vector<size_t>& rows : {std::vector<size_t>{0, 2, 6}, {3}, {0, 1, 2, 3, 4, 5, 6}})
     Subject{{RandomTensor({7, 5}, 1)}, {}, [&](mlac::Run& run, const std::vector<Tensor>& in) { return GatherRows(run, in[0], rows); }}.Check(
         std::to_string(rows.size()) + " rows");
+}
+
+TEST(Lora, HasTheGradientsOfItsDifferences) {
+  for (const size_t rank : {1, 3, 8}) {
+    Parameter a = RandomParameter({rank, 17}, 1), b = RandomParameter({9, rank}, 2);
+    Subject{{RandomTensor({5, 17}, 3), RandomTensor({5, 9}, 4)}, {&a, &b}, [&](mlac::Run& run, const std::vector<Tensor>& in) {
+              return LoraForward(run, in[0], Sum(run, in[1], in[1]), a, b, 0.75f);  // a sum of its own, since it is written into
+            }}.Check("rank " + std::to_string(rank));
+  }
+}
+
+TEST(Lora, GivesTheGradientOfTheWholeBatchWhenItIsComputedInParts) {
+  Parameter a = RandomParameter({4, 33}, 1), b = RandomParameter({40, 4}, 2);
+  const Tensor x = RandomTensor({77, 33}, 3), z = RandomTensor({77, 40}, 4), gradient = RandomTensor({77, 40}, 5);
+  const auto results = [&](const std::vector<size_t>& cuts) {
+    for (Parameter* parameter : {&a, &b}) parameter->gradient = Tensor::Zeros(parameter->value.shape());
+    std::vector<float> all;
+    for (size_t i = 0; i + 1 < cuts.size(); ++i) {
+      Tape tape;
+      mlac::Run run({.team = nullptr, .tape = &tape});
+      const Tensor part = z.Rows(cuts[i], cuts[i + 1]);
+      const Tensor y = LoraForward(run, x.Rows(cuts[i], cuts[i + 1]), Tensor::FromValues(part.shape(), part.floats()), a, b, 2);
+      all.insert(all.end(), y.floats().begin(), y.floats().end());
+      tape.Backward(run, y, gradient.Rows(cuts[i], cuts[i + 1]));
+    }
+    for (const Parameter* parameter : {&a, &b}) all.insert(all.end(), parameter->gradient.floats().begin(), parameter->gradient.floats().end());
+    return all;
+  };
+  EXPECT_TRUE(SameBits(results({0, 77}), results({0, 1, 30, 77})));
+}
+
+TEST(Lora, AddsNothingWhileBIsZero) {
+  Parameter a = RandomParameter({4, 33}, 1), b = RandomParameter({40, 4}, 2);
+  b.value = Tensor::Zeros({40, 4});
+  const Tensor z = RandomTensor({7, 40}, 4);
+  mlac::Run run;
+  const Tensor y = LoraForward(run, RandomTensor({7, 33}, 3), Tensor::FromValues(z.shape(), z.floats()), a, b, 2);
+  EXPECT_TRUE(SameBits(y.floats(), z.floats()));
+}
+
+TEST(Activation, HasTheGradientsOfItsDifferencesAndTheBitsOfLinear) {
+  for (const Activation activation : {Activation::kNone, Activation::kGelu, Activation::kGeluTanh, Activation::kTanh}) {
+    Subject{{RandomTensor({5, 17}, 3)}, {}, [&](mlac::Run& run, const std::vector<Tensor>& in) {
+              return ActivationForward(run, Sum(run, in[0], in[0]), activation);
+            }}.Check("activation " + std::to_string(static_cast<int>(activation)));
+    Parameter weight = RandomParameter({37, 17}, 1);
+    weight.trainable = false;
+    const Tensor x = RandomTensor({5, 17}, 2);
+    PackedWeight packed;
+    mlac::Run run;
+    const Tensor together = LinearForward(run, x, weight, nullptr, activation, packed);
+    const Tensor apart = ActivationForward(run, LinearForward(run, x, weight, nullptr, Activation::kNone, packed), activation);
+    EXPECT_TRUE(SameBits(apart.floats(), together.floats())) << static_cast<int>(activation);
+  }
 }
 
 TEST(LayerNorm, HasTheGradientsOfItsDifferences) {

@@ -68,6 +68,25 @@ TEST(Trainer, GivesTheSameBitsForAnyMaxTokens) {
   }
 }
 
+TEST(Trainer, GivesTheBitsOfTheLargeBatchForGradientAccumulation) {
+  const std::vector<float> expected = TinyRun().Train();  // batches of 8
+  for (const auto& [size, times] : {std::pair<size_t, size_t>{4, 2}, {2, 4}, {1, 8}}) {
+    TinyRun run;
+    run.options.batch_size = size;
+    run.options.gradient_accumulation = times;
+    run.options.num_threads = times % 3 + 1;
+    EXPECT_TRUE(SameBits(run.Train(), expected)) << times << " batches of " << size;
+    EXPECT_EQ(run.recorder.steps.size(), 12u);
+    EXPECT_EQ(run.recorder.steps.front().num_examples, 8u);
+  }
+  TinyRun one, parts;  // at the last batch of an epoch, which has 4 texts, too
+  one.options.batch_size = 6;
+  parts.options.batch_size = 2;
+  parts.options.gradient_accumulation = 3;
+  parts.options.max_tokens = 20;
+  EXPECT_TRUE(SameBits(parts.Train(), one.Train()));
+}
+
 TEST(Trainer, GivesTheCommittedBitsAfterTwentyStepsOnEveryInstructionSet) {
   const auto train = [](std::string_view what) {
     TinyRun run;
@@ -129,6 +148,12 @@ const std::vector<Variant>& Variants() {
          run.validation = TinyTexts(17, 2);
        }},
       {"class weights", [](TinyRun& run) { run.objective.class_weights = true; }},
+      {"gradient accumulation and layer decay",
+       [](TinyRun& run) {
+         run.options.batch_size = 3;
+         run.options.gradient_accumulation = 4;
+         run.options.layer_decay = 0.8;
+       }},
       {"one text a step, one part a text",
        [](TinyRun& run) {
          run.train = TinyTexts(7, 1);
@@ -166,7 +191,7 @@ TEST(Resume, GivesTheBitsOfTheUnbrokenRunFromEveryStep) {
       first.checkpoint = {.folder = folder / "out/checkpoint", .resume_command = "mlac train --resume", .identity = {{"data", "tiny"}}};
       first.recorder.after_step = [&](size_t done) { first.recorder.stop = done == step; };
       const Error error = ExpectError(ErrorCode::kCancelled, "interrupted after step " + std::to_string(step) + " of " +
-                                                                 std::to_string(first.options.num_epochs * ((first.train.size() + first.options.batch_size - 1) / first.options.batch_size)),
+                                                                 std::to_string(first.options.num_epochs * ((first.train.size() + first.options.step_size() - 1) / first.options.step_size())),
                                       [&] { first.Train(); });
       EXPECT_EQ(error.hint(), "go on with: mlac train --resume");
       EXPECT_EQ(first.recorder.checkpoints, std::vector<size_t>{step});
@@ -297,6 +322,33 @@ TEST(Trainer, ChangesTheHeadAloneWhenTheEncoderIsFrozen) {
     num_changed += !same;
   }
   EXPECT_EQ(num_changed, 4u);  // weight and bias of pooler and classifier
+}
+
+TEST(Trainer, LayersLearnTheMoreSlowlyTheDeeperTheyLie) {
+  const std::vector<std::string> names = {"bert.embeddings.word_embeddings.weight", "bert.encoder.layer.0.output.dense.weight",
+                                          "bert.encoder.layer.10.output.dense.bias", "bert.encoder.layer.11.attention.self.query.weight",
+                                          "bert.pooler.dense.weight", "classifier.weight", "mpnet.encoder.relative_attention_bias.weight"};
+  const std::vector<double> rates = LayerRates(names, {"bert.pooler.", "classifier."}, 0.5);
+  EXPECT_EQ(rates, (std::vector<double>{1.0 / 4096, 1.0 / 2048, 0.5, 1, 1, 1, 1.0 / 4096}));
+  for (const double rate : LayerRates(names, {}, 1)) EXPECT_EQ(rate, 1);
+}
+
+TEST(Trainer, MovesALayerByItsShareOfTheLearningRate) {
+  // AdamW's first step has the length of the learning rate, whatever the gradient.
+  const auto first_step = [](double layer_decay, const std::string& name) {
+    TinyRun run;
+    run.options.num_epochs = 1;
+    run.options.batch_size = 100;
+    run.options.weight_decay = 0;
+    run.options.layer_decay = layer_decay;
+    const Tensor before = Find(*run.model, name).value;
+    run.Train();
+    return std::fabs(Find(*run.model, name).value.floats()[0] - before.floats()[0]);
+  };
+  EXPECT_EQ(first_step(0.5, "classifier.weight"), first_step(1, "classifier.weight"));
+  EXPECT_EQ(first_step(0.5, "bert.encoder.layer.1.output.dense.weight"), first_step(1, "bert.encoder.layer.1.output.dense.weight"));
+  const std::string deep = "bert.encoder.layer.0.output.dense.weight";
+  EXPECT_NEAR(first_step(0.5, deep) / first_step(1, deep), 0.5, 0.01);
 }
 
 TEST(Trainer, LearnsWhatThereIsToLearn) {
@@ -465,6 +517,10 @@ TEST(Trainer, RefusesOptionsThatMakeNoSense) {
   refuses("learning rate: expected a finite number from 0", [](TinyRun& run) { run.options.learning_rate = -1; });
   refuses("longest gradient: expected a number from 0", [](TinyRun& run) { run.options.max_grad_norm = -1; });
   refuses("warm-up: expected a share from 0 to 1", [](TinyRun& run) { run.options.warmup = 1.01; });
+  refuses("gradient accumulation: expected at least 1", [](TinyRun& run) { run.options.gradient_accumulation = 0; });
+  refuses("layer decay: expected a number above 0, up to 1", [](TinyRun& run) { run.options.layer_decay = 0; });
+  refuses("layer decay: expected a number above 0, up to 1", [](TinyRun& run) { run.options.layer_decay = 1.5; });
+  refuses("layer decay: expected a number above 0, up to 1", [](TinyRun& run) { run.options.layer_decay = std::nan(""); });
   refuses("weight decay: expected a finite number from 0", [](TinyRun& run) { run.options.weight_decay = HUGE_VAL; });
 }
 

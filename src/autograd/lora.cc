@@ -1,0 +1,69 @@
+#include "autograd/lora.h"
+
+#include "autograd/gemm_parallel.h"
+#include "autograd/linear.h"
+#include "kernels/gemm.h"
+#include "kernels/vector_ops.h"
+
+// T: rows. K: inputs. N: outputs. R: the rank.
+namespace mlac {
+namespace {
+
+using kernels::Layout;
+
+// A weight [outputs, inputs] as the product X W^T reads it: packed once where it stands still.
+Tensor Packed(Run& run, Parameter& weight) {
+  const size_t outputs = weight.value.dim(0), inputs = weight.value.dim(1);
+  if (weight.trainable || !weight.packed) return PackForGemm(run, weight.value.floats().data(), inputs, Layout::kTransposed, inputs, outputs);
+  return weight.packed->F32(run, weight).values;
+}
+
+Tensor Scaled(Run& run, const Tensor& x, float scale) {
+  Tensor y = run.NewTensor(x.shape());
+  run.ParallelFor(x.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
+    kernels::Scale(x.floats().data() + begin, scale, y.mutable_floats().data() + begin, end - begin);
+  });
+  return y;
+}
+
+// dX [T, K] = dY [T, N] W [N, K].
+Tensor TimesWeight(Run& run, const Tensor& gradient, const Parameter& weight) {
+  const size_t rows = gradient.dim(0), outputs = weight.value.dim(0), inputs = weight.value.dim(1);
+  const Tensor packed = PackForGemm(run, weight.value.floats().data(), inputs, Layout::kRows, outputs, inputs);
+  Tensor out = run.NewTensor({rows, inputs});
+  ParallelGemm(run, {.a = gradient.floats().data(), .a_stride = outputs, .packed_b = packed.floats().data(), .num_k = outputs, .num_columns = inputs,
+                     .c = out.mutable_floats().data(), .c_stride = inputs}, rows);
+  return out;
+}
+
+// low: scale * (A x), [T, R].
+void LoraBackward(Run& run, const Tensor& x, const Tensor& low, Parameter& a, Parameter& b, float scale, const Tensor& gradient) {
+  if (b.trainable) AddWeightGradient(run, gradient, low, b);
+  if (!a.trainable && x.tape_id() == 0) return;
+  const Tensor gradient_low = Scaled(run, TimesWeight(run, gradient, b), scale);
+  if (a.trainable) AddWeightGradient(run, gradient_low, x, a);
+  if (x.tape_id() != 0) run.tape()->Accumulate(run, x.tape_id(), TimesWeight(run, gradient_low, a));
+}
+
+}  // namespace
+
+Tensor LoraForward(Run& run, const Tensor& x, Tensor z, Parameter& a, Parameter& b, float scale) {
+  const size_t rows = x.dim(0), inputs = x.dim(1), rank = a.value.dim(0), outputs = b.value.dim(0);
+  Tensor projected = run.NewTensor({rows, rank});
+  const Tensor packed_a = Packed(run, a), packed_b = Packed(run, b);
+  ParallelGemm(run, {.a = x.floats().data(), .a_stride = inputs, .packed_b = packed_a.floats().data(), .num_k = inputs, .num_columns = rank,
+                     .c = projected.mutable_floats().data(), .c_stride = rank}, rows);
+  const Tensor low = Scaled(run, projected, scale);
+  const uint32_t z_id = z.tape_id();
+  ParallelGemm(run, {.a = low.floats().data(), .a_stride = rank, .packed_b = packed_b.floats().data(), .num_k = rank, .num_columns = outputs,
+                     .accumulate = true, .c = z.mutable_floats().data(), .c_stride = outputs}, rows);
+  z.set_tape_id(0);
+  if (run.tape() == nullptr || (z_id == 0 && x.tape_id() == 0 && !a.trainable && !b.trainable)) return z;
+  run.tape()->Record(z, [x, low, z_id, &a, &b, scale](Run& run, const Tensor& gradient) {
+    LoraBackward(run, x, low, a, b, scale, gradient);
+    run.tape()->Accumulate(run, z_id, gradient);
+  });
+  return z;
+}
+
+}  // namespace mlac

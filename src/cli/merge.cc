@@ -1,0 +1,58 @@
+// mlac merge: a model and its adapter as one model.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/store_access.h"
+#include "optimize/merged_folder.h"
+
+namespace mlac {
+namespace {
+
+struct MergeOptions {
+  std::string model, adapter, out;
+  bool overwrite = false, json = false;
+};
+
+void Execute(const MergeOptions& options) {
+  const ModelFolder model = FindModel(options.model), adapter = FindAdapter(options.adapter);
+  for (const auto& [name, path] : {std::pair{"--model", model.path}, {"--adapter", adapter.path}})
+    if (options.overwrite && LiesIn(path, options.out))
+      throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: {} {} lies in it and would be replaced with it", options.out, name, path),
+                  "choose another --out");
+  StagedFolder staged(options.out, options.overwrite);
+  const MergeSummary summary = WriteMergedFolder(model.path, adapter.path, staged.path());
+  staged.Commit();
+  if (!options.json) {
+    fmt::print("{}: the adapter of rank {} is merged into {} layers\n", options.out, summary.rank, summary.num_layers);
+    return;
+  }
+  const nlohmann::ordered_json result = {{"out", options.out},      {"model", options.model},
+                                         {"adapter", options.adapter}, {"rank", summary.rank},
+                                         {"alpha", summary.alpha},     {"num_layers", summary.num_layers},
+                                         {"num_parameters", summary.num_parameters}};
+  fmt::print("{}\n", result.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+}  // namespace
+
+void AddMerge(CLI::App& app) {
+  auto options = std::make_shared<MergeOptions>();
+  CLI::App& command = AddCommand(app, "merge", "Make one model of a model and its adapter",
+                                 "mlac merge -m ./all-MiniLM-L6-v2 --adapter ./topics-lora --out ./topics");
+  AddModelOption(command, options->model);
+  AddAdapterOption(command, options->adapter);
+  command.get_option("--adapter")->required();
+  command.add_option("--out", options->out, "The folder that is written")->required()->type_name("DIR");
+  command.add_flag("--overwrite", options->overwrite, "Replace --out with all that is in it");
+  AddJsonFlag(command, options->json);
+  command.callback([options] { Execute(*options); });
+}
+
+}  // namespace mlac

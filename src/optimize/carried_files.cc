@@ -1,0 +1,44 @@
+#include "optimize/carried_files.h"
+
+#include <cstddef>
+#include <filesystem>
+#include <vector>
+
+#include "base/file.h"
+#include "models/sentence_encoder.h"
+
+namespace mlac {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kLargestFile = size_t{1} << 30;
+
+void CopyFile(const std::string& from, const std::string& to) { WriteFileAtomically(to, ReadFile(from, kLargestFile)); }
+
+// What stands beside the weights and stays true of the copy.
+bool IsCarriedOver(const std::string& name) {
+  static const std::vector<std::string> kLeftOut = {"config.json", "metrics.json", "training.json", "optimization.json", "model.safetensors.index.json"};
+  for (const std::string& left_out : kLeftOut)
+    if (name == left_out) return false;
+  const std::string extension = fs::path(name).extension().string();
+  return extension == ".json" || extension == ".txt" || extension == ".md" || extension == ".model" || extension == ".jinja" || name == "LICENSE";
+}
+
+}  // namespace
+
+void CopyFiles(const std::string& from, const std::string& to) {
+  for (const std::string& name : NamesIn(from))
+    if (IsCarriedOver(name) && FileExists(from + "/" + name)) CopyFile(from + "/" + name, to + "/" + name);
+}
+
+void CopyModules(const std::string& model, const std::string& out) {
+  for (const SentenceModule& module : ReadSentenceModules(model)) {
+    if (module.path.empty() || module.kind == "Transformer" || !FolderExists(model + "/" + module.path)) continue;
+    fs::create_directory(out + "/" + module.path);
+    for (const std::string& name : NamesIn(model + "/" + module.path))
+      if (FileExists(model + "/" + module.path + "/" + name)) CopyFile(model + "/" + module.path + "/" + name, out + "/" + module.path + "/" + name);
+  }
+}
+
+}  // namespace mlac

@@ -1,0 +1,85 @@
+#include "pipelines/joined_models.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "models/model.h"
+
+namespace mlac {
+namespace {
+
+// Where the sequences of all parts stand in the batch that they make together.
+struct Joined {
+  TokenBatch batch;
+  std::vector<size_t> part_of;  // of each sequence
+  std::vector<size_t> first;    // of each part: its first sequence
+};
+
+Joined Join(std::span<const JoinedPart> parts) {
+  Joined joined;
+  for (size_t p = 0; p < parts.size(); ++p) {
+    const TokenBatch& batch = *parts[p].batch;
+    joined.first.push_back(joined.batch.num_sequences());
+    const size_t begin = joined.batch.num_tokens();
+    joined.batch.token_ids.insert(joined.batch.token_ids.end(), batch.token_ids.begin(), batch.token_ids.end());
+    joined.batch.token_type_ids.insert(joined.batch.token_type_ids.end(), batch.token_type_ids.begin(), batch.token_type_ids.end());
+    for (size_t s = 0; s < batch.num_sequences(); ++s) joined.batch.offsets.push_back(begin + batch.offsets[s + 1]);
+    joined.part_of.insert(joined.part_of.end(), batch.num_sequences(), p);
+  }
+  return joined;
+}
+
+// Sequences [begin, end) of a group, all of one part.
+struct Stretch {
+  size_t part, begin, end;
+};
+
+std::vector<Stretch> StretchesOf(std::span<const size_t> part_of) {
+  std::vector<Stretch> stretches;
+  for (size_t s = 0; s < part_of.size(); ++s) {
+    if (stretches.empty() || stretches.back().part != part_of[s]) stretches.push_back({part_of[s], s, s});
+    stretches.back().end = s + 1;
+  }
+  return stretches;
+}
+
+// What the part's own head says of its rows. offsets: of its sequences, from 0.
+Tensor Answer(Run& run, const JoinedPart& part, const Tensor& hidden_states, const Offsets& offsets) {
+  const Model& model = part.model->model();
+  if (part.per_token) return hidden_states;
+  if (model.head() == Head::kSequenceClassification) return model.Classify(run, model.SequenceFeatures(run, hidden_states, offsets));
+  return part.model->sentence_encoder()(run, hidden_states, offsets, /*normalize=*/false);
+}
+
+}  // namespace
+
+bool CanJoin(const Model& model) {
+  const std::vector<std::string>& heads = model.head_prefixes();
+  const auto& parameters = model.parameters().parameters();
+  return model.parameters().has_base() && std::all_of(parameters.begin(), parameters.end(), [&](const Parameter& parameter) {
+    const auto starts = [&](const std::string& prefix) { return parameter.name.starts_with(prefix); };
+    return parameter.name.find(".lora_") != std::string::npos || std::any_of(heads.begin(), heads.end(), starts);
+  });
+}
+
+void ComputeJoined(Inference& inference, const Model& base, std::span<const JoinedPart> parts) {
+  const Joined joined = Join(parts);
+  inference.ForEachGroup(joined.batch, [&](Run& run, const TokenBatch& group, size_t first) {
+    const std::vector<Stretch> stretches = StretchesOf(std::span(joined.part_of).subspan(first, group.num_sequences()));
+    std::vector<AdapterRows> rows;
+    for (const Stretch& stretch : stretches) rows.push_back({group.offsets[stretch.end], &parts[stretch.part].model->model().parameters()});
+    run.SetAdapterRows(std::move(rows));
+    const Tensor hidden_states = base.Encode(run, group);
+    run.SetAdapterRows({});  // a head has what its own model gives it
+    for (const Stretch& stretch : stretches) {
+      const JoinedPart& part = parts[stretch.part];
+      const TokenBatch own = Slice(group, stretch.begin, stretch.end);
+      const Tensor answer = Answer(run, part, hidden_states.Rows(group.offsets[stretch.begin], group.offsets[stretch.end]), own.offsets);
+      const size_t sequence = first + stretch.begin - joined.first[stretch.part];
+      const size_t row = part.per_token ? part.batch->offsets[sequence] : sequence;
+      std::copy(answer.floats().begin(), answer.floats().end(), part.out.begin() + static_cast<ptrdiff_t>(row * answer.dim(1)));
+    }
+  });
+}
+
+}  // namespace mlac
