@@ -14,7 +14,8 @@ using kernels::Layout;
 // A weight [outputs, inputs] as the product X W^T reads it: packed once where it stands still.
 Tensor Packed(Run& run, Parameter& weight) {
   const size_t outputs = weight.value.dim(0), inputs = weight.value.dim(1);
-  if (weight.trainable || !weight.packed) return PackForGemm(run, weight.value.floats().data(), inputs, Layout::kTransposed, inputs, outputs);
+  if (weight.trainable || !weight.packed)
+    return PackForGemm(run, weight.value.floats().data(), inputs, Layout::kTransposed, inputs, outputs);
   return weight.packed->F32(run, weight).values;
 }
 
@@ -31,8 +32,15 @@ Tensor TimesWeight(Run& run, const Tensor& gradient, const Parameter& weight) {
   const size_t rows = gradient.dim(0), outputs = weight.value.dim(0), inputs = weight.value.dim(1);
   const Tensor packed = PackForGemm(run, weight.value.floats().data(), inputs, Layout::kRows, outputs, inputs);
   Tensor out = run.NewTensor({rows, inputs});
-  ParallelGemm(run, {.a = gradient.floats().data(), .a_stride = outputs, .packed_b = packed.floats().data(), .num_k = outputs, .num_columns = inputs,
-                     .c = out.mutable_floats().data(), .c_stride = inputs}, rows);
+  ParallelGemm(run,
+               {.a = gradient.floats().data(),
+                .a_stride = outputs,
+                .packed_b = packed.floats().data(),
+                .num_k = outputs,
+                .num_columns = inputs,
+                .c = out.mutable_floats().data(),
+                .c_stride = inputs},
+               rows);
   return out;
 }
 
@@ -51,12 +59,27 @@ Tensor LoraForward(Run& run, const Tensor& x, Tensor z, Parameter& a, Parameter&
   const size_t rows = x.dim(0), inputs = x.dim(1), rank = a.value.dim(0), outputs = b.value.dim(0);
   Tensor projected = run.NewTensor({rows, rank});
   const Tensor packed_a = Packed(run, a), packed_b = Packed(run, b);
-  ParallelGemm(run, {.a = x.floats().data(), .a_stride = inputs, .packed_b = packed_a.floats().data(), .num_k = inputs, .num_columns = rank,
-                     .c = projected.mutable_floats().data(), .c_stride = rank}, rows);
+  ParallelGemm(run,
+               {.a = x.floats().data(),
+                .a_stride = inputs,
+                .packed_b = packed_a.floats().data(),
+                .num_k = inputs,
+                .num_columns = rank,
+                .c = projected.mutable_floats().data(),
+                .c_stride = rank},
+               rows);
   const Tensor low = Scaled(run, projected, scale);
   const uint32_t z_id = z.tape_id();
-  ParallelGemm(run, {.a = low.floats().data(), .a_stride = rank, .packed_b = packed_b.floats().data(), .num_k = rank, .num_columns = outputs,
-                     .accumulate = true, .c = z.mutable_floats().data(), .c_stride = outputs}, rows);
+  ParallelGemm(run,
+               {.a = low.floats().data(),
+                .a_stride = rank,
+                .packed_b = packed_b.floats().data(),
+                .num_k = rank,
+                .num_columns = outputs,
+                .accumulate = true,
+                .c = z.mutable_floats().data(),
+                .c_stride = outputs},
+               rows);
   z.set_tape_id(0);
   if (run.tape() == nullptr || (z_id == 0 && x.tape_id() == 0 && !a.trainable && !b.trainable)) return z;
   run.tape()->Record(z, [x, low, z_id, &a, &b, scale](Run& run, const Tensor& gradient) {

@@ -33,9 +33,12 @@ void Execute(const MergeOptions& options) {
     fmt::print("{}: the adapter of rank {} is merged into {} layers\n", options.out, summary.rank, summary.num_layers);
     return;
   }
-  const nlohmann::ordered_json result = {{"out", options.out},      {"model", options.model},
-                                         {"adapter", options.adapter}, {"rank", summary.rank},
-                                         {"alpha", summary.alpha},     {"num_layers", summary.num_layers},
+  const nlohmann::ordered_json result = {{"out", options.out},
+                                         {"model", options.model},
+                                         {"adapter", options.adapter},
+                                         {"rank", summary.rank},
+                                         {"alpha", summary.alpha},
+                                         {"num_layers", summary.num_layers},
                                          {"num_parameters", summary.num_parameters}};
   fmt::print("{}\n", result.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }

@@ -30,7 +30,8 @@ constexpr const char* kClassifierNames[] = {"classifier", "score"};
 constexpr const char* kQueriesAndValues[] = {"query", "value", "q_lin", "v_lin", "q", "v"};
 
 bool IsFloat(const TensorInfo& info) {
-  return info.dtype && (*info.dtype == DType::kF32 || *info.dtype == DType::kF16 || *info.dtype == DType::kBF16 || *info.dtype == DType::kF64);
+  return info.dtype &&
+         (*info.dtype == DType::kF32 || *info.dtype == DType::kF16 || *info.dtype == DType::kBF16 || *info.dtype == DType::kF64);
 }
 
 // "bert.pooler.dense" of "bert.pooler.dense.weight".
@@ -39,8 +40,7 @@ std::string ModuleOf(const std::string& name) { return name.substr(0, name.rfind
 // The tensors of an adapter by their place in the model, and which of them the model asked for.
 class AdapterWeights {
  public:
-  AdapterWeights(const std::string& folder, AdapterConfig config)
-      : config_(std::move(config)), file_(Open(folder)) {
+  AdapterWeights(const std::string& folder, AdapterConfig config) : config_(std::move(config)), file_(Open(folder)) {
     for (const TensorInfo& info : file_.tensors()) Add(info);
     for (const std::string& module : config_.modules_to_save) CheckSaved(module);
   }
@@ -56,8 +56,10 @@ class AdapterWeights {
 
   std::optional<LoraWeights> FindLora(const std::string& module, const std::string& bare, const Shape& weight) {
     for (const std::string& name : {module, bare})
-      if (!name.empty() && (lora_.contains(name + std::string(kLoraA)) || lora_.contains(name + std::string(kLoraB)))) return Get(name, weight);
-    if (config_.is_complete && config_.Targets(module) && !IsSaved(module)) RefuseMissing(module + std::string(kLoraA), "target_modules names it");
+      if (!name.empty() && (lora_.contains(name + std::string(kLoraA)) || lora_.contains(name + std::string(kLoraB))))
+        return Get(name, weight);
+    if (config_.is_complete && config_.Targets(module) && !IsSaved(module))
+      RefuseMissing(module + std::string(kLoraA), "target_modules names it");
     return std::nullopt;
   }
 
@@ -74,7 +76,8 @@ class AdapterWeights {
   // How many labels the classifier among the saved modules has.
   std::optional<size_t> NumLabels() const {
     for (const std::string& name : saved_)
-      if (NamesModule("classifier.weight", name) || NamesModule("classifier.out_proj.weight", name)) return file_.Find(KeyOf(name))->shape.at(0);
+      if (NamesModule("classifier.weight", name) || NamesModule("classifier.out_proj.weight", name))
+        return file_.Find(KeyOf(name))->shape.at(0);
     return std::nullopt;
   }
 
@@ -82,7 +85,8 @@ class AdapterWeights {
   static SafetensorsFile Open(const std::string& folder) {
     const std::string path = folder + "/" + kAdapterWeightsFile;
     if (!FileExists(path) && FileExists(folder + "/adapter_model.bin"))
-      throw Error(ErrorCode::kUnsupported, fmt::format("{}: has its weights in adapter_model.bin, a pickle, which can run code; mlac reads safetensors", folder),
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("{}: has its weights in adapter_model.bin, a pickle, which can run code; mlac reads safetensors", folder),
                   "convert it once with PEFT: PeftModel.from_pretrained(BASE, FOLDER).save_pretrained(FOLDER)");
     return SafetensorsFile(std::make_shared<const MappedFile>(path));
   }
@@ -101,7 +105,8 @@ class AdapterWeights {
     } else if (name.find(".lora_") != std::string::npos) {
       refuse(ErrorCode::kUnsupported, "is not supported; supported are lora_A and lora_B of linear layers");
     } else if (!IsSaved(ModuleOf(name))) {
-      refuse(ErrorCode::kInvalidInput, fmt::format("is neither lora_A nor lora_B, and modules_to_save of {} does not name it", kAdapterConfigFile));
+      refuse(ErrorCode::kInvalidInput,
+             fmt::format("is neither lora_A nor lora_B, and modules_to_save of {} does not name it", kAdapterConfigFile));
     } else if (info.shape.empty()) {
       refuse(ErrorCode::kInvalidInput, "is a single number; expected a weight or a bias");
     } else {
@@ -126,10 +131,11 @@ class AdapterWeights {
         return saved.starts_with(name + ".") || saved.find("." + name + ".") != std::string::npos;
       });
     };
-    const bool is_classifier = std::any_of(std::begin(kClassifierNames), std::end(kClassifierNames), [&](const char* name) { return module == name; });
+    const bool is_classifier =
+        std::any_of(std::begin(kClassifierNames), std::end(kClassifierNames), [&](const char* name) { return module == name; });
     if (has(module) || (is_classifier && std::any_of(std::begin(kClassifierNames), std::end(kClassifierNames), has))) return;
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: there is no tensor of '{}', which modules_to_save of {} names", file_.name(), module,
-                                                      kAdapterConfigFile));
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: there is no tensor of '{}', which modules_to_save of {} names", file_.name(), module, kAdapterConfigFile));
   }
 
   [[noreturn]] void RefuseMissing(const std::string& name, const std::string& who) const {
@@ -143,13 +149,16 @@ class AdapterWeights {
       if (!lora_.contains(name)) RefuseMissing(name, "its other half is there");
       const Tensor tensor = file_.Get(KeyOf(name));
       if (tensor.shape() != shape)
-        throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' is {}; {} and the base ask for {}", file_.name(), KeyOf(name),
-                                                          ToString(tensor.shape()), kAdapterConfigFile, ToString(shape)),
+        throw Error(ErrorCode::kInvalidInput,
+                    fmt::format("{}: tensor '{}' is {}; {} and the base ask for {}", file_.name(), KeyOf(name), ToString(tensor.shape()),
+                                kAdapterConfigFile, ToString(shape)),
                     "was the adapter made for this base?");
       used_.insert(name);
       return tensor.dtype() == DType::kF32 ? tensor : tensor.ToF32();
     };
-    return {.a = get(kLoraA, {rank, weight[1]}), .b = get(kLoraB, {weight[0], rank}), .scale = config_.ScaleOf(module),
+    return {.a = get(kLoraA, {rank, weight[1]}),
+            .b = get(kLoraB, {weight[0], rank}),
+            .scale = config_.ScaleOf(module),
             .dropout = static_cast<float>(config_.dropout)};
   }
 
@@ -160,8 +169,10 @@ class AdapterWeights {
 
 // What an adapter without config.json says of its head: PEFT's kind of task, and the labels of the classifier that it holds.
 void SetHead(json& config, const std::string& folder, const std::string& adapter, const AdapterConfig& adapter_config) {
-  static const std::map<std::string, const char*> kArchitectures = {{"SEQ_CLS", "ForSequenceClassification"}, {"TOKEN_CLS", "ForTokenClassification"},
-                                                                    {"QUESTION_ANS", "ForQuestionAnswering"}, {"FEATURE_EXTRACTION", "Model"}};
+  static const std::map<std::string, const char*> kArchitectures = {{"SEQ_CLS", "ForSequenceClassification"},
+                                                                    {"TOKEN_CLS", "ForTokenClassification"},
+                                                                    {"QUESTION_ANS", "ForQuestionAnswering"},
+                                                                    {"FEATURE_EXTRACTION", "Model"}};
   const auto architecture = kArchitectures.find(adapter_config.task_type);
   if (architecture == kArchitectures.end()) return;  // the base's head
   const std::string file = folder + "/config.json";
@@ -171,8 +182,8 @@ void SetHead(json& config, const std::string& folder, const std::string& adapter
   const HeadRequest after = HeadOf(config, file);
   const std::optional<size_t> num_labels = AdapterWeights(adapter, adapter_config).NumLabels();
   if (!num_labels && before.head != after.head)
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: task_type is {}, but there is no classifier, neither in the adapter nor in {}", adapter,
-                                                      adapter_config.task_type, folder));
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: task_type is {}, but there is no classifier, neither in the adapter nor in {}",
+                                                      adapter, adapter_config.task_type, folder));
   if (!num_labels || *num_labels == after.num_labels) return;
   for (const char* field : {"id2label", "label2id"}) config.erase(field);
   config["num_labels"] = *num_labels;
@@ -223,11 +234,16 @@ void CheckTargets(const std::vector<std::string>& targets, const std::vector<std
 
 const char* TaskTypeOf(Head head) {
   switch (head) {
-    case Head::kSequenceClassification: return "SEQ_CLS";
-    case Head::kTokenClassification: return "TOKEN_CLS";
-    case Head::kQuestionAnswering: return "QUESTION_ANS";
-    case Head::kNone: return "FEATURE_EXTRACTION";
-    case Head::kMaskedLanguageModel: break;  // PEFT has no name for it
+    case Head::kSequenceClassification:
+      return "SEQ_CLS";
+    case Head::kTokenClassification:
+      return "TOKEN_CLS";
+    case Head::kQuestionAnswering:
+      return "QUESTION_ANS";
+    case Head::kNone:
+      return "FEATURE_EXTRACTION";
+    case Head::kMaskedLanguageModel:
+      break;  // PEFT has no name for it
   }
   return "";
 }
@@ -244,7 +260,8 @@ std::string SavedModuleOf(const std::string& name, const std::vector<std::string
 }  // namespace
 
 bool IsAdapterFolder(const std::string& folder) {
-  return FileExists(folder + "/" + kAdapterConfigFile) && !FileExists(folder + "/model.safetensors") && !FileExists(folder + "/model.safetensors.index.json");
+  return FileExists(folder + "/" + kAdapterConfigFile) && !FileExists(folder + "/model.safetensors") &&
+         !FileExists(folder + "/model.safetensors.index.json");
 }
 
 json ReadAdaptedConfig(const std::string& folder, const std::string& adapter) {
@@ -286,7 +303,9 @@ std::unique_ptr<Model> OpenAdapted(const std::shared_ptr<Model>& base, const std
   const HeadRequest head = HeadOf(config, file);
   const auto weights = std::make_shared<AdapterWeights>(adapter, ReadAdapterConfig(adapter));
   WeightSource source = [weights](const std::string& name) { return weights->FindSaved(name); };
-  source.lora = [weights](const std::string& module, const std::string& bare, const Shape& weight) { return weights->FindLora(module, bare, weight); };
+  source.lora = [weights](const std::string& module, const std::string& bare, const Shape& weight) {
+    return weights->FindLora(module, bare, weight);
+  };
   source.base = StoreOf(base);
   std::unique_ptr<Model> model = MakeModel(config, file, std::move(source), weights->name(), head);
   weights->CheckAllUsed(head.head);
@@ -295,8 +314,8 @@ std::unique_ptr<Model> OpenAdapted(const std::shared_ptr<Model>& base, const std
   return model;
 }
 
-std::unique_ptr<Model> MakeAdapted(const std::shared_ptr<Model>& base, const std::string& folder, const HeadRequest& request, const LoraOptions& lora,
-                                   AdapterConfig& config) {
+std::unique_ptr<Model> MakeAdapted(const std::shared_ptr<Model>& base, const std::string& folder, const HeadRequest& request,
+                                   const LoraOptions& lora, AdapterConfig& config) {
   const std::string inner = TransformerFolder(folder), file = inner + "/config.json";
   std::vector<std::string> targets = lora.targets;
   if (targets.empty()) targets.assign(std::begin(kQueriesAndValues), std::end(kQueriesAndValues));
@@ -304,8 +323,8 @@ std::unique_ptr<Model> MakeAdapted(const std::shared_ptr<Model>& base, const std
   const auto asked = std::make_shared<AskedModules>();
   WeightSource source = [](const std::string&) -> std::optional<Tensor> { return std::nullopt; };
   source.base = StoreOf(base);
-  source.lora = [asked, heads = base->head_prefixes(), targets, all, lora, seed = request.seed](const std::string& module, const std::string&,
-                                                                                                const Shape& weight) -> std::optional<LoraWeights> {
+  source.lora = [asked, heads = base->head_prefixes(), targets, all, lora, seed = request.seed](
+                    const std::string& module, const std::string&, const Shape& weight) -> std::optional<LoraWeights> {
     const bool in_head = IsOfHead(module + ".", heads);
     (in_head ? asked->of_head : asked->of_encoder).push_back(module);
     if (in_head || !(all || IsAmong(targets, module))) return std::nullopt;
@@ -319,7 +338,8 @@ std::unique_ptr<Model> MakeAdapted(const std::shared_ptr<Model>& base, const std
   config = {.rank = lora.rank, .alpha = lora.Alpha(), .dropout = lora.dropout, .task_type = TaskTypeOf(request.head)};
   std::set<std::string> saved;
   for (const Parameter& parameter : model->parameters().parameters())
-    if (!parameter.name.ends_with(kLoraA) && !parameter.name.ends_with(kLoraB)) saved.insert(SavedModuleOf(parameter.name, base->head_prefixes()));
+    if (!parameter.name.ends_with(kLoraA) && !parameter.name.ends_with(kLoraB))
+      saved.insert(SavedModuleOf(parameter.name, base->head_prefixes()));
   config.modules_to_save.assign(saved.begin(), saved.end());
   if (request.head == Head::kMaskedLanguageModel && !saved.empty())
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: has no head of a masked language model, and an adapter cannot hold one", folder),
@@ -327,7 +347,8 @@ std::unique_ptr<Model> MakeAdapted(const std::shared_ptr<Model>& base, const std
   for (const std::string& target : targets)
     if (IsAnyNamed(target, asked->of_encoder)) config.targets.push_back(target);
   // PEFT would adapt layers of the head as well where they have the name of a target: then the layers are named in full.
-  const bool is_ambiguous = all || std::any_of(asked->of_head.begin(), asked->of_head.end(), [&](const std::string& module) { return config.Targets(module); });
+  const bool is_ambiguous =
+      all || std::any_of(asked->of_head.begin(), asked->of_head.end(), [&](const std::string& module) { return config.Targets(module); });
   if (is_ambiguous) {
     config.targets.clear();
     for (const LoraModule& module : model->parameters().loras())
@@ -359,8 +380,16 @@ void MergeAdapter(Model& model) {
     for (float& x : b.mutable_floats()) x *= module.scale;
     const size_t outputs = weight.value.dim(0), inputs = weight.value.dim(1), rank = b.dim(1);
     const Tensor a = PackForGemm(run, module.a->value.floats().data(), inputs, kernels::Layout::kRows, rank, inputs);
-    ParallelGemm(run, {.a = b.floats().data(), .a_stride = rank, .packed_b = a.floats().data(), .num_k = rank, .num_columns = inputs,
-                       .accumulate = true, .c = weight.value.mutable_floats().data(), .c_stride = inputs}, outputs);
+    ParallelGemm(run,
+                 {.a = b.floats().data(),
+                  .a_stride = rank,
+                  .packed_b = a.floats().data(),
+                  .num_k = rank,
+                  .num_columns = inputs,
+                  .accumulate = true,
+                  .c = weight.value.mutable_floats().data(),
+                  .c_stride = inputs},
+                 outputs);
   }
 }
 

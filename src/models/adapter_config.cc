@@ -23,10 +23,31 @@ constexpr size_t kLargestRank = 1 << 16;
 constexpr float kLargestAlpha = 1e9f;
 
 // Keys that are read below, and keys that say how an adapter was made but nothing of what it computes.
-const std::set<std::string> kKnownKeys = {
-    "alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias", "corda_config", "eva_config", "exclude_modules", "inference_mode",
-    "init_lora_weights", "layers_pattern", "layers_to_transform", "loftq_config", "lora_alpha", "lora_dropout", "megatron_core", "modules_to_save",
-    "peft_type", "peft_version", "r", "rank_pattern", "revision", "runtime_config", "target_modules", "task_type", "use_rslora"};
+const std::set<std::string> kKnownKeys = {"alpha_pattern",
+                                          "auto_mapping",
+                                          "base_model_name_or_path",
+                                          "bias",
+                                          "corda_config",
+                                          "eva_config",
+                                          "exclude_modules",
+                                          "inference_mode",
+                                          "init_lora_weights",
+                                          "layers_pattern",
+                                          "layers_to_transform",
+                                          "loftq_config",
+                                          "lora_alpha",
+                                          "lora_dropout",
+                                          "megatron_core",
+                                          "modules_to_save",
+                                          "peft_type",
+                                          "peft_version",
+                                          "r",
+                                          "rank_pattern",
+                                          "revision",
+                                          "runtime_config",
+                                          "target_modules",
+                                          "task_type",
+                                          "use_rslora"};
 
 bool IsActive(const json& value) { return value.is_boolean() ? value.get<bool>() : value.is_structured() && !value.empty(); }
 
@@ -48,11 +69,13 @@ void CheckSupported(const json& config, const std::string& file) {
   if (At(config, "peft_type") != "LORA") Refuse(file, "peft_type", At(config, "peft_type"), "\"LORA\"");
   if (const json& bias = At(config, "bias"); !bias.is_null() && bias != "none") Refuse(file, "bias", bias, "\"none\"");
   // Others than these begin by moving a part of the base's weights into the adapter.
-  if (const json& initial = At(config, "init_lora_weights"); initial.is_string() && initial != "gaussian" && initial != "orthogonal" && initial != "eva")
+  if (const json& initial = At(config, "init_lora_weights");
+      initial.is_string() && initial != "gaussian" && initial != "orthogonal" && initial != "eva")
     Refuse(file, "init_lora_weights", initial, "true, false, \"gaussian\", \"orthogonal\" or \"eva\", which leave the base as it is");
   for (const auto& [key, value] : config.items())
     if (!kKnownKeys.contains(key) && IsActive(value))
-      throw Error(ErrorCode::kUnsupported, fmt::format("{}: {} is {}, which is not supported", file, key, value.is_boolean() ? value.dump() : "set"));
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("{}: {} is {}, which is not supported", file, key, value.is_boolean() ? value.dump() : "set"));
 }
 
 // A list of names; nothing for null and for a string, which stands for a pattern.
@@ -72,7 +95,8 @@ void CheckPlainName(const std::string& file, const char* key, const std::string&
   const bool is_plain = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
   });
-  if (!is_plain) throw Error(ErrorCode::kUnsupported, fmt::format("{}: {}: '{}' is a pattern; supported are names of modules", file, key, name));
+  if (!is_plain)
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: {}: '{}' is a pattern; supported are names of modules", file, key, name));
 }
 
 // {"query": 4}: values from low to high by the names of modules.
@@ -84,14 +108,15 @@ std::map<std::string, double> Pattern(const json& config, const std::string& fil
   for (const auto& [name, value] : object.items()) {
     CheckPlainName(file, key, name);
     if (!value.is_number() || !(value.get<double>() >= low && value.get<double>() <= high))
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {}: '{}': expected a number from {} to {}, found {}", file, key, name, low, high,
-                                                        value.is_number() ? value.dump() : value.type_name()));
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {}: '{}': expected a number from {} to {}, found {}", file, key, name, low,
+                                                        high, value.is_number() ? value.dump() : value.type_name()));
     values[name] = value.get<double>();
   }
   return values;
 }
 
-// The value of the one name that means the module. Throws kUnsupported where two do and disagree: PEFT takes the one that the file says first.
+// The value of the one name that means the module. Throws kUnsupported where two do and disagree: PEFT takes the one that the file says
+// first.
 template <typename Value>
 std::optional<Value> ValueOf(const std::map<std::string, Value>& pattern, const char* key, std::string_view module) {
   std::optional<Value> found;
@@ -135,7 +160,8 @@ AdapterConfig ReadAdapterConfig(const std::string& folder) {
   out.alpha = static_cast<double>(reader.Number("lora_alpha", 0, kLargestAlpha, 8));
   out.dropout = static_cast<double>(reader.Number("lora_dropout", 0, 1, 0));
   out.rank_stabilized = reader.Boolean("use_rslora", false);
-  for (const auto& [name, value] : Pattern(config, file, "rank_pattern", 1, kLargestRank)) out.rank_pattern[name] = static_cast<size_t>(value);
+  for (const auto& [name, value] : Pattern(config, file, "rank_pattern", 1, kLargestRank))
+    out.rank_pattern[name] = static_cast<size_t>(value);
   out.alpha_pattern = Pattern(config, file, "alpha_pattern", 0, static_cast<double>(kLargestAlpha));
   out.targets = Names(config, file, "target_modules");
   // Those two leave out some of the modules that targets name.

@@ -18,11 +18,13 @@ void CopyFile(const std::string& from, const std::string& to) { WriteFileAtomica
 
 // What stands beside the weights and stays true of the copy.
 bool IsCarriedOver(const std::string& name) {
-  static const std::vector<std::string> kLeftOut = {"config.json", "metrics.json", "training.json", "optimization.json", "model.safetensors.index.json"};
+  static const std::vector<std::string> kLeftOut = {"config.json", "metrics.json", "training.json", "optimization.json",
+                                                    "model.safetensors.index.json"};
   for (const std::string& left_out : kLeftOut)
     if (name == left_out) return false;
   const std::string extension = fs::path(name).extension().string();
-  return extension == ".json" || extension == ".txt" || extension == ".md" || extension == ".model" || extension == ".jinja" || name == "LICENSE";
+  return extension == ".json" || extension == ".txt" || extension == ".md" || extension == ".model" || extension == ".jinja" ||
+         name == "LICENSE";
 }
 
 }  // namespace
@@ -37,7 +39,8 @@ void CopyModules(const std::string& model, const std::string& out) {
     if (module.path.empty() || module.kind == "Transformer" || !FolderExists(model + "/" + module.path)) continue;
     fs::create_directory(out + "/" + module.path);
     for (const std::string& name : NamesIn(model + "/" + module.path))
-      if (FileExists(model + "/" + module.path + "/" + name)) CopyFile(model + "/" + module.path + "/" + name, out + "/" + module.path + "/" + name);
+      if (FileExists(model + "/" + module.path + "/" + name))
+        CopyFile(model + "/" + module.path + "/" + name, out + "/" + module.path + "/" + name);
   }
 }
 

@@ -26,7 +26,8 @@ MergeSummary WriteMergedFolder(const std::string& model_folder, const std::strin
     if (inner_out != out) CopyFiles(inner, inner_out);
     CopyModules(model_folder, out);
   }
-  WriteModelFolder(inner_out, *model, inner, LabelNamesOf(model_folder, adapter), ProblemTypeNameOf(model_folder, adapter), /*max_length=*/0);
+  WriteModelFolder(inner_out, *model, inner, LabelNamesOf(model_folder, adapter), ProblemTypeNameOf(model_folder, adapter),
+                   /*max_length=*/0);
   WriteTokenizer(inner_out, TokenizerFolder(model_folder, adapter), /*max_length=*/0);
   return summary;
 }

@@ -57,9 +57,9 @@ bool CanJoin(const Model& model) {
   const std::vector<std::string>& heads = model.head_prefixes();
   const auto& parameters = model.parameters().parameters();
   return model.parameters().has_base() && std::all_of(parameters.begin(), parameters.end(), [&](const Parameter& parameter) {
-    const auto starts = [&](const std::string& prefix) { return parameter.name.starts_with(prefix); };
-    return parameter.name.find(".lora_") != std::string::npos || std::any_of(heads.begin(), heads.end(), starts);
-  });
+           const auto starts = [&](const std::string& prefix) { return parameter.name.starts_with(prefix); };
+           return parameter.name.find(".lora_") != std::string::npos || std::any_of(heads.begin(), heads.end(), starts);
+         });
 }
 
 void ComputeJoined(Inference& inference, const Model& base, std::span<const JoinedPart> parts) {

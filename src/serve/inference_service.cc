@@ -92,6 +92,7 @@ void InferenceService::WarmUp(ComputeTurns& turns) {
   batch.token_ids.resize(batch.offsets.back());
   batch.token_type_ids.resize(batch.offsets.back());
   std::vector<float> out(batch.num_sequences() * model_->output_size());
+  if (model_->joins_batches()) return model_->ComputeInTurn(turns, batch, Output::kSequence, out);
   ComputeTurns::Party party;
   const ComputeTurns::Turn turn = turns.Take(party);
   model_->Compute(batch, Output::kSequence, out);

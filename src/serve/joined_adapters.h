@@ -23,8 +23,8 @@ class JoinedAdapters {
   JoinedAdapters(const JoinedAdapters&) = delete;
   JoinedAdapters& operator=(const JoinedAdapters&) = delete;
 
-  // Fills part.out, with what other threads ask for meanwhile; returns when it is done. turns: with whom it shares the threads that compute.
-  // Throws what ComputeJoined does, to all that were computed together.
+  // Fills part.out, with what other threads ask for meanwhile; returns when it is done. turns: with whom it shares the threads that
+  // compute. Throws what ComputeJoined does, to all that were computed together.
   void Compute(ComputeTurns& turns, const JoinedPart& part);
 
   size_t num_waiting() const;  // parts

@@ -30,8 +30,12 @@ Tensor Numbers(const Shape& shape, uint64_t seed) { return Tensor::FromValues(sh
 
 // An adapter of rank 2 at the queries of both layers, with a classifier of 3 labels, to be spoilt.
 struct Folder {
-  json config = {{"peft_type", "LORA"}, {"task_type", "SEQ_CLS"}, {"r", 2},
-                 {"lora_alpha", 4},     {"bias", "none"},         {"target_modules", {"query"}},
+  json config = {{"peft_type", "LORA"},
+                 {"task_type", "SEQ_CLS"},
+                 {"r", 2},
+                 {"lora_alpha", 4},
+                 {"bias", "none"},
+                 {"target_modules", {"query"}},
                  {"modules_to_save", {"classifier", "score"}}};
   std::vector<NamedTensor> tensors;
   test::TemporaryFolder folder;
@@ -66,7 +70,8 @@ void Refused(ErrorCode code, const std::string& message, const std::function<voi
   Folder folder;
   spoil(folder);
   std::string text = message;
-  for (const auto& [name, path] : {std::pair<std::string, std::string>{"WEIGHTS", folder.weights()}, {"CONFIG", folder.folder / kAdapterConfigFile}})
+  for (const auto& [name, path] :
+       {std::pair<std::string, std::string>{"WEIGHTS", folder.weights()}, {"CONFIG", folder.folder / kAdapterConfigFile}})
     if (text.starts_with(name)) text = path + text.substr(name.size());
   ExpectError(code, text, [&] { folder.Open(); });
 }
@@ -111,11 +116,13 @@ TEST(AdapterConfig, RefusesWhatWouldChangeTheAnswersNamingTheKey) {
   refused(unsupported, "trainable_token_indices is set, which is not supported", "trainable_token_indices", {1, 2});
   refused(unsupported, "use_something_new is true, which is not supported", "use_something_new", true);
   refused(unsupported, "bias is \"all\"; supported is \"none\"", "bias", "all");
-  refused(unsupported, "task_type is \"CAUSAL_LM\"; supported is \"SEQ_CLS\", \"TOKEN_CLS\", \"QUESTION_ANS\", \"FEATURE_EXTRACTION\" or null", "task_type",
-          "CAUSAL_LM");
   refused(unsupported,
-          "init_lora_weights is \"pissa\"; supported is true, false, \"gaussian\", \"orthogonal\" or \"eva\", which leave the base as it is",
-          "init_lora_weights", "pissa");
+          "task_type is \"CAUSAL_LM\"; supported is \"SEQ_CLS\", \"TOKEN_CLS\", \"QUESTION_ANS\", \"FEATURE_EXTRACTION\" or null",
+          "task_type", "CAUSAL_LM");
+  refused(
+      unsupported,
+      "init_lora_weights is \"pissa\"; supported is true, false, \"gaussian\", \"orthogonal\" or \"eva\", which leave the base as it is",
+      "init_lora_weights", "pissa");
   refused(unsupported, "rank_pattern: '.*query' is a pattern; supported are names of modules", "rank_pattern", {{".*query", 2}});
   refused(invalid, "rank_pattern: 'query': expected a number from 1 to 65536, found 0", "rank_pattern", {{"query", 0}});
   refused(invalid, "alpha_pattern: 'query': expected a number from 0 to 1000000000, found string", "alpha_pattern", {{"query", "x"}});
@@ -124,8 +131,13 @@ TEST(AdapterConfig, RefusesWhatWouldChangeTheAnswersNamingTheKey) {
   refused(invalid, "target_modules: expected names, found number", "target_modules", {7});
   refused(invalid, "r: expected an integer from 1 to 65536, found 0", "r", 0);
   Folder fine;  // off, or nothing that counts
-  fine.config.update({{"use_dora", false}, {"layer_replication", nullptr}, {"megatron_config", json::object()}, {"megatron_core", "megatron.core"},
-                      {"a_new_number", 16}, {"init_lora_weights", "gaussian"}, {"loftq_config", {{"x", 1}}}});
+  fine.config.update({{"use_dora", false},
+                      {"layer_replication", nullptr},
+                      {"megatron_config", json::object()},
+                      {"megatron_core", "megatron.core"},
+                      {"a_new_number", 16},
+                      {"init_lora_weights", "gaussian"},
+                      {"loftq_config", {{"x", 1}}}});
   fine.Open();
 }
 
@@ -139,15 +151,19 @@ TEST(AdapterConfig, RefusesTwoValuesForOneModule) {
 TEST(AdapterWeights, RefusesTensorsThatDoNotFitNamingThem) {
   const ErrorCode invalid = ErrorCode::kInvalidInput;
   Refused(invalid, "WEIGHTS: tensor '" + kQuery + "lora_A.weight' is [2, 31]; adapter_config.json and the base ask for [2, 32]",
-          [](Folder& folder) { folder.Find(kQuery + "lora_A.weight") = Numbers({2, 31}, 1); });
+          [](Folder& folder) {
+            folder.Find(kQuery + "lora_A.weight") = Numbers({2, 31}, 1);
+          });
   Refused(invalid, "WEIGHTS: tensor '" + kQuery + "lora_A.weight' is [2, 32]; adapter_config.json and the base ask for [3, 32]",
           [](Folder& folder) { folder.config["r"] = 3; });
   Refused(invalid, "WEIGHTS: tensor '" + kQuery + "lora_B.weight' is [64]; adapter_config.json and the base ask for [32, 2]",
           [](Folder& folder) { folder.Find(kQuery + "lora_B.weight") = Numbers({64}, 1); });
-  Refused(invalid, "WEIGHTS: tensor '" + kQuery + "lora_A.weight' is I32; expected F32, F16 or BF16",
-          [](Folder& folder) { folder.Find(kQuery + "lora_A.weight") = Tensor::Zeros({2, 32}, DType::kI32); });
-  Refused(invalid, "WEIGHTS: tensor 'classifier.weight' is [3, 31]; config.json asks for [3, 32]",
-          [](Folder& folder) { folder.Find("base_model.model.classifier.weight") = Numbers({3, 31}, 1); });
+  Refused(invalid, "WEIGHTS: tensor '" + kQuery + "lora_A.weight' is I32; expected F32, F16 or BF16", [](Folder& folder) {
+    folder.Find(kQuery + "lora_A.weight") = Tensor::Zeros({2, 32}, DType::kI32);
+  });
+  Refused(invalid, "WEIGHTS: tensor 'classifier.weight' is [3, 31]; config.json asks for [3, 32]", [](Folder& folder) {
+    folder.Find("base_model.model.classifier.weight") = Numbers({3, 31}, 1);
+  });
   Refused(invalid, "WEIGHTS: tensor 'base_model.model.classifier.bias' is a single number; expected a weight or a bias",
           [](Folder& folder) { folder.Find("base_model.model.classifier.bias") = Numbers({}, 1); });
 }
@@ -171,18 +187,27 @@ TEST(AdapterWeights, RefusesWhatIsMissing) {
 TEST(AdapterWeights, RefusesWhatBelongsToNoLayer) {
   const ErrorCode invalid = ErrorCode::kInvalidInput;
   const std::string ninth = "base_model.model.bert.encoder.layer.9.attention.self.query.lora_A.weight";
-  Refused(invalid, "WEIGHTS: tensor '" + ninth + "' belongs to no layer of the model",
-          [&](Folder& folder) { folder.tensors.push_back({ninth, Numbers({2, 32}, 1)}); });
-  Refused(invalid, "WEIGHTS: tensor 'base_model.model.classifier.other.weight' belongs to no layer of the model",
-          [&](Folder& folder) { folder.tensors.push_back({"base_model.model.classifier.other.weight", Numbers({2, 32}, 1)}); });
-  Refused(invalid, "WEIGHTS: tensor 'base_model.model.bert.pooler.dense.weight' is neither lora_A nor lora_B, and modules_to_save of adapter_config.json "
-                   "does not name it",
-          [](Folder& folder) { folder.tensors.push_back({"base_model.model.bert.pooler.dense.weight", Numbers({32, 32}, 1)}); });
-  Refused(invalid, "WEIGHTS: tensor 'classifier.weight' has no name that begins with 'base_model.model.'",
-          [](Folder& folder) { folder.tensors.push_back({"classifier.weight", Numbers({3, 32}, 1)}); });
+  Refused(invalid, "WEIGHTS: tensor '" + ninth + "' belongs to no layer of the model", [&](Folder& folder) {
+    folder.tensors.push_back({ninth, Numbers({2, 32}, 1)});
+  });
+  Refused(invalid, "WEIGHTS: tensor 'base_model.model.classifier.other.weight' belongs to no layer of the model", [&](Folder& folder) {
+    folder.tensors.push_back({"base_model.model.classifier.other.weight", Numbers({2, 32}, 1)});
+  });
+  Refused(invalid,
+          "WEIGHTS: tensor 'base_model.model.bert.pooler.dense.weight' is neither lora_A nor lora_B, and modules_to_save of "
+          "adapter_config.json "
+          "does not name it",
+          [](Folder& folder) {
+            folder.tensors.push_back({"base_model.model.bert.pooler.dense.weight", Numbers({32, 32}, 1)});
+          });
+  Refused(invalid, "WEIGHTS: tensor 'classifier.weight' has no name that begins with 'base_model.model.'", [](Folder& folder) {
+    folder.tensors.push_back({"classifier.weight", Numbers({3, 32}, 1)});
+  });
   Refused(ErrorCode::kUnsupported,
           "WEIGHTS: tensor '" + kQuery + "lora_magnitude_vector.weight' is not supported; supported are lora_A and lora_B of linear layers",
-          [](Folder& folder) { folder.tensors.push_back({kQuery + "lora_magnitude_vector.weight", Numbers({32}, 1)}); });
+          [](Folder& folder) {
+            folder.tensors.push_back({kQuery + "lora_magnitude_vector.weight", Numbers({32}, 1)});
+          });
 }
 
 TEST(AdapterFolder, IsNoModelAndSaysWhatToDo) {
@@ -192,7 +217,8 @@ TEST(AdapterFolder, IsNoModelAndSaysWhatToDo) {
   const Error error = ExpectError(ErrorCode::kInvalidArgument, folder.folder.path() + ": is an adapter, not a model",
                                   [&] { OpenModel(folder.folder.path()); });
   EXPECT_EQ(error.hint(), "give the model that it was made for, and it as --adapter: its writer called that model 'some/base'");
-  const Error other = ExpectError(ErrorCode::kNotFound, kBase + ": there is no adapter_config.json", [&] { OpenAdapted(OpenBase(kBase), kBase, kBase); });
+  const Error other =
+      ExpectError(ErrorCode::kNotFound, kBase + ": there is no adapter_config.json", [&] { OpenAdapted(OpenBase(kBase), kBase, kBase); });
   EXPECT_EQ(other.hint(), "an adapter is a folder with adapter_config.json and adapter_model.safetensors, as PEFT writes it");
 }
 
@@ -200,24 +226,28 @@ TEST(AdapterFolder, OfPicklesIsRefused) {
   const test::TemporaryFolder folder;
   folder.Write(kAdapterConfigFile, R"({"peft_type": "LORA"})");
   folder.Write("adapter_model.bin", "x");
-  ExpectError(ErrorCode::kUnsupported, folder.path() + ": has its weights in adapter_model.bin, a pickle, which can run code; mlac reads safetensors",
+  ExpectError(ErrorCode::kUnsupported,
+              folder.path() + ": has its weights in adapter_model.bin, a pickle, which can run code; mlac reads safetensors",
               [&] { OpenAdapted(OpenBase(kBase), kBase, folder.path()); });
 }
 
 TEST(AdapterFolder, TakesNothingButLabelsFromAConfigBesideIt) {
   Folder folder;
-  json config = {{"architectures", {"BertForSequenceClassification"}}, {"id2label", {{"0", "x"}, {"1", "y"}, {"2", "z"}}}, {"hidden_size", 7}};
+  json config = {
+      {"architectures", {"BertForSequenceClassification"}}, {"id2label", {{"0", "x"}, {"1", "y"}, {"2", "z"}}}, {"hidden_size", 7}};
   folder.folder.Write("config.json", config.dump());
   folder.Open();
   EXPECT_EQ(LabelNamesOf(kBase, folder.folder.path()), (std::vector<std::string>{"x", "y", "z"}));
   config["id2label"].erase("2");  // another number than the classifier has
   folder.folder.Write("config.json", config.dump());
-  ExpectError(ErrorCode::kInvalidInput, folder.weights() + ": tensor 'classifier.weight' is [3, 32]; config.json asks for [2, 32]", [&] { folder.Open(); });
+  ExpectError(ErrorCode::kInvalidInput, folder.weights() + ": tensor 'classifier.weight' is [3, 32]; config.json asks for [2, 32]",
+              [&] { folder.Open(); });
 }
 
 // ---- New ones ----
 
-std::unique_ptr<Model> NewAdapter(const std::string& folder, const LoraOptions& lora, AdapterConfig& config, Head head = Head::kSequenceClassification) {
+std::unique_ptr<Model> NewAdapter(const std::string& folder, const LoraOptions& lora, AdapterConfig& config,
+                                  Head head = Head::kSequenceClassification) {
   return MakeAdapted(OpenBase(folder), folder, {.head = head, .num_labels = 3, .seed = 5}, lora, config);
 }
 
@@ -277,8 +307,9 @@ TEST(NewAdapter, NamesLayersInFullWhereTheHeadHasOneOfThatName) {
 
 TEST(NewAdapter, RefusesTargetsThatAreNotThere) {
   AdapterConfig config;
-  const Error near = ExpectError(ErrorCode::kInvalidArgument, "--lora-targets: no linear layer of the encoder is called 'qeury'",
-                                 [&] { NewAdapter(kBase, {.rank = 2, .targets = {"value", "qeury"}}, config); });
+  const Error near = ExpectError(ErrorCode::kInvalidArgument, "--lora-targets: no linear layer of the encoder is called 'qeury'", [&] {
+    NewAdapter(kBase, {.rank = 2, .targets = {"value", "qeury"}}, config);
+  });
   EXPECT_EQ(near.hint(), "did you mean 'query'?");
   const Error far = ExpectError(ErrorCode::kInvalidArgument, "--lora-targets: no linear layer of the encoder is called 'classifier'",
                                 [&] { NewAdapter(kBase, {.rank = 2, .targets = {"classifier"}}, config); });
@@ -297,7 +328,8 @@ TEST(NewAdapter, KeepsTheHeadOfAMaskedLanguageModelAndMakesNone) {
 TEST(NewAdapter, IsReadAsItWasWritten) {
   for (const Head head : {Head::kSequenceClassification, Head::kTokenClassification, Head::kNone}) {
     AdapterConfig config;
-    const std::unique_ptr<Model> model = NewAdapter(kBase, {.rank = 4, .alpha = 10, .dropout = 0.25, .targets = {kAllLinear}}, config, head);
+    const std::unique_ptr<Model> model =
+        NewAdapter(kBase, {.rank = 4, .alpha = 10, .dropout = 0.25, .targets = {kAllLinear}}, config, head);
     for (Parameter& parameter : model->parameters().parameters()) parameter.value = Numbers(parameter.value.shape(), 9);
     const test::TemporaryFolder folder;
     WriteAdapter(folder.path(), *model, config);

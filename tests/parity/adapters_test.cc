@@ -1,4 +1,5 @@
-// Adapters that PEFT wrote, over the folders of their bases, against PEFT's own answers in float64: within 1e-5 x max(1, largest absolute value).
+// Adapters that PEFT wrote, over the folders of their bases, against PEFT's own answers in float64: within 1e-5 x max(1, largest absolute
+// value).
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -33,7 +34,8 @@ std::vector<Fixture> Fixtures() {
   std::vector<Fixture> fixtures;
   for (const nlohmann::json& entry : ReadJsonFile(FixturePath("adapters/adapters.json"))) {
     const std::string name = entry.at("name"), base = entry.at("base");
-    fixtures.push_back({name, FixturePath(base), FixturePath("adapters/" + name), test::ReadBatch(OpenFixture(base + ".expected.safetensors")),
+    fixtures.push_back({name, FixturePath(base), FixturePath("adapters/" + name),
+                        test::ReadBatch(OpenFixture(base + ".expected.safetensors")),
                         OpenFixture("adapters/" + entry.at("expected").get<std::string>())});
   }
   EXPECT_GE(fixtures.size(), 10u);
@@ -46,10 +48,11 @@ std::vector<float> Answers(const Model& model, const TokenBatch& batch, size_t n
   std::vector<std::vector<float>> parts(batch.num_sequences());
   inference.ForEachGroup(batch, [&](mlac::Run& run, const TokenBatch& group, size_t first) {
     const Tensor states = model.Encode(run, group);
-    const Tensor part = model.head() == Head::kNone                     ? states
-                        : model.head() == Head::kMaskedLanguageModel    ? model.PredictTokens(run, states)
-                        : model.head() == Head::kSequenceClassification ? model.Classify(run, model.SequenceFeatures(run, states, group.offsets))
-                                                                        : model.ClassifyTokens(run, states);
+    const Tensor part = model.head() == Head::kNone                  ? states
+                        : model.head() == Head::kMaskedLanguageModel ? model.PredictTokens(run, states)
+                        : model.head() == Head::kSequenceClassification
+                            ? model.Classify(run, model.SequenceFeatures(run, states, group.offsets))
+                            : model.ClassifyTokens(run, states);
     parts[first].assign(part.floats().begin(), part.floats().end());
   });
   std::vector<float> all;
@@ -88,7 +91,8 @@ TEST(AdapterParity, GivesTheSameBitsForAnyThreadsBatchAndInstructionSet) {
     test::ForEachInstructionSet([&](std::string_view path) {
       const std::unique_ptr<Model> model = OpenAdapted(OpenBase(fixture.base), fixture.base, fixture.adapter);
       if (first.empty()) first = Answers(*model, fixture.batch);
-      for (const size_t num_threads : {1, 2, 3}) EXPECT_TRUE(SameBits(Answers(*model, fixture.batch, num_threads), first)) << fixture.name << ", " << path;
+      for (const size_t num_threads : {1, 2, 3})
+        EXPECT_TRUE(SameBits(Answers(*model, fixture.batch, num_threads), first)) << fixture.name << ", " << path;
       std::vector<float> alone;
       for (size_t s = 0; s < fixture.batch.num_sequences(); ++s) {
         const std::vector<float> one = Answers(*model, Slice(fixture.batch, s, s + 1), 2);

@@ -39,8 +39,8 @@ struct Models {
 
   explicit Models(DType dtype = DType::kF32) {
     for (const char* adapter : {"", "adapters/bert", "adapters/bert_patterns"})
-      models.push_back(std::make_unique<TextModel>(kBase, TextModelOptions{.num_threads = 1, .dtype = dtype,
-                                                                           .adapter = *adapter == 0 ? "" : FixturePath(adapter), .base = base}));
+      models.push_back(std::make_unique<TextModel>(
+          kBase, TextModelOptions{.num_threads = 1, .dtype = dtype, .adapter = *adapter == 0 ? "" : FixturePath(adapter), .base = base}));
   }
 };
 
@@ -66,7 +66,8 @@ TEST(ComputeJoined, GivesTheBitsOfEachModelAlone) {
       for (size_t i = 0; i < parts.size(); ++i) parts[i].model = fresh.models[i % 3].get();
       Inference inference(num_threads);
       ComputeJoined(inference, *fresh.base, parts);
-      for (size_t i = 0; i < batches.size(); ++i) EXPECT_TRUE(SameBits(found[i], expected[i])) << name << ", " << num_threads << " threads, part " << i;
+      for (size_t i = 0; i < batches.size(); ++i)
+        EXPECT_TRUE(SameBits(found[i], expected[i])) << name << ", " << num_threads << " threads, part " << i;
     }
   });
 }
@@ -85,7 +86,8 @@ TEST(JoinedAdapters, ComputesTogetherWhatWaitsForATurn) {
   std::optional<ComputeTurns::Turn> turn(turns.Take(other));
   std::vector<std::thread> threads;
   for (size_t i = 0; i < 3; ++i)
-    threads.emplace_back([&, i] { joined.Compute(turns, {.model = models.models[i].get(), .batch = &batches[i], .per_token = false, .out = found[i]}); });
+    threads.emplace_back(
+        [&, i] { joined.Compute(turns, {.model = models.models[i].get(), .batch = &batches[i], .per_token = false, .out = found[i]}); });
   while (joined.num_waiting() < 3) std::this_thread::yield();
   turn.reset();
   for (std::thread& thread : threads) thread.join();

@@ -54,7 +54,8 @@ std::string Words(Random& random, size_t count) {
 std::string Topics() {
   Random random(1);
   std::string rows = "text,label\n";
-  for (int i = 0; i < 90; ++i) rows += fmt::format("{} {} {},{}\n", i % 2 == 0 ? "cat" : "red", Words(random, 3), i, i % 2 == 0 ? "animal" : "colour");
+  for (int i = 0; i < 90; ++i)
+    rows += fmt::format("{} {} {},{}\n", i % 2 == 0 ? "cat" : "red", Words(random, 3), i, i % 2 == 0 ? "animal" : "colour");
   return rows;
 }
 
@@ -174,9 +175,11 @@ TEST(LoraTraining, MovesNothingButTheAdapterAndTheHead) {
   const std::shared_ptr<Model> base = OpenBase(folder);
   AdapterConfig config;
   test::TinyRun run;
-  run.model = MakeAdapted(base, folder, {.head = Head::kSequenceClassification, .num_labels = test::kTinyLabels, .seed = 7}, {.rank = 2}, config);
+  run.model =
+      MakeAdapted(base, folder, {.head = Head::kSequenceClassification, .num_labels = test::kTinyLabels, .seed = 7}, {.rank = 2}, config);
   std::vector<std::vector<float>> before;
-  for (const Parameter& parameter : base->parameters().parameters()) before.emplace_back(parameter.value.floats().begin(), parameter.value.floats().end());
+  for (const Parameter& parameter : base->parameters().parameters())
+    before.emplace_back(parameter.value.floats().begin(), parameter.value.floats().end());
   run.Train();
   size_t i = 0;
   for (const Parameter& parameter : base->parameters().parameters()) {
@@ -184,7 +187,8 @@ TEST(LoraTraining, MovesNothingButTheAdapterAndTheHead) {
     EXPECT_FALSE(parameter.gradient.defined() || parameter.trainable) << parameter.name;
   }
   for (const LoraModule& module : run.model->parameters().loras())
-    EXPECT_TRUE(std::any_of(module.b->value.floats().begin(), module.b->value.floats().end(), [](float x) { return x != 0; })) << module.name;
+    EXPECT_TRUE(std::any_of(module.b->value.floats().begin(), module.b->value.floats().end(), [](float x) { return x != 0; }))
+        << module.name;
 }
 
 TEST(LoraTraining, RefusesToFreezeWhatItTrains) {
