@@ -65,7 +65,7 @@ def answers(model, expected):
         arguments = {"input_ids": expected["token_ids"][begin:end].long().unsqueeze(0)}
         if hasattr(model.config, "type_vocab_size"):
             arguments["token_type_ids"] = expected["token_type_ids"][begin:end].long().unsqueeze(0)
-        output = model(**arguments)
+        output = model.base_model(**arguments)  # PeftModelForQuestionAnswering itself leaves out token_type_ids
         if hasattr(output, "last_hidden_state"):
             parts.setdefault("last_hidden_state", []).append(output.last_hidden_state[0])
         elif hasattr(output, "start_logits"):

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
 #include "base/random.h"
 #include "models/adapter.h"
 #include "models/model_folder.h"
