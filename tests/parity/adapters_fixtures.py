@@ -5,6 +5,7 @@ adapters.json lists them: the folder of the base, that of the adapter, and the f
 file. A and B are random, so that every one of them counts.
 """
 
+import json
 import os
 import shutil
 
@@ -57,6 +58,15 @@ def randomize(model, seed):
                 parameter.copy_(normals(*parameter.shape, scale=1.4 / parameter.shape[-1] ** 0.5))
 
 
+def sort_targets(path):
+    """PEFT writes a set in the order that Python's hashes have in this process."""
+    with open(path, encoding="utf-8") as file:
+        config = json.load(file)
+    config["target_modules"].sort()
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(json.dumps(config, indent=2, sort_keys=True))
+
+
 @torch.no_grad()
 def answers(model, expected):
     model = model.double().eval()
@@ -89,6 +99,7 @@ def write():
         folder = os.path.join(FOLDER, name)
         model.save_pretrained(folder)
         os.remove(os.path.join(folder, "README.md"))
+        sort_targets(os.path.join(folder, "adapter_config.json"))
         inputs = load_file(os.path.join(FIXTURES, base + ".expected.safetensors"))
         save_tensors(folder + ".expected.safetensors", answers(model, inputs))
         manifest.append({"name": name, "base": base, "expected": name + ".expected.safetensors", "written_by": f"peft {peft.__version__}"})
