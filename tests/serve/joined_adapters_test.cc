@@ -12,6 +12,7 @@
 #include "models/adapter.h"
 #include "models/model_folder.h"
 #include "serve/served_model.h"
+#include "tests/serve/server_fixture.h"
 #include "tests/support/numbers.h"
 #include "tests/support/reference.h"
 
@@ -126,6 +127,39 @@ TEST(JoinedAdapters, AFaultReachesAllWhoWereComputedTogetherAndNobodyElse) {
   const TokenBatch fine = RandomBatch(1, 1);
   joined.Compute(turns, {.model = models.models[0].get(), .batch = &fine, .per_token = false, .out = out});
   EXPECT_TRUE(SameBits(out, models.models[0]->Logits(fine)));
+}
+
+// Clients of the base and of two adapters at once, by path: the answers of each alone.
+class ServedAdapters : public ModelServerTest {};
+
+TEST_F(ServedAdapters, AnswerManyClientsAtOnceWithTheBitsThatEachHasAlone) {
+  ServedModelOptions options = {.num_threads = 2, .max_length = {}, .team = std::make_shared<ThreadTeam>(2)};
+  options.base = OpenBase(kBase);
+  options.joined = std::make_shared<JoinedAdapters>(options.base, options.team, DType::kF32, 1000);
+  std::vector<NamedModel> models;
+  for (const auto& [name, adapter] :
+       {std::pair<std::string, std::string>{"base", ""}, {"one", "adapters/bert"}, {"two", "adapters/bert_patterns"}}) {
+    options.adapter = adapter.empty() ? "" : FixturePath(adapter);
+    models.push_back({name, OpenServedModel(kBase, options)});
+  }
+  ServeModels(std::move(models));
+  const auto ask = [&](const std::string& name, size_t text) {
+    static const char* const kTexts[] = {"a cat", "the night is red and open", "small people", "water"};
+    return Outcome(PostJson("/models/" + name + "/predict", nlohmann::json{{"inputs", kTexts[text % 4]}}.dump()));
+  };
+  const std::vector<std::string> names = {"base", "one", "two"};
+  std::vector<std::string> expected;
+  for (const std::string& name : names)
+    for (size_t text = 0; text < 4; ++text) expected.push_back(ask(name, text));
+  EXPECT_NE(expected[0], expected[4]);
+  EXPECT_NE(expected[4], expected[8]);
+  for (const std::string& answer : expected) EXPECT_EQ(answer.substr(0, 4), "200 ") << answer;
+  std::vector<std::thread> clients;
+  for (size_t client = 0; client < 12; ++client)
+    clients.emplace_back([&, client] {
+      for (int i = 0; i < 10; ++i) EXPECT_EQ(ask(names[client / 4], client), expected[client]);
+    });
+  for (std::thread& client : clients) client.join();
 }
 
 TEST(OpenServedModel, JoinsOnlyWhatItsBaseCanCompute) {
