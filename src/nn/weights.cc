@@ -27,6 +27,8 @@ std::string OldName(const std::string& name) {
 
 }  // namespace
 
+bool IsOfAdapter(std::string_view name) { return name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight"); }
+
 Tensor RowScales(const std::string& source, const std::string& name, const Tensor& weight, const Tensor& scales) {
   if (weight.shape().size() != 2)
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}' is I8 of shape {}; int8 weights have two dimensions", source, name,

@@ -21,6 +21,9 @@ enum class Initial { kNormal, kZero, kOne };
 // The tensor of that name, or nothing.
 using WeightLookup = std::function<std::optional<Tensor>(const std::string& name)>;
 
+// Whether a parameter of this name is a part of an adapter: "NAME.lora_A.weight", "NAME.lora_B.weight".
+bool IsOfAdapter(std::string_view name);
+
 // What an adapter adds to a linear layer W [N, K]: scale B A (autograd/lora.h).
 struct LoraWeights {
   Tensor a, b;  // [rank, K] and [N, rank], f32

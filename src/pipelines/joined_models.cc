@@ -58,7 +58,7 @@ bool CanJoin(const Model& model) {
   const auto& parameters = model.parameters().parameters();
   return model.parameters().has_base() && std::all_of(parameters.begin(), parameters.end(), [&](const Parameter& parameter) {
            const auto starts = [&](const std::string& prefix) { return parameter.name.starts_with(prefix); };
-           return parameter.name.find(".lora_") != std::string::npos || std::any_of(heads.begin(), heads.end(), starts);
+           return IsOfAdapter(parameter.name) || std::any_of(heads.begin(), heads.end(), starts);
          });
 }
 

@@ -62,6 +62,7 @@ class TextModel {
 
   ProblemType problem_type() const { return problem_type_; }
   const std::string& folder() const { return folder_; }
+  const std::string& adapter() const { return options_.adapter; }  // of TextModelOptions
   bool truncates() const { return options_.truncate; }
 
   // Throws kTooLarge with both lengths for a text above max_length() unless options.truncate, naming its place.

@@ -110,7 +110,7 @@ EvaluationResult EvaluateRanking(TextModel& model, const EvaluationOptions& opti
 }
 
 // A classifier with one label that says how well a document answers, and not whether a text has the label.
-bool IsCrossEncoder(const TextModel& model) { return model.label_names().size() == 1 && ProblemTypeNameOf(model.folder()).empty(); }
+bool IsCrossEncoder(const TextModel& model) { return model.label_names().size() == 1 && ProblemTypeNameOf(model.folder(), model.adapter()).empty(); }
 
 }  // namespace
 

@@ -106,7 +106,7 @@ class FillMaskTask : public FineTuneTask {
   void WarnOfNewHead(const Model& model) {
     std::vector<std::string> names;
     for (const Parameter& parameter : model.parameters().parameters())
-      if (IsOfHead(model, parameter.name) && !model.parameters().Has(parameter.name)) names.push_back(parameter.name);
+      if (!model.parameters().Has(parameter.name) && !IsOfAdapter(parameter.name)) names.push_back(parameter.name);
     new_head_ = !names.empty();
     if (!new_head_) return;
     observer_->OnFinding(

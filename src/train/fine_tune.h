@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/check.h"
+#include "models/adapter.h"
 #include "train/embedding_objective.h"
 #include "models/adapter.h"
 #include "train/figures.h"

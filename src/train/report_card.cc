@@ -85,7 +85,7 @@ std::string Introduction(const ModelCard& card) {
 std::string AdapterUsage(const ModelCard& card) {
   const std::string base = card.base_model.empty() ? "BASE" : card.base_model;
   return "\n## How to use it\n\nThis folder is an adapter: it needs the model that it was made for.\n\n" +
-         CodeBlock("sh", fmt::format("mlac run {} -m {} --adapter . \"your text here\"{}\nmlac merge -m {} --adapter . --out MERGED", card.task, base,
+         CodeBlock("sh", fmt::format("mlac run {} -m {} --adapter . {}{}\nmlac merge -m {} --adapter . --out MERGED", card.task, base, card.arguments,
                                      card.usage_options, base)) +
          "\nWith PEFT, put it over the model of transformers that has its head: `PeftModel.from_pretrained(model, \".\")`.\n";
 }

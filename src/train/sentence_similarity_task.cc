@@ -45,7 +45,7 @@ class SentenceSimilarityTask : public FineTuneTask {
  public:
   explicit SentenceSimilarityTask(const FineTuneOptions& options)
       : base_(options.model), options_(options.embedding), loss_name_(options.loss) {
-    options_.batch_size = std::max<size_t>(options.training.batch_size, 1);
+    options_.batch_size = std::max<size_t>(options.training.step_size(), 1);
     std::sort(options_.matryoshka.begin(), options_.matryoshka.end(), std::greater<>());
   }
 

@@ -323,6 +323,36 @@ TEST_P(TaskKinds, WriteTheSameBytesForAnyThreadsPartsAndInterruptions) {
   EXPECT_EQ(ContentOf(options.out), expected) << "resumed";
 }
 
+// With the bytes of one adapter for any threads and parts, gradients gathered from two batches a step included.
+TEST_P(TaskKinds, TrainAnAdapterThatOpensWithItsBase) {
+  const Kind kind = GetParam()();
+  FineTuneOptions options = Options(kind);
+  options.test = options.data;
+  options.lora = {.rank = 2};
+  options.training.num_epochs = 2;
+  options.training.batch_size = 4;
+  options.training.gradient_accumulation = 2;
+  if (kind.task == "fill-mask" && options.model == FixturePath("models/classifier")) {
+    EXPECT_THROW(FineTune(kind.task, options, observer, observer.stop), Error) << "an adapter cannot hold the new head";
+    return;
+  }
+  const FineTuneResult result = FineTune(kind.task, options, observer, observer.stop);
+  EXPECT_THAT(observer.codes, Not(Contains("new_head")));
+  const std::map<std::string, std::string> expected = ContentOf(options.out);
+  EXPECT_FALSE(expected.contains("model.safetensors"));
+  const EvaluationResult again = Evaluate({.model = options.model, .adapter = options.out, .data = options.data, .text_column = options.text_column,
+                                           .target_column = options.target_column, .text_pair_column = options.text_pair_column,
+                                           .max_length = options.max_length, .doc_stride = options.doc_stride,
+                                           .line_by_line = options.masking.line_by_line});
+  EXPECT_EQ(again.figures.figures.front().name, result.figures.figures.front().name);
+  EXPECT_NEAR(again.figures.figures.front().value, result.figures.figures.front().value, 1e-9);
+  options.training.num_threads = 2;
+  options.training.max_tokens = 30;
+  options.out = folder / "again";
+  FineTune(kind.task, options, observer, observer.stop);
+  EXPECT_EQ(ContentOf(options.out), expected) << "2 threads, parts of 30 tokens";
+}
+
 INSTANTIATE_TEST_SUITE_P(All, TaskKinds,
                          testing::Values(MultiLabel, Regression, Pairs, Tags, Spans, QuestionsWithContexts, Masks, NewMasks, AnchorsAndPositives, Triples,
                                          ScoredPairs, Queries));
