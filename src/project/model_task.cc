@@ -139,13 +139,14 @@ std::vector<TextInput> InputsOfClassification(const std::string& data, const Mod
 constexpr std::string_view kEntityMetrics[] = {"f1", "precision", "recall", "macro_f1", "exact_match", "loss"};
 constexpr std::string_view kEntityIntervals[] = {"f1", "precision", "recall", "macro_f1", "exact_match"};
 constexpr std::string_view kEntityTests[] = {"examples", "invariances", "latency", "memory"};
-constexpr std::string_view kAnswerMetrics[] = {"f1", "exact_match"};
+constexpr std::string_view kAnswerMetrics[] = {"f1", "exact_match", "has_answer_f1", "has_answer_exact_match", "no_answer_exact_match"};
 constexpr std::string_view kMaskMetrics[] = {"accuracy", "perplexity", "loss"};
 constexpr std::string_view kMaskIntervals[] = {"accuracy", "perplexity"};
-constexpr std::string_view kSimilarityMetrics[] = {"spearman",    "pearson",     "ndcg_at_10",  "mrr_at_10",
-                                                   "recall_at_1", "recall_at_5", "recall_at_10"};
-constexpr std::string_view kRankingMetrics[] = {"average_precision", "ndcg_at_10",  "mrr_at_10",
-                                                "recall_at_1",       "recall_at_5", "recall_at_10"};
+// Of scored pairs the correlations, of triples the accuracy, of pairs how far in front the right one stands.
+constexpr std::string_view kSimilarityMetrics[] = {"spearman",  "pearson",     "accuracy",    "ndcg_at_10",
+                                                   "mrr_at_10", "recall_at_1", "recall_at_5", "recall_at_10"};
+constexpr std::string_view kRankingMetrics[] = {"ndcg_at_10",  "mrr_at_10",   "average_precision", "accuracy",
+                                                "recall_at_1", "recall_at_5", "recall_at_10"};
 constexpr std::string_view kMachineTests[] = {"latency", "memory"};
 constexpr char kTokenClassification[] = "token-classification", kQuestionAnswering[] = "question-answering", kFillMask[] = "fill-mask",
                kSentenceSimilarity[] = "sentence-similarity", kTextRanking[] = "text-ranking";

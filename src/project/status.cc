@@ -17,15 +17,16 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-// names: the figures of its task, of which the first two are shown.
+// names: the figures of its task, of which the first two that it has are shown.
 std::map<std::string, double> FiguresOfRevision(const Store& store, const std::string& revision, std::span<const std::string_view> names) {
   std::map<std::string, double> figures;
   const RevisionFolder folder = store.OpenFolder(revision);
   const std::string path = folder.path() + "/" + kMetricsFile;
   if (!FileExists(path)) return figures;
   const json metrics = ReadJsonFile(path);
-  for (const std::string_view name : names.subspan(0, std::min<size_t>(names.size(), 2)))
-    if (const auto found = metrics.find(name); found != metrics.end() && found->is_number()) figures[std::string(name)] = *found;
+  for (const std::string_view name : names)
+    if (const auto found = metrics.find(name); figures.size() < 2 && found != metrics.end() && found->is_number())
+      figures[std::string(name)] = *found;
   return figures;
 }
 

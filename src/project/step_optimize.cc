@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "optimize/int8_folder.h"
 #include "project/step.h"
 
@@ -27,7 +28,16 @@ struct Change {
 };
 
 Change ChangeOf(const TaskEvaluation& before, const TaskEvaluation& after, const std::string& metric, bool is_paired) {
-  if (!is_paired) return {ValueOf(before.figures, metric).value_or(0), ValueOf(after.figures, metric).value_or(0), std::nullopt};
+  if (!is_paired) {
+    const auto value = [&](const Figures& figures) {
+      if (const std::optional<double> found = ValueOf(figures, metric)) return *found;
+      std::vector<std::string> names;
+      for (const Figure& figure : figures.figures) names.push_back(figure.name);
+      throw Error(ErrorCode::kInvalidInput, fmt::format("optimize.metric: {} is not measured on these test data", metric),
+                  KnownNames(metric, names));
+    };
+    return {value(before.figures), value(after.figures), std::nullopt};
+  }
   const PairedDifference change =
       ComparePredictions(before.truth, before.predicted, after.predicted, before.metrics.label_names.size(), metric);
   return {change.before, change.after, change.interval};

@@ -26,20 +26,22 @@ std::string OwnName(const std::string& path) {
 
 MlflowRun::Pairs ParametersOfRun(const std::string& task, const FineTuneOptions& options) {
   const TrainingOptions& t = options.training;
-  return {{"task", task},
-          {"base", OwnName(options.model)},
-          {"data.train", OwnName(options.data)},
-          {"epochs", fmt::format("{}", t.num_epochs)},
-          {"lr", fmt::format("{}", t.learning_rate)},
-          {"batch_size", fmt::format("{}", t.batch_size)},
-          {"warmup", fmt::format("{}", t.warmup)},
-          {"weight_decay", fmt::format("{}", t.weight_decay)},
-          {"max_grad_norm", fmt::format("{}", t.max_grad_norm)},
-          {"patience", fmt::format("{}", t.patience)},
-          {"seed", fmt::format("{}", t.seed)},
-          {"freeze", fmt::format("{}", t.freeze)},
-          {"max_length", options.max_length ? fmt::format("{}", *options.max_length) : "of the model"},
-          {"validation_split", options.validation.empty() ? fmt::format("{}", options.validation_split) : "a file"}};
+  MlflowRun::Pairs parameters = {{"task", task},
+                                 {"base", OwnName(options.model)},
+                                 {"data.train", OwnName(options.data)},
+                                 {"epochs", fmt::format("{}", t.num_epochs)},
+                                 {"lr", fmt::format("{}", t.learning_rate)},
+                                 {"batch_size", fmt::format("{}", t.batch_size)},
+                                 {"warmup", fmt::format("{}", t.warmup)},
+                                 {"weight_decay", fmt::format("{}", t.weight_decay)},
+                                 {"max_grad_norm", fmt::format("{}", t.max_grad_norm)},
+                                 {"patience", fmt::format("{}", t.patience)},
+                                 {"seed", fmt::format("{}", t.seed)},
+                                 {"freeze", fmt::format("{}", t.freeze)},
+                                 {"max_length", options.max_length ? fmt::format("{}", *options.max_length) : "of the model"},
+                                 {"validation_split", options.validation.empty() ? fmt::format("{}", options.validation_split) : "a file"}};
+  if (options.lora.rank > 0) parameters.emplace_back("lora.rank", fmt::format("{}", options.lora.rank));
+  return parameters;
 }
 
 MlflowRun::Pairs TagsOfRun(const std::string& source, const std::string& folder) {

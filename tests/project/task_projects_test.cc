@@ -2,10 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <ostream>
 
 #include "base/file.h"
 #include "project/comparison.h"
+#include "project/model_task.h"
 #include "project/recorded_answers.h"
 #include "project/reproduce.h"
 #include "project/run_model_tests.h"
@@ -161,6 +164,83 @@ TEST_F(Entities, TheTaskMayStandBehindTheGates) {
   project_.more = "    task: token-classification\n";
   EXPECT_EQ(project_.Config().models.front().gates.front().figure.name, "f1");
 }
+
+struct OtherTask {
+  std::string task, base, file, gates;
+  std::string (*rows)(int count);
+};
+
+void PrintTo(const OtherTask& task, std::ostream* out) { *out << task.task; }
+
+std::string QuestionRows(int count) {
+  std::string rows;
+  for (int i = 0; i < count; ++i)
+    rows += fmt::format(
+        "{{\"question\": \"cat ?\", \"context\": \"the people {} cat red night\", \"answers\": {{\"text\": [\"red\"], \"answer_start\": "
+        "[{}]}}}}\n",
+        i % 10, std::string("the people 0 cat ").size());
+  return rows;
+}
+
+std::string Lines(int count) {
+  std::string rows;
+  for (int i = 0; i < count; ++i) rows += fmt::format("the people open the small red train not this night {}\n", i % 10);
+  return rows;
+}
+
+std::string AnchorRows(int count) {
+  std::string rows = "anchor,positive\n";
+  for (int i = 0; i < count; ++i) rows += fmt::format("the cat {},people of night {}\n", i, i);
+  return rows;
+}
+
+std::string QueryRows(int count) {
+  std::string rows = "query,document,label\n";
+  for (int i = 0; i < count; ++i)
+    rows += fmt::format("train {},{} night {},{}\n", i / 3, i % 3 == 0 ? "cat" : "red", i, i % 3 == 0 ? 1 : 0);
+  return rows;
+}
+
+class MeasuredTasks : public testing::TestWithParam<OtherTask> {};
+
+TEST_P(MeasuredTasks, AreLearntTestedGatedPublishedComparedAndMadeAgain) {
+  const OtherTask& task = GetParam();
+  const bool is_known =
+      std::any_of(AllModelTasks().begin(), AllModelTasks().end(), [&](const ModelTask& each) { return each.name == task.task; });
+  ASSERT_TRUE(is_known) << "a line of model_task.cc that train/ does not know";
+  TinyProject project;
+  project.folder.Write("train" + task.file, task.rows(48));
+  project.folder.Write("test" + task.file, task.rows(12));
+  project.folder.Write("tests.yaml", "latency: [{tokens: 8, p99: 100 s}]\nmemory: 4 GB\n");
+  project.lines = {{"task", task.task},
+                   {"base", test::FixturePath("models/" + task.base)},
+                   {"data", fmt::format("{{train: train{}, test: test{}}}", task.file, task.file)},
+                   {"train", "{epochs: 1, batch_size: 8}"},
+                   {"tests", "tests.yaml"},
+                   {"gates", task.gates}};
+  RecordingObserver observer;
+  const ApplyResult result = project.Apply(observer);
+  ASSERT_FALSE(result.refused()) << observer.refused.begin()->second;
+  EXPECT_TRUE(project.Pending().empty());
+  const Store store = project.OpenStore();
+  const RevisionFolder folder = store.OpenFolder(project.Latest());
+  const std::string card = test::ReadWhole(folder.path() + "/README.md");
+  EXPECT_THAT(card, HasSubstr("pipeline_tag: " + task.task));
+  EXPECT_THAT(card, HasSubstr("test" + task.file));
+  EXPECT_EQ(card.find(" 0 tokens"), std::string::npos) << card;
+  const Reproduction made = Reproduce(store, Resolve(store, "topics"), 1, observer, observer.stop);
+  EXPECT_TRUE(made.equal()) << (made.different.empty() ? "" : made.different.front());
+  const Comparison comparison = CompareRevisions(store, "topics", "", project.Latest(), 1, observer.stop);
+  EXPECT_THAT(ComparisonHtml(comparison), HasSubstr("The first revision, measured on "));
+  EXPECT_NE(StatusOf(project.Config(), {}).Text().find(" 0."), std::string::npos) << StatusOf(project.Config(), {}).Text();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, MeasuredTasks,
+    testing::Values(OtherTask{"question-answering", "classifier", ".jsonl", "[f1 >= 0, exact_match >= production - 1]", QuestionRows},
+                    OtherTask{"fill-mask", "masked_lm", ".txt", "[perplexity <= 1000000, accuracy >= 0]", Lines},
+                    OtherTask{"sentence-similarity", "embedding", ".csv", "[ndcg_at_10 >= 0, mrr_at_10 >= production - 1]", AnchorRows},
+                    OtherTask{"text-ranking", "classifier", ".csv", "[ndcg_at_10 >= 0, average_precision >= 0]", QueryRows}));
 
 TEST(OtherTasks, HaveTheirFiguresForSmallerModels) {
   TinyProject project;
