@@ -67,6 +67,7 @@ step "installed library" installed_library
 [ -z "${MLAC_MINILM:-}" ] || step "commands of spans-and-masks" tests/docs/tutorial_test.sh build/ci/mlac docs/spans-and-masks.md
 [ -z "${MLAC_MINILM:-}" ] || step "commands of the page about adapters" tests/docs/tutorial_test.sh build/ci/mlac docs/adapters.md
 [ -z "${MLAC_CLIENTS_PYTHON:-}" ] || step "clients of the server" tests/e2e/clients_test.sh build/ci/mlac
+[ -z "${MLAC_MLFLOW_PYTHON:-}" ] || step "runs tracked by MLflow" tests/e2e/mlflow_test.sh build/ci/mlac
 ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1} run_ctest asan -LE e2e
 
 printf '\n== %d min %d s\n' $((SECONDS / 60)) $((SECONDS % 60))

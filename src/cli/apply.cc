@@ -12,7 +12,9 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/project_options.h"
+#include "cli/tracking.h"
 #include "project/comparison.h"
+#include "project/tracked_apply.h"
 
 namespace mlac {
 namespace {
@@ -20,7 +22,7 @@ namespace {
 struct ApplyCommand {
   ProjectOptions project;
   ApplyOptions apply;
-  std::string plan_file;
+  std::string plan_file, track;
   bool dry_run = false, json = false, report = true;
 };
 
@@ -63,9 +65,26 @@ void Report(const ApplyResult& result, bool json) {
   if (!refused.empty()) throw Error(ErrorCode::kInvalidInput, refused, "nothing was published of it; what production is has not changed");
 }
 
+ApplyResult ApplyTracked(const ApplyTracking& tracking, const ProjectConfig& project, const Plan& plan, const Store& store,
+                         const ApplyOptions& options) {
+  ApplyConsole console;
+  if (!tracking.mlflow && !tracking.lineage) return Apply(project, plan, store, options, console, CatchInterrupts());
+  TrackedApply tracked(tracking, project, plan, store, console);
+  try {
+    ApplyResult result = Apply(project, plan, store, options, tracked, CatchInterrupts());
+    tracked.Finish(result);
+    for (const std::string& page : tracked.Pages()) console.OnNote("tracked: " + page);
+    return result;
+  } catch (const Error& error) {
+    tracked.Finish(error);
+    throw;
+  }
+}
+
 void Execute(ApplyCommand options) {
   if (!options.plan_file.empty() && !options.project.targets.empty()) throw UsageError("--plan-file and --target exclude each other");
   const ProjectConfig project = ReadProject(options.project.file);
+  const ApplyTracking tracking = {.mlflow = ReadMlflowOptions(options.track), .lineage = ReadLineageOptions()};
   if (options.dry_run) {
     const Plan plan = PlanOf(options, project);
     fmt::print("{}", options.json ? plan.Json() : plan.Text());
@@ -80,11 +99,7 @@ void Execute(ApplyCommand options) {
     return;
   }
   fmt::print(stderr, "{}", plan.Text());
-  ApplyResult result;
-  {
-    ApplyConsole console;
-    result = Apply(project, plan, store, options.apply, console, CatchInterrupts());
-  }
+  const ApplyResult result = ApplyTracked(tracking, project, plan, store, options.apply);
   if (options.report) WriteReports(result, plan, store, options.apply.num_threads, CatchInterrupts());
   Report(result, options.json);
 }
@@ -102,6 +117,7 @@ void AddApply(CLI::App& app) {
       ->type_name("FILE");
   command.add_flag("--dry-run", options->dry_run, "Only say what would be done, as 'mlac plan'");
   command.add_flag("!--no-report", options->report, "Write no report of what was published (.mlac/reports)");
+  AddTrackOption(command, options->track);
   AddThreadsOption(command, options->apply.num_threads);
   AddJsonFlag(command, options->json);
   command.callback([options] { Execute(*options); });

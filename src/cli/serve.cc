@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -112,18 +113,24 @@ std::vector<ModelArgument> ParseAdapters(const ServeOptions& options, const std:
   return adapters;
 }
 
+// Where a model comes from: nothing for a folder of the user's.
+ModelOrigin OriginOf(ModelFolder& folder) {
+  return folder.revision ? OriginOf(*folder.store, folder.name, std::move(*folder.revision)) : ModelOrigin();
+}
+
 // The models, and with adapters: they and their model share one base.
-std::vector<NamedModel> OpenModels(const std::vector<ModelArgument>& arguments, const std::vector<ModelArgument>& adapters, ServedModelOptions options,
+std::vector<NamedModel> OpenModels(std::vector<ModelArgument>& arguments, std::vector<ModelArgument>& adapters, ServedModelOptions options,
                                    size_t max_batch_tokens) {
   std::vector<NamedModel> models;
   if (!adapters.empty()) {
     options.base = OpenBase(arguments.front().folder.path);
     options.joined = std::make_shared<JoinedAdapters>(options.base, options.team, options.dtype, max_batch_tokens);
   }
-  for (const ModelArgument& argument : arguments) models.push_back({argument.name, OpenServedModel(argument.folder.path, options)});
-  for (const ModelArgument& adapter : adapters) {
+  for (ModelArgument& argument : arguments)
+    models.push_back({argument.name, OpenServedModel(argument.folder.path, options), OriginOf(argument.folder)});
+  for (ModelArgument& adapter : adapters) {
     options.adapter = adapter.folder.path;
-    models.push_back({adapter.name, OpenServedModel(arguments.front().folder.path, options)});
+    models.push_back({adapter.name, OpenServedModel(arguments.front().folder.path, options), OriginOf(adapter.folder)});
   }
   return models;
 }
@@ -132,6 +139,29 @@ void WriteLog(const std::string& line) {
   // One call, so that lines of several threads do not mix; a log that nobody reads any more is no reason to stop.
   const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
   (void)written;
+}
+
+// What came of a move of an alias, in the form of the access log.
+void AnnounceMove(LogFormat format, const FollowEvent& event) {
+  constexpr const char* kKinds[] = {"swapped", "refused", "alias_unreadable"};  // by FollowEvent::Kind
+  const std::string after = ShortRevision(event.after), before = event.before.empty() ? "the model before" : ShortRevision(event.before);
+  const std::string text = event.kind == FollowEvent::Kind::kSwapped ? fmt::format("{}: {} serves now, after {}", event.reference, after, before)
+                           : event.kind == FollowEvent::Kind::kRefused
+                               ? fmt::format("{}: refused {}, {} stays: {}", event.reference, after, before, Printable(event.message))
+                               : fmt::format("{}: cannot be read, {} stays: {}", event.reference, before, Printable(event.message));
+  if (format == LogFormat::kText) return WriteLog(text + "\n");
+  std::string line = fmt::format(R"({{"event":"{}")", kKinds[static_cast<size_t>(event.kind)]);
+  const auto add = [&](const char* name, const std::string& value) {
+    if (value.empty()) return;
+    line += fmt::format(R"(,"{}":)", name);
+    AppendJsonString(line, value);
+  };
+  add("model", event.model);
+  add("alias", event.reference);
+  add("before", event.before);
+  add("after", event.after);
+  add("message", text);
+  WriteLog(line + "}\n");
 }
 
 // An event of the server itself, in the form of the access log.
@@ -168,18 +198,36 @@ void ReadServerOptions(ServeOptions& options) {
   options.model.team = std::make_shared<ThreadTeam>(options.model.num_threads);
 }
 
-// What the admin routes may do: load a folder with the options of this process, and within its memory.
+// Loads a folder while others are served: with the options of this process, and within its memory.
+auto OpenBesideOthers(const ServeOptions& options) {
+  return [model_options = options.model, memory = options.server.memory_limit](const std::string& folder) {
+    std::unique_ptr<ServedModel> model = OpenServedModel(folder, model_options);
+    if (memory > 0) {
+      CheckMemory(memory, "the models and that of " + folder);
+      LimitMemory(memory);
+    }
+    return model;
+  };
+}
+
 AdminOptions ReadAdminOptions(const ServeOptions& options) {
-  return {.keys = ApiKeys::FromFile(options.admin_key_file),
-          .model_root = options.model_root,
-          .open = [model_options = options.model, memory = options.server.memory_limit](const std::string& folder) {
-            std::unique_ptr<ServedModel> model = OpenServedModel(folder, model_options);
-            if (memory > 0) {
-              CheckMemory(memory, "the models and that of " + folder);
-              LimitMemory(memory);
-            }
-            return model;
-          }};
+  return {.keys = ApiKeys::FromFile(options.admin_key_file), .model_root = options.model_root, .open = OpenBesideOthers(options)};
+}
+
+// The aliases among the models, all of one store; nothing if there are none.
+std::optional<FollowOptions> ReadFollowOptions(const ServeOptions& options, const std::vector<ModelArgument>& models, LogFormat format) {
+  std::vector<FollowedAlias> aliases;
+  const Store* store = nullptr;
+  for (const ModelArgument& model : models) {
+    if (model.folder.alias.empty()) continue;
+    store = &*model.folder.store;
+    aliases.push_back({.model = model.name, .name = model.folder.name, .alias = model.folder.alias, .revision = model.folder.revision->revision()});
+  }
+  if (store == nullptr) return std::nullopt;
+  return FollowOptions{.store = *store,
+                       .aliases = std::move(aliases),
+                       .open = OpenBesideOthers(options),
+                       .on_event = [format](const FollowEvent& event) { AnnounceMove(format, event); }};
 }
 
 // Serves until the user stops it; SIGHUP has the certificate read again.
@@ -205,13 +253,15 @@ void ServeUntilStopped(ModelServer& server, ServiceSignals& signals, LogFormat f
 }
 
 void Execute(ServeOptions options) {
-  const std::vector<ModelArgument> arguments = ParseModels(options), adapters = ParseAdapters(options, arguments);
+  std::vector<ModelArgument> arguments = ParseModels(options), adapters = ParseAdapters(options, arguments);
   const bool has_tls = !options.tls.certificate.empty();
   ServiceSignals signals(has_tls);
   ReadServerOptions(options);
   const LogFormat format = options.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
   options.server.on_access = [format](const HttpAccess& access) { WriteLog(FormatAccess(access, format)); };
   if (!options.admin_key_file.empty()) options.server.admin = ReadAdminOptions(options);
+  // Models that share a base stay as they are: one that moved away from it could not share it.
+  if (adapters.empty()) options.server.follow = ReadFollowOptions(options, arguments, format);
   std::vector<NamedModel> models = OpenModels(arguments, adapters, options.model, options.server.inference.max_batch_tokens);
   std::string description;
   for (const NamedModel& model : models) description += fmt::format("{}{} ({})", description.empty() ? "" : ", ", model.name, Describe(*model.model));
@@ -266,9 +316,11 @@ void AddServe(CLI::App& app) {
   CLI::App& command = AddCommand(app, "serve", "Answer over HTTP: the protocols of OpenAI, Hugging Face, KServe and SageMaker",
                                  "mlac serve ./topics --port 8080\n"
                                  "mlac serve ./topics search=./all-MiniLM-L6-v2 --port 8080\n"
+                                 "mlac serve topics@production --port 8080\n"
                                  "mlac serve ./all-MiniLM-L6-v2 --adapter topics=./topics-lora --adapter tone=./tone-lora\n"
                                  "curl http://127.0.0.1:8080/predict -H 'Content-Type: application/json' -d '{\"inputs\": \"a striped cat\"}'");
-  AddOption(command, "-m,--model,model", options->models, "Folders in the Hugging Face layout, or NAME@ALIAS of the store; NAME=DIR calls one otherwise", "DIR")
+  AddOption(command, "-m,--model,model", options->models,
+            "Folders in the Hugging Face layout, or NAME@ALIAS of the store, which is followed; NAME=DIR calls one otherwise", "DIR")
       .take_all();
   AddOption(command, "--adapter", options->adapters, "An adapter over the model, served beside it under its name; may be given again", "NAME=DIR").take_all();
   AddOption(command, "--served-model-name", options->name, "What clients call the one model; else the name of its folder", "NAME");

@@ -84,6 +84,7 @@ std::string RecordAsText(const ordered_json& record) {
   out += Line("time", text("time"));
   out += Line("base", text("base"));
   for (const auto& [role, revision] : record.at("data").items()) out += Line("data", fmt::format("{} {}", Printable(role), revision.get<std::string>()));
+  if (record.contains("answers")) out += Line("answers", text("answers"));
   if (!text("git_commit").empty()) out += Line("git commit", text("git_commit") + (record.at("git_dirty").get<bool>() ? ", with changes" : ""));
   out += Line("mlac", fmt::format("{}, {}", text("mlac_version"), text("instruction_set")));
   if (!record.at("seed").is_null()) out += Line("seed", record.at("seed").dump());

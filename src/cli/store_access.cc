@@ -54,14 +54,16 @@ Store OpenOrCreateStore(const std::string& given) {
 
 ModelFolder FindModel(const std::string& given) {
   std::error_code error;
-  if (!IsReference(given) || std::filesystem::exists(std::filesystem::symlink_status(given, error))) return {.path = given, .name = "", .revision = {}};
+  if (!IsReference(given) || std::filesystem::exists(std::filesystem::symlink_status(given, error))) return {.path = given};
   const Store store = OpenStore("");
   const ResolvedReference found = Resolve(store, given);
   if (const auto record = store.FindRecord(found.name, found.revision); record && record->kind != ArtefactKind::kModel)
     throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: expected a model, found {} '{}'", given, Name(record->kind), found.name));
   RevisionFolder folder = store.OpenFolder(found.revision);
   const std::string path = folder.path();
-  return {.path = path, .name = found.name, .revision = std::move(folder)};
+  const std::string behind = given.substr(given.find('@') + 1);
+  // What could be the beginning of a revision is no name of an alias.
+  return {.path = path, .name = found.name, .revision = std::move(folder), .alias = IsArtefactName(behind) ? behind : "", .store = store};
 }
 
 ModelFolder FindAdapter(const std::string& given) {

@@ -24,8 +24,10 @@ Store OpenOrCreateStore(const std::string& given);
 // What -m was given. As long as it lives, a revision of the store stays.
 struct ModelFolder {
   std::string path;  // to open
-  std::string name;  // of a reference the part before '@', else ""
-  std::optional<RevisionFolder> revision;
+  std::string name = {};  // of a reference the part before '@', else ""
+  std::optional<RevisionFolder> revision = {};
+  std::string alias = {};  // of a reference that names one the part behind '@'
+  std::optional<Store> store = {};
 };
 
 // given: a path, or NAME@ALIAS or NAME@REVISION of the store where nothing of that path is there. Throws what Resolve throws, kInvalidArgument for a

@@ -17,6 +17,9 @@
 #include "cli/progress.h"
 #include "cli/store_access.h"
 #include "cli/terminal.h"
+#include "cli/tracking.h"
+#include "http/client.h"
+#include "project/tracked_training.h"
 #include "train/fine_tune.h"
 
 namespace mlac {
@@ -30,6 +33,7 @@ struct TrainOptions {
   std::optional<size_t> max_length;
   std::string distance = "euclidean", matryoshka;
   std::string lora_targets;  // apart by commas
+  std::string track;
   bool json = false, multi_label = false, regression = false;
 };
 
@@ -111,7 +115,9 @@ std::string CardCommand(const CLI::App& command) {
   std::string text = "mlac train " + command.get_name();
   for (const CLI::Option* option : command.parse_order()) {
     const std::string name = option->get_single_name();
-    if (name == "threads" || name == "resume" || name == "overwrite" || name == "json" || name == "save-steps" || name == "max-tokens") continue;
+    if (name == "threads" || name == "resume" || name == "overwrite" || name == "json" || name == "save-steps" || name == "max-tokens" ||
+        name == "track")
+      continue;
     if (IsFlag(*option) && !option->as<bool>()) continue;
     text += " --" + name;
     if (IsFlag(*option)) continue;
@@ -137,7 +143,9 @@ std::string ResumeCommand(const CLI::App& command) {
     const std::string name = option->get_single_name();
     if (name == "resume" || name == "overwrite" || (IsFlag(*option) && !option->as<bool>())) continue;
     text += " --" + name;
-    if (!IsFlag(*option)) text += " " + ShellQuoted(option->as<std::string>());
+    if (IsFlag(*option)) continue;
+    const std::string value = option->as<std::string>();
+    text += " " + ShellQuoted(name == "track" ? ShownUrl(value) : value);  // a URL may hold a password
   }
   return text + " --resume";
 }
@@ -295,6 +303,25 @@ void AddLoraOptions(CLI::App& command, LoraOptions& options, std::string& target
       ->needs(lora);
 }
 
+FineTuneResult TrainTracked(const std::string& task, const FineTuneOptions& options, const std::optional<MlflowOptions>& mlflow) {
+  Console console;
+  if (!mlflow) return FineTune(task, options, console, CatchInterrupts());
+  MlflowRun run(*mlflow, FileName(options.out), ParametersOfRun(task, options), TagsOfRun("mlac train " + task, "."));
+  TrackedTraining<FineTuneObserver> tracked(console);
+  tracked.Track(&run);
+  try {
+    FineTuneResult result = FineTune(task, options, tracked, CatchInterrupts());
+    LogResult(run, result, options.out, tracked.last_step());
+    run.Finish(MlflowRun::Status::kFinished);
+    if (const std::string page = run.Page(); !page.empty()) console.OnNote("tracked: " + page);
+    return result;
+  } catch (const Error& error) {
+    run.LogTags({{"mlac.error", error.message()}});
+    run.Finish(error.code() == ErrorCode::kCancelled ? MlflowRun::Status::kKilled : MlflowRun::Status::kFailed);
+    throw;
+  }
+}
+
 void Execute(const CLI::App& command, TrainOptions options) {
   if (options.multi_label && options.regression) throw UsageError("--multi-label and --regression exclude each other");
   options.fine_tune.sequence.problem_type = options.multi_label  ? ProblemType::kMultiLabel
@@ -315,11 +342,7 @@ void Execute(const CLI::App& command, TrainOptions options) {
   options.fine_tune.resume_command = ResumeCommand(command);
   const ModelFolder given = FindModel(options.fine_tune.model);
   options.fine_tune.model = given.path;
-  FineTuneResult result;
-  {
-    Console console;
-    result = FineTune(command.get_name(), options.fine_tune, console, CatchInterrupts());
-  }
+  const FineTuneResult result = TrainTracked(command.get_name(), options.fine_tune, ReadMlflowOptions(options.track));
   if (options.json) {
     fmt::print("{}", result.metrics_json);
     return;
@@ -379,6 +402,7 @@ void AddTask(CLI::App& train, const TaskEntry& task) {
   AddLoraOptions(command, fine_tune.lora, options->lora_targets);
   if (texts || ranking) command.add_flag("--freeze", fine_tune.training.freeze, "Only the head learns: faster, and less exact");
   command.add_option("--max-length", options->max_length, task.max_length)->type_name("N");
+  AddTrackOption(command, options->track);
   AddThreadsOption(command, fine_tune.training.num_threads);
   AddJsonFlag(command, options->json);
   command.callback([options, &command] { Execute(command, *options); });

@@ -352,7 +352,10 @@ void Connection::Write(HttpResponse response) {
 void Connection::AddCorsFields(HttpResponse& response) const {
   if (!origin_) return;
   response.fields.push_back({"access-control-allow-origin", *origin_});
-  response.fields.push_back({"access-control-expose-headers", "x-request-id"});
+  std::string exposed = "x-request-id";
+  for (const HttpField& field : response.fields)
+    if (field.name.starts_with("x-")) exposed += ", " + field.name;
+  response.fields.push_back({"access-control-expose-headers", std::move(exposed)});
   response.fields.push_back({"vary", "origin"});
 }
 

@@ -24,6 +24,7 @@ struct HttpResponder::Handle {
 HttpResponder::HttpResponder(std::shared_ptr<HttpExchange> exchange) : handle_(std::make_shared<Handle>(std::move(exchange))) {}
 void HttpResponder::Send(HttpResponse response) const { handle_->exchange->Send(std::move(response)); }
 void HttpResponder::SendError(const std::exception_ptr& error) const { handle_->exchange->SendError(error); }
+void HttpResponder::AddField(HttpField field) const { handle_->exchange->AddField(std::move(field)); }
 bool HttpResponder::cancelled() const { return handle_->exchange->cancelled(); }
 void HttpResponder::OnCancel(std::function<void()> callback) const { handle_->exchange->OnCancel(std::move(callback)); }
 
@@ -37,6 +38,7 @@ void HttpExchange::Send(HttpResponse response) {
     connection_ = nullptr;
     on_cancel = std::move(on_cancel_);
     on_cancel_ = nullptr;
+    for (HttpField& field : fields_) response.fields.push_back(std::move(field));
     // Posted under the lock: a connection ends only after Cancel, which takes it too, so the thread that is posted to still runs. Nothing of the
     // connection stays here, for it would end here, perhaps behind the server.
     IoThread& thread = connection->thread();
@@ -58,6 +60,11 @@ void HttpExchange::SendError(const std::exception_ptr& error) {
     response = connection_->shared().FormatError(ToHttpError(error), path_);
   }
   Send(std::move(response));
+}
+
+void HttpExchange::AddField(HttpField field) {
+  const std::lock_guard lock(mutex_);
+  fields_.push_back(std::move(field));
 }
 
 void HttpExchange::OnCancel(std::function<void()> callback) {

@@ -23,12 +23,6 @@ constexpr size_t kLargestHistory = size_t{256} << 20;
 constexpr size_t kShortestPrefix = 4;  // digits of a revision
 constexpr std::string_view kPublish = "publish", kPromote = "promote", kRollback = "rollback";
 
-std::string PathOf(const Store& store, std::string_view name, std::string_view alias) {
-  CheckArtefactName(name);
-  CheckAliasName(alias);
-  return fmt::format("{}/aliases/{}/{}{}", store.folder(), name, alias, kExtension);
-}
-
 bool IsLink(const std::string& path) {
   struct stat status;
   return lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode);
@@ -90,7 +84,7 @@ FileLock LockAliases(const Store& store, const std::string& purpose) {
 
 // Adds one move; false and nothing if it stands there. The locks must be held.
 bool Move(const Store& store, std::string_view name, std::string_view alias, std::string_view revision, std::string_view action, std::string_view why) {
-  const std::string path = PathOf(store, name, alias);
+  const std::string path = AliasPath(store, name, alias);
   store.Part("aliases");
   store.Part(fmt::format("aliases/{}", name));
   RefuseLinks(store, name, path);
@@ -165,6 +159,12 @@ std::string ResolveUnderName(const Store& store, const std::string& name, const 
 
 }  // namespace
 
+std::string AliasPath(const Store& store, std::string_view name, std::string_view alias) {
+  CheckArtefactName(name);
+  CheckAliasName(alias);
+  return fmt::format("{}/aliases/{}/{}{}", store.folder(), name, alias, kExtension);
+}
+
 std::vector<std::string> Aliases::Of(std::string_view name) const {
   CheckArtefactName(name);
   const std::string folder = fmt::format("{}/aliases/{}", store_.folder(), name);
@@ -176,7 +176,7 @@ std::vector<std::string> Aliases::Of(std::string_view name) const {
 }
 
 std::vector<AliasMove> Aliases::History(std::string_view name, std::string_view alias) const {
-  const std::string path = PathOf(store_, name, alias);
+  const std::string path = AliasPath(store_, name, alias);
   RefuseLinks(store_, name, path);
   return FileExists(path) ? ParseHistory(ReadFile(path, kLargestHistory), path) : std::vector<AliasMove>();
 }
@@ -191,13 +191,13 @@ std::vector<std::string> Aliases::Standing(std::string_view name, std::string_vi
 bool Aliases::Publish(std::string_view name, std::string_view revision, std::string_view why) const {
   const FileLock store_lock = store_.Lock(LockMode::kShared, fmt::format("publish {}", name));
   const FileLock lock = LockAliases(store_, fmt::format("publish {}", name));
-  PathOf(store_, name, kLatest);
+  AliasPath(store_, name, kLatest);
   CheckHasUnderName(store_, name, revision);
   return Move(store_, name, kLatest, revision, kPublish, why);
 }
 
 bool Aliases::Promote(std::string_view name, std::string_view revision, std::string_view alias, std::string_view why) const {
-  PathOf(store_, name, alias);
+  AliasPath(store_, name, alias);
   if (alias == kLatest) throw Error(ErrorCode::kInvalidArgument, "'latest' is moved by what publishes alone", "promote to 'production', or a name of your own");
   const FileLock store_lock = store_.Lock(LockMode::kShared, fmt::format("promote {}", name));
   const FileLock lock = LockAliases(store_, fmt::format("promote {}", name));
@@ -206,7 +206,7 @@ bool Aliases::Promote(std::string_view name, std::string_view revision, std::str
 }
 
 std::string Aliases::Rollback(std::string_view name, std::string_view alias, std::string_view why) const {
-  PathOf(store_, name, alias);
+  AliasPath(store_, name, alias);
   if (alias == kLatest) throw Error(ErrorCode::kInvalidArgument, "'latest' is moved by what publishes alone", "roll back 'production', or a name of your own");
   const FileLock store_lock = store_.Lock(LockMode::kShared, fmt::format("roll back {}", name));
   const FileLock lock = LockAliases(store_, fmt::format("roll back {}", name));

@@ -44,6 +44,9 @@ class Aliases {
   const Store& store_;
 };
 
+// The file that holds an alias: each move puts another one in its place. Throws kInvalidArgument as above.
+std::string AliasPath(const Store& store, std::string_view name, std::string_view alias);
+
 // The revision that a user means: a revision or the beginning of one (at least 4 digits), NAME@ALIAS, NAME@BEGINNING, or NAME for NAME@latest.
 // Throws kNotFound with the nearest name, kInvalidArgument for a beginning that several revisions have, listing them, and for what has no such form.
 struct ResolvedReference {

@@ -89,6 +89,7 @@ class Collector {
       for (const Record& record : records_[revision]) {
         if (!record.base.empty()) Need(record.base);
         for (const auto& [role, data] : record.data) Need(data);
+        if (!record.answers.empty()) Need(record.answers);
       }
     }
   }

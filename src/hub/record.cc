@@ -139,7 +139,7 @@ ArtefactKind ArtefactKindOf(std::string_view name) {
 }
 
 ordered_json RecordFields(const Record& record) {
-  return {{"name", record.name},
+  ordered_json fields = {{"name", record.name},
           {"kind", Name(record.kind)},
           {"made_by", record.made_by},
           {"base", record.base},
@@ -153,6 +153,8 @@ ordered_json RecordFields(const Record& record) {
           {"duration_seconds", record.duration_seconds},
           {"who", record.who},
           {"time", record.time}};
+  if (!record.answers.empty()) fields["answers"] = record.answers;
+  return fields;
 }
 
 std::string RecordText(const Record& record) {
@@ -189,6 +191,7 @@ Record ParseRecord(std::string_view text, std::string_view where) {
   record.duration_seconds = fields.Number("duration_seconds");
   record.who = fields.Text("who");
   record.time = fields.Text("time");
+  if (object.contains("answers")) record.answers = fields.Revision("answers", fields.Text("answers"), /*may_be_empty=*/false);
   return record;
 }
 

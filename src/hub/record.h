@@ -22,6 +22,7 @@ struct Record {
   std::string base = {};                               // the revision it was made from, "" for none
   std::map<std::string, std::string> data = {};        // by role: "train", "test"; revisions
   std::map<std::string, std::string> parameters = {};  // name to value, both text, as in training.json
+  std::string answers = {};                            // the revision of what it answered when it was published, "" for none
   std::optional<uint64_t> seed = std::nullopt;
   std::string git_commit = {};  // of the user's repository, "" outside of one
   bool git_dirty = false;       // whether files that git knows were changed, or new ones not ignored

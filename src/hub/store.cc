@@ -160,6 +160,7 @@ std::string Store::Add(const std::string& source, Record record, const AddOption
   if (!record.base.empty() && !Has(record.base)) ThrowNoRevision(*this, record.base);
   for (const auto& [role, revision] : record.data)
     if (!Has(revision)) ThrowNoRevision(*this, revision);
+  if (!record.answers.empty() && !Has(record.answers)) ThrowNoRevision(*this, record.answers);
 
   const Manifest manifest = ScanSource(source, options.on_progress);
   const std::string revision = manifest.Revision();

@@ -103,6 +103,7 @@ class Verifier {
     if (!record->base.empty() && !IsThere(record->base)) Report(path, fmt::format("its base, revision {}, is missing", record->base));
     for (const auto& [role, data] : record->data)
       if (!IsThere(data)) Report(path, fmt::format("its data '{}', revision {}, is missing", role, data));
+    if (!record->answers.empty() && !IsThere(record->answers)) Report(path, fmt::format("its recorded answers, revision {}, are missing", record->answers));
   }
 
   void VerifyAliases() {

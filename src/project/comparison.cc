@@ -41,15 +41,29 @@ class Comparer {
     Comparison comparison;
     comparison.name = name_;
     ReadTestData(RecordOf(store_, name_, after));
-    comparison.test_source = rows_.source;
+    comparison.test_source = std::filesystem::path(data_.test).filename().string();
     comparison.after = Measure(after);
     comparison.latency_tokens = latency_tokens_;
     if (before.empty()) return comparison;
     comparison.before = Measure(before);
     comparison.changes = DiffRevisions(store_, before, after, name_, name_);
+    if (TaskOf(model_).labels_texts) {
+      ComparePairs(comparison);
+    } else {
+      for (const Figure& figure : comparison.after.evaluation.figures.figures)
+        if (const std::optional<double> value = ValueOf(comparison.before->evaluation.figures, figure.name))
+          comparison.differences.push_back({figure.name, *value, figure.value});
+    }
+    return comparison;
+  }
+
+ private:
+  void ComparePairs(Comparison& comparison) const {
     const PairedPredictions pair = Pair(comparison.before->evaluation, comparison.after.evaluation);
-    for (const char* metric : {"accuracy", "macro_f1", "weighted_f1"})
-      comparison.differences.push_back({metric, ComparePredictions(pair.truth, pair.before, pair.after, pair.labels.size(), metric)});
+    for (const char* metric : {"accuracy", "macro_f1", "weighted_f1"}) {
+      const PairedDifference difference = ComparePredictions(pair.truth, pair.before, pair.after, pair.labels.size(), metric);
+      comparison.differences.push_back({metric, difference.before, difference.after, difference.interval});
+    }
     for (size_t i = 0; i < pair.truth.size(); ++i) {
       if (pair.before[i] == pair.after[i]) continue;
       const auto label = [&](int32_t number) { return pair.labels[static_cast<size_t>(number)]; };
@@ -58,10 +72,8 @@ class Comparer {
                                                      : comparison.otherwise;
       list.push_back({rows_.Place(i), rows_.texts[i], label(pair.truth[i]), label(pair.before[i]), label(pair.after[i])});
     }
-    return comparison;
   }
 
- private:
   void ReadTestData(const Record& record) {
     const auto test = record.data.find("test");
     if (test == record.data.end())
@@ -77,7 +89,8 @@ class Comparer {
     data_.text_column = parameter("data.text", "text");
     data_.target_column = parameter("data.target", "label");
     data_.test = store_.ReadManifest(test->second).entries().size() == 1 ? store_.OnlyFile(*test_folder_) : test_folder_->path();
-    rows_ = ReadLabelledTexts(data_.test, {.text_column = data_.text_column, .label_column = data_.target_column});
+    if (TaskOf(model_).labels_texts)
+      rows_ = ReadLabelledTexts(data_.test, {.text_column = data_.text_column, .label_column = data_.target_column});
   }
 
   ComparedModel Measure(const std::string& revision) {
@@ -88,7 +101,7 @@ class Comparer {
     model.made_from = MadeFrom(RecordOf(store_, name_, revision));
     model.evaluation = TaskOf(model_).evaluate(folder.path(), data_.test, data_, num_threads_, stop_);
     model.num_bytes = ModelBytes(folder.path());
-    model.confusion_matrix = ConfusionMatrixSvg(model.evaluation.metrics);
+    if (TaskOf(model_).labels_texts) model.confusion_matrix = ConfusionMatrixSvg(model.evaluation.metrics);
     const std::string curves = folder.path() + "/" + kLearningCurvesFile;
     if (FileExists(curves)) model.learning_curves = ReadFile(curves, kMostSvgBytes);
     const std::unique_ptr<TaskModel> open = TaskOf(model_).open(folder.path(), num_threads_);

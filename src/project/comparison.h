@@ -24,7 +24,8 @@ struct ComparedModel {
 
 struct FigureDifference {
   std::string name;  // "accuracy"
-  PairedDifference difference;
+  double before = 0, after = 0;
+  std::optional<Interval> interval = {};  // of the difference, where rows can be paired
 };
 
 struct Comparison {

@@ -96,11 +96,12 @@ std::string ShownInterval(const Interval& interval, const char* format) {
 }
 
 Table FigureTable(const Comparison& c) {
-  const ClassificationMetrics& after = c.after.evaluation.metrics;
+  const Figures& after = c.after.evaluation.figures;
   if (!c.before) {
     Table table = {{"figure", "value", "95 %"}, {false, true, true}, {}};
-    table.rows.push_back({"accuracy", fmt::format("{:.4f}", after.accuracy), ShownInterval(after.accuracy_interval, "{:.4f}")});
-    table.rows.push_back({"macro-F1", fmt::format("{:.4f}", after.macro_f1), ShownInterval(after.macro_f1_interval, "{:.4f}")});
+    for (const Figure& figure : after.figures)
+      table.rows.push_back(
+          {figure.title, fmt::format("{:.4f}", figure.value), figure.interval ? ShownInterval(*figure.interval, "{:.4f}") : ""});
     table.rows.push_back({"size", fmt::format("{:.1f} MB", static_cast<double>(c.after.num_bytes) / 1e6), ""});
     table.rows.push_back({fmt::format("latency, {} tokens, p50", c.latency_tokens), fmt::format("{:.2f} ms", c.after.latency.p50_ms), ""});
     table.rows.push_back({fmt::format("latency, {} tokens, p99", c.latency_tokens), fmt::format("{:.2f} ms", c.after.latency.p99_ms), ""});
@@ -108,10 +109,10 @@ Table FigureTable(const Comparison& c) {
   }
   Table table = {{"figure", "before", "after", "difference", "95 % of the difference"}, {false, true, true, true, true}, {}, {}};
   for (const FigureDifference& figure : c.differences) {
-    const PairedDifference& d = figure.difference;
-    table.rows.push_back({figure.name, fmt::format("{:.4f}", d.before), fmt::format("{:.4f}", d.after),
-                          fmt::format("{:+.4f}", d.after - d.before), ShownInterval(d.interval, "{:+.4f}")});
-    table.mood.push_back(d.interval.low > 0 ? 1 : d.interval.high < 0 ? -1 : 0);
+    table.rows.push_back({figure.name, fmt::format("{:.4f}", figure.before), fmt::format("{:.4f}", figure.after),
+                          fmt::format("{:+.4f}", figure.after - figure.before),
+                          figure.interval ? ShownInterval(*figure.interval, "{:+.4f}") : ""});
+    table.mood.push_back(!figure.interval ? 0 : figure.interval->low > 0 ? 1 : figure.interval->high < 0 ? -1 : 0);
   }
   const auto plain = [&](const std::string& name, double before, double after_value, const char* format) {
     const auto show = [&](double value) { return fmt::format(fmt::runtime(format), value); };
@@ -119,7 +120,7 @@ Table FigureTable(const Comparison& c) {
         {name, show(before), show(after_value), before > 0 ? fmt::format("{:+.1f} %", 100 * (after_value / before - 1)) : "", ""});
     table.mood.push_back(0);
   };
-  if (c.before->evaluation.metrics.loss && after.loss) plain("loss", *c.before->evaluation.metrics.loss, *after.loss, "{:.4f}");
+  if (c.before->evaluation.figures.loss && after.loss) plain("loss", *c.before->evaluation.figures.loss, *after.loss, "{:.4f}");
   plain("size", static_cast<double>(c.before->num_bytes) / 1e6, static_cast<double>(c.after.num_bytes) / 1e6, "{:.1f} MB");
   plain(fmt::format("latency, {} tokens, p50", c.latency_tokens), c.before->latency.p50_ms, c.after.latency.p50_ms, "{:.2f} ms");
   plain(fmt::format("latency, {} tokens, p99", c.latency_tokens), c.before->latency.p99_ms, c.after.latency.p99_ms, "{:.2f} ms");
@@ -127,21 +128,21 @@ Table FigureTable(const Comparison& c) {
 }
 
 Table Labels(const Comparison& c) {
-  const ClassificationMetrics& after = c.after.evaluation.metrics;
-  Table table = {{"label", "texts", "precision", "recall", "F1"}, {false, true, true, true, true}, {}};
-  if (c.before) table = {{"label", "texts", "F1 before", "F1 after", "difference"}, {false, true, true, true, true}, {}};
-  for (size_t i = 0; i < after.label_names.size() && i < kMostLabels; ++i) {
+  const Figures& after = c.after.evaluation.figures;
+  Table table = {{after.class_title, "texts", "precision", "recall", "F1"}, {false, true, true, true, true}, {}};
+  if (c.before) table = {{after.class_title, "texts", "F1 before", "F1 after", "difference"}, {false, true, true, true, true}, {}};
+  for (size_t i = 0; i < after.class_names.size() && i < kMostLabels; ++i) {
     const ClassMetrics& now = after.per_class[i];
     if (!c.before) {
-      table.rows.push_back({Printable(after.label_names[i], 60), fmt::format("{}", now.support), fmt::format("{:.3f}", now.precision),
+      table.rows.push_back({Printable(after.class_names[i], 60), fmt::format("{}", now.support), fmt::format("{:.3f}", now.precision),
                             fmt::format("{:.3f}", now.recall), fmt::format("{:.3f}", now.f1)});
       continue;
     }
-    const ClassificationMetrics& before = c.before->evaluation.metrics;
-    const auto found = std::find(before.label_names.begin(), before.label_names.end(), after.label_names[i]);
+    const Figures& before = c.before->evaluation.figures;
+    const auto found = std::find(before.class_names.begin(), before.class_names.end(), after.class_names[i]);
     const double then =
-        found == before.label_names.end() ? 0 : before.per_class[static_cast<size_t>(found - before.label_names.begin())].f1;
-    table.rows.push_back({Printable(after.label_names[i], 60), fmt::format("{}", now.support), fmt::format("{:.3f}", then),
+        found == before.class_names.end() ? 0 : before.per_class[static_cast<size_t>(found - before.class_names.begin())].f1;
+    table.rows.push_back({Printable(after.class_names[i], 60), fmt::format("{}", now.support), fmt::format("{:.3f}", then),
                           fmt::format("{:.3f}", now.f1), fmt::format("{:+.3f}", now.f1 - then)});
   }
   return table;
@@ -178,11 +179,14 @@ std::string Title(const Comparison& c) {
 
 // One sentence that says what to think of it.
 std::string Verdict(const Comparison& c) {
-  if (!c.before) return fmt::format("The first revision, measured on {} texts of {}.", c.after.evaluation.truth.size(), c.test_source);
-  const Interval& interval = c.differences.front().difference.interval;
+  const uint64_t num_texts = c.after.evaluation.figures.num_examples;
+  if (!c.before) return fmt::format("The first revision, measured on {} texts of {}.", num_texts, c.test_source);
+  if (c.differences.empty() || !c.differences.front().interval)
+    return fmt::format("Both measured on {} texts of {}.", num_texts, c.test_source);
+  const Interval& interval = *c.differences.front().interval;
   const char* verdict = interval.low > 0 ? "It is better" : interval.high < 0 ? "It is worse" : "Neither is surely better";
-  return fmt::format("{} on {} texts of {}: {} rows got better, {} worse, {} are wrong otherwise.", verdict,
-                     c.after.evaluation.truth.size(), c.test_source, c.better.size(), c.worse.size(), c.otherwise.size());
+  return fmt::format("{} on {} texts of {}: {} rows got better, {} worse, {} are wrong otherwise.", verdict, num_texts, c.test_source,
+                     c.better.size(), c.worse.size(), c.otherwise.size());
 }
 
 }  // namespace
@@ -203,10 +207,11 @@ std::string ComparisonHtml(const Comparison& c) {
     const Table changes = Changes(c);
     out += "<h2>What changed</h2>\n" + (changes.rows.empty() ? std::string("<p>Neither data nor parameters.</p>\n") : changes.Html());
   }
-  out += "<h2>Labels</h2>\n" + Labels(c).Html();
-  out += "<h2>Confusion</h2>\n<div class=\"pair\">\n" +
-         (c.before ? Picture(c.before->confusion_matrix, "confusion matrix", c.before->title) : "") +
-         Picture(c.after.confusion_matrix, "confusion matrix", c.after.title) + "</div>\n";
+  if (const Table labels = Labels(c); !labels.rows.empty()) out += "<h2>Labels</h2>\n" + labels.Html();
+  if (!c.after.confusion_matrix.empty())
+    out += "<h2>Confusion</h2>\n<div class=\"pair\">\n" +
+           (c.before ? Picture(c.before->confusion_matrix, "confusion matrix", c.before->title) : "") +
+           Picture(c.after.confusion_matrix, "confusion matrix", c.after.title) + "</div>\n";
   out += "<h2>Learning</h2>\n<div class=\"pair\">\n" +
          (c.before ? Picture(c.before->learning_curves, "learning curves", c.before->title) : "") +
          Picture(c.after.learning_curves, "learning curves", c.after.title) + "</div>\n";
@@ -222,7 +227,8 @@ std::string ComparisonHtml(const Comparison& c) {
 std::string ComparisonMarkdown(const Comparison& c) {
   std::string out = fmt::format("## {}\n\n{}\n\n{}", EscapeMarkdown(Title(c)), EscapeMarkdown(Verdict(c)), FigureTable(c).Markdown());
   if (const Table changes = Changes(c); !changes.rows.empty()) out += "\n### What changed\n\n" + changes.Markdown();
-  out += "\n<details><summary>Labels</summary>\n\n" + Labels(c).Markdown() + "\n</details>\n";
+  if (const Table labels = Labels(c); !labels.rows.empty())
+    out += "\n<details><summary>Labels</summary>\n\n" + labels.Markdown() + "\n</details>\n";
   for (const auto& [title, rows] : {std::pair{"Rows that got worse", &c.worse}, {"Rows that got better", &c.better}})
     if (!rows->empty())
       out += fmt::format("\n<details><summary>{} ({})</summary>\n\n{}\n</details>\n", title, rows->size(),

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "hub/record.h"
@@ -81,15 +82,13 @@ constexpr Key<TrainConfig> kTrainKeys[] = {
      [](const YamlValue& v, TrainConfig& t) { t.class_weights = v.Bool(); }},
 };
 
-constexpr std::string_view kDropMetrics[] = {"accuracy", "macro_f1", "weighted_f1"};
-
 constexpr Key<OptimizeConfig> kOptimizeKeys[] = {
     {{"int8", Shape::kBool, "Weights and activations of 8 bits: a quarter of the size", "false"},
      [](const YamlValue& v, OptimizeConfig& o) { o.int8 = v.Bool(); }},
     {{"max_drop", Shape::kPoints, "Refuse what loses more percentage points of the metric on the test data than this", "any"},
      [](const YamlValue& v, OptimizeConfig& o) { o.max_drop = v.Points(); }},
-    {{"metric", Shape::kText, "What max_drop looks at: accuracy, macro_f1 or weighted_f1", "accuracy"},
-     [](const YamlValue& v, OptimizeConfig& o) { o.metric = v.OneOf(kDropMetrics); }},
+    {{"metric", Shape::kText, "What max_drop looks at: a figure of the task", "its first: accuracy or f1"},
+     [](const YamlValue& v, OptimizeConfig& o) { o.metric = v.Text(); }},
 };
 
 // clang-format on
@@ -121,7 +120,7 @@ void ReadGates(const YamlValue& value, ModelConfig& model) {
       gate.node = &item.node();
     }
     try {
-      model.gates.push_back(ParseGate(gate.text, gate.confident));
+      model.gates.push_back(ParseGate(gate.text, gate.confident, TaskOf(model).figures));
     } catch (const GateSyntaxError& error) {
       item.Throw(fmt::format("column {}: {}", gate.node->column + error.position() + (gate.node->quoted ? 1 : 0), error.message()),
                  error.hint());
@@ -129,14 +128,28 @@ void ReadGates(const YamlValue& value, ModelConfig& model) {
   }
 }
 
+// The figure that max_drop looks at is one of the task, which is known by then.
+void ReadOptimize(const YamlValue& value, ModelConfig& model) {
+  ReadSection(value, kOptimizeKeys, model.optimize);
+  std::vector<std::string> metrics;
+  for (const std::string_view name : TaskOf(model).figures.metrics)
+    if (name != "loss" && name != "perplexity") metrics.emplace_back(name);  // those rise where it gets worse
+  std::string& metric = model.optimize.metric;
+  if (metric.empty()) metric = metrics.front();
+  if (std::find(metrics.begin(), metrics.end(), metric) != metrics.end()) return;
+  for (const auto& [key, given] : value.Entries())
+    if (key == "metric") given.Throw(fmt::format("there is no {}", Quoted(metric)), KnownNames(metric, metrics));
+}
+
+void ReadTask(const YamlValue& value, ModelConfig& model) {
+  std::vector<std::string_view> names;
+  for (const ModelTask& task : AllModelTasks()) names.push_back(task.name);
+  model.task = value.OneOf(names);
+}
+
 // clang-format off
 constexpr Key<ModelConfig> kModelKeys[] = {
-    {{"task", Shape::kText, "What the model does; text-classification is what there is", "text-classification"},
-     [](const YamlValue& v, ModelConfig& m) {
-       std::vector<std::string_view> names;
-       for (const ModelTask& task : AllModelTasks()) names.push_back(task.name);
-       m.task = v.OneOf(names);
-     }},
+    {{"task", Shape::kText, "What the model does, as `mlac train` knows it; the page ends with what each task has", "text-classification"}, ReadTask},
     {{"base", Shape::kPath, "The model to start from: a folder in the Hugging Face layout", "", true},
      [](const YamlValue& v, ModelConfig& m) { m.base = v.Text(); }},
     {{"data", Shape::kSection, "Where the texts are", "", true, "models.NAME.data"},
@@ -144,7 +157,7 @@ constexpr Key<ModelConfig> kModelKeys[] = {
     {{"train", Shape::kSection, "How it learns", "", false, "models.NAME.train"},
      [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kTrainKeys, m.train); }},
     {{"optimize", Shape::kSection, "How it becomes smaller and faster", "", false, "models.NAME.optimize"},
-     [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kOptimizeKeys, m.optimize); }},
+     ReadOptimize},
     {{"tests", Shape::kPath, "The model's own tests; a model that fails one is not published"}, [](const YamlValue& v, ModelConfig& m) { m.tests = v.Text(); }},
     {{"gates", Shape::kTextOrSections, "What must hold before the model is published: \"macro_f1 >= 0.43\", \"accuracy >= production - 0.005\"", "", false,
       "models.NAME.gates[]"},
@@ -152,6 +165,20 @@ constexpr Key<ModelConfig> kModelKeys[] = {
 };
 
 // clang-format on
+// What the other sections say must be there for the task.
+void CheckTask(const YamlValue& entry, ModelConfig& model) {
+  const ModelTask& task = TaskOf(model);
+  if (task.labels_texts) return;
+  const auto refuse = [&](bool is_set, const char* key) {
+    if (is_set) entry.Throw(fmt::format("{} is for text-classification; {} has no table of texts and labels", key, task.name));
+  };
+  refuse(model.data.train.size() > 1, "a list of files in data.train");
+  refuse(!model.data.filters.empty(), "data.filter");
+  refuse(model.data.dedupe, "data.dedupe");
+  refuse(model.data.test_split > 0, "data.split");
+  refuse(model.train.class_weights, "train.class_weights");
+}
+
 void ReadModels(const YamlValue& value, ProjectConfig& project) {
   for (const auto& [name, entry] : value.Entries()) {
     try {
@@ -162,6 +189,8 @@ void ReadModels(const YamlValue& value, ProjectConfig& project) {
     ModelConfig& model = project.models.emplace_back();
     model.name = name;
     model.line = entry.line();
+    for (const auto& [key, given] : entry.Entries())
+      if (key == "task") ReadTask(given, model);  // first: gates are read by its figures, wherever they stand
     ReadSection(entry, kModelKeys, model);
     if (model.data.test.empty() && model.data.test_split == 0)
       entry.Throw("data: there is no test data, and figures, tests and gates need texts that are never trained on",
@@ -169,6 +198,7 @@ void ReadModels(const YamlValue& value, ProjectConfig& project) {
     if (!model.data.test.empty() && model.data.test_split > 0) entry.Throw("data: 'test' and 'split' exclude each other");
     if (model.optimize.max_drop && !model.optimize.int8)
       entry.Throw("optimize: 'max_drop' is there and nothing that could drop", "int8: true");
+    CheckTask(entry, model);
   }
   if (project.models.empty()) value.Throw("expected at least one model");
 }

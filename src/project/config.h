@@ -40,7 +40,7 @@ struct TrainConfig {
 struct OptimizeConfig {
   bool int8 = false;
   std::optional<double> max_drop;  // percentage points of metric
-  std::string metric = "accuracy";
+  std::string metric = {};         // the first of its task, if mlac.yaml names none
 };
 
 struct ModelConfig {

@@ -1,6 +1,7 @@
 #include "project/gate.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -19,7 +20,7 @@ using Comparison = Gate::Comparison;
 // Differences of figures that are equal in decimals are not always so in binary fractions: 0.91 - 0.005 is not 0.905.
 constexpr double kRounding = 1e-9;
 
-constexpr std::array<std::string_view, 4> kMetrics = {"accuracy", "macro_f1", "weighted_f1", "loss"};
+constexpr std::string_view kLoss = "loss";
 constexpr std::array<std::string_view, 4> kClassFields = {"precision", "recall", "f1", "support"};
 constexpr std::array<std::string_view, 2> kLatencies = {"latency_p50", "latency_p99"};
 
@@ -37,12 +38,16 @@ std::string_view Symbol(Comparison comparison) {
   return "";
 }
 
+bool Holds(std::span<const std::string_view> names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || static_cast<unsigned char>(c) >= 0x80; }
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  Parser(std::string_view text, const GateFigures& known) : text_(text), known_(known) {}
 
   Gate Run(bool confident) {
     Gate gate;
@@ -93,12 +98,11 @@ class Parser {
     SkipBlanks();
     const size_t begin = at_;
     const std::string name(Word());
-    const auto is = [&](const auto& names) { return std::find(names.begin(), names.end(), name) != names.end(); };
-    if (is(kMetrics)) return {.kind = FigureKind::kMetric, .name = name, .label = {}};
+    if (Holds(known_.metrics, name)) return {.kind = FigureKind::kMetric, .name = name, .label = {}};
     if (name == "num_examples") return {.kind = FigureKind::kCount, .name = name, .label = {}};
     if (name == "size") return {.kind = FigureKind::kSize, .name = name, .label = {}};
-    if (name == "per_class") return ReadClassFigure();
-    if (is(kLatencies)) {
+    if (known_.has_classes && name == "per_class") return ReadClassFigure();
+    if (Holds(kLatencies, name)) {
       Expect("(", fmt::format("behind {}, as in {}(32 tokens)", name, name));
       SkipBlanks();
       const size_t number_at = at_;
@@ -109,8 +113,8 @@ class Parser {
       Expect(")", "behind tokens");
       return {.kind = FigureKind::kLatency, .name = name, .label = {}, .num_tokens = static_cast<size_t>(*tokens)};
     }
-    if (name.empty()) throw GateSyntaxError(begin, fmt::format("expected a figure, found {}", Rest()), KnownNames("", GateNames()));
-    throw GateSyntaxError(begin, fmt::format("there is no figure {}", Quoted(name)), KnownNames(name, GateNames()));
+    if (name.empty()) throw GateSyntaxError(begin, fmt::format("expected a figure, found {}", Rest()), KnownNames("", GateNames(known_)));
+    throw GateSyntaxError(begin, fmt::format("there is no figure {}", Quoted(name)), KnownNames(name, GateNames(known_)));
   }
 
   GateFigure ReadClassFigure() {
@@ -201,13 +205,14 @@ class Parser {
   }
 
   std::string_view text_;
+  const GateFigures& known_;
   size_t at_ = 0;
 };
 
-// Which figures have intervals: metrics.h.
-bool HasInterval(const Gate& gate) {
-  if (gate.against_production) return gate.figure.kind == FigureKind::kMetric && gate.figure.name != "loss" && gate.factor == 1;
-  return gate.figure.name == "accuracy" || gate.figure.name == "macro_f1" || gate.figure.kind == FigureKind::kClassMetric;
+bool HasInterval(const Gate& gate, const GateFigures& known) {
+  if (gate.against_production)
+    return known.is_paired && gate.figure.kind == FigureKind::kMetric && gate.figure.name != kLoss && gate.factor == 1;
+  return Holds(known.with_interval, gate.figure.name) || gate.figure.kind == FigureKind::kClassMetric;
 }
 
 bool Holds(Comparison comparison, double value, double bound) {
@@ -270,19 +275,22 @@ std::string Gate::Text() const {
   return fmt::format("{} {} {}{}", figure.Text(), Symbol(comparison), bound, confident ? " (confident)" : "");
 }
 
-std::vector<std::string> GateNames() {
-  std::vector<std::string> names(kMetrics.begin(), kMetrics.end());
-  names.insert(names.end(), {"num_examples", "per_class", "size"});
+std::vector<std::string> GateNames(const GateFigures& known) {
+  std::vector<std::string> names(known.metrics.begin(), known.metrics.end());
+  names.emplace_back("num_examples");
+  if (known.has_classes) names.emplace_back("per_class");
+  names.emplace_back("size");
   names.insert(names.end(), kLatencies.begin(), kLatencies.end());
   return names;
 }
 
-Gate ParseGate(std::string_view text, bool confident) {
-  Gate gate = Parser(text).Run(confident);
-  if (confident && !HasInterval(gate))
+Gate ParseGate(std::string_view text, bool confident, const GateFigures& known) {
+  Gate gate = Parser(text, known).Run(confident);
+  if (confident && !HasInterval(gate, known))
     throw GateSyntaxError(0, fmt::format("there is no interval that '{}' could be decided by", gate.figure.Text()),
-                          "confident is for accuracy and macro_f1, the figures of a label against a number, and metrics against "
-                          "'production + or - a number'");
+                          fmt::format("confident is for {}{}{}", fmt::join(known.with_interval, " and "),
+                                      known.has_classes ? ", the figures of a label against a number" : "",
+                                      known.is_paired ? ", and metrics against 'production + or - a number'" : ""));
   return gate;
 }
 

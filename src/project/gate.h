@@ -3,6 +3,7 @@
 // "latency_p99(32 tokens) <= 10 ms", "size <= 100 MB".
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,19 @@
 #include "train/metrics.h"
 
 namespace mlac {
+
+// What the gates of a task may look at beside size and latency.
+struct GateFigures {
+  std::span<const std::string_view> metrics;        // by the names of metrics.json, the most telling first
+  std::span<const std::string_view> with_interval;  // those of them that have one
+  bool has_classes = false;                         // per_class.LABEL.f1 and so on
+  bool is_paired = false;                           // two models are compared row by row, so that their difference has an interval
+};
+inline constexpr std::string_view kClassifierMetrics[] = {"accuracy", "macro_f1", "weighted_f1", "loss"};
+inline constexpr std::string_view kClassifierIntervals[] = {"accuracy", "macro_f1"};
+// Of text-classification.
+inline constexpr GateFigures kClassifierFigures = {
+    .metrics = kClassifierMetrics, .with_interval = kClassifierIntervals, .has_classes = true, .is_paired = true};
 
 // What a gate looks at: a figure of metrics.json, the size of the folder, or a latency.
 struct GateFigure {
@@ -44,14 +58,15 @@ class GateSyntaxError : public Error {
   size_t position_;
 };
 
-// Throws GateSyntaxError with the known names, and for confident where there is no interval to decide by.
+// known: the figures of the model's task. Throws GateSyntaxError with the known names, and for confident where there is no interval to
+// decide by.
 //   gate    = figure (">=" | "<=" | ">" | "<") bound
 //   figure  = "accuracy" | ... | "per_class." label "." field | "size" | "latency_p99" "(" number "tokens" ")"
 //   bound   = number [unit] | "production" ["*" number] [("+" | "-") number [unit]]
-Gate ParseGate(std::string_view text, bool confident = false);
+Gate ParseGate(std::string_view text, bool confident = false, const GateFigures& known = kClassifierFigures);
 
 // The names that an expression may begin with.
-std::vector<std::string> GateNames();
+std::vector<std::string> GateNames(const GateFigures& known = kClassifierFigures);
 
 // What was measured for a gate: the candidate, and production if the gate is against it and there is one.
 struct GateMeasurement {

@@ -3,35 +3,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <chrono>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/machine.h"
-#include "base/thread_team.h"
 #include "data/texts.h"
 #include "kernels/cross_entropy.h"
 #include "pipelines/text_model.h"
 #include "project/config.h"
+#include "project/fine_tuned_task.h"
+#include "train/text_targets.h"
 
 namespace mlac {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr size_t kTextsAtOnce = 256;
-
-double Quantile(std::vector<double> values, double share) {
-  std::sort(values.begin(), values.end());
-  return values[std::min(values.size() - 1, static_cast<size_t>(share * static_cast<double>(values.size())))];
-}
 
 class TextClassifier : public TaskModel {
  public:
   TextClassifier(const std::string& folder, size_t num_threads)
-      : folder_(folder), model_(folder, {.num_threads = num_threads, .max_length = {}, .truncate = true}) {
+      : model_(folder, {.num_threads = num_threads, .max_length = {}, .truncate = true}) {
     if (model_.model().head() != Head::kSequenceClassification) model_.Logits({});  // throws what the model can do
   }
 
@@ -66,31 +57,10 @@ class TextClassifier : public TaskModel {
   }
 
   Latency MeasureLatency(size_t num_tokens, const std::atomic<bool>& stop) override {
-    constexpr size_t kRuns = 5, kPasses = 100, kWarmups = 5;
-    if (num_tokens > model_.model().max_positions())
-      throw Error(ErrorCode::kInvalidArgument,
-                  fmt::format("a latency of {} tokens; the model takes 1 to {}", num_tokens, model_.model().max_positions()));
-    TokenBatch batch;  // ids that every vocabulary of that size has; what they say has no bearing on the time
-    for (size_t t = 0; t < num_tokens; ++t) batch.token_ids.push_back(static_cast<int32_t>(t * 104729 % model_.model().vocab_size()));
-    batch.token_type_ids.resize(num_tokens);
-    batch.offsets.push_back(num_tokens);
-    std::vector<double> p50, p99;
-    for (size_t run = 0; run < kRuns; ++run) {
-      ThrowIfStopped(stop);
-      std::vector<double> times;
-      for (size_t i = 0; i < kWarmups + kPasses; ++i) {
-        const auto begin = Clock::now();
-        model_.Logits(batch);
-        if (i >= kWarmups) times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
-      }
-      p50.push_back(Quantile(times, 0.5));
-      p99.push_back(Quantile(times, 0.99));
-    }
-    return {Quantile(p50, 0.5), Quantile(p99, 0.5), ProcessorName()};
+    return MeasurePasses(model_, num_tokens, stop, [&](const TokenBatch& batch) { model_.Logits(batch); });
   }
 
  private:
-  std::string folder_;
   TextModel model_;
 };
 
@@ -113,20 +83,7 @@ std::vector<Finding> CheckClassification(const ModelData& data, std::vector<std:
 
 FineTuneResult TrainClassification(const ModelConfig& model, const std::string& base, const ModelData& data, const std::string& out,
                                    size_t num_threads, FineTuneObserver& observer, const std::atomic<bool>& stop) {
-  FineTuneOptions options = {.model = base,
-                             .data = data.train,
-                             .validation = data.validation,
-                             .test = "",
-                             .validation_split = model.train.validation_split,
-                             .text_column = data.text_column,
-                             .target_column = data.target_column,
-                             .max_length = model.train.max_length,
-                             .out = out,
-                             .resume = FolderExists(out),
-                             .command = "mlac apply",
-                             .resume_command = "mlac apply",
-                             .training = model.train.options};
-  options.training.num_threads = num_threads;
+  FineTuneOptions options = TrainingOptionsOf(model, base, data, out, num_threads);
   options.sequence.class_weights = model.train.class_weights;
   return FineTuneClassifier(options, observer, stop);
 }
@@ -165,33 +122,88 @@ TaskEvaluation EvaluateClassification(const std::string& folder, const std::stri
     losses.assign(exact.begin(), exact.end());
   }
   result.metrics = ComputeMetrics(result.truth, result.predicted, losses, std::move(names));
+  result.figures = ToFigures(result.metrics);
+  result.metrics_json = MetricsJson(result.metrics);
   return result;
 }
 
-constexpr std::array<ModelTask, 1> kTasks = {{
-    {"text-classification", CheckClassification, TrainClassification, OpenClassifier, EvaluateClassification},
-}};
+std::vector<TextInput> InputsOfClassification(const std::string& data, const ModelData& columns, size_t at_most) {
+  const LabelledTexts texts = ReadLabelledTexts(data, {.text_column = columns.text_column, .label_column = columns.target_column});
+  std::vector<TextInput> inputs;
+  for (size_t i = 0; i < std::min(at_most, texts.size()); ++i) inputs.push_back({texts.texts[i], std::nullopt});
+  return inputs;
+}
+
+// ---- The table ----
+
+constexpr std::string_view kEntityMetrics[] = {"f1", "precision", "recall", "macro_f1", "exact_match", "loss"};
+constexpr std::string_view kEntityIntervals[] = {"f1", "precision", "recall", "macro_f1", "exact_match"};
+constexpr std::string_view kEntityTests[] = {"examples", "invariances", "latency", "memory"};
+constexpr std::string_view kAnswerMetrics[] = {"f1", "exact_match", "has_answer_f1", "has_answer_exact_match", "no_answer_exact_match"};
+constexpr std::string_view kMaskMetrics[] = {"accuracy", "perplexity", "loss"};
+constexpr std::string_view kMaskIntervals[] = {"accuracy", "perplexity"};
+// Of scored pairs the correlations, of triples the accuracy, of pairs how far in front the right one stands.
+constexpr std::string_view kSimilarityMetrics[] = {"spearman",  "pearson",     "accuracy",    "ndcg_at_10",
+                                                   "mrr_at_10", "recall_at_1", "recall_at_5", "recall_at_10"};
+constexpr std::string_view kRankingMetrics[] = {"ndcg_at_10",  "mrr_at_10",   "average_precision", "accuracy",
+                                                "recall_at_1", "recall_at_5", "recall_at_10"};
+constexpr std::string_view kMachineTests[] = {"latency", "memory"};
+constexpr char kTokenClassification[] = "token-classification", kQuestionAnswering[] = "question-answering", kFillMask[] = "fill-mask",
+               kSentenceSimilarity[] = "sentence-similarity", kTextRanking[] = "text-ranking";
+
+// A task whose answers are measured all together.
+template <const char* kName>
+constexpr ModelTask Measured(std::span<const std::string_view> metrics, std::span<const std::string_view> with_interval) {
+  return {.name = kName,
+          .check = CheckTaskData<kName>,
+          .train = TrainTask<kName>,
+          .open = OpenAnyModel,
+          .evaluate = EvaluateTask,
+          .figures = {.metrics = metrics, .with_interval = with_interval},
+          .test_kinds = kMachineTests,
+          .labels_texts = false};
+}
+
+constexpr ModelTask kTasks[] = {
+    {"text-classification", CheckClassification, TrainClassification, OpenClassifier, EvaluateClassification, InputsOfClassification},
+    {.name = kTokenClassification,
+     .check = CheckTaskData<kTokenClassification>,
+     .train = TrainTask<kTokenClassification>,
+     .open = OpenEntityFinder,
+     .evaluate = EvaluateTask,
+     .inputs = InputsOfTaggedTexts,
+     .figures = {.metrics = kEntityMetrics, .with_interval = kEntityIntervals, .has_classes = true},
+     .test_kinds = kEntityTests,
+     .labels_texts = false},
+    Measured<kQuestionAnswering>(kAnswerMetrics, kAnswerMetrics),
+    Measured<kFillMask>(kMaskMetrics, kMaskIntervals),
+    Measured<kSentenceSimilarity>(kSimilarityMetrics, kSimilarityMetrics),
+    Measured<kTextRanking>(kRankingMetrics, kRankingMetrics),
+};
 
 }  // namespace
 
-std::span<const ModelTask> AllModelTasks() { return kTasks; }
-
-const ModelTask& TaskOf(const ModelConfig& model) {
-  for (const ModelTask& task : kTasks)
-    if (task.name == model.task) return task;
-  throw Error(ErrorCode::kInvalidArgument, fmt::format("there is no task '{}'", model.task));
+std::span<const ModelTask> AllModelTasks() {
+  static const std::vector<ModelTask> kLearnt = [] {  // those that train/ can learn
+    const std::vector<std::string> names = FineTuneTaskNames();
+    std::vector<ModelTask> tasks;
+    for (const ModelTask& task : kTasks)
+      if (std::find(names.begin(), names.end(), task.name) != names.end()) tasks.push_back(task);
+    return tasks;
+  }();
+  return kLearnt;
 }
+
+const ModelTask& FindModelTask(std::string_view name) {
+  for (const ModelTask& task : AllModelTasks())
+    if (task.name == name) return task;
+  throw Error(ErrorCode::kInvalidArgument, fmt::format("there is no task '{}'", name));
+}
+
+const ModelTask& TaskOf(const ModelConfig& model) { return FindModelTask(model.task); }
 
 void ThrowIfStopped(const std::atomic<bool>& stop) {
   if (stop) throw Error(ErrorCode::kCancelled, "interrupted", "go on with: mlac apply");
-}
-
-std::string ProcessorName() {
-  static const std::string kName = [] {  // asked for once a gate of each of many models
-    const Machine machine = DescribeMachine();
-    return machine.processor.empty() ? machine.architecture : machine.processor;
-  }();
-  return kName;
 }
 
 }  // namespace mlac

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "train/text_targets.h"
 
 namespace mlac {
 
@@ -17,9 +18,70 @@ namespace {
 
 constexpr size_t kMostBytes = size_t{1} << 30;
 
+json IntervalJson(const Interval& interval) { return {interval.low, interval.high}; }
+Interval ReadInterval(const json& value) { return {value.at(0), value.at(1)}; }
+json OrNull(const std::optional<double>& value) { return value ? json(*value) : json(nullptr); }
+
+json FiguresToJson(const Figures& figures) {
+  json list = json::array(), classes = json::array();
+  for (const Figure& figure : figures.figures)
+    list.push_back({{"name", figure.name},
+                    {"title", figure.title},
+                    {"value", figure.value},
+                    {"interval", figure.interval ? IntervalJson(*figure.interval) : json(nullptr)}});
+  for (size_t i = 0; i < figures.per_class.size(); ++i) {
+    const ClassMetrics& c = figures.per_class[i];
+    classes.push_back({{"name", figures.class_names[i]},
+                       {"counts", {c.support, c.num_predicted, c.num_correct}},
+                       {"precision", {c.precision, c.precision_interval.low, c.precision_interval.high}},
+                       {"recall", {c.recall, c.recall_interval.low, c.recall_interval.high}},
+                       {"f1", {c.f1, c.f1_interval.low, c.f1_interval.high}}});
+  }
+  return {{"figures", list},
+          {"num_examples", figures.num_examples},
+          {"loss", OrNull(figures.loss)},
+          {"class_title", figures.class_title},
+          {"per_class", classes}};
+}
+
+Figures ReadFigures(const json& value) {
+  Figures figures;
+  figures.num_examples = value.at("num_examples");
+  if (value.at("loss").is_number()) figures.loss = value.at("loss").get<double>();
+  figures.class_title = value.at("class_title");
+  for (const json& entry : value.at("figures")) {
+    Figure figure = {entry.at("name"), entry.at("title"), entry.at("value"), std::nullopt};
+    if (!entry.at("interval").is_null()) figure.interval = ReadInterval(entry.at("interval"));
+    figures.figures.push_back(std::move(figure));
+  }
+  for (const json& entry : value.at("per_class")) {
+    ClassMetrics c;
+    const auto read = [&](const char* name, double& point, Interval& interval) {
+      const json& numbers = entry.at(name);
+      point = numbers.at(0);
+      interval = {numbers.at(1), numbers.at(2)};
+    };
+    read("precision", c.precision, c.precision_interval);
+    read("recall", c.recall, c.recall_interval);
+    read("f1", c.f1, c.f1_interval);
+    c.support = entry.at("counts").at(0);
+    c.num_predicted = entry.at("counts").at(1);
+    c.num_correct = entry.at("counts").at(2);
+    figures.class_names.push_back(entry.at("name"));
+    figures.per_class.push_back(c);
+  }
+  return figures;
+}
+
 }  // namespace
 
 void WritePredictions(const std::string& path, const TaskEvaluation& evaluation) {
+  if (evaluation.truth.empty()) {
+    json out = FiguresToJson(evaluation.figures);
+    out["format_version"] = 1;
+    out["metrics"] = evaluation.metrics_json;
+    return WriteFileAtomically(path, out.dump() + "\n");
+  }
   const json out = {{"format_version", 1},
                     {"labels", evaluation.metrics.label_names},
                     {"num_unknown", evaluation.num_unknown},
@@ -33,11 +95,18 @@ TaskEvaluation ReadPredictions(const std::string& path) {
   try {
     const json value = ReadJsonFile(path, kMostBytes);
     TaskEvaluation evaluation;
+    if (value.contains("figures")) {
+      evaluation.figures = ReadFigures(value);
+      evaluation.metrics_json = value.at("metrics");
+      return evaluation;
+    }
     evaluation.truth = value.at("truth").get<std::vector<int32_t>>();
     evaluation.predicted = value.at("predicted").get<std::vector<int32_t>>();
     evaluation.num_unknown = value.at("num_unknown");
     evaluation.metrics = ComputeMetrics(evaluation.truth, evaluation.predicted, {}, value.at("labels").get<std::vector<std::string>>());
     if (value.at("loss").is_number()) evaluation.metrics.loss = value.at("loss").get<double>();
+    evaluation.figures = ToFigures(evaluation.metrics);
+    evaluation.metrics_json = MetricsJson(evaluation.metrics);
     return evaluation;
   } catch (const json::exception& error) {
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is no file of predictions", path), error.what());

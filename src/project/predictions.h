@@ -8,7 +8,8 @@ namespace mlac {
 
 constexpr char kPredictionsFile[] = "predictions.json";
 
-// {"format_version", "labels", "num_unknown", "loss", "truth", "predicted"}: numbers of labels, one a row.
+// {"format_version", "labels", "num_unknown", "loss", "truth", "predicted"}: numbers of labels, one a row. Of a task without labels of
+// texts its figures: {"format_version", "metrics" (as text), "figures", "num_examples", "loss", "class_title", "per_class"}.
 void WritePredictions(const std::string& path, const TaskEvaluation& evaluation);
 // The metrics are computed again, the loss is that of the file. Throws kInvalidInput for another form.
 TaskEvaluation ReadPredictions(const std::string& path);

@@ -1,11 +1,13 @@
 #include "project/propose_tests.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/display.h"
+#include "base/error.h"
 #include "data/texts.h"
 #include "project/model_tests.h"
 #include "project/text_changes.h"
@@ -114,6 +116,9 @@ std::string Invariances(TaskModel& model, const LabelledTexts& rows, const std::
 
 std::string ProposeTestsFor(const ModelTask& task, const std::string& folder, const ModelData& data, const std::string& name,
                             size_t num_threads, const std::atomic<bool>& stop) {
+  if (!task.labels_texts)
+    throw Error(ErrorCode::kUnsupported, fmt::format("tests of a model for {} are not proposed", task.name),
+                fmt::format("write {}: docs/mlac-yaml.md has their keys", fmt::join(task.test_kinds, ", ")));
   const TaskEvaluation evaluation = task.evaluate(folder, data.test, data, num_threads, stop);
   const std::unique_ptr<TaskModel> model = task.open(folder, num_threads);
   const LabelledTexts rows = ReadLabelledTexts(data.test, {.text_column = data.text_column, .label_column = data.target_column});

@@ -9,7 +9,8 @@
 #include "base/build_info.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json.h"
+#include "project/config.h"
+#include "project/fine_tuned_task.h"
 #include "train/report_card.h"
 #include "train/report_svg.h"
 
@@ -22,27 +23,28 @@ using nlohmann::ordered_json;
 constexpr char kTrainingFile[] = "training.json";
 constexpr size_t kMostBytes = size_t{64} << 20;
 
-ModelCard CardOf(const PublishedParts& parts, const ordered_json& training) {
-  ModelCard card = {.base_model = training.at("base_model"),
-                    .license = "",
-                    .text_column = parts.text_column,
-                    .label_column = parts.target_column,
-                    .max_length = 0,
-                    .parts = {},
-                    .findings = parts.findings,
-                    .metrics = &parts.evaluation.metrics,
-                    .measured_on = "test",
-                    .label_names = parts.evaluation.metrics.label_names,
-                    .parameters = {},
-                    .command = training.at("command"),
-                    .mlac_version = training.at("mlac_version")};
+ModelCard CardOf(const PublishedParts& parts, const ordered_json& training, const FineTuneResult& result) {
+  ModelCard card;
+  if (TaskOf(parts.config).labels_texts) {
+    card.metrics = &result.metrics;
+    card.label_names = result.metrics.label_names;
+    card.text_column = parts.data.text_column;
+    card.label_column = parts.data.target_column;
+  } else {
+    card = CardOfTrained(parts.config, parts.data, parts.trained, result);
+  }
+  card.base_model = training.at("base_model");
+  card.findings = parts.findings;
+  card.measured_on = "test";
+  card.command = training.at("command");
+  card.mlac_version = training.at("mlac_version");
   for (const auto& part : training.at("data")) card.parts.push_back({part.at("name"), part.at("source"), part.at("num_rows")});
-  card.parts.push_back({"test", parts.test_source, parts.evaluation.truth.size()});
+  card.parts.push_back({"test", parts.test_source, result.figures.num_examples});
   for (const auto& [name, value] : training.at("parameters").items()) {
     card.parameters.emplace_back(name, value.get<std::string>());
     if (name == "max length") card.max_length = std::stoull(value.get<std::string>());
   }
-  if (parts.int8) card.parameters.emplace_back("weights", "int8");
+  if (parts.config.optimize.int8) card.parameters.emplace_back("weights", "int8");
   return card;
 }
 
@@ -58,16 +60,20 @@ void WritePublishedFolder(const PublishedParts& parts, const std::string& out) {
     if (entry.is_regular_file()) fs::copy_file(entry.path(), out / relative);
   }
   for (const char* name : {kTrainingFile, kLearningCurvesFile}) fs::copy_file(parts.trained + "/" + name, out + "/" + name);
+  FineTuneResult result;
+  result.figures = parts.evaluation.figures;
+  result.metrics = parts.evaluation.metrics;
   try {
     // nlohmann's ordered form keeps the parameters as the card of `mlac train` shows them.
     const ordered_json training = ordered_json::parse(ReadFile(parts.trained + "/" + kTrainingFile, kMostBytes));
-    WriteFileAtomically(out + "/" + kModelCardFile, ModelCardMarkdown(CardOf(parts, training)));
+    WriteFileAtomically(out + "/" + kModelCardFile, ModelCardMarkdown(CardOf(parts, training, result)));
   } catch (const std::exception& error) {
     if (dynamic_cast<const Error*>(&error) != nullptr) throw;
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}/{}: is no record of a training", parts.trained, kTrainingFile), error.what());
   }
-  WriteFileAtomically(out + "/" + kMetricsFile, MetricsJson(parts.evaluation.metrics));
-  WriteFileAtomically(out + "/" + kConfusionMatrixFile, ConfusionMatrixSvg(parts.evaluation.metrics));
+  WriteFileAtomically(out + "/" + kMetricsFile, parts.evaluation.metrics_json);
+  if (TaskOf(parts.config).labels_texts)
+    WriteFileAtomically(out + "/" + kConfusionMatrixFile, ConfusionMatrixSvg(parts.evaluation.metrics));
 }
 
 }  // namespace mlac

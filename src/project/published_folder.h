@@ -7,14 +7,16 @@
 
 namespace mlac {
 
+struct ModelConfig;
+
 struct PublishedParts {
+  const ModelConfig& config;
+  ModelData data;             // that it was trained and evaluated on
   std::string trained;        // the folder that training wrote: its training.json, learning curves and parameters
   std::string model;          // the folder whose weights are published: the same, or the optimised copy
   TaskEvaluation evaluation;  // on test data
   std::string test_source;    // the test data's own name: "test.csv"
-  std::string text_column, target_column;
   std::vector<Finding> findings;
-  bool int8 = false;
 };
 
 // Writes into the empty folder `out`. The same bytes for the same parts. Throws kInvalidInput for a training.json of another form.

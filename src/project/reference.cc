@@ -1,10 +1,12 @@
 #include "project/reference.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
 #include "project/config.h"
+#include "project/model_task.h"
 #include "project/model_tests.h"
 
 namespace mlac {
@@ -41,16 +43,39 @@ constexpr char kGates[] = R"(
 
 | figure | what it is |
 | --- | --- |
-| `accuracy`, `macro_f1`, `weighted_f1`, `loss`, `num_examples` | of metrics.json, on the test data |
+| those of the task, below, and `num_examples` | of metrics.json, on the test data |
 | `per_class.LABEL.precision`, `.recall`, `.f1`, `.support` | of one label; if it is more than letters, digits and `_`: `per_class."two words".f1` |
 | `size` | weights, configuration and tokenizer, in B, KB, MB, GB, KiB, MiB or GiB |
 | `latency_p50(N tokens)`, `latency_p99(N tokens)` | of one sequence of N tokens, in us, ms or s: the median over 5 runs of 100 passes each |
 
 A bound is a number (`0.43`, `43%`, `10 ms`, `100 MB`), or `production`, alone or with ` + NUMBER`, ` - NUMBER`, ` * NUMBER`: the same figure of the model
 that NAME@production stands for. That model is measured again, on today's test data and on this machine, and the 95 % interval of the difference comes from a
-paired bootstrap. While there is no production such a gate passes and says so. The figure itself decides; with `confident: true` the end of the interval that
-is against the gate does.
+paired bootstrap, where the task has one answer a row. While there is no production such a gate passes and says so. The figure itself decides; with
+`confident: true` the end of the interval that is against the gate does.
 )";
+
+constexpr char kTasks[] = R"(
+## Tasks
+
+What `task` may be, what a gate may look at, and which lists the file of its tests may have. `mlac train TASK` says what its data look
+like; keys of `data` that change rows are for text-classification.
+
+| task | figures | tests |
+| --- | --- | --- |
+)";
+
+std::string TaskTable() {
+  std::string out = kTasks;
+  for (const ModelTask& task : AllModelTasks()) {
+    std::string figures;
+    for (const std::string_view name : task.figures.metrics) figures += fmt::format("{}`{}`", figures.empty() ? "" : ", ", name);
+    if (task.figures.has_classes) figures += ", `per_class`";
+    out += fmt::format("| {} | {} | {} |\n", task.name, figures, fmt::join(task.test_kinds, ", "));
+  }
+  return out +
+         "\nOf entities `expect` is \"PER: Ann Lee; LOC: Paris\", in the order of the text, or `nothing`; a change must leave their types "
+         "and order.\n";
+}
 
 // A cell of a Markdown table: a bar would end it.
 std::string Cell(std::string_view text) {
@@ -159,6 +184,7 @@ std::string ProjectReferenceMarkdown() {
   out += kGates;
   out += "\n## Tests of a model\n\nThe file that `tests` names. `mlac test NAME` runs it; `mlac test NAME --generate` proposes one.\n";
   for (const SectionInfo& section : ModelTestSections()) out += Section(section, "###");
+  out += TaskTable();
   return out;
 }
 

@@ -127,14 +127,13 @@ Reproduction Reproduce(const Store& store, const ResolvedReference& reference, s
   if (config.optimize.int8) WriteInt8Folder(trained, optimized);
   const std::string& model = config.optimize.int8 ? optimized : trained;
   WritePredictions(predictions, task.evaluate(model, data.test, data, num_threads, stop));
-  WritePublishedFolder({.trained = trained,
+  WritePublishedFolder({.config = config,
+                        .data = data,
+                        .trained = trained,
                         .model = model,
                         .evaluation = ReadPredictions(predictions),
                         .test_source = fs::path(data.test).filename().string(),
-                        .text_column = data.text_column,
-                        .target_column = data.target_column,
-                        .findings = findings,
-                        .int8 = config.optimize.int8},
+                        .findings = findings},
                        published);
   const Manifest found = Scan(published), expected = store.ReadManifest(record.revision);
   Reproduction result = {record.revision, found.Revision(), Different(expected, found)};

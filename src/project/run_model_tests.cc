@@ -2,10 +2,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <filesystem>
 #include <map>
 #include <unordered_map>
 
@@ -24,7 +27,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Status = TestCase::Status;
 
-constexpr size_t kShownText = 60;  // columns of a text in a message
+const std::string kNothing = "nothing";  // what a model expects that finds nothing in a text
+constexpr size_t kShownText = 60;        // columns of a text in a message
 
 std::string Shown(const std::string& text) { return fmt::format("'{}'", Printable(text, kShownText)); }
 
@@ -54,17 +58,25 @@ class Runner {
     for (const DirectionalTest& test : tests_.directional) Directional(test);
     for (const SliceTest& test : tests_.slices) Slice(test);
     for (const LatencyTest& test : tests_.latencies) Latency(test);
-    if (!subject_.compared_with.empty()) Compare();
+    if (compares()) Compare();
     return std::move(report_);
   }
 
  private:
+  bool compares() const { return !subject_.compared_with.empty() && subject_.task.labels_texts; }
+
   bool NeedsRows() const {
-    return !tests_.slices.empty() || !subject_.compared_with.empty() ||
+    return !tests_.slices.empty() || compares() ||
            std::any_of(tests_.invariances.begin(), tests_.invariances.end(), [](const InvarianceTest& test) { return test.texts.empty(); });
   }
 
   void ReadRows() {
+    if (!subject_.task.labels_texts) {
+      for (TextInput& input : subject_.task.inputs(subject_.data.test, subject_.data, SIZE_MAX))
+        rows_.texts.push_back(std::move(input.text));
+      rows_.source = std::filesystem::path(subject_.data.test).filename().string();
+      return;
+    }
     rows_ = ReadLabelledTexts(subject_.data.test, {.text_column = subject_.data.text_column, .label_column = subject_.data.target_column});
     const std::vector<std::string> extra = tests_.Columns();
     if (!extra.empty()) {
@@ -102,20 +114,24 @@ class Runner {
 
   void Example(const ExampleTest& test) {
     const auto begin = Clock::now();
-    const size_t label = LabelNumber(test.expect);
+    const bool has_labels = !model_->labels().empty();
+    const size_t label = has_labels ? LabelNumber(test.expect) : 0;
     const std::vector<Prediction> predictions = Predict(test.texts);
     size_t num_right = 0;
     std::string wrong;
     for (size_t i = 0; i < predictions.size(); ++i) {
       const Prediction& p = predictions[i];
-      const float probability = p.probabilities[label];
-      if (p.label == test.expect && probability >= test.min_probability.value_or(0)) {
+      const bool is_right = p.label == test.expect || (!has_labels && p.label.empty() && test.expect == kNothing);
+      const float probability = has_labels ? p.probabilities[label] : p.probability;
+      if (is_right && probability >= test.min_probability.value_or(0)) {
         ++num_right;
       } else if (wrong.empty()) {
-        wrong = p.label != test.expect ? fmt::format("{} is '{}' ({:.2f}), expected '{}' ({:.2f})", Shown(test.texts[i]), p.label,
-                                                     p.probability, test.expect, probability)
-                                       : fmt::format("{}: '{}' has {:.2f}, expected at least {:.2f}", Shown(test.texts[i]), p.label,
-                                                     probability, *test.min_probability);
+        wrong = !has_labels && !is_right ? fmt::format("{} is {}, expected {}", Shown(test.texts[i]),
+                                                       Quoted(p.label.empty() ? kNothing : p.label), Quoted(test.expect))
+                : !is_right ? fmt::format("{} is '{}' ({:.2f}), expected '{}' ({:.2f})", Shown(test.texts[i]), p.label, p.probability,
+                                          test.expect, probability)
+                            : fmt::format("{}: '{}' has {:.2f}, expected at least {:.2f}", Shown(test.texts[i]), p.label, probability,
+                                          *test.min_probability);
       }
     }
     const bool passes = static_cast<double>(num_right) >= test.min_share * static_cast<double>(predictions.size()) - 1e-9;
@@ -153,7 +169,7 @@ class Runner {
     size_t num_same = 0;
     std::string example;
     for (size_t i = 0; i < before.size(); ++i) {
-      if (before[i].label == after[i].label) {
+      if (before[i].meaning.value_or(before[i].label) == after[i].meaning.value_or(after[i].label)) {
         ++num_same;
       } else if (example.empty()) {
         example = fmt::format(": {} is '{}', {} is '{}'", Shown(originals[i]), before[i].label, Shown(changed[i]), after[i].label);
@@ -293,8 +309,23 @@ class Runner {
 
 }  // namespace
 
+void CheckTestKinds(const ModelTests& tests, const ModelTask& task) {
+  const auto check = [&](std::string_view kind, bool is_used) {
+    if (!is_used || std::find(task.test_kinds.begin(), task.test_kinds.end(), kind) != task.test_kinds.end()) return;
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: there is no test '{}' of a model for {}", tests.file, kind, task.name),
+                fmt::format("there are {}", fmt::join(task.test_kinds, ", ")));
+  };
+  check("examples", !tests.examples.empty());
+  check("invariances", !tests.invariances.empty());
+  check("directional", !tests.directional.empty());
+  check("slices", !tests.slices.empty());
+  check("latency", !tests.latencies.empty());
+  check("memory", tests.memory_bytes.has_value());
+}
+
 TestReport RunModelTests(const ModelTests& tests, const TestSubject& subject, const std::function<void(const TestCase&)>& on_case,
                          const std::atomic<bool>& stop) {
+  CheckTestKinds(tests, subject.task);
   return Runner(tests, subject, on_case, stop).Run();
 }
 

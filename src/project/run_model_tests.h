@@ -48,6 +48,9 @@ struct TestSubject {
   size_t num_threads = 1;
 };
 
+// Throws kInvalidInput for a kind of test that the task does not have, with those that it has.
+void CheckTestKinds(const ModelTests& tests, const ModelTask& task);
+
 // on_case: told of each test as it ends. Throws kNotFound for a column or label that does not exist, and what opening model and data
 // throws.
 TestReport RunModelTests(const ModelTests& tests, const TestSubject& subject, const std::function<void(const TestCase&)>& on_case,

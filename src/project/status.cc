@@ -8,6 +8,7 @@
 #include "base/display.h"
 #include "base/json.h"
 #include "hub/aliases.h"
+#include "project/model_task.h"
 #include "train/report_card.h"
 
 namespace mlac {
@@ -16,14 +17,16 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-std::map<std::string, double> FiguresOfRevision(const Store& store, const std::string& revision) {
+// names: the figures of its task, of which the first two that it has are shown.
+std::map<std::string, double> FiguresOfRevision(const Store& store, const std::string& revision, std::span<const std::string_view> names) {
   std::map<std::string, double> figures;
   const RevisionFolder folder = store.OpenFolder(revision);
   const std::string path = folder.path() + "/" + kMetricsFile;
   if (!FileExists(path)) return figures;
   const json metrics = ReadJsonFile(path);
-  for (const char* name : {"accuracy", "macro_f1"})
-    if (metrics.contains(name) && metrics[name].is_number()) figures[name] = metrics[name];
+  for (const std::string_view name : names)
+    if (const auto found = metrics.find(name); figures.size() < 2 && found != metrics.end() && found->is_number())
+      figures[std::string(name)] = *found;
   return figures;
 }
 
@@ -44,15 +47,16 @@ ProjectStatus StatusOf(const ProjectConfig& project, const std::vector<std::stri
     model.name = planned.name;
     model.num_pending =
         static_cast<size_t>(std::count_if(planned.steps.begin(), planned.steps.end(), [](const PlannedStep& step) { return step.runs; }));
+    const std::span<const std::string_view> metrics = TaskOf(project.Find(planned.name)).figures.metrics;
     if (store) {
       const Aliases aliases(*store);
       for (const std::string& alias : aliases.Of(planned.name)) model.aliases[alias] = aliases.Find(planned.name, alias).value_or("");
       if (!planned.latest.empty()) {
-        model.latest_figures = FiguresOfRevision(*store, planned.latest);
+        model.latest_figures = FiguresOfRevision(*store, planned.latest, metrics);
         const std::vector<AliasMove> history = aliases.History(planned.name, kLatest);
         if (!history.empty()) model.published = history.back().time;
       }
-      if (!planned.production.empty()) model.production_figures = FiguresOfRevision(*store, planned.production);
+      if (!planned.production.empty()) model.production_figures = FiguresOfRevision(*store, planned.production, metrics);
     }
     status.models.push_back(std::move(model));
   }

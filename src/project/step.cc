@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/build_info.h"
@@ -121,6 +123,13 @@ std::vector<std::pair<std::string, std::string>> TrainParameters(const ModelConf
   if (model.data.validation.empty()) parameters.emplace_back("train.validation_split", fmt::format("{}", model.train.validation_split));
   if (model.train.max_length) parameters.emplace_back("train.max_length", fmt::format("{}", *model.train.max_length));
   return parameters;
+}
+
+std::string HeadlineJson(const Figures& figures, const std::string& evaluated_on) {
+  nlohmann::json out = {{"num_examples", figures.num_examples}};
+  for (size_t i = 0; i < std::min<size_t>(figures.figures.size(), 2); ++i) out[figures.figures[i].name] = figures.figures[i].value;
+  if (!evaluated_on.empty()) out["evaluated_on"] = evaluated_on;
+  return out.dump();
 }
 
 uint64_t ModelBytes(const std::string& folder) {

@@ -108,6 +108,10 @@ extern const StepKind kJoinStep, kFilterStep, kDedupeStep, kSplitStep, kCheckSte
 // All that training depends on besides base and data, by the names of mlac.yaml: "train.epochs". What changes no bit is left out.
 std::vector<std::pair<std::string, std::string>> TrainParameters(const ModelConfig& model);
 
+// The first two figures of a task, for the result of a step: {"accuracy", "macro_f1", "num_examples", "evaluated_on"}, the last unless it
+// is "".
+std::string HeadlineJson(const Figures& figures, const std::string& evaluated_on = "");
+
 // Bytes of weights, configuration and tokenizer: all files of a model folder but card, figures and pictures.
 uint64_t ModelBytes(const std::string& folder);
 

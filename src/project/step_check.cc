@@ -19,6 +19,7 @@ StepDescription Describe(const StepScope& scope) {
 
 // What the user's own files hold, so that `plan` can tell a later change by rows.
 void Remember(const StepRun& run) {
+  if (!TaskOf(run.model).labels_texts) return;
   std::vector<std::string> paths = run.model.data.train;
   for (const std::string& path : {run.model.data.validation, run.model.data.test})
     if (!path.empty()) paths.push_back(path);

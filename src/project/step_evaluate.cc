@@ -1,7 +1,5 @@
-// evaluate: the figures of the model on the test data. Output: metrics.json, confusion-matrix.svg and predictions.json.
+// evaluate: the figures of the model on the test data. Output: metrics.json, predictions.json and, of labels, confusion-matrix.svg.
 #include <fmt/format.h>
-
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -23,16 +21,15 @@ StepDescription Describe(const StepScope& scope) {
 void Execute(StepRun& run) {
   const ModelData data = run.Data();
   const TaskEvaluation evaluation = TaskOf(run.model).evaluate(run.ModelFolder(), data.test, data, run.num_threads, run.stop);
-  const ClassificationMetrics& metrics = evaluation.metrics;
+  const Figures& figures = evaluation.figures;
   if (evaluation.num_unknown > 0)
     run.observer.OnNote(fmt::format("{} test texts have a label that is not in the training data: the model cannot get them right",
                                     evaluation.num_unknown));
-  WriteFileAtomically(run.output + "/" + kMetricsFile, MetricsJson(metrics));
-  WriteFileAtomically(run.output + "/" + kConfusionMatrixFile, ConfusionMatrixSvg(metrics));
+  WriteFileAtomically(run.output + "/" + kMetricsFile, evaluation.metrics_json);
+  if (TaskOf(run.model).labels_texts) WriteFileAtomically(run.output + "/" + kConfusionMatrixFile, ConfusionMatrixSvg(evaluation.metrics));
   WritePredictions(run.output + "/" + kPredictionsFile, evaluation);
-  run.result =
-      nlohmann::json({{"accuracy", metrics.accuracy}, {"macro_f1", metrics.macro_f1}, {"num_examples", metrics.num_examples}}).dump();
-  run.summary = fmt::format("accuracy {:.4f}, macro-F1 {:.4f} on {} test texts", metrics.accuracy, metrics.macro_f1, metrics.num_examples);
+  run.result = HeadlineJson(figures);
+  run.summary = fmt::format("{} on {} test texts", Headline(figures), figures.num_examples);
 }
 
 }  // namespace

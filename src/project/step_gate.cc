@@ -45,12 +45,12 @@ class Measurer {
       default:
         break;
     }
-    GateMeasurement measured = {.value = Figure(gate.figure, after_.metrics)};
+    GateMeasurement measured = {.value = ValueIn(gate.figure, after_.figures)};
     if (!gate.against_production) {
       measured.value_interval = IntervalOf(gate.figure);
     } else if (compared) {
-      measured.production = Figure(gate.figure, before_->metrics);
-      if (gate.figure.kind == FigureKind::kMetric && gate.figure.name != "loss") {
+      measured.production = ValueIn(gate.figure, before_->figures);
+      if (TaskOf(run_.model).figures.is_paired && gate.figure.kind == FigureKind::kMetric && gate.figure.name != "loss") {
         const PairedPredictions pair = Pair(*before_, after_);
         const PairedDifference change = ComparePredictions(pair.truth, pair.before, pair.after, pair.labels.size(), gate.figure.name);
         measured.difference_interval = change.interval;
@@ -86,38 +86,38 @@ class Measurer {
     return measured;
   }
 
-  double Figure(const GateFigure& figure, const ClassificationMetrics& metrics) const {
+  double ValueIn(const GateFigure& figure, const Figures& figures) const {
     if (figure.label.empty()) {
-      if (figure.name == "accuracy") return metrics.accuracy;
-      if (figure.name == "macro_f1") return metrics.macro_f1;
-      if (figure.name == "weighted_f1") return metrics.weighted_f1;
-      if (figure.name == "num_examples") return static_cast<double>(metrics.num_examples);
-      if (!metrics.loss)
-        throw Error(ErrorCode::kInvalidInput,
-                    fmt::format("{}: there is no loss: test texts have labels that the model does not know", run_.model.name));
-      return *metrics.loss;
+      if (figure.name == "num_examples") return static_cast<double>(figures.num_examples);
+      if (const std::optional<double> value = ValueOf(figures, figure.name)) return *value;
+      throw Error(ErrorCode::kInvalidInput,
+                  figure.name == "loss" && TaskOf(run_.model).labels_texts
+                      ? fmt::format("{}: there is no loss: test texts have labels that the model does not know", run_.model.name)
+                      : fmt::format("{}: {} was not measured on these test data", run_.model.name, figure.name));
     }
-    const ClassMetrics& label = Label(figure, metrics);
+    const ClassMetrics& label = Label(figure, figures);
     if (figure.name == "precision") return label.precision;
     if (figure.name == "recall") return label.recall;
     return figure.name == "f1" ? label.f1 : static_cast<double>(label.support);
   }
 
-  const ClassMetrics& Label(const GateFigure& figure, const ClassificationMetrics& metrics) const {
-    const auto found = std::find(metrics.label_names.begin(), metrics.label_names.end(), figure.label);
-    if (found == metrics.label_names.end())
+  const ClassMetrics& Label(const GateFigure& figure, const Figures& figures) const {
+    const auto found = std::find(figures.class_names.begin(), figures.class_names.end(), figure.label);
+    if (found == figures.class_names.end())
       throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("{}: gate '{}': there is no label '{}'", run_.model.name, figure.Text(), figure.label),
-                  KnownNames(figure.label, metrics.label_names));
-    return metrics.per_class[static_cast<size_t>(found - metrics.label_names.begin())];
+                  fmt::format("{}: gate '{}': there is no {} '{}'", run_.model.name, figure.Text(), figures.class_title, figure.label),
+                  KnownNames(figure.label, figures.class_names));
+    return figures.per_class[static_cast<size_t>(found - figures.class_names.begin())];
   }
 
   std::optional<Interval> IntervalOf(const GateFigure& figure) const {
-    if (figure.name == "accuracy") return after_.metrics.accuracy_interval;
-    if (figure.name == "macro_f1") return after_.metrics.macro_f1_interval;
-    if (figure.kind != FigureKind::kClassMetric) return std::nullopt;
-    const ClassMetrics& label = Label(figure, after_.metrics);
-    return figure.name == "precision" ? label.precision_interval : figure.name == "recall" ? label.recall_interval : label.f1_interval;
+    if (figure.kind == FigureKind::kClassMetric) {
+      const ClassMetrics& label = Label(figure, after_.figures);
+      return figure.name == "precision" ? label.precision_interval : figure.name == "recall" ? label.recall_interval : label.f1_interval;
+    }
+    for (const Figure& each : after_.figures.figures)
+      if (each.name == figure.name) return each.interval;
+    return std::nullopt;
   }
 
   StepRun& run_;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "optimize/int8_folder.h"
 #include "project/step.h"
 
@@ -21,6 +22,27 @@ StepDescription Describe(const StepScope& scope) {
   return step;
 }
 
+struct Change {
+  double before = 0, after = 0;
+  std::optional<Interval> interval;  // of the difference, where rows can be paired
+};
+
+Change ChangeOf(const TaskEvaluation& before, const TaskEvaluation& after, const std::string& metric, bool is_paired) {
+  if (!is_paired) {
+    const auto value = [&](const Figures& figures) {
+      if (const std::optional<double> found = ValueOf(figures, metric)) return *found;
+      std::vector<std::string> names;
+      for (const Figure& figure : figures.figures) names.push_back(figure.name);
+      throw Error(ErrorCode::kInvalidInput, fmt::format("optimize.metric: {} is not measured on these test data", metric),
+                  KnownNames(metric, names));
+    };
+    return {value(before.figures), value(after.figures), std::nullopt};
+  }
+  const PairedDifference change =
+      ComparePredictions(before.truth, before.predicted, after.predicted, before.metrics.label_names.size(), metric);
+  return {change.before, change.after, change.interval};
+}
+
 void Execute(StepRun& run) {
   const std::string before = run.OutputOf("train") + "/model", after = run.output + "/model";
   std::filesystem::create_directory(after);
@@ -33,15 +55,12 @@ void Execute(StepRun& run) {
     const TaskEvaluation first = TaskOf(run.model).evaluate(before, data.test, data, run.num_threads, run.stop);
     const TaskEvaluation second = TaskOf(run.model).evaluate(after, data.test, data, run.num_threads, run.stop);
     const std::string& metric = run.model.optimize.metric;
-    const PairedDifference change =
-        ComparePredictions(first.truth, first.predicted, second.predicted, first.metrics.label_names.size(), metric);
+    const Change change = ChangeOf(first, second, metric, TaskOf(run.model).figures.is_paired);
     const double drop = 100 * (change.before - change.after);
-    result["metric"] = {{"name", metric},
-                        {"before", change.before},
-                        {"after", change.after},
-                        {"difference_interval", {change.interval.low, change.interval.high}}};
-    const std::string said = fmt::format("{} {:.4f} instead of {:.4f} (95 % of the difference: {:+.4f} to {:+.4f})", metric, change.after,
-                                         change.before, change.interval.low, change.interval.high);
+    result["metric"] = {{"name", metric}, {"before", change.before}, {"after", change.after}};
+    if (change.interval) result["metric"]["difference_interval"] = {change.interval->low, change.interval->high};
+    std::string said = fmt::format("{} {:.4f} instead of {:.4f}", metric, change.after, change.before);
+    if (change.interval) said += fmt::format(" (95 % of the difference: {:+.4f} to {:+.4f})", change.interval->low, change.interval->high);
     run.summary += "; " + said;
     // A drop of exactly the bound is not above it, whatever binary fractions make of the difference.
     if (drop > *max_drop + 1e-9)

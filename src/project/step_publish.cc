@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "hub/aliases.h"
+#include "project/model_tests.h"
 #include "project/predictions.h"
 #include "project/published_folder.h"
+#include "project/recorded_answers.h"
 #include "project/step.h"
 
 namespace mlac {
@@ -40,6 +42,24 @@ std::string OwnName(const std::string& path) {
   return (normal.has_filename() ? normal : normal.parent_path()).filename().string();
 }
 
+// What it answers to the examples of its tests, or to the first test texts, for those who load it later. "" if that is nothing.
+std::string AddAnswers(const StepRun& run, const ModelData& data) {
+  constexpr size_t kTestTexts = 8;
+  std::vector<TextInput> inputs;
+  if (!run.model.tests.empty())
+    for (const ExampleTest& example : ReadModelTests(run.project.Path(run.model.tests)).examples)
+      for (const std::string& text : example.texts) inputs.push_back({text, std::nullopt});
+  if (inputs.empty() && TaskOf(run.model).inputs != nullptr) inputs = TaskOf(run.model).inputs(data.test, data, kTestTexts);
+  const RecordedAnswers answers = RecordAnswers(run.ModelFolder(), run.model.task, inputs, run.num_threads);
+  if (answers.answers.empty()) return "";
+  const std::string path = run.output + "/" + kAnswersFile;
+  WriteRecordedAnswers(path, answers);
+  const std::string revision =
+      run.steps.store().Add(path, {.name = run.model.name + ".answers", .revision = {}, .kind = ArtefactKind::kData, .made_by = "publish"});
+  fs::remove(path);  // the store has it
+  return revision;
+}
+
 // Base and data as revisions of the store: what the model can be made from again.
 Record RecordOf(StepRun& run, const ModelData& data) {
   const Store& store = run.steps.store();
@@ -65,6 +85,7 @@ Record RecordOf(StepRun& run, const ModelData& data) {
       record.data[role] = add(role, path, ArtefactKind::kData);
       record.parameters[std::string("data.") + role] = OwnName(path);  // stands in the card
     }
+  record.answers = AddAnswers(run, data);
   return record;
 }
 
@@ -81,14 +102,13 @@ void Execute(StepRun& run) {
     const ModelData data = run.Data();
     const std::string folder = run.output + "/model";
     fs::create_directories(folder);
-    WritePublishedFolder({.trained = run.OutputOf("train") + "/model",
+    WritePublishedFolder({.config = run.model,
+                          .data = data,
+                          .trained = run.OutputOf("train") + "/model",
                           .model = run.ModelFolder(),
                           .evaluation = ReadPredictions(run.OutputOf("evaluate") + "/" + kPredictionsFile),
                           .test_source = OwnName(data.test),
-                          .text_column = data.text_column,
-                          .target_column = data.target_column,
-                          .findings = FindingsOf(run.ResultOf("check")),
-                          .int8 = run.model.optimize.int8},
+                          .findings = FindingsOf(run.ResultOf("check"))},
                          folder);
     revision = run.steps.store().Add(folder, RecordOf(run, data));
     fs::remove_all(folder);  // the store has it

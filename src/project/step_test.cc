@@ -15,6 +15,7 @@ StepDescription Describe(const StepScope& scope) {
   StepDescription step = {{scope.Model()}, {}};
   const StepInput file = scope.File("tests", scope.model.tests);  // throws with the key if it is not there
   const ModelTests tests = ReadModelTests(scope.project.Path(scope.model.tests));
+  CheckTestKinds(tests, TaskOf(scope.model));
   step.inputs.push_back({"tests", StepInput::Kind::kFile, tests.hash, file.shown});  // comments are not in it
   for (StepInput& input : scope.TestData()) step.inputs.push_back(std::move(input));
   for (StepInput& column : scope.Columns()) step.inputs.push_back(std::move(column));

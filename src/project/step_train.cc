@@ -1,8 +1,6 @@
 // train: the base model, fine-tuned on the training data. Output: the folder "model".
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "project/step.h"
 
 namespace mlac {
@@ -44,11 +42,8 @@ void Execute(StepRun& run) {
   TrainingOutput output(run.observer);
   const FineTuneResult result = TaskOf(run.model).train(run.model, run.project.Path(run.model.base), run.Data(), run.output + "/model",
                                                         run.num_threads, output, run.stop);
-  run.result =
-      nlohmann::json({{"accuracy", result.metrics.accuracy}, {"macro_f1", result.metrics.macro_f1}, {"evaluated_on", result.evaluated_on}})
-          .dump();
-  run.summary =
-      fmt::format("accuracy {:.4f}, macro-F1 {:.4f} on {}", result.metrics.accuracy, result.metrics.macro_f1, result.evaluated_on);
+  run.result = HeadlineJson(result.figures, result.evaluated_on);
+  run.summary = fmt::format("{} on {}", Headline(result.figures), result.evaluated_on);
 }
 
 }  // namespace

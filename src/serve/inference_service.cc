@@ -66,9 +66,10 @@ struct InferenceService::Job {
   Offsets offsets = {0};  // of their tokens
 };
 
-InferenceService::InferenceService(std::string name, std::unique_ptr<ServedModel> model, const InferenceServiceOptions& options, ComputeTurns& turns,
-                                   ServeMetrics& metrics)
+InferenceService::InferenceService(std::string name, std::unique_ptr<ServedModel> model, ModelOrigin origin, const InferenceServiceOptions& options,
+                                   ComputeTurns& turns, ServeMetrics& metrics)
     : name_(std::move(name)),
+      origin_(std::move(origin)),
       model_(std::move(model)),
       options_(options),
       metrics_(metrics),

@@ -13,6 +13,7 @@
 #include "serve/batch_queue.h"
 #include "serve/compute_turns.h"
 #include "serve/metrics.h"
+#include "serve/model_origin.h"
 #include "serve/served_model.h"
 #include "serve/worker_thread.h"
 
@@ -68,13 +69,15 @@ class InferenceService : public std::enable_shared_from_this<InferenceService> {
   using Format = std::function<HttpResponse(const InferenceAnswer& answer)>;
 
   // name: what clients call the model. turns: with whom it shares the threads that compute; outlives it, as metrics does.
-  InferenceService(std::string name, std::unique_ptr<ServedModel> model, const InferenceServiceOptions& options, ComputeTurns& turns, ServeMetrics& metrics);
+  InferenceService(std::string name, std::unique_ptr<ServedModel> model, ModelOrigin origin, const InferenceServiceOptions& options, ComputeTurns& turns,
+                   ServeMetrics& metrics);
   ~InferenceService() { Stop(); }
   InferenceService(const InferenceService&) = delete;
   InferenceService& operator=(const InferenceService&) = delete;
 
   const std::string& name() const { return name_; }
   const ServedModel& model() const { return *model_; }
+  const ModelOrigin& origin() const { return origin_; }
   const InferenceServiceOptions& options() const { return options_; }
 
   // Throws HttpError 429 with Retry-After if all slots are taken. Taken before a request is looked at, so that overload is cheap.
@@ -103,6 +106,7 @@ class InferenceService : public std::enable_shared_from_this<InferenceService> {
   void Finish(const std::shared_ptr<Job>& job, BatchResult result);
 
   const std::string name_;
+  const ModelOrigin origin_;  // goes after the model, whose files it keeps
   const std::unique_ptr<ServedModel> model_;
   const InferenceServiceOptions options_;
   ServeMetrics& metrics_;

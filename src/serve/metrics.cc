@@ -6,6 +6,9 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <map>
+#include <mutex>
+
 #include "version.h"
 
 namespace mlac {
@@ -36,6 +39,11 @@ struct ServeMetrics::Impl {
   }
 
   Family<Gauge>& info = BuildGauge().Name("mlac_info").Help("The version, and the models: 1 if it is served").Register(*registry);
+  Family<Gauge>& revisions = BuildGauge().Name("mlac_model_revision").Help("1: the revision of the store that a model is").Register(*registry);
+  Family<Counter>& moves =
+      BuildCounter().Name("mlac_alias_moves_total").Help("Moves of an alias that is followed, by what came of them").Register(*registry);
+  std::mutex mutex;                          // guards what follows
+  std::map<std::string, Gauge*> revision_of;  // by model
   Family<Counter>& model_tokens = BuildCounter().Name("mlac_model_tokens_total").Help("Tokens that a model computed").Register(*registry);
   Family<Counter>& model_seconds =
       BuildCounter().Name("mlac_model_compute_seconds_total").Help("Time that a model computed").Register(*registry);
@@ -79,6 +87,17 @@ ServeMetrics::~ServeMetrics() = default;
 
 void ServeMetrics::SetModel(const std::string& model, bool served) {
   impl_->info.Add({{"version", kMlacVersion}, {"model", model}}).Set(served ? 1 : 0);
+}
+
+void ServeMetrics::SetRevision(const std::string& model, const std::string& revision) {
+  const std::lock_guard lock(impl_->mutex);
+  Gauge*& gauge = impl_->revision_of[model];
+  if (gauge != nullptr) impl_->revisions.Remove(gauge);  // a series a revision for ever would be too many
+  gauge = revision.empty() ? nullptr : &impl_->revisions.Add({{"model", model}, {"revision", revision}}, 1);
+}
+
+void ServeMetrics::CountMove(const std::string& model, bool refused) {
+  impl_->moves.Add({{"model", model}, {"outcome", refused ? "refused" : "swapped"}}).Increment();
 }
 
 void ServeMetrics::CountAccess(const HttpAccess& access) {

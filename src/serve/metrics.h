@@ -26,6 +26,10 @@ class ServeMetrics {
 
   // Whether a model is served under this name.
   void SetModel(const std::string& model, bool served);
+  // Which revision of the store that is, "" for none.
+  void SetRevision(const std::string& model, const std::string& revision);
+  // An alias that is followed moved: its model took the place of the one before, or was refused and that one stayed.
+  void CountMove(const std::string& model, bool refused);
   void CountAccess(const HttpAccess& access);
   void CountBatch(const std::string& model, const BatchStats& stats);
   void CountInference(const InferenceStats& stats);

@@ -42,11 +42,16 @@ void Handle(const ModelSet& models, const ModelRoute& route, bool is_twin, HttpR
   if (is_twin) request.parameters.erase(request.parameters.begin());
   if (name.empty() && route.peek && models.All().size() > 1) route.peek(request.body, name, task);
   ModelCall call = {.service = Choose(models, name, task, route.pattern.starts_with("/v1/")), .slot = nullptr, .http = std::move(request)};
+  NameRevision(*call.service, responder);
   if (route.method == "POST") call.slot = call.service->Admit();
   route.handler(std::move(call), std::move(responder));
 }
 
 }  // namespace
+
+void NameRevision(const InferenceService& service, const HttpResponder& responder) {
+  if (const std::string& revision = service.origin().revision; !revision.empty()) responder.AddField({"x-model-revision", revision});
+}
 
 ModelSet::ServicePtr FindModel(const ModelSet& models, std::string_view name) {
   if (ModelSet::ServicePtr service = models.Find(name)) return service;

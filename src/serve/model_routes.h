@@ -33,6 +33,9 @@ struct ModelRoute {
 // OpenAI's clients expect it, else 422 with the models that do. models outlives the routes.
 void AddModelRoute(HttpRouter& router, const ModelSet& models, ModelRoute route);
 
+// Has whatever answers the request carry x-model-revision, if the model is one of the store.
+void NameRevision(const InferenceService& service, const HttpResponder& responder);
+
 // The model of this name. Throws HttpError 404 with the names of those that are served.
 ModelSet::ServicePtr FindModel(const ModelSet& models, std::string_view name);
 

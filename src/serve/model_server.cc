@@ -43,6 +43,7 @@ struct ModelServer::Impl {
   std::optional<SpanExporter> spans;
   ModelSet models;
   std::optional<Admin> admin;
+  std::optional<AliasFollower> follower;
   HttpRouter router;
   std::atomic<const HttpServer*> running = nullptr;  // the server, once it is whole
   std::optional<HttpServer> server;                  // goes first: it calls all the others
@@ -58,7 +59,7 @@ ModelServer::ModelServer(std::vector<NamedModel> models, ModelServerOptions opti
   for (NamedModel& model : models) {
     if (impl.models.Find(model.name) != nullptr)
       throw Error(ErrorCode::kInvalidArgument, fmt::format("two models are called '{}'", model.name), "give one another name: OTHER=FOLDER");
-    impl.models.Put(model.name, std::move(model.model));
+    impl.models.Put(model.name, std::move(model.model), std::move(model.origin));
   }
   if (options.memory_limit > 0) {  // with the memory that computing takes
     impl.models.WarmUp();
@@ -87,6 +88,7 @@ ModelServer::ModelServer(std::vector<NamedModel> models, ModelServerOptions opti
   impl.server.emplace(std::move(options.http), impl.router);
   impl.running = &*impl.server;
   if (options.memory_limit > 0) LimitMemory(options.memory_limit);
+  if (options.follow) impl.follower.emplace(std::move(*options.follow), impl.models, impl.metrics);
 }
 
 ModelServer::~ModelServer() = default;

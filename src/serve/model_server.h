@@ -10,6 +10,7 @@
 
 #include "http/server.h"
 #include "serve/admin.h"
+#include "serve/alias_follower.h"
 #include "serve/inference_service.h"
 #include "serve/served_model.h"
 
@@ -24,12 +25,14 @@ struct ModelServerOptions {
   std::string otlp_endpoint = "";                                // where spans are sent; "": nowhere
   uint64_t memory_limit = 0;  // bytes that the process may hold (memory_limit.h), 0: no limit
   std::optional<AdminOptions> admin = std::nullopt;              // lets those with its keys change what is served
+  std::optional<FollowOptions> follow = std::nullopt;            // aliases whose moves change what is served
 };
 
 // A model and what clients call it.
 struct NamedModel {
   std::string name;
   std::unique_ptr<ServedModel> model;
+  ModelOrigin origin = {};
 };
 
 class ModelServer {

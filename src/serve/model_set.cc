@@ -17,8 +17,9 @@ void CheckName(const std::string& name) {
   if (name.empty() || !is_text) throw Error(ErrorCode::kInvalidArgument, "a model's name is empty, or no text without control characters");
 }
 
-// Computes a text: the weights are packed, so that no request waits for that, and broken ones are found before one is asked.
-void CheckModel(ServedModel& model, const std::string& name, ComputeTurns& turns) {
+// Computes a text: the weights are packed, so that no request waits for that, and broken ones are found before one is asked. Then what its
+// origin asks for.
+void CheckModel(ServedModel& model, const ModelOrigin& origin, const std::string& name, ComputeTurns& turns) {
   if (model.is_classifier() && model.label_names().size() != model.output_size())
     throw Error(ErrorCode::kInvalidInput,
                 fmt::format("the model '{}' has {} labels and names {}", name, model.output_size(), model.label_names().size()));
@@ -30,6 +31,10 @@ void CheckModel(ServedModel& model, const std::string& name, ComputeTurns& turns
   }
   if (!std::all_of(out.begin(), out.end(), [](float value) { return std::isfinite(value); }))
     throw Error(ErrorCode::kInvalidInput, fmt::format("the model '{}' gives a number that is not finite", name), "its weights are broken");
+  for (const auto& check : origin.checks) {
+    const ComputeTurns::Turn turn = turns.Take(party);
+    check(model);
+  }
 }
 
 }  // namespace
@@ -44,8 +49,8 @@ ModelSet::~ModelSet() {
   changed_.wait(lock, [this] { return num_alive_ == 0; });
 }
 
-ModelSet::ServicePtr ModelSet::MakeService(const std::string& name, std::unique_ptr<ServedModel> model) {
-  auto service = std::make_unique<InferenceService>(name, std::move(model), options_, turns_, metrics_);
+ModelSet::ServicePtr ModelSet::MakeService(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin) {
+  auto service = std::make_unique<InferenceService>(name, std::move(model), std::move(origin), options_, turns_, metrics_);
   const std::lock_guard lock(mutex_);
   ++num_alive_;
   ServicePtr shared(service.release(), [this](InferenceService* old) { janitor_.Post([this, old] { Retire(old); }); });
@@ -61,19 +66,30 @@ void ModelSet::Retire(InferenceService* service) {
   changed_.notify_all();
 }
 
-bool ModelSet::Put(const std::string& name, std::unique_ptr<ServedModel> model) {
+bool ModelSet::Put(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin) {
+  return PutChecked(name, std::move(model), std::move(origin), /*add=*/true);
+}
+
+bool ModelSet::Replace(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin) {
+  return PutChecked(name, std::move(model), std::move(origin), /*add=*/false);
+}
+
+bool ModelSet::PutChecked(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin, bool add) {
   CheckName(name);
-  CheckModel(*model, name, turns_);
-  ServicePtr service = MakeService(name, std::move(model));
+  CheckModel(*model, origin, name, turns_);
+  origin.checks.clear();
+  ServicePtr service = MakeService(name, std::move(model), std::move(origin));  // ends after the lock where it is not served
   const std::lock_guard lock(mutex_);
+  const auto place = std::find_if(services_.begin(), services_.end(), [&](const ServicePtr& other) { return other->name() == name; });
+  if (place == services_.end() && !add) return false;
   metrics_.SetModel(name, true);
-  for (ServicePtr& other : services_)
-    if (other->name() == name) {
-      other.swap(service);
-      return true;
-    }
-  services_.push_back(std::move(service));
-  return false;
+  metrics_.SetRevision(name, service->origin().revision);
+  if (place == services_.end()) {
+    services_.push_back(std::move(service));
+    return false;
+  }
+  place->swap(service);
+  return true;
 }
 
 void ModelSet::WarmUp() {
@@ -88,6 +104,7 @@ bool ModelSet::Remove(std::string_view name) {
   if (services_.size() == 1)
     throw Error(ErrorCode::kInvalidArgument, fmt::format("'{}' is the only model that is served", name), "load another one first");
   metrics_.SetModel((*place)->name(), false);
+  metrics_.SetRevision((*place)->name(), "");
   removed = std::move(*place);
   services_.erase(place);
   return true;

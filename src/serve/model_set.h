@@ -10,6 +10,7 @@
 #include "serve/compute_turns.h"
 #include "serve/inference_service.h"
 #include "serve/metrics.h"
+#include "serve/model_origin.h"
 #include "serve/served_model.h"
 #include "serve/worker_thread.h"
 
@@ -30,8 +31,11 @@ class ModelSet {
   // Checks the model by computing a text, beside those that answer meanwhile, and serves it under this name from then on. Where the name
   // is taken, the new model takes its place: requests that came before keep the old one, which goes with the last of them, and none is
   // lost. Returns whether it replaced one. Throws kInvalidInput for a model that gives numbers that are not finite or names its labels
-  // wrong, kInvalidArgument for a name that is empty or holds a control character; then nothing has changed.
-  bool Put(const std::string& name, std::unique_ptr<ServedModel> model);
+  // wrong, kInvalidArgument for a name that is empty or holds a control character, and what a check of its origin throws; then nothing has
+  // changed.
+  bool Put(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin = {});
+  // The same where something is served under this name; else nothing happens. Returns whether it replaced one.
+  bool Replace(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin);
 
   // Serves it no more; the requests that it has are answered. Returns whether there was one. Throws kInvalidArgument if it is the only one.
   bool Remove(std::string_view name);
@@ -50,7 +54,8 @@ class ModelSet {
   size_t num_waiting() const;
 
  private:
-  ServicePtr MakeService(const std::string& name, std::unique_ptr<ServedModel> model);
+  bool PutChecked(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin, bool add);
+  ServicePtr MakeService(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin);
   std::vector<ServicePtr> Alive() const;
   void Retire(InferenceService* service);
 

@@ -143,6 +143,7 @@ void AddRoute(HttpRouter& router, const ModelSet& models, const char* method, co
                 .pattern = fmt::format("/v2/models/{{model}}{}{}", version, end),
                 .handler = [&models, handle](HttpRequest request, HttpResponder responder) {
                   const ModelSet::ServicePtr service = FindModel(models, request.parameters[0]);
+                  NameRevision(*service, responder);
                   if (request.parameters.size() > 1 && request.parameters[1] != kVersion)
                     throw HttpError(404, "no such version of the model", "version", fmt::format("there is '{}'", kVersion));
                   handle(service, std::move(request), std::move(responder));

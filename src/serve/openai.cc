@@ -141,7 +141,9 @@ void AddOpenAiRoutes(HttpRouter& router, const ModelSet& models) {
                 responder.Send({.body = fmt::format(R"({{"object":"list","data":[{}]}})", body)});
               }});
   router.Add({.method = "GET", .pattern = "/v1/models/{id*}", .handler = [&models, created](HttpRequest request, HttpResponder responder) {
-                responder.Send({.body = FormatModel(FindModel(models, request.parameters[0])->name(), created)});
+                const ModelSet::ServicePtr service = FindModel(models, request.parameters[0]);
+                NameRevision(*service, responder);
+                responder.Send({.body = FormatModel(service->name(), created)});
               }});
 }
 

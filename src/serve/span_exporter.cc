@@ -4,30 +4,15 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
-#include <boost/asio/connect.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
 #include <iterator>
 
 #include "base/error.h"
 #include "base/json.h"
-#include "http/target.h"
 #include "version.h"
 
 namespace mlac {
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
-using boost::system::error_code;
-
-constexpr std::chrono::seconds kTimeout{5};
 // How long spans gather before they are sent.
 constexpr std::chrono::milliseconds kGathering{200};
 
@@ -82,17 +67,8 @@ std::string FormatSpans(const std::vector<HttpAccess>& accesses) {
   return body + "]}]}]}";
 }
 
-SpanExporter::SpanExporter(const std::string& endpoint) {
-  const std::optional<HttpTarget> target = ParseTarget("GET", endpoint);
-  if (!target || target->authority.empty() || !endpoint.starts_with("http://"))
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("OTLP endpoint '{}' is no http:// URL", endpoint),
-                "as in --otlp-endpoint http://127.0.0.1:4318");
-  authority_ = target->authority;
-  host_ = HostOf(authority_);
-  port_ = authority_.substr(std::min(host_.size() + 1, authority_.size()));
-  if (port_.empty()) port_ = "4318";
-  if (host_.starts_with('[')) host_ = host_.substr(1, host_.size() - 2);
-  path_ = target->path == "/" ? "/v1/traces" : target->path;
+SpanExporter::SpanExporter(const std::string& endpoint)
+    : client_(ParseUrl(endpoint, "OTLP endpoint", "4318")), path_(client_.url().path.empty() ? "/v1/traces" : "") {
   thread_ = std::thread([this] { Work(); });
 }
 
@@ -134,7 +110,7 @@ void SpanExporter::Work() {
     bool sent = false;
     try {
       sent = Post(FormatSpans(batch));
-    } catch (const std::exception&) {  // no memory, or no random bytes
+    } catch (const std::exception&) {  // nobody there, no memory, or no random bytes
     }
     (sent ? num_sent_ : num_lost_) += batch.size();
     lock.lock();
@@ -142,34 +118,7 @@ void SpanExporter::Work() {
   }
 }
 
-// Whether the collector took it.
-bool SpanExporter::Post(const std::string& body) const {
-  asio::io_context context;
-  beast::tcp_stream stream(context);
-  stream.expires_after(kTimeout);
-  asio::ip::tcp::resolver resolver(context);
-  http::request<http::string_body> request(http::verb::post, path_, 11, body);
-  request.set(http::field::host, authority_);
-  request.set(http::field::content_type, "application/json");
-  request.set(http::field::connection, "close");
-  request.prepare_payload();
-  beast::flat_buffer buffer;
-  http::response_parser<http::string_body> response;
-  response.body_limit(1 << 16);
-  bool taken = false;
-  error_code error;
-  const auto found = resolver.resolve(host_, port_, error);
-  if (error) return false;
-  stream.async_connect(found, [&](const error_code& failure, const auto&) {
-    if (failure) return;
-    http::async_write(stream, request, [&](const error_code& not_written, size_t) {
-      if (not_written) return;
-      http::async_read(stream, buffer, response,
-                       [&](const error_code& not_read, size_t) { taken = !not_read && response.get().result_int() / 100 == 2; });
-    });
-  });
-  context.run();
-  return taken;
-}
+// Whether the collector took it. Throws as HttpClient.
+bool SpanExporter::Post(const std::string& body) const { return client_.Send("POST", path_, body, "application/json").status / 100 == 2; }
 
 }  // namespace mlac

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "http/client.h"
 #include "http/server.h"
 
 namespace mlac {
@@ -21,7 +22,8 @@ class SpanExporter {
  public:
   static constexpr size_t kMaxWaiting = 4096, kMaxBatch = 512;
 
-  // endpoint: "http://HOST:PORT", whose path becomes /v1/traces, or with a path of its own. Throws kInvalidArgument for anything else.
+  // endpoint: "http://HOST:PORT" or https, whose path becomes /v1/traces, or with a path of its own. Throws kInvalidArgument for anything
+  // else.
   explicit SpanExporter(const std::string& endpoint);
   ~SpanExporter();  // tries once to send what waits
   SpanExporter(const SpanExporter&) = delete;
@@ -37,7 +39,8 @@ class SpanExporter {
   void Work();
   bool Post(const std::string& body) const;
 
-  std::string host_, port_, path_, authority_;
+  const HttpClient client_;
+  const std::string path_;  // behind the client's
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<HttpAccess> waiting_;

@@ -119,7 +119,9 @@ std::string FormatInfo(const InferenceService& service) {
   const InferenceServiceOptions& options = service.options();
   std::string body = R"({"model_id":)";
   AppendJsonString(body, service.name());
-  body += fmt::format(R"(,"model_sha":null,"model_dtype":"{}","served_model_name":)", model.dtype());
+  const ModelOrigin& origin = service.origin();
+  body += fmt::format(R"(,"model_sha":{},"model_dtype":"{}","served_model_name":)",
+                      origin.revision.empty() ? "null" : '"' + origin.revision + '"', model.dtype());
   AppendJsonString(body, service.name());
   body += R"(,"model_type":)";
   if (model.is_classifier()) {
@@ -139,9 +141,10 @@ std::string FormatInfo(const InferenceService& service) {
   }
   body += fmt::format(R"(,"max_concurrent_requests":{},"max_input_length":{},"max_batch_tokens":{},"max_batch_requests":null)",
                       options.max_concurrent_requests, model.max_length(), options.max_batch_tokens);
-  body += fmt::format(R"(,"max_client_batch_size":{},"auto_truncate":{},"tokenization_workers":1,"version":"{}","sha":null,"docker_label":null}})",
+  body += fmt::format(R"(,"max_client_batch_size":{},"auto_truncate":{},"tokenization_workers":1,"version":"{}","sha":null,"docker_label":null)",
                       options.max_client_batch_size, options.auto_truncate, kMlacVersion);
-  return body;
+  if (!origin.record.empty()) body += ",\"record\":" + origin.record;
+  return body + '}';
 }
 
 std::string_view ErrorType(const HttpError& error) {

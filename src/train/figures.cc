@@ -25,6 +25,23 @@ std::string FigureTitle(std::string name) {
   return name;
 }
 
+std::optional<double> ValueOf(const Figures& figures, const std::string& name) {
+  if (name == "loss") return figures.loss;
+  for (const Figure& figure : figures.figures)
+    if (figure.name == name) return figure.value;
+  return std::nullopt;
+}
+
+std::string Headline(const Figures& figures) {
+  std::string out;
+  for (size_t i = 0; i < std::min<size_t>(figures.figures.size(), 2); ++i) {
+    std::string name = FigureTitle(figures.figures[i].name);
+    std::replace(name.begin(), name.end(), ' ', '-');
+    out += fmt::format("{}{} {:.4f}", i == 0 ? "" : ", ", name, figures.figures[i].value);
+  }
+  return out;
+}
+
 std::string FiguresJson(const Figures& figures) {
   std::string out = "{\n  \"format_version\": 1,\n";
   const auto write = std::back_inserter(out);

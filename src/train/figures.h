@@ -30,6 +30,12 @@ struct Figures {
 // For people, from the name in metrics.json: "macro F1" of "macro_f1", "nDCG@10" of "ndcg_at_10".
 std::string FigureTitle(std::string name);
 
+// The value of a figure, "loss" included; nothing for one that is not there.
+std::optional<double> ValueOf(const Figures& figures, const std::string& name);
+
+// The first two: "accuracy 0.9120, macro-F1 0.9101".
+std::string Headline(const Figures& figures);
+
 // format_version, the figures by name, loss, num_examples, NAME_interval as [low, high], per_class as MetricsJson has it.
 std::string FiguresJson(const Figures& figures);
 

@@ -358,6 +358,21 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
   return result;
 }
 
+std::vector<Finding> CheckFineTuneData(const std::string& task_name, const FineTuneOptions& options, FineTuneObserver& observer) {
+  const std::unique_ptr<FineTuneTask> task = MakeFineTuneTask(task_name, options);
+  task->Read(options, observer);
+  return task->Check(/*max_length=*/0);
+}
+
+ModelCard CardOfTask(const std::string& task_name, const FineTuneOptions& options, FineTuneObserver& observer, const FineTuneResult& result) {
+  const std::unique_ptr<FineTuneTask> task = MakeFineTuneTask(task_name, options);
+  task->Read(options, observer);
+  const std::string source = TransformerFolder(options.model);
+  const Tokenizer tokenizer = Tokenizer::Load(source);
+  task->Tokenize(tokenizer, FindLengthLimit(source, options.max_length, /*max_position_embeddings=*/0).num_tokens);
+  return task->Card(result);
+}
+
 FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop) {
   return FineTune("text-classification", options, observer, stop);
 }

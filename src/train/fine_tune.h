@@ -69,6 +69,9 @@ struct FineTuneResult {
 // be replaced or for another task, and what reading, checking and training throw: all that can be known before training, before it.
 FineTuneResult FineTune(const std::string& task, const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop);
 
+// What FineTune would find wrong with the data before it looks at a model: texts that are too long are not known. Throws what reading the data throws.
+std::vector<Finding> CheckFineTuneData(const std::string& task, const FineTuneOptions& options, FineTuneObserver& observer);
+
 // FineTune of text-classification.
 FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop);
 

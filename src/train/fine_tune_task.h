@@ -46,6 +46,10 @@ class FineTuneTask {
   virtual ModelCard Card(const FineTuneResult& result) const = 0;
 };
 
+// What of a card is the task's own, of figures that were measured elsewhere. options: those of the training, with the folder that it wrote as
+// model. result outlives the card.
+ModelCard CardOfTask(const std::string& task, const FineTuneOptions& options, FineTuneObserver& observer, const FineTuneResult& result);
+
 std::unique_ptr<FineTuneTask> MakeTextClassificationTask(const FineTuneOptions& options);
 std::unique_ptr<FineTuneTask> MakeTokenClassificationTask(const FineTuneOptions& options);
 std::unique_ptr<FineTuneTask> MakeQuestionAnsweringTask(const FineTuneOptions& options);

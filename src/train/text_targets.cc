@@ -31,8 +31,9 @@ float ReadNumber(const LabelledTexts& texts, size_t row) {
   return value;
 }
 
-// The figures of single labels as others have them: for one report of all tasks.
-Figures FiguresOf(const ClassificationMetrics& metrics) {
+}  // namespace
+
+Figures ToFigures(const ClassificationMetrics& metrics) {
   Figures figures = {.num_examples = metrics.num_examples,
                      .figures = {{"accuracy", "accuracy", metrics.accuracy, metrics.accuracy_interval},
                                  {"macro_f1", "macro F1", metrics.macro_f1, metrics.macro_f1_interval},
@@ -42,8 +43,6 @@ Figures FiguresOf(const ClassificationMetrics& metrics) {
   figures.per_class = metrics.per_class;
   return figures;
 }
-
-}  // namespace
 
 std::vector<std::string> SplitLabels(std::string_view cell, std::string_view separator) {
   const bool is_list = cell.find(kListSeparator) != std::string_view::npos;
@@ -97,7 +96,7 @@ void MeasureSequences(std::span<const float> logits, const LabelledTokens& texts
   const std::vector<float> losses = LossesOf(logits, texts, label_names.size(), problem_type);
   if (problem_type == ProblemType::kSingleLabel) {
     metrics = ComputeMetrics(texts.labels, Argmax(logits, label_names.size()), losses, label_names);
-    figures = FiguresOf(metrics);
+    figures = ToFigures(metrics);
     metrics_json = MetricsJson(metrics);
     return;
   }

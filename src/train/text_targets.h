@@ -22,6 +22,9 @@ std::vector<std::string> LabelsOf(const LabelledTexts& texts, std::string_view s
 std::vector<float> ReadTargets(const LabelledTexts& texts, ProblemType problem_type, const std::vector<std::string>& label_names,
                                std::string_view separator);
 
+// The figures of single labels in the form that all tasks have.
+Figures ToFigures(const ClassificationMetrics& metrics);
+
 // The metrics of logits [texts, labels]; `metrics` is set for ProblemType::kSingleLabel alone.
 void MeasureSequences(std::span<const float> logits, const LabelledTokens& texts, const std::vector<std::string>& label_names, ProblemType problem_type,
                       ClassificationMetrics& metrics, Figures& figures, std::string& metrics_json);

@@ -8,6 +8,8 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -190,6 +192,66 @@ TEST(Serve, ServesSeveralModelsUnderTheirNames) {
   EXPECT_EQ(server.Stop(SIGTERM), 0);
 }
 
+TEST(Serve, FollowsAnAliasAndLosesAndMixesNoRequest) {
+  using Vectors = std::vector<std::vector<float>>;
+  const test::TemporaryFolder folder;
+  const std::vector<std::string> environment = {"MLAC_STORE=" + folder / "store"};
+  const std::string text = "how do I reset my password";
+  std::map<std::string, Vectors> expected;  // by revision
+  std::vector<std::string> revisions;
+  for (const std::string& model : {kFolder, std::string(MLAC_TEST_FIXTURES "/models/st_cls_dense")}) {
+    const ProgramResult added = RunMlac({"store", "add", model, "--name", "search", "--json"}, {.environment = environment});
+    ASSERT_EQ(added.status, 0) << added.error;
+    revisions.push_back(json::parse(added.out).at("revision"));
+    expected[revisions.back()] = json::parse(RunMlac({"run", "feature-extraction", "-m", model, "--json", text}).out).get<Vectors>();
+  }
+  const auto promote = [&](const std::string& revision) {
+    EXPECT_EQ(RunMlac({"promote", "search@" + revision, "production"}, {.environment = environment}).status, 0);
+  };
+  promote(revisions[0]);
+  ServerProcess server({"search@production", "other=" + kFolder, "--port", "0"}, environment);
+  ASSERT_NE(server.port(), 0) << server.first_line();
+  std::atomic<size_t> num_answered = 0, num_wrong = 0;
+  std::atomic<bool> stopping = false;
+  std::mutex mutex;
+  std::string last_seen;
+  std::vector<std::thread> clients;
+  for (size_t c = 0; c < 4; ++c)
+    clients.emplace_back([&] {
+      RawClient client(server.port());
+      while (!stopping) {
+        client.Send(PostJson("/models/search", {{"inputs", text}}));
+        const RawAnswer answer = client.Receive();
+        const std::string revision = answer.Field("x-model-revision");
+        num_wrong += answer.status != 200 || !expected.contains(revision) || json::parse(answer.body).get<Vectors>() != expected.at(revision);
+        ++num_answered;
+        const std::lock_guard lock(mutex);
+        last_seen = revision;
+      }
+    });
+  const auto await = [&](const std::string& revision) {
+    for (bool seen = false; !seen && num_wrong == 0; std::this_thread::yield()) {
+      const std::lock_guard lock(mutex);
+      seen = last_seen == revision;
+    }
+  };
+  for (size_t i = 1; i <= 4; ++i) {
+    promote(revisions[i % 2]);
+    await(revisions[i % 2]);
+  }
+  EXPECT_EQ(RunMlac({"rollback", "search", "production"}, {.environment = environment}).status, 0);
+  await(revisions[1]);
+  stopping = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(num_wrong, 0u);
+  EXPECT_GT(num_answered, 10u);
+  EXPECT_EQ(Ask(server.port(), PostJson("/models/other", {{"inputs", text}})).Field("x-model-revision"), "");
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_NE(server.log().find("search@production: " + revisions[1].substr(0, 12) + " serves now, after " + revisions[0].substr(0, 12) + "\n"),
+            std::string::npos)
+      << server.log();
+}
+
 TEST(Serve, SaysTheTypeThatItComputesIn) {
   const test::TemporaryFolder folder;
   const std::string int8 = folder / "int8";
@@ -315,7 +377,7 @@ TEST(Serve, SaysInOneLineWhyItDoesNotStart) {
   expect_failure({"serve", kFolder, "--tls-cert", folder / "keys"}, 2, "mlac: serve: --tls-cert and --tls-key belong together\n");
   expect_failure({"serve", kFolder, "--admin-key-file", folder / "keys"}, 2, "mlac: serve: --admin-key-file and --model-root belong together\n");
   expect_failure({"serve", kFolder, "--port", "0", "--otlp-endpoint", "localhost"}, 1,
-                 "mlac: OTLP endpoint 'localhost' is no http:// URL\nhint: as in --otlp-endpoint http://127.0.0.1:4318\n");
+                 "mlac: OTLP endpoint: expected an http:// or https:// URL, found 'localhost'\nhint: as in http://127.0.0.1:4318\n");
   const ProgramResult memory = RunMlac({"serve", kFolder, "--port", "0", "--memory", "16M"});
   EXPECT_EQ(memory.status, 1);
   EXPECT_EQ(memory.error.substr(0, 39), "mlac: --memory 16 MiB: the models need ") << memory.error;

@@ -69,6 +69,22 @@ TEST_F(ProjectCommands, PlanApplyPlanPromoteRefuse) {
   EXPECT_THAT(Run("status").out, HasSubstr("topics: 2 steps to run"));
 }
 
+TEST_F(ProjectCommands, TrackingThatFailsIsOneWarningAndShowsNoSecret) {
+  Write("[accuracy >= 0]");
+  ProgramResult result = Run("apply --track ftp://ann:secret@host/runs");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.error, StartsWith("mlac: --track: expected an http:// or https:// URL, found 'ftp://host/runs'\n"));
+  result = Run("apply --track http://ann:secret@127.0.0.1:1");  // nobody listens there
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_THAT(result.out, StartsWith("topics@latest is "));
+  const std::string warning = "warning: tracking at http://127.0.0.1:1: 127.0.0.1:1: Connection refused; training is not held up by it\n";
+  const size_t at = result.error.find(warning);
+  EXPECT_NE(at, std::string::npos) << result.error;
+  EXPECT_EQ(result.error.find("warning: tracking", at + 1), std::string::npos);
+  EXPECT_EQ(result.error.find("secret"), std::string::npos);
+  EXPECT_EQ(RunProgram({"grep", "-rq", "secret", folder_ / ".mlac"}).status, 1);
+}
+
 TEST_F(ProjectCommands, ACommentRunsNothing) {
   Write("[accuracy >= 0]");
   ASSERT_EQ(Run("apply").status, 0);

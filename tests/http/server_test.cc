@@ -327,6 +327,25 @@ TEST_F(ServerTest, AllowsOtherOriginsOnlyWhereTold) {
   EXPECT_EQ(Ask(plain).Field("access-control-allow-origin"), "*");
 }
 
+TEST_F(ServerTest, PutsAFieldThatWasAddedOnWhateverAnswerIsSent) {
+  Serve({.cors_allow_origins = {"*"}});
+  for (const bool fails : {false, true}) {
+    RawClient client(server_->port());
+    client.Send(Post("/hold", "x", "Origin: https://app.example\r\n"));
+    const Held held = held_.Take();
+    held.responder.AddField({"x-model-revision", "r1"});
+    if (fails) {
+      held.responder.SendError(std::make_exception_ptr(HttpError(429, "too many")));
+    } else {
+      held.responder.Send({.body = "x", .fields = {{"x-other", "1"}}});
+    }
+    const RawAnswer answer = client.Receive();
+    EXPECT_EQ(answer.status, fails ? 429 : 200);
+    EXPECT_EQ(answer.Field("x-model-revision"), "r1");
+    EXPECT_EQ(answer.Field("access-control-expose-headers"), fails ? "x-request-id, x-model-revision" : "x-request-id, x-other, x-model-revision");
+  }
+}
+
 TEST_F(ServerTest, LogsEachRequestOnceAndNothingOfItsContent) {
   Serve();
   Ask(Post("/items/canary?canary", "canary", "Authorization: Bearer canary\r\nX-Canary: canary\r\n"));

@@ -20,6 +20,7 @@ Record Example() {
           .base = std::string(40, 'b'),
           .data = {{"train", std::string(40, 'c')}, {"test", std::string(40, 'd')}},
           .parameters = {{"lr", "1e-4"}, {"a \"quote\"\n", "日本"}},
+          .answers = std::string(40, 'f'),
           .seed = 18446744073709551615u,
           .git_commit = std::string(40, 'e'),
           .git_dirty = true,

@@ -37,7 +37,7 @@ TEST_F(Comparing, SaysWhatChangedAndWhatCameOfIt) {
   project_.Apply();
   const Comparison comparison = Compare(first, project_.Latest());
   ASSERT_EQ(comparison.differences.size(), 3u);
-  const PairedDifference& accuracy = comparison.differences[0].difference;
+  const FigureDifference& accuracy = comparison.differences[0];
   EXPECT_EQ(comparison.differences[0].name, "accuracy");
   EXPECT_LT(accuracy.after, accuracy.before) << "a model that learnt nothing";
   EXPECT_EQ(accuracy.before, comparison.before->evaluation.metrics.accuracy);

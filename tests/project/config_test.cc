@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "project/model_task.h"
 #include "project/model_tests.h"
 #include "project/reference.h"
 #include "tests/support/test_support.h"
@@ -88,6 +89,13 @@ TEST_P(WrongConfig, IsOneLineWithPlaceKeyAndWhatThereIs) {
   EXPECT_EQ(error.hint(), GetParam().hint) << GetParam().text;
 }
 
+// Those that can be learnt.
+std::string TaskNames() {
+  std::string names;
+  for (const ModelTask& task : AllModelTasks()) names += (names.empty() ? "" : ", ") + std::string(task.name);
+  return names;
+}
+
 constexpr char kModelKeys[] = "there are: task, base, data, train, optimize, tests, gates";
 constexpr char kTrainKeys[] =
     "there are: epochs, lr, batch_size, seed, max_length, validation_split, patience, warmup, weight_decay, max_grad_norm, freeze, "
@@ -117,7 +125,7 @@ INSTANTIATE_TEST_SUITE_P(
               std::string("did you mean 'gates'? ") + kModelKeys},
         Wrong{With("    publish: true\n"), "mlac.yaml line 5: models.topics.publish: there is no such key", kModelKeys},
         Wrong{With("    task: text-clasification\n"), "mlac.yaml line 5: models.topics.task: there is no 'text-clasification'",
-              "did you mean 'text-classification'? there is: text-classification"},
+              "did you mean 'text-classification'? there are: " + TaskNames()},
         Wrong{With("    base: {a: b}\n"), "mlac.yaml line 4: models.topics.base: expected a text, found a map", ""},
         Wrong{With("    data: {test: b}\n"), "mlac.yaml line 4: models.topics.data: the key 'train' is missing (a file or a list of files)",
               "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label; several files are joined"},

@@ -122,8 +122,9 @@ TEST_F(SpanExporterTest, SendsWhatWaitsWhenItEnds) {
 }
 
 TEST_F(SpanExporterTest, RefusesEndpointsThatAreNone) {
-  for (const char* endpoint : {"", "127.0.0.1:4318", "https://localhost:4318", "http://", "localhost"})
-    test::ExpectError(ErrorCode::kInvalidArgument, std::string("OTLP endpoint '") + endpoint + "' is no http:// URL",
+  for (const char* endpoint : {"", "127.0.0.1:4318", "ftp://localhost:4318", "http://", "localhost"})
+    test::ExpectError(ErrorCode::kInvalidArgument,
+                      std::string("OTLP endpoint: expected an http:// or https:// URL, found '") + endpoint + "'",
                       [&] { const SpanExporter exporter(endpoint); });
 }
 

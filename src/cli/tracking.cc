@@ -1,0 +1,59 @@
+#include "cli/tracking.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "cli/terminal.h"
+#include "http/client.h"
+
+namespace mlac {
+namespace {
+
+std::string Variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+void Warn(const std::string& warning) {
+  fmt::print(stderr, "{}\n", Colored(Stream::kError, Color::kYellow, fmt::format("warning: {}; training is not held up by it", warning)));
+}
+
+}  // namespace
+
+void AddTrackOption(CLI::App& command, std::string& url) {
+  command.add_option("--track", url, "Log the run to this MLflow server; else to that of MLFLOW_TRACKING_URI, if it is set")
+      ->type_name("URL");
+}
+
+std::optional<MlflowOptions> ReadMlflowOptions(const std::string& given) {
+  std::string url = given;
+  if (url.empty()) url = Variable("MLFLOW_TRACKING_URI");
+  if (url.empty()) return std::nullopt;
+  if (given.empty() && !url.starts_with("http://") && !url.starts_with("https://")) {
+    Warn("MLFLOW_TRACKING_URI names no server (http:// or https://), so the run is not tracked");
+    return std::nullopt;
+  }
+  ParseUrl(url, given.empty() ? "MLFLOW_TRACKING_URI" : "--track");
+  MlflowOptions options = {.url = url,
+                           .token = Variable("MLFLOW_TRACKING_TOKEN"),
+                           .user = Variable("MLFLOW_TRACKING_USERNAME"),
+                           .password = Variable("MLFLOW_TRACKING_PASSWORD"),
+                           .on_warning = Warn};
+  if (const std::string experiment = Variable("MLFLOW_EXPERIMENT_NAME"); !experiment.empty()) options.experiment = experiment;
+  return options;
+}
+
+std::optional<LineageOptions> ReadLineageOptions() {
+  const std::string url = Variable("OPENLINEAGE_URL");
+  if (url.empty()) return std::nullopt;
+  ParseUrl(url, "OPENLINEAGE_URL");
+  LineageOptions options = {.url = url, .token = Variable("OPENLINEAGE_API_KEY"), .on_warning = Warn};
+  if (const std::string endpoint = Variable("OPENLINEAGE_ENDPOINT"); !endpoint.empty())
+    options.endpoint = endpoint.substr(std::min(endpoint.find_first_not_of('/'), endpoint.size()));
+  if (const std::string space = Variable("OPENLINEAGE_NAMESPACE"); !space.empty()) options.job_namespace = space;
+  return options;
+}
+
+}  // namespace mlac

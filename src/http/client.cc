@@ -1,0 +1,195 @@
+#include "http/client.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <charconv>
+#include <optional>
+
+#include "base/display.h"
+#include "base/error.h"
+#include "http/target.h"
+#include "version.h"
+
+namespace mlac {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+// Where the user information of a URL ends: behind '@', or at the host.
+size_t HostBegin(std::string_view url, size_t begin) {
+  const size_t end = std::min(url.find_first_of("/?#", begin), url.size());
+  const size_t at = url.substr(0, end).rfind('@');
+  return at == std::string_view::npos || at < begin ? begin : at + 1;
+}
+
+std::string Decoded(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    unsigned value = 0;
+    if (text[i] == '%' && i + 2 < text.size() &&
+        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr == text.data() + i + 3) {
+      out += static_cast<char>(value);
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+// A request and its answer over one stream that is not connected yet.
+class Exchange {
+ public:
+  Exchange(const HttpUrl& url, const HttpClientOptions& options, http::request<http::string_body> request)
+      : url_(url), options_(options), request_(std::move(request)) {
+    answer_.body_limit(options.max_answer_bytes);
+  }
+
+  HttpAnswer Run() {
+    asio::ip::tcp::resolver resolver(context_);
+    error_code error;
+    const auto found = resolver.resolve(url_.host, url_.port, error);
+    if (error) Throw(error);
+    if (url_.is_tls) {
+      asio::ssl::context tls(asio::ssl::context::tls_client);
+      tls.set_default_verify_paths();
+      asio::ssl::stream<beast::tcp_stream> stream(context_, tls);
+      stream.set_verify_mode(asio::ssl::verify_peer);
+      stream.set_verify_callback(asio::ssl::host_name_verification(url_.host));
+      SSL_set_tlsext_host_name(stream.native_handle(), url_.host.c_str());
+      RunOver(stream, beast::get_lowest_layer(stream), found,
+              [&](auto done) { stream.async_handshake(asio::ssl::stream_base::client, done); });
+    } else {
+      beast::tcp_stream stream(context_);
+      RunOver(stream, stream, found, [&](auto done) { done(error_code()); });
+    }
+    if (error_) Throw(error_);
+    return {static_cast<int>(answer_.get().result_int()), std::move(answer_.get().body())};
+  }
+
+ private:
+  template <typename Stream, typename Found, typename Handshake>
+  void RunOver(Stream& stream, beast::tcp_stream& lowest, const Found& found, Handshake handshake) {
+    lowest.expires_after(options_.timeout);
+    lowest.async_connect(found, [&](const error_code& not_connected, const auto&) {
+      if ((error_ = not_connected)) return;
+      handshake([&](const error_code& not_shaken) {
+        if ((error_ = not_shaken)) return;
+        http::async_write(stream, request_, [&](const error_code& not_written, size_t) {
+          if ((error_ = not_written)) return;
+          http::async_read(stream, buffer_, answer_, [&](const error_code& not_read, size_t) { error_ = not_read; });
+        });
+      });
+    });
+    context_.run();
+  }
+
+  [[noreturn]] void Throw(const error_code& error) const {
+    const std::string why =
+        error == beast::error::timeout ? fmt::format("no answer within {} ms", options_.timeout.count()) : error.message();
+    throw Error(ErrorCode::kIo, fmt::format("{}: {}", Printable(url_.authority, 200), why));
+  }
+
+  const HttpUrl& url_;
+  const HttpClientOptions& options_;
+  http::request<http::string_body> request_;
+  asio::io_context context_;
+  beast::flat_buffer buffer_;
+  http::response_parser<http::string_body> answer_;
+  error_code error_;
+};
+
+}  // namespace
+
+std::string ShownUrl(std::string_view url) {
+  const size_t scheme = url.find("://");
+  const size_t begin = scheme == std::string_view::npos ? 0 : scheme + 3;
+  const std::string shown = std::string(url.substr(0, begin)) + std::string(url.substr(HostBegin(url, begin)));
+  return Printable(std::string_view(shown).substr(0, shown.find_first_of("?#")), 200);
+}
+
+HttpUrl ParseUrl(std::string_view given, std::string_view what, std::string_view default_port) {
+  HttpUrl url;
+  const auto refuse = [&]() {
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: expected an http:// or https:// URL, found '{}'", what, ShownUrl(given)),
+                fmt::format("as in http://127.0.0.1:{}", default_port.empty() ? "5000" : default_port));
+  };
+  url.is_tls = given.starts_with("https://");
+  if (!url.is_tls && !given.starts_with("http://")) refuse();
+  const size_t begin = url.is_tls ? 8 : 7, host = HostBegin(given, begin);
+  if (host > begin) {
+    const std::string_view information = given.substr(begin, host - begin - 1);
+    const size_t colon = std::min(information.find(':'), information.size());
+    url.user = Decoded(information.substr(0, colon));
+    url.password = colon < information.size() ? Decoded(information.substr(colon + 1)) : "";
+  }
+  const size_t path = std::min(given.find('/', host), given.size());
+  url.authority = std::string(given.substr(host, path - host));
+  url.path = std::string(given.substr(path));
+  while (url.path.ends_with('/')) url.path.pop_back();
+  if (url.path.find_first_of("?#") != std::string::npos || !IsValidAuthority(url.authority)) refuse();
+  if (!ParseTarget("GET", url.path.empty() ? "/" : url.path)) refuse();
+  url.host = HostOf(url.authority);
+  url.port = url.authority.substr(std::min(url.host.size() + 1, url.authority.size()));
+  if (url.port.empty()) url.port = !default_port.empty() ? default_port : url.is_tls ? "443" : "80";
+  if (url.host.starts_with('[')) url.host = url.host.substr(1, url.host.size() - 2);
+  if (url.host.empty()) refuse();
+  return url;
+}
+
+HttpClient::HttpClient(HttpUrl url, HttpClientOptions options) : url_(std::move(url)), options_(std::move(options)) {
+  const bool has_own = std::any_of(options_.fields.begin(), options_.fields.end(),
+                                   [](const HttpField& field) { return EqualsIgnoringCase(field.name, "authorization"); });
+  if (!url_.user.empty() && !has_own) options_.fields.push_back({"authorization", BasicAuthorization(url_.user, url_.password)});
+}
+
+HttpAnswer HttpClient::Send(std::string_view method, std::string_view target, std::string body, std::string_view content_type) const {
+  http::request<http::string_body> request;
+  request.method_string(method);
+  const std::string whole = url_.path + std::string(target);
+  request.target(whole.empty() ? "/" : whole);
+  request.version(11);
+  request.set(http::field::host, url_.authority);
+  request.set(http::field::user_agent, std::string("mlac/") + kMlacVersion);
+  request.set(http::field::connection, "close");
+  for (const HttpField& field : options_.fields) request.set(field.name, field.value);
+  if (!content_type.empty()) request.set(http::field::content_type, content_type);
+  request.body() = std::move(body);
+  request.prepare_payload();
+  return Exchange(url_, options_, std::move(request)).Run();
+}
+
+std::string BasicAuthorization(std::string_view user, std::string_view password) {
+  const std::string plain = std::string(user) + ":" + std::string(password);
+  std::string encoded(4 * ((plain.size() + 2) / 3) + 1, '\0');
+  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(encoded.data()), reinterpret_cast<const unsigned char*>(plain.data()),
+                                     static_cast<int>(plain.size()));
+  encoded.resize(static_cast<size_t>(length));
+  return "Basic " + encoded;
+}
+
+std::string PercentEncoded(std::string_view text) {
+  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  std::string out;
+  for (const char c : text)
+    out += kPlain.find(c) != std::string_view::npos ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  return out;
+}
+
+}  // namespace mlac
