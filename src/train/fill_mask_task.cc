@@ -13,11 +13,6 @@ namespace {
 
 constexpr const char* kPartNames[] = {"train", "validation", "test"};
 
-// An adapter's weights are new, too, and none of the head's.
-bool IsOfHead(const Model& model, const std::string& name) {
-  return std::any_of(model.head_prefixes().begin(), model.head_prefixes().end(), [&](const std::string& prefix) { return name.starts_with(prefix); });
-}
-
 class FillMaskTask : public FineTuneTask {
  public:
   explicit FillMaskTask(const FineTuneOptions& options)
