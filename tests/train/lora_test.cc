@@ -170,6 +170,33 @@ INSTANTIATE_TEST_SUITE_P(All, Lora,
                                          Kind{"token-classification", "train.conll", Tags, "families/distilbert"},
                                          Kind{"text-classification", "train.csv", Topics, "families/mpnet_vocab_only"}));
 
+// Pairs of texts, and queries with documents: what is measured in training is what the adapter gives with its base.
+TEST(LoraTraining, AdaptsEmbeddingsAndCrossEncoders) {
+  const std::pair<const char*, const char*> kinds[] = {{"sentence-similarity", "anchor,positive"}, {"text-ranking", "query,document,label"}};
+  for (const auto& [task, header] : kinds) {
+    SCOPED_TRACE(task);
+    test::TemporaryFolder folder;
+    Random random(3);
+    std::string rows = std::string(header) + "\n";
+    for (int i = 0; i < 60; ++i) {
+      const std::string label = std::string(task) == "text-ranking" ? (i % 2 == 0 ? ",1" : ",0") : "";
+      rows += fmt::format("{} {},{} {}{}\n", Words(random, 2), i / 2, i % 2 == 0 ? "cat" : "dog", Words(random, 2), label);
+    }
+    FineTuneOptions options;
+    options.model = FixturePath("models/st_mean");
+    options.data = options.test = folder.Write("rows.csv", rows);
+    options.out = folder / "out";
+    options.training = {.num_epochs = 2, .learning_rate = 1e-2, .batch_size = 8};
+    options.lora = {.rank = 4};
+    Silent observer;
+    const FineTuneResult result = FineTune(task, options, observer, observer.stop);
+    const EvaluationResult again = Evaluate({.model = options.model, .adapter = options.out, .data = options.data});
+    ASSERT_EQ(again.figures.figures.size(), result.figures.figures.size());
+    for (size_t i = 0; i < again.figures.figures.size(); ++i)
+      EXPECT_NEAR(again.figures.figures[i].value, result.figures.figures[i].value, 1e-6) << result.figures.figures[i].name;
+  }
+}
+
 TEST(LoraTraining, MovesNothingButTheAdapterAndTheHead) {
   const std::string folder = FixturePath("models/classifier");
   const std::shared_ptr<Model> base = OpenBase(folder);
