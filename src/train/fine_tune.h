@@ -10,7 +10,6 @@
 #include "data/check.h"
 #include "models/adapter.h"
 #include "train/embedding_objective.h"
-#include "models/adapter.h"
 #include "train/figures.h"
 #include "train/masking.h"
 #include "train/metrics.h"

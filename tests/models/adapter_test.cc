@@ -339,7 +339,9 @@ TEST(NewAdapter, IsReadAsItWasWritten) {
     WriteAdapter(folder.path(), *model, config);
     const std::unique_ptr<Model> again = OpenAdapted(OpenBase(kBase), kBase, folder.path());
     EXPECT_EQ(again->head(), head);
-    if (head != Head::kNone) EXPECT_EQ(again->num_labels(), model->num_labels());
+    if (head != Head::kNone) {
+      EXPECT_EQ(again->num_labels(), model->num_labels());
+    }
     const auto &before = model->parameters().parameters(), &after = again->parameters().parameters();
     ASSERT_EQ(after.size(), before.size());
     for (size_t i = 0; i < before.size(); ++i) {
