@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # The layers of src/, lowest first: a file includes from its own folder and those before it.
-layers="base tensor kernels autograd nn models text audio vision points protein data pipelines train optimize http hub project monitor serve cli"
+layers="base tensor kernels autograd nn models text audio vision points protein data pipelines train optimize http hub project monitor serve capi cli"
 
 findings=$(mktemp)
 trap 'rm -f "$findings"' EXIT

@@ -54,6 +54,27 @@ installed_library() {
   [ -z "${MLAC_MINILM:-}" ] || build/example/embed "$MLAC_MINILM" "a cat" "a feline"
 }
 
+# libmlac.so as a user gets it: its component alone, its examples in C, C++ and Python, and the answers of the program.
+installed_c_library() {
+  local fixtures=tests/parity/fixtures library found expected
+  rm -rf build/installed-c build/example-c
+  cmake --install build/ci --prefix build/installed-c --component c > /dev/null || return 1
+  cmake -S examples -B build/example-c -G Ninja -D CMAKE_BUILD_TYPE=Release -D CMAKE_PREFIX_PATH="$PWD/build/installed-c" -D C_ALONE=ON || return 1
+  cmake --build build/example-c || return 1
+  library=$(echo build/installed-c/lib*/libmlac.so)
+  [ -e "$library" ] || library=$(echo build/installed-c/lib/*/libmlac.so)
+  found=$(build/example-c/run_task "$fixtures/models/classifier" text-classification '{"inputs": ["a cat", "a dog"], "parameters": {"top_k": 2}}') || return 1
+  expected=$(build/ci/mlac run text-classification -m "$fixtures/models/classifier" --json --top-k 2 "a cat" "a dog") || return 1
+  [ "$found" = "$expected" ] || { echo "run_task: $found; mlac: $expected"; return 1; }
+  if build/example-c/run_task "$fixtures/models/classifier" fill-mask '{}' 2> /dev/null; then echo "run_task did a task that the model does not do"; return 1; fi
+  found=$(build/example-c/nearest "$fixtures/models/st_mean" "a cat" "the dog" "a cat") || return 1
+  [ "$found" = "1.0000  a cat" ] || { echo "nearest: $found"; return 1; }
+  found=$(python3 examples/mlac_ctypes.py "$library" "$fixtures/models/st_mean" "a cat" "the dog" "trees") || return 1
+  expected=$(build/ci/mlac run sentence-similarity -m "$fixtures/models/st_mean" "a cat" "the dog" "trees") || return 1
+  [ "$(sed -n '2,3p' <<< "$found")" = "$expected" ] || { echo "mlac_ctypes.py: $found; mlac: $expected"; return 1; }
+  echo "libmlac.so: C, C++ and Python give the answers of the program"
+}
+
 section "fixtures"
 if MLAC_MINILM=$(scripts/fetch.sh minilm); then export MLAC_MINILM; else echo "no MiniLM: the tests that need it are skipped"; fi
 
@@ -61,11 +82,13 @@ step "lint" scripts/lint.sh
 step "references of the documentation" tests/docs/references_test.sh
 run_ctest ci
 step "installed library" installed_library
+step "installed C library" installed_c_library
 [ -z "${MLAC_MINILM:-}" ] || step "commands of the tutorial" tests/docs/tutorial_test.sh build/ci/mlac
 [ -z "${MLAC_MINILM:-}" ] || step "commands of plan-and-apply" tests/docs/tutorial_test.sh build/ci/mlac docs/plan-and-apply.md
 [ -z "${MLAC_MINILM:-}" ] || step "commands of the page about serving" tests/docs/tutorial_test.sh build/ci/mlac docs/serving.md
 [ -z "${MLAC_MINILM:-}" ] || step "commands of spans-and-masks" tests/docs/tutorial_test.sh build/ci/mlac docs/spans-and-masks.md
 [ -z "${MLAC_MINILM:-}" ] || step "commands of the page about adapters" tests/docs/tutorial_test.sh build/ci/mlac docs/adapters.md
+if command -v chromium > /dev/null && command -v chromedriver > /dev/null; then step "the page in Chromium" tests/e2e/page_test.py build/ci/mlac; fi
 [ -z "${MLAC_CLIENTS_PYTHON:-}" ] || step "clients of the server" tests/e2e/clients_test.sh build/ci/mlac
 [ -z "${MLAC_MLFLOW_PYTHON:-}" ] || step "runs tracked by MLflow" tests/e2e/mlflow_test.sh build/ci/mlac
 ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1} run_ctest asan -LE e2e

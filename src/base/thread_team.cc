@@ -38,6 +38,14 @@ bool SpinUntil(Ready ready) {
   }
 }
 
+// Has them leave their loop and waits for it.
+void EndWorkers(std::vector<std::thread>& workers, std::atomic<bool>& stop, std::atomic<uint32_t>& generation) {
+  stop = true;
+  ++generation;
+  generation.notify_all();
+  for (std::thread& worker : workers) worker.join();
+}
+
 }  // namespace
 
 size_t DefaultNumThreads() {
@@ -49,15 +57,15 @@ size_t DefaultNumThreads() {
 }
 
 ThreadTeam::ThreadTeam(size_t num_threads) : errors_(std::max<size_t>(1, num_threads)) {
-  for (size_t thread = 1; thread < num_threads; ++thread) workers_.emplace_back([this, thread] { Work(thread); });
+  try {
+    for (size_t thread = 1; thread < num_threads; ++thread) workers_.emplace_back([this, thread] { Work(thread); });
+  } catch (...) {  // the system gives no more: those that run have to end before the team goes
+    EndWorkers(workers_, stop_, generation_);
+    throw;
+  }
 }
 
-ThreadTeam::~ThreadTeam() {
-  stop_ = true;
-  ++generation_;
-  generation_.notify_all();
-  for (std::thread& worker : workers_) worker.join();
-}
+ThreadTeam::~ThreadTeam() { EndWorkers(workers_, stop_, generation_); }
 
 void ThreadTeam::Execute(size_t thread) {
   try {

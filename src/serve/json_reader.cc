@@ -16,10 +16,15 @@ struct JsonReader::Impl {
   std::string text;  // with simdjson's padding behind size bytes
   size_t size;
   int field_status;
+  size_t max_keys;
   ondemand::parser parser;
   ondemand::document document;
   std::string path;
   size_t depth = 0, num_keys = 0;
+  // Strings without their escapes, one behind the other. simdjson 3.0 has room of its own for them (ondemand::parser::allocate), but does not
+  // look whether it got it, and writes through a null pointer where memory is short.
+  std::unique_ptr<uint8_t[]> strings;
+  uint8_t* strings_end = nullptr;
 
   [[noreturn]] void Invalid(size_t position, std::string_view what) const {
     throw HttpError(400, fmt::format("no valid JSON at byte {}: {}", position, what));
@@ -31,6 +36,17 @@ struct JsonReader::Impl {
   size_t PositionOf(const char* place) const { return std::min(static_cast<size_t>(place - text.data()), size); }
   void Check(simdjson::error_code error) {
     if (error) Invalid(Position(), error);
+  }
+  // The string that begins at position; valid as long as the reader.
+  std::string_view Unescape(ondemand::raw_json_string raw, size_t position) {
+    std::string_view string;
+    if (const auto error = parser.unescape(raw, strings_end).get(string)) Invalid(position, error);
+    return string;
+  }
+  std::string_view Unescape(ondemand::value& value, size_t position) {
+    ondemand::raw_json_string raw;
+    if (const auto error = value.get_raw_json_string().get(raw)) Invalid(position, error);
+    return Unescape(raw, position);
   }
 
   void ReadFields(ondemand::object object, size_t position, JsonReader& reader, const std::function<void(std::string_view, JsonValue&)>& on_field);
@@ -133,9 +149,8 @@ void JsonReader::Impl::ReadFields(ondemand::object object, size_t position, Json
     ondemand::raw_json_string raw_name;
     Check(field.key().get(raw_name));
     const size_t name_position = PositionOf(raw_name.raw()) - 1;  // of its quote
-    std::string_view name;
-    if (const auto error = field.unescaped_key().get(name)) Invalid(name_position, error);
-    if (++num_keys > kMaxKeys) Invalid(name_position, fmt::format("more than {} names", kMaxKeys));
+    const std::string_view name = Unescape(raw_name, name_position);
+    if (++num_keys > max_keys) Invalid(name_position, fmt::format("more than {} names", max_keys));
     if (!names.insert(name).second) Invalid(name_position, "a name that stands twice in its object");
     ondemand::value value;
     Check(field.value().get(value));
@@ -198,8 +213,7 @@ void JsonValue::Access::Skip(JsonValue& json) {
       return impl.ReadItems(array, json.position_, *json.reader_, [](JsonValue&) {});
     }
     case Kind::kString: {
-      std::string_view text;
-      if (const auto error = value.get_string().get(text)) impl.Invalid(json.position_, error);
+      impl.Unescape(value, json.position_);
       return;
     }
     case Kind::kNumber: {
@@ -242,9 +256,7 @@ HttpError JsonValue::Error(std::string_view must_be) const {
 std::string JsonValue::String() {
   if (kind_ != Kind::kString) throw Error("a string");
   used_ = true;
-  std::string_view text;
-  if (const auto error = Access::Of(*this).get_string().get(text)) Access::Reader(*this).Invalid(position_, error);
-  return std::string(text);
+  return std::string(Access::Reader(*this).Unescape(Access::Of(*this), position_));
 }
 
 bool JsonValue::Bool() {
@@ -299,11 +311,12 @@ void JsonValue::ForEachItem(const std::function<void(JsonValue& item)>& on_item)
   Access::Reader(*this).ReadItems(array, position_, *reader_, on_item);
 }
 
-JsonReader::JsonReader(std::string text, int field_status) : impl_(std::make_unique<Impl>()) {
+JsonReader::JsonReader(std::string text, int field_status, size_t max_keys) : impl_(std::make_unique<Impl>()) {
   impl_->size = text.size();
   impl_->text = std::move(text);
   impl_->text.append(simdjson::SIMDJSON_PADDING, '\0');
   impl_->field_status = field_status;
+  impl_->max_keys = max_keys;
 }
 
 JsonReader::~JsonReader() = default;
@@ -327,6 +340,8 @@ void JsonReader::ReadObject(const std::function<void(std::string_view name, Json
     const size_t start = text.find_first_not_of(" \t\r\n");
     throw HttpError(400, fmt::format("the body must be a JSON object (byte {})", std::min(start, text.size())));
   }
+  impl.strings = std::make_unique_for_overwrite<uint8_t[]>(impl.text.size());  // no string is longer without its escapes
+  impl.strings_end = impl.strings.get();
   ondemand::object object;
   const auto error = impl.document.get_object().get(object);
   if (error == simdjson::INCOMPLETE_ARRAY_OR_OBJECT || error == simdjson::TAPE_ERROR) impl.InvalidEnd();

@@ -48,11 +48,11 @@ class JsonValue {
 
 class JsonReader {
  public:
-  // Nesting beyond kMaxDepth and more than kMaxKeys names are refused.
+  // Nesting beyond kMaxDepth and more than max_keys names are refused.
   static constexpr size_t kMaxDepth = 32, kMaxKeys = 1000;
 
   // field_status: of errors about a field of valid JSON (400 for OpenAI's protocol, 422 for TEI's); invalid JSON is 400.
-  JsonReader(std::string text, int field_status);
+  JsonReader(std::string text, int field_status, size_t max_keys = kMaxKeys);
   ~JsonReader();
 
   // The text has to be one object; on_field gets each of its fields, in order. Fields that it leaves alone are checked all the same.

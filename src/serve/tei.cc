@@ -1,6 +1,7 @@
 #include "serve/tei.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/json.h"
 #include "serve/answers.h"
@@ -138,6 +139,12 @@ std::string FormatInfo(const InferenceService& service) {
     body += fmt::format(R"({{"{}":{{}}}})", model.tasks().front());  // which text-embeddings-inference does not have
   } else {
     body += fmt::format(R"({{"embedding":{{"pooling":"{}"}}}})", model.pooling());
+  }
+  body += fmt::format(R"(,"tasks":["{}"],"mask_token":)", fmt::join(model.tasks(), R"(",")"));
+  if (const int32_t mask = model.tokenizer().special_ids().mask; mask >= 0 && Does(model, "fill-mask")) {
+    AppendJsonString(body, model.tokenizer().TokenOf(mask));
+  } else {
+    body += "null";
   }
   body += fmt::format(R"(,"max_concurrent_requests":{},"max_input_length":{},"max_batch_tokens":{},"max_batch_requests":null)",
                       options.max_concurrent_requests, model.max_length(), options.max_batch_tokens);

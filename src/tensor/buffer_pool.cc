@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstdlib>
 #include <map>
+#include <new>
 
 #include "base/error.h"
 
@@ -46,11 +47,12 @@ Tensor BufferPool::NewTensor(Shape shape, DType dtype) {
     if (buffer == nullptr) throw Error(ErrorCode::kResourceExhausted, "out of memory for intermediate results", "a smaller batch needs less");
   }
   const auto give_back = [list = std::weak_ptr(free_), size](std::byte* memory) {
-    if (const auto alive = list.lock()) {
-      alive->buffers.emplace(size, memory);
-    } else {
-      std::free(memory);
+    const auto alive = list.lock();
+    try {
+      if (alive) return static_cast<void>(alive->buffers.emplace(size, memory));
+    } catch (const std::bad_alloc&) {  // no room to note it down: a tensor that goes must not throw
     }
+    std::free(memory);
   };
   return Tensor::Adopt(std::move(shape), dtype, std::shared_ptr<std::byte>(buffer, give_back));
 }

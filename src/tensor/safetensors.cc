@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <set>
 
 #include "base/display.h"
@@ -69,7 +70,9 @@ const Format* FindFormat(std::string_view name) {
 // that the depth is bounded by it: what is no object, list, text or number where one belongs is refused at its first byte.
 class HeaderReader {
  public:
-  HeaderReader(const std::string& file, std::string_view header) : file_(file), padded_(header) {}
+  HeaderReader(const std::string& file, std::string_view header) : file_(file), padded_(header) {
+    if (padded_.size() != header.size()) Check(simdjson::MEMALLOC);  // simdjson then has an empty string
+  }
 
   void Read(std::vector<TensorInfo>& tensors, std::map<std::string, std::string>& metadata) {
     Check(parser_.iterate(padded_).get(document_));
@@ -114,17 +117,24 @@ class HeaderReader {
                      simdjson::error_message(error)));
   }
 
+  // Into room of our own: simdjson 3.0 does not look whether it got its own, and writes through a null pointer where memory is short.
+  std::string Unescape(json::raw_json_string raw) {
+    if (!room_) room_ = std::make_unique_for_overwrite<uint8_t[]>(padded_.size() + simdjson::SIMDJSON_PADDING);
+    uint8_t* end = room_.get();
+    std::string_view string;
+    Check(parser_.unescape(raw, end).get(string));
+    return std::string(string);
+  }
+
   std::string Key(json::field& field) {
-    std::string_view key;
-    Check(field.unescaped_key().get(key));
-    return std::string(key);
+    return Unescape(field.key());
   }
 
   std::string Text(const std::string& where, json::value value) {
     if (!std::string_view(value.raw_json_token()).starts_with('"')) FailAt(where, "text", value);
-    std::string_view text;
-    Check(value.get_string().get(text));
-    return std::string(text);
+    json::raw_json_string raw;
+    Check(value.get_raw_json_string().get(raw));
+    return Unescape(raw);
   }
 
   json::array Array(const std::string& where, json::value value) {
@@ -226,6 +236,7 @@ class HeaderReader {
   const std::string& file_;
   simdjson::padded_string padded_;
   json::parser parser_;
+  std::unique_ptr<uint8_t[]> room_;  // for one string without its escapes
   json::document document_;
   bool started_ = false;  // the document has a position
 };

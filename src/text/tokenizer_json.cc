@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_map>
@@ -288,6 +289,7 @@ TokenizerParts ParseTokenizerJson(std::string text, const std::string& where, co
   element root;
   simdjson::error_code error = parser.allocate(text.size(), kMaxDepth);
   if (error == simdjson::SUCCESS) error = parser.parse(text).get(root);
+  if (error == simdjson::MEMALLOC) throw std::bad_alloc();
   if (error != simdjson::SUCCESS) {
     if (text.size() <= kMaxReparsedBytes) ParseJson(text, where, kMaxDepth);  // throws with the position
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: no valid JSON: {}", where, simdjson::error_message(error)));

@@ -89,6 +89,9 @@ TEST_F(HubTasksTest, AnswersQuestions) {
 
 TEST_F(HubTasksTest, FillsMasks) {
   ServeFamily("distilbert_masked_lm");
+  const json info = AskJson(Get("/info"));
+  EXPECT_EQ(info.at("mask_token"), "[MASK]");
+  EXPECT_EQ(info.at("tasks"), json::parse(R"(["fill-mask","feature-extraction","sentence-similarity"])"));
   const std::vector<std::string> texts = {"the [MASK] sat", "a [MASK] is a [MASK]"};
   EXPECT_EQ(Post({{"inputs", texts[0]}}), Alone(MakeFillMask, Inputs({texts[0]}))[0]);
   EXPECT_EQ(Post({{"inputs", texts}, {"parameters", {{"top_k", 2}}}}), Alone(MakeFillMask, Inputs(texts), {.top_k = 2}));

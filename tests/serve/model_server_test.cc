@@ -254,7 +254,7 @@ TEST_F(ModelServerTest, AnswersAbsurdValuesOfEveryFieldWithAStatusBelow500AndNam
       const std::string path = PathOf(pattern);
       const json& schema = operations.at("post").at("requestBody").at("content").at("application/json").at("schema");
       json properties;
-      for (const json& reference : schema.contains("oneOf") ? schema.at("oneOf") : json::array({schema})) {
+      for (const json& reference : schema.contains("anyOf") ? schema.at("anyOf") : json::array({schema})) {
         const std::string name = reference.at("$ref").get<std::string>().substr(std::string("#/components/schemas/").size());
         properties.update(document.at("components").at("schemas").at(name).at("properties"));
       }

@@ -109,6 +109,8 @@ TEST_F(TeiTest, DescribesTheModel) {
   EXPECT_EQ(info.at("max_concurrent_requests"), 5);
   EXPECT_EQ(info.at("max_client_batch_size"), 2048);
   EXPECT_EQ(info.at("auto_truncate"), false);
+  EXPECT_EQ(info.at("tasks"), json::parse(R"(["feature-extraction","sentence-similarity"])"));
+  EXPECT_TRUE(info.at("mask_token").is_null());
   Serve({.is_classifier = true});
   info = AskJson(Get("/info"));
   EXPECT_EQ(info.at("model_type"),
