@@ -55,7 +55,7 @@ void AddEval(CLI::App& app) {
   command.add_option("model", options->evaluation.model, "The folder of a trained model, or NAME@ALIAS of the store")->required()->type_name("DIR");
   AddAdapterOption(command, options->evaluation.adapter);
   command
-      .add_option("--data", options->evaluation.data, "Examples as the model was trained on: CSV, TSV, JSONL, folders of texts, words with tags, SQuAD's JSON")
+      .add_option("--data", options->evaluation.data, "Examples as the model was trained on: CSV, TSV, JSONL, folders, words with tags, SQuAD's JSON")
       ->required()
       ->type_name("FILE");
   command.add_option("--text-column", options->evaluation.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
