@@ -320,7 +320,7 @@ void AddServe(CLI::App& app) {
                                  "mlac serve ./all-MiniLM-L6-v2 --adapter topics=./topics-lora --adapter tone=./tone-lora\n"
                                  "curl http://127.0.0.1:8080/predict -H 'Content-Type: application/json' -d '{\"inputs\": \"a striped cat\"}'");
   AddOption(command, "-m,--model,model", options->models,
-            "Folders in the Hugging Face layout, or NAME@ALIAS of the store, followed; NAME=DIR calls one otherwise", "DIR")
+            "Folders in the Hugging Face layout, or NAME@ALIAS, which is followed; NAME=DIR calls one otherwise", "DIR")
       .take_all();
   AddOption(command, "--adapter", options->adapters, "An adapter over the model, served beside it under its name; may be given again", "NAME=DIR").take_all();
   AddOption(command, "--served-model-name", options->name, "What clients call the one model; else the name of its folder", "NAME");
