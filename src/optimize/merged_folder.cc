@@ -2,13 +2,30 @@
 
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "models/adapter.h"
 #include "models/model_folder.h"
 #include "optimize/carried_files.h"
 #include "train/model_folder_writer.h"
 
 namespace mlac {
+namespace {
+
+// What the adapter's config.json says to sentence-transformers of the head that it brings: the function that makes a score of a cross-encoder's logit.
+void CarryOverSettings(const std::string& adapter, const std::string& out) {
+  constexpr const char* kKey = "sentence_transformers";
+  if (!FileExists(adapter + "/config.json")) return;
+  const nlohmann::json trained = ReadJsonFile(adapter + "/config.json");
+  if (!trained.is_object() || !trained.contains(kKey)) return;
+  nlohmann::json config = ReadJsonFile(out + "/config.json");
+  config[kKey] = trained[kKey];
+  WriteFileAtomically(out + "/config.json", config.dump(2) + "\n");
+}
+
+}  // namespace
 
 MergeSummary WriteMergedFolder(const std::string& model_folder, const std::string& adapter, const std::string& out) {
   const std::unique_ptr<Model> model = OpenAdapted(OpenBase(model_folder), model_folder, adapter);
@@ -28,6 +45,7 @@ MergeSummary WriteMergedFolder(const std::string& model_folder, const std::strin
   }
   WriteModelFolder(inner_out, *model, inner, LabelNamesOf(model_folder, adapter), ProblemTypeNameOf(model_folder, adapter),
                    /*max_length=*/0);
+  CarryOverSettings(adapter, inner_out);
   WriteTokenizer(inner_out, TokenizerFolder(model_folder, adapter), /*max_length=*/0);
   return summary;
 }

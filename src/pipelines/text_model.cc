@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "base/thread_team.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/vector_ops.h"
@@ -37,6 +40,23 @@ std::unique_ptr<Model> Open(const std::string& folder, const TextModelOptions& o
   return OpenAdapted(options.base ? options.base : OpenBase(folder), folder, options.adapter);
 }
 
+// sentence-transformers lower-cases texts where this file asks for it. Nearly all tokenizers of such folders do so themselves, and then it changes nothing.
+void CheckLowerCase(const std::string& folder, const Tokenizer& tokenizer) {
+  const std::string path = folder + "/sentence_bert_config.json";
+  if (!FileExists(path)) return;
+  const nlohmann::json settings = ReadJsonFile(path);
+  const auto found = settings.is_object() ? settings.find("do_lower_case") : settings.end();
+  if (found == settings.end() || !found->is_boolean() || !found->get<bool>()) return;
+  std::string capitals, letters;
+  for (char c = 'a'; c <= 'z'; ++c) {
+    capitals += {static_cast<char>(c - 'a' + 'A'), ' '};
+    letters += {c, ' '};
+  }
+  if (tokenizer.Encode(capitals, {}).token_ids == tokenizer.Encode(letters, {}).token_ids) return;
+  throw Error(ErrorCode::kUnsupported, fmt::format("{}: do_lower_case is true, but the tokenizer keeps capitals", path),
+              "set \"lowercase\": true in the normalizer of tokenizer.json");
+}
+
 }  // namespace
 
 TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
@@ -51,6 +71,7 @@ TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
       inference_(options.team ? options.team : std::make_shared<ThreadTeam>(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads),
                  options.dtype) {
   tokenizer_.CheckEmbeddingSize(model_->vocab_size());
+  CheckLowerCase(TransformerFolder(folder), tokenizer_);
 }
 
 size_t TextModel::embedding_size() const { return sentence_encoder_->embedding_size(); }

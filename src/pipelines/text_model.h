@@ -50,7 +50,8 @@ struct EncodedTexts {
 // One batch at a time: not for several threads at once.
 class TextModel {
  public:
-  // Throws as OpenModel and Tokenizer::Load, kInvalidInput if the tokenizer has ids that the model has no embedding for.
+  // Throws as OpenModel and Tokenizer::Load, kInvalidInput if the tokenizer has ids that the model has no embedding for, kUnsupported if
+  // sentence_bert_config.json asks for lower case and the tokenizer keeps capitals.
   explicit TextModel(const std::string& folder, const TextModelOptions& options = {});
 
   const Model& model() const { return *model_; }

@@ -194,6 +194,11 @@ TEST(LoraTraining, AdaptsEmbeddingsAndCrossEncoders) {
     ASSERT_EQ(again.figures.figures.size(), result.figures.figures.size());
     for (size_t i = 0; i < again.figures.figures.size(); ++i)
       EXPECT_NEAR(again.figures.figures[i].value, result.figures.figures[i].value, 1e-6) << result.figures.figures[i].name;
+    const std::string merged = folder / "merged";
+    std::filesystem::create_directory(merged);
+    WriteMergedFolder(options.model, options.out, merged);
+    EXPECT_EQ(ReadJsonFile(merged + "/config.json").value("sentence_transformers", nlohmann::json()),
+              ReadJsonFile(options.out + "/config.json").value("sentence_transformers", nlohmann::json()));
   }
 }
 
