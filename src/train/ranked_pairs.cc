@@ -13,20 +13,10 @@
 #include "data/table.h"
 #include "train/fine_tune_task.h"
 #include "train/ranking_metrics.h"
+#include "train/text_targets.h"
 
 namespace mlac {
 namespace {
-
-// The items of a list, or the cell itself.
-std::vector<std::string> ItemsOf(const std::string& cell) {
-  std::vector<std::string> items;
-  for (size_t begin = 0;;) {
-    const size_t end = cell.find(kListSeparator, begin);
-    items.push_back(cell.substr(begin, end - begin));
-    if (end == std::string::npos) return items;
-    begin = end + 1;
-  }
-}
 
 class Builder {
  public:

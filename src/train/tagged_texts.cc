@@ -12,6 +12,7 @@
 #include "data/byte_stream.h"
 #include "data/table.h"
 #include "train/entity_texts.h"
+#include "train/text_targets.h"
 
 namespace mlac {
 namespace {
@@ -26,16 +27,6 @@ std::vector<std::string_view> Split(std::string_view text, std::string_view sepa
     begin = end + 1;
   }
   return parts;
-}
-
-std::vector<std::string> SplitCell(const std::string& cell) {
-  std::vector<std::string> items;
-  for (size_t begin = 0;;) {
-    const size_t end = cell.find(kListSeparator, begin);
-    items.push_back(cell.substr(begin, end - begin));
-    if (end == std::string::npos) return items;
-    begin = end + 1;
-  }
 }
 
 class Builder {
@@ -109,7 +100,7 @@ TaggedTexts ReadTagLists(const std::string& path, size_t max_row_bytes) {
   std::vector<std::string> cells;
   while (table->Next(cells)) {
     if (cells[0].empty()) continue;
-    const std::vector<std::string> tokens = SplitCell(cells[0]), tags = SplitCell(cells[1]);
+    const std::vector<std::string> tokens = ItemsOf(cells[0]), tags = ItemsOf(cells[1]);
     if (tokens.size() != tags.size())
       throw Error(ErrorCode::kInvalidInput, fmt::format("{}: line {}: {} tokens have {} tags", path, table->line(), tokens.size(), tags.size()));
     for (size_t i = 0; i < tokens.size(); ++i) {

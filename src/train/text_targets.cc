@@ -57,6 +57,16 @@ std::vector<std::string> SplitLabels(std::string_view cell, std::string_view sep
   }
 }
 
+std::vector<std::string> ItemsOf(const std::string& cell) {
+  std::vector<std::string> items;
+  for (size_t begin = 0;;) {
+    const size_t end = cell.find(kListSeparator, begin);
+    items.push_back(cell.substr(begin, end - begin));
+    if (end == std::string::npos) return items;
+    begin = end + 1;
+  }
+}
+
 std::vector<std::string> LabelsOf(const LabelledTexts& texts, std::string_view separator) {
   std::vector<std::string> names;
   for (const std::string& cell : texts.targets)

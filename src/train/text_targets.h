@@ -13,6 +13,8 @@ namespace mlac {
 
 // The labels of a cell: apart by separator, spaces around them left out, or by kListSeparator as they stand. An empty cell has none.
 std::vector<std::string> SplitLabels(std::string_view cell, std::string_view separator);
+// The items of a list as JSON Lines has it, or the cell itself.
+std::vector<std::string> ItemsOf(const std::string& cell);
 
 // All labels that occur, sorted as label names are. Throws kInvalidInput if there is none.
 std::vector<std::string> LabelsOf(const LabelledTexts& texts, std::string_view separator);

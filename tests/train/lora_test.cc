@@ -17,6 +17,7 @@
 #include "tests/support/numbers.h"
 #include "tests/support/reference.h"
 #include "tests/support/test_support.h"
+#include "tests/train/silent_training.h"
 #include "tests/train/tiny_training.h"
 #include "train/fine_tune.h"
 
@@ -27,28 +28,8 @@ namespace fs = std::filesystem;
 using test::ExpectError;
 using test::FixturePath;
 using test::SameBits;
-
-struct Silent : FineTuneObserver {
-  void OnNote(const std::string& note) override { notes.push_back(note); }
-  void OnFinding(const Finding&) override {}
-  void OnStart(size_t, size_t, size_t, size_t) override {}
-  void OnResume(size_t step) override { resumed = step; }
-  void OnStep(const StepReport& report) override { stop = report.step == stop_after; }
-  void OnSpike(const SpikeReport&) override {}
-  void OnEpoch(const EpochReport&) override {}
-  void OnCheckpoint(size_t, const std::string&) override {}
-  void OnEarlyStop(size_t) override {}
-  std::vector<std::string> notes;
-  size_t resumed = 0, stop_after = 0;
-  std::atomic<bool> stop = false;
-};
-
-std::string Words(Random& random, size_t count) {
-  static constexpr const char* kWords[] = {"the", "people", "small", "large", "open", "train", "model", "word", "not", "this"};
-  std::string text;
-  for (size_t i = 0; i < count; ++i) text += fmt::format("{}{}", i == 0 ? "" : " ", kWords[random.Below(10)]);
-  return text;
-}
+using test::Silent;
+using test::Words;
 
 // What a text speaks of.
 std::string Topics() {

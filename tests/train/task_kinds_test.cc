@@ -16,6 +16,7 @@
 #include "pipelines/text_model.h"
 #include "tests/support/reference.h"
 #include "tests/support/test_support.h"
+#include "tests/train/silent_training.h"
 #include "train/answer_metrics.h"
 #include "train/fine_tune.h"
 #include "train/questions.h"
@@ -33,34 +34,13 @@ using nlohmann::json;
 using test::ExpectError;
 using test::FixturePath;
 using test::ReadWhole;
+using test::Silent;
+using test::Words;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
-
-struct Silent : FineTuneObserver {
-  void OnNote(const std::string&) override {}
-  void OnFinding(const Finding& finding) override { codes.push_back(finding.code); }
-  void OnStart(size_t, size_t, size_t, size_t) override {}
-  void OnResume(size_t step) override { resumed = step; }
-  void OnStep(const StepReport& report) override { stop = report.step == stop_after; }
-  void OnSpike(const SpikeReport&) override {}
-  void OnEpoch(const EpochReport&) override {}
-  void OnCheckpoint(size_t, const std::string&) override {}
-  void OnEarlyStop(size_t) override {}
-  std::vector<std::string> codes;
-  size_t resumed = 0, stop_after = 0;
-  std::atomic<bool> stop = false;
-};
-
-// Words of the fixtures' vocabulary.
-std::string Words(Random& random, size_t count) {
-  static constexpr const char* kWords[] = {"the", "people", "small", "large", "open", "train", "model", "word", "not", "this"};
-  std::string text;
-  for (size_t i = 0; i < count; ++i) text += fmt::format("{}{}", i == 0 ? "" : " ", kWords[random.Below(10)]);
-  return text;
-}
 
 struct Kind {
   std::string task, file, content;
