@@ -54,7 +54,7 @@ void CheckLowerCase(const std::string& folder, const Tokenizer& tokenizer) {
   }
   if (tokenizer.Encode(capitals, {}).token_ids == tokenizer.Encode(letters, {}).token_ids) return;
   throw Error(ErrorCode::kUnsupported, fmt::format("{}: do_lower_case is true, but the tokenizer keeps capitals", path),
-              "set \"lowercase\": true in the normalizer of tokenizer.json");
+              "set do_lower_case to true in tokenizer_config.json, or \"lowercase\" in the normalizer of tokenizer.json");
 }
 
 }  // namespace

@@ -18,12 +18,8 @@ using test::FixturePath;
 // A copy of a sentence encoder whose tokenizer keeps capitals or not, and which asks for lower case or not.
 void WriteEncoder(const test::TemporaryFolder& folder, bool tokenizer_lowers, const std::string& settings) {
   std::filesystem::copy(FixturePath("models/st_mean"), folder.path(), std::filesystem::copy_options::recursive);
-  std::string tokenizer = test::ReadWhole(folder / "tokenizer.json");
-  const std::string from = "\"lowercase\": true";
-  const size_t at = tokenizer.find(from);
-  ASSERT_NE(at, std::string::npos);
-  if (!tokenizer_lowers) tokenizer.replace(at, from.size(), "\"lowercase\": false");
-  folder.Write("tokenizer.json", tokenizer);
+  // transformers' tokenizers obey this file before the normaliser of tokenizer.json.
+  folder.Write("tokenizer_config.json", fmt::format(R"({{"tokenizer_class": "BertTokenizer", "do_lower_case": {}}})", tokenizer_lowers));
   folder.Write("sentence_bert_config.json", settings);
 }
 
