@@ -17,7 +17,7 @@ from emails import cut_emails
 MODELS = {
     "minilm": {"title": "MiniLM", "layers": 6, "hidden": 384, "intermediate": 1536},
     "bert-base": {"title": "BERT-base shape", "layers": 12, "hidden": 768, "intermediate": 3072},
-    # The family DistilBERT is not in mlac yet: a BERT of its shape stands for it, on both sides.
+    # A BERT of DistilBERT's shape, on both sides: exporters and converters of all peers know BERT.
     "distilbert": {"title": "DistilBERT shape", "layers": 6, "hidden": 768, "intermediate": 3072},
 }
 SHAPES = ["1x8", "1x16", "1x32", "1x64", "1x128", "1x512", "8x32", "8x128", "32x128", "e-mails"]

@@ -26,7 +26,7 @@ under three minutes once the peers' environments and models exist, and writes ne
   f32 is compared with a loop timed right beside it, bf16 and int8 with the best of the run.
 - **e-mails** are 64 messages of SpamAssassin's corpus, bodies cut to lengths drawn evenly from 10 to 500 tokens (`bench/emails.py`).
 - Models without published weights here have the shape of their name and random weights. DistilBERT's shape is a BERT of six layers, 768 wide, on
-  both sides: as a family of its own it is not in mlac yet.
+  both sides.
 """
 
 TITLES = {
