@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/display.h"
 #include "base/error.h"
@@ -76,9 +77,20 @@ struct MlflowRun::Session {
     throw Error(answer.status == 429 || answer.status >= 500 ? ErrorCode::kIo : ErrorCode::kInvalidInput, fmt::format("{}: {}", path, why));
   }
 
-  // Makes experiment and run, once. What fails here is tried again by whatever is logged next.
+  // Makes experiment and run and logs the parameters, once each. What fails here is tried again by whatever is logged next.
   void Begin() {
-    if (!run_id.empty()) return;
+    if (run_id.empty()) MakeRun();
+    if (parameters.empty()) return;
+    const Pairs all = std::exchange(parameters, {});
+    try {
+      LogPairs("params", all);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kIo) parameters = all;  // what was refused once would be refused again, and all that follows with it
+      throw;
+    }
+  }
+
+  void MakeRun() {
     if (experiment_id.empty()) {
       const json found = Ask("GET", "experiments/get-by-name?experiment_name=" + PercentEncoded(experiment), nullptr, {404});
       experiment_id = found.is_null() ? Ask("POST", "experiments/create", {{"name", experiment}}).value("experiment_id", "")
@@ -90,10 +102,9 @@ struct MlflowRun::Session {
     run_id = made.value("/run/info/run_id"_json_pointer, "");
     artifact_uri = made.value("/run/info/artifact_uri"_json_pointer, "");
     if (run_id.empty()) throw Error(ErrorCode::kInvalidInput, "runs/create: the answer names no run");
-    LogPairs("params", std::move(parameters));
   }
 
-  void LogPairs(const char* what, Pairs pairs) {
+  void LogPairs(const char* what, const Pairs& pairs) {
     for (size_t begin = 0; begin < pairs.size(); begin += kPairsAtOnce) {
       const Pairs some(pairs.begin() + static_cast<ptrdiff_t>(begin),
                        pairs.begin() + static_cast<ptrdiff_t>(std::min(pairs.size(), begin + kPairsAtOnce)));

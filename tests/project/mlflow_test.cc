@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <limits>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -162,6 +163,29 @@ TEST_F(MlflowTest, TriesAgainWhatMayPass) {
   EXPECT_THAT(warnings_, testing::IsEmpty());
   EXPECT_EQ(server.Pairs("params").at("a"), "b");
   EXPECT_EQ(server.Of("POST runs/update")[0].body.at("status"), "KILLED");
+}
+
+TEST_F(MlflowTest, LogsTheParametersAgainWhereTheFirstTryFailed) {
+  std::atomic<bool> failed = false;
+  const FakeMlflow server([&](const std::string& what, size_t) { return what == "POST runs/log-batch" && !failed.exchange(true) ? 503 : 0; });
+  MlflowRun run(Options(server.url()), "topics", {{"a", "b"}}, {});
+  run.Finish(MlflowRun::Status::kFinished);
+  EXPECT_THAT(warnings_, testing::IsEmpty());
+  ASSERT_EQ(server.Of("POST runs/log-batch").size(), 2u);
+  EXPECT_EQ(server.Of("POST runs/log-batch")[1].body.at("params")[0].at("key"), "a");
+  EXPECT_EQ(server.Of("POST runs/create").size(), 1u);
+  EXPECT_NE(run.Page(), "");
+}
+
+TEST_F(MlflowTest, ParametersThatAreRefusedTakeNothingElseWithThem) {
+  const FakeMlflow server([](const std::string& what, size_t number) { return what == "POST runs/log-batch" && number == 3 ? 400 : 0; });
+  MlflowRun run(Options(server.url()), "topics", {{"a", "b"}}, {});
+  run.LogMetric("loss", 1, 1);
+  run.Finish(MlflowRun::Status::kFinished);
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("runs/log-batch: HTTP 400")));
+  EXPECT_EQ(server.Metrics().at("loss").size(), 1u);
+  EXPECT_EQ(server.Of("POST runs/log-batch").size(), 2u) << "the parameters are not sent again";
+  EXPECT_EQ(run.Page(), "") << "not all was taken";
 }
 
 TEST_F(MlflowTest, WarnsOnceAndShowsNoSecret) {
