@@ -40,6 +40,18 @@ json PairList(const MlflowRun::Pairs& pairs) {
   return list;
 }
 
+// A path of the server's, part by part.
+std::string EncodedPath(std::string_view path) {
+  std::string out;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    if (begin > 0) out += '/';
+    out += PercentEncoded(path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
+
 std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 }  // namespace
@@ -190,7 +202,8 @@ void MlflowRun::LogFile(const std::string& path) {
     if (place.starts_with("/")) place = place.substr(std::min(place.find('/', 1), place.size()));  // "mlflow-artifacts://HOST/..."
     while (place.starts_with("/")) place.remove_prefix(1);
     const HttpAnswer answer = session.client.Send(
-        "PUT", fmt::format("/api/2.0/mlflow-artifacts/artifacts/{}/{}", place, PercentEncoded(name)), content, "application/octet-stream");
+        "PUT", fmt::format("/api/2.0/mlflow-artifacts/artifacts/{}/{}", EncodedPath(place), PercentEncoded(name)), content,
+        "application/octet-stream");
     if (answer.status / 100 != 2) session.Refuse(answer, "artifacts/" + name);
   });
 }
@@ -210,7 +223,7 @@ std::string MlflowRun::Page() const {
   if (!finished_ || outbox_->num_lost() > 0 || session_->run_id.empty()) return "";
   std::string url = ShownUrl(options_.url);
   while (url.ends_with('/')) url.pop_back();
-  return fmt::format("{}/#/experiments/{}/runs/{}", url, session_->experiment_id, session_->run_id);
+  return fmt::format("{}/#/experiments/{}/runs/{}", url, PercentEncoded(session_->experiment_id), PercentEncoded(session_->run_id));
 }
 
 }  // namespace mlac

@@ -39,8 +39,8 @@ class FakeMlflow {
  public:
   // refuse: for the answer to the call with this number, a status other than 200.
   explicit FakeMlflow(std::function<int(const std::string& what, size_t number)> refuse = {},
-                      std::string artifacts = "mlflow-artifacts:/7/r1/artifacts")
-      : refuse_(std::move(refuse)), artifacts_(std::move(artifacts)) {
+                      std::string artifacts = "mlflow-artifacts:/7/r1/artifacts", std::string run_id = "r1")
+      : refuse_(std::move(refuse)), artifacts_(std::move(artifacts)), run_id_(std::move(run_id)) {
     HttpRouter router;
     for (const char* method : {"GET", "POST", "PUT"})
       router.Add({.method = method, .pattern = "/{rest*}", .handler = [this](HttpRequest request, HttpResponder responder) {
@@ -92,12 +92,12 @@ class FakeMlflow {
     if (path == "experiments/get-by-name") return responder.Send({.status = 404, .body = R"({"error_code":"RESOURCE_DOES_NOT_EXIST"})"});
     if (path == "experiments/create") return responder.Send({.body = R"({"experiment_id":"7"})"});
     if (path == "runs/create")
-      return responder.Send({.body = json({{"run", {{"info", {{"run_id", "r1"}, {"artifact_uri", artifacts_}}}}}}).dump()});
+      return responder.Send({.body = json({{"run", {{"info", {{"run_id", run_id_}, {"artifact_uri", artifacts_}}}}}}).dump()});
     responder.Send({.body = "{}"});
   }
 
   std::function<int(const std::string& what, size_t number)> refuse_;
-  std::string artifacts_;
+  std::string artifacts_, run_id_;
   mutable std::mutex mutex_;
   std::vector<Call> calls_;
   std::optional<HttpServer> server_;
@@ -241,6 +241,17 @@ TEST_F(MlflowTest, ArtefactsThatTheServerDoesNotTakeAreLeftOut) {
   run.Finish(MlflowRun::Status::kFinished);
   for (const Call& call : server.calls()) EXPECT_FALSE(call.what.starts_with("PUT")) << call.what;
   EXPECT_NE(run.Page(), "");
+}
+
+TEST_F(MlflowTest, WhatTheServerNamesReachesNeitherARequestNorATerminalAsItIs) {
+  const FakeMlflow server({}, "mlflow-artifacts:/my place/r1 x", "r\x1b[31m1");
+  const test::TemporaryFolder folder;
+  MlflowRun run(Options(server.url()), "topics", {}, {});
+  run.LogFile(folder.Write("metrics.json", "{}"));
+  run.Finish(MlflowRun::Status::kFinished);
+  EXPECT_THAT(warnings_, testing::IsEmpty());
+  EXPECT_EQ(server.Of("PUT artifacts/my place/r1 x/metrics.json").size(), 1u);
+  EXPECT_EQ(run.Page(), server.url() + "/#/experiments/7/runs/r%1B%5B31m1");
 }
 
 // ---- apply ----
