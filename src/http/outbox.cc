@@ -34,7 +34,7 @@ void Outbox::Finish(std::chrono::milliseconds patience) noexcept {
   thread_.join();
 }
 
-void Outbox::Warn(const std::string& why) {
+void Outbox::Warn(std::string_view why) {
   if (warned_) return;
   warned_ = true;
   try {
@@ -53,7 +53,7 @@ bool Outbox::Try(const std::function<void()>& work) {
       const auto* known = dynamic_cast<const Error*>(&error);
       const bool may_pass = known != nullptr && known->code() == ErrorCode::kIo;
       if (!may_pass || number >= options_.num_tries) {
-        Warn(known != nullptr ? known->message() : error.what());
+        Warn(known != nullptr ? std::string_view(known->message()) : error.what());
         return false;
       }
     }
@@ -72,8 +72,10 @@ void Outbox::Work() {
     }
     if (waiting_.empty()) {
       changed_.notify_all();
-      if (closed_) return;
-      continue;
+      if (!closed_) continue;
+      lock.unlock();
+      if (num_lost_ > 0) Warn("not all could be sent in time");
+      return;
     }
     const std::function<void()> work = std::move(waiting_.front());
     waiting_.pop_front();

@@ -8,14 +8,16 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 
 namespace mlac {
 
 struct OutboxOptions {
   std::string what;  // for warnings: "tracking at http://127.0.0.1:5000"
-  std::function<void(const std::string& warning)> on_warning = [](const std::string&) {};  // from the outbox's thread, once
-  size_t max_waiting = 10'000;                                                             // what comes beyond is lost
+  // From the outbox's thread, once: what failed first, or at the end that something was lost.
+  std::function<void(const std::string& warning)> on_warning = [](const std::string&) {};
+  size_t max_waiting = 10'000;           // what comes beyond is lost
   size_t num_tries = 3;                                                                    // of one piece of work
   std::chrono::milliseconds pause{500};  // behind the first try, twice as long behind the next
   size_t max_failures = 3;               // pieces of work in a row that fail; then it gives up, and nothing more is sent
@@ -38,7 +40,7 @@ class Outbox {
  private:
   void Work();
   bool Try(const std::function<void()>& work);  // whether it was done
-  void Warn(const std::string& why);
+  void Warn(std::string_view why);
 
   const OutboxOptions options_;
   std::mutex mutex_;

@@ -166,7 +166,8 @@ TEST(Outbox, HoldsNoMoreThanItMayAndDropsWhatWaitsAtTheEnd) {
   std::mutex held;
   held.lock();
   std::atomic<size_t> num_done = 0;
-  Outbox outbox({.what = "x", .max_waiting = 2});
+  std::vector<std::string> warnings;
+  Outbox outbox({.what = "x", .on_warning = [&](const std::string& warning) { warnings.push_back(warning); }, .max_waiting = 2});
   std::atomic<bool> begun = false;
   outbox.Post([&] {
     begun = true;
@@ -180,6 +181,22 @@ TEST(Outbox, HoldsNoMoreThanItMayAndDropsWhatWaitsAtTheEnd) {
   held.unlock();
   finish.join();
   EXPECT_EQ(num_done + outbox.num_lost(), 6u);
+  EXPECT_EQ(warnings, std::vector<std::string>{"x: not all could be sent in time"});
+}
+
+TEST(Outbox, EndsWithoutAnotherTryAndSaysSo) {
+  std::vector<std::string> warnings;
+  std::atomic<size_t> num_tries = 0;
+  Outbox outbox({.what = "x", .on_warning = [&](const std::string& warning) { warnings.push_back(warning); }, .pause = 1h});
+  outbox.Post([&] {
+    ++num_tries;
+    throw Error(ErrorCode::kIo, "nobody there");
+  });
+  while (num_tries == 0) std::this_thread::yield();
+  outbox.Finish(0ms);
+  EXPECT_EQ(num_tries, 1u);
+  EXPECT_EQ(outbox.num_lost(), 1u);
+  EXPECT_EQ(warnings, std::vector<std::string>{"x: not all could be sent in time"});
 }
 
 }  // namespace
