@@ -143,7 +143,12 @@ MlflowRun::MlflowRun(const MlflowOptions& options, std::string name, Pairs param
   Post([](Session&) {});  // so that the run is there from the beginning
 }
 
-MlflowRun::~MlflowRun() { Finish(Status::kFailed); }
+MlflowRun::~MlflowRun() {
+  try {
+    Finish(Status::kFailed);
+  } catch (const std::exception&) {  // no memory to say it with: the server hears no more of the run
+  }
+}
 
 void MlflowRun::Post(std::function<void(Session&)> work) {
   if (finished_) return;

@@ -8,13 +8,16 @@
 
 namespace mlac {
 
-// Base: FineTuneObserver, or what goes on from it. The run may change, or be none, between trainings.
+// Base: FineTuneObserver, or what goes on from it. The run may change, or be none, between trainings; steps count from its beginning.
 template <typename Base>
 class TrackedTraining : public Base {
  public:
   explicit TrackedTraining(Base& to) : to_(to) {}
 
-  void Track(MlflowRun* run) { run_ = run; }
+  void Track(MlflowRun* run) {
+    run_ = run;
+    last_step_ = 0;
+  }
 
   void OnNote(const std::string& note) override { to_.OnNote(note); }
   void OnFinding(const Finding& finding) override { to_.OnFinding(finding); }
@@ -45,7 +48,7 @@ class TrackedTraining : public Base {
   void OnCheckpoint(size_t step, const std::string& folder) override { to_.OnCheckpoint(step, folder); }
   void OnEarlyStop(size_t epoch) override { to_.OnEarlyStop(epoch); }
 
-  size_t last_step() const { return last_step_; }  // at the end of the last epoch
+  size_t last_step() const { return last_step_; }  // at the end of the last epoch of this run; 0 where it trained nothing
 
  protected:
   Base& to_;

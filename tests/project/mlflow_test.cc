@@ -368,6 +368,19 @@ TEST_F(TrackedApplyTest, WhatBreaksFailedWithItsReason) {
   EXPECT_NE(mlflow_.Pairs("tags").at("mlac.error"), "");
 }
 
+// A run whose model was trained before is not measured at a step of the run before it.
+TEST_F(MlflowTest, CountsTheStepsOfEachRunAlone) {
+  const FakeMlflow server;
+  MlflowRun first(Options(server.url()), "first", {}, {}), second(Options(server.url()), "second", {}, {});
+  RecordingObserver observer;
+  TrackedTraining<FineTuneObserver> tracked(observer);
+  tracked.Track(&first);
+  tracked.OnEpoch({.epoch = 1, .step = 12});
+  EXPECT_EQ(tracked.last_step(), 12u);
+  tracked.Track(&second);
+  EXPECT_EQ(tracked.last_step(), 0u);
+}
+
 TEST_F(TrackedApplyTest, GivesTheSameModelAsUntracked) {
   ASSERT_FALSE(Apply().refused());
   const TinyProject other;
