@@ -110,8 +110,21 @@ void TrackedApply::OnRefused(const std::string& step, const std::string& message
   SendLineage(LineageEvent::Type::kFail, message);
 }
 
-// What the steps of the model left in the store, whatever came of it.
-void TrackedApply::LogModel(TrackedModel& model, const AppliedModel* applied) const {
+// What the steps of the model left in the store, whatever came of it. What cannot be read of it is left out and said: it is a copy, and no
+// reason to fail what was applied.
+void TrackedApply::LogModel(TrackedModel& model, const AppliedModel* applied) const noexcept {
+  try {
+    LogWhatIsKept(model, applied);
+  } catch (const std::exception& error) {
+    const auto* known = dynamic_cast<const Error*>(&error);
+    try {
+      tracking_.mlflow->on_warning(fmt::format("tracking of {}: {}", model.name, known != nullptr ? known->message() : error.what()));
+    } catch (const std::exception&) {  // nobody to tell
+    }
+  }
+}
+
+void TrackedApply::LogWhatIsKept(TrackedModel& model, const AppliedModel* applied) const {
   const PlannedModel* plan = PlanOf(model.name);
   if (plan == nullptr) return;
   const StepStore steps(store_);

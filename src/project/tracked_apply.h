@@ -46,7 +46,8 @@ class TrackedApply : public TrackedTraining<ApplyObserver> {
 
   std::vector<LineageDataset> InputsOf(const std::string& step) const;
   void SendLineage(LineageEvent::Type type, const std::string& message = "");
-  void LogModel(TrackedModel& model, const AppliedModel* applied) const;
+  void LogModel(TrackedModel& model, const AppliedModel* applied) const noexcept;
+  void LogWhatIsKept(TrackedModel& model, const AppliedModel* applied) const;
   const PlannedModel* PlanOf(const std::string& model) const;
 
   const ApplyTracking& tracking_;

@@ -22,6 +22,16 @@ std::string OwnName(const std::string& path) {
   return (normal.has_filename() ? normal : normal.parent_path()).filename().string();
 }
 
+// Those of training.json.
+void LogDatasets(MlflowRun& run, const std::string& folder) {
+  if (!FileExists(folder + "/" + kTrainingFile)) return;
+  const nlohmann::json training = ReadJsonFile(folder + "/" + kTrainingFile);
+  for (const nlohmann::json& part : training.at("data")) {
+    const std::string name = part.at("name");
+    run.LogDataset(name == "train" ? "training" : name == "test" ? "testing" : name, part.at("source"), part.value("sha256", ""));
+  }
+}
+
 }  // namespace
 
 MlflowRun::Pairs ParametersOfRun(const std::string& task, const FineTuneOptions& options) {
@@ -65,12 +75,10 @@ void LogReports(MlflowRun& run, const std::string& folder) {
 void LogResult(MlflowRun& run, const FineTuneResult& result, const std::string& folder, size_t last_step) {
   for (const Figure& figure : result.figures.figures) run.LogMetric(result.evaluated_on + "_" + figure.name, figure.value, last_step);
   if (result.figures.loss) run.LogMetric(result.evaluated_on + "_loss", *result.figures.loss, last_step);
-  if (FileExists(folder + "/" + kTrainingFile)) {
-    const nlohmann::json training = ReadJsonFile(folder + "/" + kTrainingFile);
-    for (const nlohmann::json& part : training.value("data", nlohmann::json::array())) {
-      const std::string name = part.value("name", "");
-      run.LogDataset(name == "train" ? "training" : name == "test" ? "testing" : name, part.value("source", ""), part.value("sha256", ""));
-    }
+  try {
+    LogDatasets(run, folder);
+  } catch (const Error&) {  // gone, or no JSON
+  } catch (const nlohmann::json::exception&) {
   }
   LogReports(run, folder);
 }

@@ -63,7 +63,8 @@ MlflowRun::Pairs ParametersOfRun(const std::string& task, const FineTuneOptions&
 // Who ran what, in the names that MLflow's pages know: source, commit of the repository that the folder belongs to, version of mlac.
 MlflowRun::Pairs TagsOfRun(const std::string& source, const std::string& folder);
 
-// Behind a training: the figures as "test_accuracy", the data sets of training.json, and the reports in the folder.
+// Behind a training: the figures as "test_accuracy", the data sets of training.json, and the reports in the folder. Files that are gone or
+// broken are left out: what is logged is a copy, and no reason to fail a training that is done.
 void LogResult(MlflowRun& run, const FineTuneResult& result, const std::string& folder, size_t last_step);
 // The card, the figures and the pictures of a folder, as far as they are there.
 void LogReports(MlflowRun& run, const std::string& folder);

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -290,6 +292,7 @@ class TrackedApplyTest : public MlflowTest {
     TrackedApply tracked(tracking, config, plan, store, observer_);
     try {
       ApplyResult result = mlac::Apply(config, plan, store, {}, tracked, observer_.stop);
+      if (before_finish_) before_finish_(store);
       tracked.Finish(result);
       return result;
     } catch (const Error& error) {
@@ -300,6 +303,7 @@ class TrackedApplyTest : public MlflowTest {
   std::string StatusOfRun() { return mlflow_.Of("POST runs/update").back().body.at("status"); }
 
   TinyProject project_;
+  std::function<void(const Store& store)> before_finish_;
   RecordingObserver observer_;
   FakeMlflow mlflow_;
   FakeCollector collector_;
@@ -379,6 +383,31 @@ TEST_F(MlflowTest, CountsTheStepsOfEachRunAlone) {
   EXPECT_EQ(tracked.last_step(), 12u);
   tracked.Track(&second);
   EXPECT_EQ(tracked.last_step(), 0u);
+}
+
+TEST_F(TrackedApplyTest, WhatCannotBeReadOfAStepFailsNothing) {
+  before_finish_ = [&](const Store& store) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(store.folder()))
+      if (entry.is_regular_file() && entry.path().filename() == "metrics.json") std::ofstream(entry.path()) << "{";
+  };
+  ApplyResult result;
+  ASSERT_NO_THROW(result = Apply());
+  EXPECT_FALSE(result.refused());
+  EXPECT_EQ(result.models.size(), 1u);
+  EXPECT_EQ(StatusOfRun(), "FINISHED");
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("tracking of topics: ")));
+}
+
+TEST_F(MlflowTest, ATrainingThatIsDoneDoesNotFailByItsRecord) {
+  const FakeMlflow server;
+  const test::TemporaryFolder folder;
+  FineTuneResult result;
+  result.evaluated_on = "test";
+  for (const char* record : {"{", "[]", R"({"data": 1})", R"({"data": [7]})"}) {
+    folder.Write("training.json", record);
+    MlflowRun run(Options(server.url()), "topics", {}, {});
+    EXPECT_NO_THROW(LogResult(run, result, folder.path(), 3)) << record;
+  }
 }
 
 TEST_F(TrackedApplyTest, GivesTheSameModelAsUntracked) {
