@@ -16,7 +16,11 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <charconv>
+#include <condition_variable>
+#include <mutex>
 #include <optional>
+#include <system_error>
+#include <thread>
 
 #include "base/display.h"
 #include "base/error.h"
@@ -30,6 +34,16 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
+using Clock = std::chrono::steady_clock;
+using Endpoints = std::vector<asio::ip::tcp::endpoint>;
+
+Endpoints Resolve(const std::string& host, const std::string& port, asio::ip::resolver_base::flags flags, error_code& error) {
+  asio::io_context context;
+  asio::ip::tcp::resolver resolver(context);
+  Endpoints endpoints;
+  for (const auto& entry : resolver.resolve(host, port, flags, error)) endpoints.push_back(entry.endpoint());
+  return endpoints;
+}
 
 // Where the user information of a URL ends: behind '@', or at the host.
 size_t HostBegin(std::string_view url, size_t begin) {
@@ -53,6 +67,11 @@ std::string Decoded(std::string_view text) {
   return out;
 }
 
+[[noreturn]] void Fail(const HttpUrl& url, const HttpClientOptions& options, const error_code& error) {
+  const std::string why = error == beast::error::timeout ? fmt::format("no answer within {} ms", options.timeout.count()) : error.message();
+  throw Error(ErrorCode::kIo, fmt::format("{}: {}", Printable(url.authority, 200), why));
+}
+
 // A request and its answer over one stream that is not connected yet.
 class Exchange {
  public:
@@ -61,32 +80,30 @@ class Exchange {
     answer_.body_limit(options.max_answer_bytes);
   }
 
-  HttpAnswer Run() {
-    asio::ip::tcp::resolver resolver(context_);
-    error_code error;
-    const auto found = resolver.resolve(url_.host, url_.port, error);
-    if (error) Throw(error);
+  HttpAnswer Run(const Endpoints& found, Clock::time_point deadline) {
     if (url_.is_tls) {
       asio::ssl::context tls(asio::ssl::context::tls_client);
       tls.set_default_verify_paths();
       asio::ssl::stream<beast::tcp_stream> stream(context_, tls);
       stream.set_verify_mode(asio::ssl::verify_peer);
       stream.set_verify_callback(asio::ssl::host_name_verification(url_.host));
-      SSL_set_tlsext_host_name(stream.native_handle(), url_.host.c_str());
-      RunOver(stream, beast::get_lowest_layer(stream), found,
+      error_code no_address;  // only names are sent: RFC 6066, section 3
+      asio::ip::make_address(url_.host, no_address);
+      if (no_address) SSL_set_tlsext_host_name(stream.native_handle(), url_.host.c_str());
+      RunOver(stream, beast::get_lowest_layer(stream), found, deadline,
               [&](auto done) { stream.async_handshake(asio::ssl::stream_base::client, done); });
     } else {
       beast::tcp_stream stream(context_);
-      RunOver(stream, stream, found, [&](auto done) { done(error_code()); });
+      RunOver(stream, stream, found, deadline, [&](auto done) { done(error_code()); });
     }
-    if (error_) Throw(error_);
+    if (error_) Fail(url_, options_, error_);
     return {static_cast<int>(answer_.get().result_int()), std::move(answer_.get().body())};
   }
 
  private:
-  template <typename Stream, typename Found, typename Handshake>
-  void RunOver(Stream& stream, beast::tcp_stream& lowest, const Found& found, Handshake handshake) {
-    lowest.expires_after(options_.timeout);
+  template <typename Stream, typename Handshake>
+  void RunOver(Stream& stream, beast::tcp_stream& lowest, const Endpoints& found, Clock::time_point deadline, Handshake handshake) {
+    lowest.expires_at(deadline);
     lowest.async_connect(found, [&](const error_code& not_connected, const auto&) {
       if ((error_ = not_connected)) return;
       handshake([&](const error_code& not_shaken) {
@@ -100,12 +117,6 @@ class Exchange {
     context_.run();
   }
 
-  [[noreturn]] void Throw(const error_code& error) const {
-    const std::string why =
-        error == beast::error::timeout ? fmt::format("no answer within {} ms", options_.timeout.count()) : error.message();
-    throw Error(ErrorCode::kIo, fmt::format("{}: {}", Printable(url_.authority, 200), why));
-  }
-
   const HttpUrl& url_;
   const HttpClientOptions& options_;
   http::request<http::string_body> request_;
@@ -116,6 +127,54 @@ class Exchange {
 };
 
 }  // namespace
+
+// The addresses of a name. The system's resolver has a limit of time of its own, half a minute where no server of names answers, and cannot be
+// ended; so it runs in a thread that nobody waits for longer than he wants to. One at a time: who comes while it runs waits for the same.
+class HttpClient::Lookup : public std::enable_shared_from_this<Lookup> {
+ public:
+  Endpoints Find(const HttpUrl& url, Clock::time_point deadline, error_code& error) {
+    Endpoints written = Resolve(url.host, url.port, asio::ip::resolver_base::numeric_host, error);
+    if (!error) return written;
+    std::unique_lock lock(mutex_);
+    if (!running_) {
+      try {
+        std::thread([self = shared_from_this(), host = url.host, port = url.port] { self->Run(host, port); }).detach();
+      } catch (const std::system_error&) {  // the system gives no thread
+        error = asio::error::no_memory;
+        return {};
+      }
+      running_ = true;
+    }
+    if (!changed_.wait_until(lock, deadline, [this] { return !running_; })) {
+      error = beast::error::timeout;
+      return {};
+    }
+    error = error_;
+    return found_;
+  }
+
+ private:
+  void Run(const std::string& host, const std::string& port) noexcept {
+    error_code error;
+    Endpoints found;
+    try {
+      found = Resolve(host, port, {}, error);
+    } catch (const std::exception&) {
+      error = asio::error::no_memory;
+    }
+    const std::lock_guard lock(mutex_);
+    found_ = std::move(found);
+    error_ = error;
+    running_ = false;
+    changed_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool running_ = false;
+  Endpoints found_;  // by the last one
+  error_code error_;
+};
 
 std::string ShownUrl(std::string_view url) {
   const size_t scheme = url.find("://");
@@ -153,7 +212,8 @@ HttpUrl ParseUrl(std::string_view given, std::string_view what, std::string_view
   return url;
 }
 
-HttpClient::HttpClient(HttpUrl url, HttpClientOptions options) : url_(std::move(url)), options_(std::move(options)) {
+HttpClient::HttpClient(HttpUrl url, HttpClientOptions options)
+    : url_(std::move(url)), options_(std::move(options)), lookup_(std::make_shared<Lookup>()) {
   const bool has_own = std::any_of(options_.fields.begin(), options_.fields.end(),
                                    [](const HttpField& field) { return EqualsIgnoringCase(field.name, "authorization"); });
   if (!url_.user.empty() && !has_own) options_.fields.push_back({"authorization", BasicAuthorization(url_.user, url_.password)});
@@ -172,7 +232,11 @@ HttpAnswer HttpClient::Send(std::string_view method, std::string_view target, st
   if (!content_type.empty()) request.set(http::field::content_type, content_type);
   request.body() = std::move(body);
   request.prepare_payload();
-  return Exchange(url_, options_, std::move(request)).Run();
+  const Clock::time_point deadline = Clock::now() + options_.timeout;
+  error_code error;
+  const Endpoints found = lookup_->Find(url_, deadline, error);
+  if (error) Fail(url_, options_, error);
+  return Exchange(url_, options_, std::move(request)).Run(found, deadline);
 }
 
 std::string BasicAuthorization(std::string_view user, std::string_view password) {

@@ -2,6 +2,7 @@
 // A client for small requests to services of the user's (a collector, a tracking server): one connection a request, with a limit of time.
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +27,7 @@ HttpUrl ParseUrl(std::string_view url, std::string_view what, std::string_view d
 std::string ShownUrl(std::string_view url);
 
 struct HttpClientOptions {
-  std::chrono::milliseconds timeout{5000};  // from connecting to the last byte
+  std::chrono::milliseconds timeout{5000};  // from looking up the host's name to the last byte
   std::vector<HttpField> fields = {};       // of each request: {"authorization", "Bearer ..."}
   size_t max_answer_bytes = size_t{1} << 20;
 };
@@ -49,8 +50,11 @@ class HttpClient {
   const HttpUrl& url() const { return url_; }
 
  private:
+  class Lookup;
+
   const HttpUrl url_;
   HttpClientOptions options_;
+  std::shared_ptr<Lookup> lookup_;
 };
 
 // "Basic dXNlcjpwYXNz".
