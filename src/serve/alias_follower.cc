@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 
 #include "base/error.h"
 #include "hub/aliases.h"
@@ -44,8 +45,8 @@ std::string MessageOf(const std::exception& error) {
 
 struct AliasFollower::Followed {
   FollowedAlias alias;
-  std::string path;      // of the alias's file
-  FileState state = {};  // when it was read
+  std::string path;                // of the alias's file
+  std::optional<FileState> state;  // when it was read; nothing before that, and where what came of it is not known
   std::string seen;      // the revision that it stood for then
   bool unreadable = false;
   bool waits = false;  // for another try
@@ -87,36 +88,44 @@ void AliasFollower::Work() {
 }
 
 void AliasFollower::Look() {
-  for (const auto& followed : followed_) LookAt(*followed);
+  for (const auto& followed : followed_) {
+    try {
+      LookAt(*followed);
+    } catch (const std::exception&) {  // no memory to look, or to say what was found: the next time
+      followed->state.reset();
+    }
+  }
 }
 
 void AliasFollower::LookAt(Followed& followed) {
   const FileState state = StateOf(followed.path);
   const bool is_time = followed.waits && Clock::now() >= followed.retry;
   if (state == followed.state && !is_time) return;
-  FollowEvent event = {FollowEvent::Kind::kUnreadable, followed.alias.model, followed.reference(), followed.seen, "", ""};
+  std::optional<std::string> revision;
   try {
-    const std::optional<std::string> revision = Aliases(options_.store).Find(followed.alias.name, followed.alias.alias);
+    revision = Aliases(options_.store).Find(followed.alias.name, followed.alias.alias);
     if (!revision) throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such file any more", followed.path));
-    followed.state = state;
-    followed.unreadable = false;
-    if (*revision == followed.seen && !is_time) return;
-    if (*revision != followed.seen) followed.next_wait = options_.first_retry;
-    Load(followed, *revision);
   } catch (const std::exception& error) {  // it is looked at again the next time; said once
+    followed.state.reset();
     if (followed.unreadable) return;
+    options_.on_event({FollowEvent::Kind::kUnreadable, followed.alias.model, followed.reference(), followed.seen, "", MessageOf(error)});
     followed.unreadable = true;
-    event.message = MessageOf(error);
-    options_.on_event(event);
+    return;
   }
+  followed.state = state;
+  followed.unreadable = false;
+  if (*revision == followed.seen && !is_time) return;
+  if (*revision != followed.seen) followed.next_wait = options_.first_retry;
+  Load(followed, *revision);
 }
 
 void AliasFollower::Load(Followed& followed, const std::string& revision) {
   const ModelSet::ServicePtr served = models_.Find(followed.alias.model);
+  FollowEvent event = {FollowEvent::Kind::kSwapped, followed.alias.model, followed.reference(), "", revision, ""};
+  if (served) event.before = served->origin().revision;
   followed.waits = false;
-  followed.seen = revision;
-  if (!served) return;  // unloaded
-  FollowEvent event = {FollowEvent::Kind::kSwapped, followed.alias.model, followed.reference(), served->origin().revision, revision, ""};
+  followed.seen = revision;              // from here on the move has been answered to
+  if (!served) return;                   // unloaded
   if (event.before == revision) return;  // moved away and back, the one between refused
   try {
     RevisionFolder folder = options_.store.OpenFolder(revision);

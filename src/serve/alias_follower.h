@@ -35,7 +35,8 @@ struct FollowOptions {
   std::vector<FollowedAlias> aliases;
   // Opens a folder; throws as OpenServedModel.
   std::function<std::unique_ptr<ServedModel>(const std::string& folder)> open;
-  std::function<void(const FollowEvent& event)> on_event = [](const FollowEvent&) {};  // from the follower's thread
+  // From the follower's thread. Where it throws, following goes on.
+  std::function<void(const FollowEvent& event)> on_event = [](const FollowEvent&) {};
   // Between two looks at the files of the aliases. Their times are compared, which works on network file systems, too, where notices of
   // changes made elsewhere do not come. 0: looks only when it is told to.
   std::chrono::milliseconds interval{1000};
@@ -49,7 +50,7 @@ struct FollowOptions {
 class AliasFollower {
  public:
   AliasFollower(FollowOptions options, ModelSet& models, ServeMetrics& metrics);
-  ~AliasFollower();  // ends what is under way
+  ~AliasFollower();  // waits for the model that is being opened, if one is
   AliasFollower(const AliasFollower&) = delete;
   AliasFollower& operator=(const AliasFollower&) = delete;
 

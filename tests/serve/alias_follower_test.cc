@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <thread>
 
 #include "hub/aliases.h"
@@ -54,7 +55,11 @@ class AliasFollowerTest : public ModelServerTest {
     follower_.emplace(FollowOptions{.store = files_.store,
                                     .aliases = {{.model = "m", .name = "m", .alias = std::string(kProduction), .revision = revision}},
                                     .open = [this](const std::string& path) { return Open(path); },
-                                    .on_event = [this](const FollowEvent& event) { events_.push_back(event); },
+                                    .on_event =
+                                        [this](const FollowEvent& event) {
+                                          if (saying_fails_) throw std::bad_alloc();
+                                          events_.push_back(event);
+                                        },
                                     .interval = std::chrono::milliseconds(0),
                                     .first_retry = std::chrono::seconds(0)},
                       server_->models(), metrics_);
@@ -72,6 +77,7 @@ class AliasFollowerTest : public ModelServerTest {
   ServeMetrics metrics_;
   std::vector<FollowEvent> events_;
   size_t num_opened_ = 0;
+  bool saying_fails_ = false;
   std::optional<AliasFollower> follower_;
 };
 
@@ -192,6 +198,32 @@ TEST_F(AliasFollowerTest, SaysOnceThatAnAliasCannotBeReadAndGoesOnWhenItCan) {
   follower_->Look();
   EXPECT_THAT(events_.back().message, HasSubstr("there is no such file any more"));
   EXPECT_EQ(Embed().first, second);
+}
+
+TEST_F(AliasFollowerTest, SaysThatAnAliasIsGoneBeforeItWasEverLookedAt) {
+  Promote(AddModel(0));
+  Follow();
+  std::filesystem::remove(AliasPath(files_.store, "m", kProduction));
+  for (int i = 0; i < 3; ++i) follower_->Look();
+  ASSERT_EQ(events_.size(), 1u);
+  EXPECT_THAT(events_[0].message, HasSubstr("there is no such file any more"));
+}
+
+// A lack of memory in the follower's thread would end the server.
+TEST_F(AliasFollowerTest, GoesOnWhereThereIsNoMemoryToSayWhatCameOfAMove) {
+  const std::string first = AddModel(0), second = AddModel(1), broken = AddModel(66);
+  Promote(first);
+  Follow();
+  for (const std::string& revision : {second, broken, first}) {
+    Promote(revision);
+    const size_t num_opened = num_opened_;
+    saying_fails_ = true;
+    EXPECT_NO_THROW(follower_->Look());
+    saying_fails_ = false;
+    for (int i = 0; i < 2; ++i) follower_->Look();
+    EXPECT_EQ(num_opened_, num_opened + 1) << "opened again";
+    EXPECT_EQ(Embed().first, revision == broken ? second : revision);
+  }
 }
 
 TEST_F(AliasFollowerTest, EveryAnswerCarriesTheRevisionErrorsIncluded) {
