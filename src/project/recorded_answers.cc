@@ -8,6 +8,7 @@
 #include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 
 namespace mlac {
 namespace {
@@ -81,17 +82,20 @@ RecordedAnswers ReadRecordedAnswers(const std::string& path) {
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     ++number;
+    if (number > kMostAnswers) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: holds more than {} answers", path, kMostAnswers));
+    const std::string where = fmt::format("{}: line {}", path, number);
     try {
-      const ordered_json line =
-          ordered_json::parse(text.begin() + static_cast<ptrdiff_t>(begin), text.begin() + static_cast<ptrdiff_t>(end));
+      const json line = ParseJson(std::string_view(text).substr(begin, end - begin), where);
       answers.task = line.at("task").get<std::string>();
       RecordedAnswer answer;
       answer.input.text = line.at("text").get<std::string>();
       answer.answer = line.at("answer").dump();
       if (line.contains("pair")) answer.input.pair = line.at("pair").get<std::string>();
       answers.answers.push_back(std::move(answer));
-    } catch (const ordered_json::exception& error) {
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: line {} is no recorded answer", path, number), error.what());
+    } catch (const json::exception& error) {
+      throw Error(ErrorCode::kInvalidInput, where + " is no recorded answer", error.what());
+    } catch (const Error& error) {
+      throw Error(ErrorCode::kInvalidInput, where + " is no recorded answer", error.message());
     }
     begin = end + 1;
   }

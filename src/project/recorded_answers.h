@@ -36,7 +36,7 @@ RecordedAnswers RecordAnswers(const std::string& folder, const std::string& task
 
 // JSON Lines: {"task", "text", "pair", "answer"}, a pair where there is one. Whole or not at all.
 void WriteRecordedAnswers(const std::string& path, const RecordedAnswers& answers);
-// Throws kInvalidInput, with the line, for anything else.
+// Throws kInvalidInput, with the line, for anything else, for JSON that is nested deeper than 64 levels and for more than kMostAnswers.
 RecordedAnswers ReadRecordedAnswers(const std::string& path);
 
 // Where two answers differ, for people: "label: expected 'sports', found 'world'"; "" if they do not: texts are the same and numbers not

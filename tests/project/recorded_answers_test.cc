@@ -59,5 +59,24 @@ TEST(RecordedAnswers, RefuseWhatIsNoneWithItsLine) {
   ExpectError(ErrorCode::kInvalidArgument, "there is no task 'x'", [] { MakeRecordedTask("x"); });
 }
 
+// A store that others write to decides neither how deep a server's stack goes nor how long it computes before it serves.
+TEST(RecordedAnswers, RefuseWhatIsTooDeepOrTooMany) {
+  const test::TemporaryFolder folder;
+  const auto line = [](const std::string& answer) { return R"({"task": "x", "text": "a", "answer": )" + answer + "}\n"; };
+  const auto nested = [&](size_t depth) { return line(std::string(depth, '[') + std::string(depth, ']')); };
+  const std::string path = folder.Write("answers.jsonl", nested(63));
+  EXPECT_EQ(ReadRecordedAnswers(path).answers.size(), 1u);
+  for (const size_t depth : {64, 1'000'000}) {
+    folder.Write("answers.jsonl", nested(depth));
+    ExpectError(ErrorCode::kInvalidInput, path + ": line 1 is no recorded answer", [&] { ReadRecordedAnswers(path); });
+  }
+  std::string many;
+  for (size_t i = 0; i < kMostAnswers; ++i) many += line("1");
+  folder.Write("answers.jsonl", many);
+  EXPECT_EQ(ReadRecordedAnswers(path).answers.size(), kMostAnswers);
+  folder.Write("answers.jsonl", many + line("1"));
+  ExpectError(ErrorCode::kInvalidInput, path + ": holds more than 64 answers", [&] { ReadRecordedAnswers(path); });
+}
+
 }  // namespace
 }  // namespace mlac
