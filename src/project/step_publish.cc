@@ -50,6 +50,7 @@ std::string AddAnswers(const StepRun& run, const ModelData& data) {
     for (const ExampleTest& example : ReadModelTests(run.project.Path(run.model.tests)).examples)
       for (const std::string& text : example.texts) inputs.push_back({text, std::nullopt});
   if (inputs.empty() && TaskOf(run.model).inputs != nullptr) inputs = TaskOf(run.model).inputs(data.test, data, kTestTexts);
+  if (inputs.empty()) return "";  // of a task whose answers are measured all together
   const RecordedAnswers answers = RecordAnswers(run.ModelFolder(), run.model.task, inputs, run.num_threads);
   if (answers.answers.empty()) return "";
   const std::string path = run.output + "/" + kAnswersFile;

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "version.h"
 
@@ -92,8 +93,8 @@ void ServeMetrics::SetModel(const std::string& model, bool served) {
 void ServeMetrics::SetRevision(const std::string& model, const std::string& revision) {
   const std::lock_guard lock(impl_->mutex);
   Gauge*& gauge = impl_->revision_of[model];
-  if (gauge != nullptr) impl_->revisions.Remove(gauge);  // a series a revision for ever would be too many
-  gauge = revision.empty() ? nullptr : &impl_->revisions.Add({{"model", model}, {"revision", revision}}, 1);
+  if (gauge != nullptr) impl_->revisions.Remove(std::exchange(gauge, nullptr));  // a series a revision for ever would be too many
+  if (!revision.empty()) gauge = &impl_->revisions.Add({{"model", model}, {"revision", revision}}, 1);
 }
 
 void ServeMetrics::CountMove(const std::string& model, bool refused) {
