@@ -3,17 +3,23 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 
+#include "base/error.h"
 #include "cli/terminal.h"
 #include "http/client.h"
 
 namespace mlac {
 namespace {
 
+// Of a variable of the environment. Throws kInvalidArgument for one that would end a line of a request; its value may be a secret.
 std::string Variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
+  const char* given = std::getenv(name);
+  const std::string value = given == nullptr ? "" : given;
+  if (std::any_of(value.begin(), value.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }))
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: its value holds a control character", name), "perhaps a line break at its end");
+  return value;
 }
 
 void Warn(const std::string& warning) {

@@ -186,6 +186,11 @@ std::string ShownUrl(std::string_view url) {
 HttpUrl ParseUrl(std::string_view given, std::string_view what, std::string_view default_port) {
   HttpUrl url;
   const auto refuse = [&]() {
+    const size_t end = given.find_first_of("/?#", HostBegin(given, given.find("://") + 3));
+    const bool may_hold_password = end != std::string_view::npos && given.find('@', end) != std::string_view::npos;
+    if (may_hold_password)
+      throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: expected an http:// or https:// URL", what),
+                  "in a user and a password '/' is written %2F, '?' %3F, '#' %23 and '@' %40");
     throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: expected an http:// or https:// URL, found '{}'", what, ShownUrl(given)),
                 fmt::format("as in http://127.0.0.1:{}", default_port.empty() ? "5000" : default_port));
   };

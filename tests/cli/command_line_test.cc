@@ -82,6 +82,15 @@ TEST(CommandLine, AnErrorOfTheLibraryIsOneLineAndStatusOne) {
                 "mlac: MLAC_ISA is 'avx9', which is none of scalar, avx2, avxvnni, avx512, amx, neon\n");
 }
 
+TEST(CommandLine, ASecretThatWouldEndALineOfARequestIsRefusedAndNotShown) {
+  const std::vector<std::string> train = {"train", "text-classification", "-m", "none", "--data", "none.csv", "--out", "none-out"};
+  for (const char* name : {"MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_TOKEN"}) {
+    const std::string uri = "MLFLOW_TRACKING_URI=http://127.0.0.1:1", value = std::string(name) + "=http://canary\r\nx: y";
+    ExpectFailure(RunMlac(train, {.environment = {uri, value}}), 1,
+                  std::string("mlac: ") + name + ": its value holds a control character\nhint: perhaps a line break at its end\n");
+  }
+}
+
 TEST(CommandLine, AClosedPipeEndsItQuietly) {
   const ProgramResult result = RunMlac({"completion", "zsh"}, {.close_out = true});
   EXPECT_EQ(result.error, "");

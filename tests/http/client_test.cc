@@ -114,6 +114,11 @@ TEST(ParseUrl, RefusesWhatIsNoneAndNeverShowsUserOrPassword) {
     EXPECT_THROW(ParseUrl(url, "x"), Error) << url;
   ExpectError(ErrorCode::kInvalidArgument, "--track: expected an http:// or https:// URL, found 'ftp://host/path'",
               [] { ParseUrl("ftp://ann:secret@host/path?token=secret", "--track"); });
+  for (const char sign : {'/', '?', '#'}) {  // they end the part of a URL that a password stands in
+    const std::string url = std::string("http://ann:my") + sign + "secret@host";
+    const Error error = ExpectError(ErrorCode::kInvalidArgument, "--track: expected an http:// or https:// URL", [&] { ParseUrl(url, "--track"); });
+    EXPECT_EQ(error.hint(), "in a user and a password '/' is written %2F, '?' %3F, '#' %23 and '@' %40");
+  }
   EXPECT_EQ(ShownUrl("https://ann:secret@host:1/p?q=secret"), "https://host:1/p");
   EXPECT_EQ(ShownUrl("http://a:p@ss@host"), "http://host");
 }
