@@ -21,6 +21,8 @@ namespace {
 constexpr size_t kUsualSteps = 50, kFewestUsualSteps = 20;
 constexpr double kSpikeFactor = 3, kSpikeSummand = 1;
 
+constexpr size_t kMostExamplesPerStep = size_t{1} << 40;
+
 void CheckOptions(const Objective& objective, const TrainingOptions& options) {
   const auto check = [](bool fine, const char* what, const char* expected) {
     if (!fine) throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: expected {}", what, expected));
@@ -32,6 +34,7 @@ void CheckOptions(const Objective& objective, const TrainingOptions& options) {
   check(options.max_grad_norm >= 0, "longest gradient", "a number from 0");
   check(options.warmup >= 0 && options.warmup <= 1, "warm-up", "a share from 0 to 1");
   check(options.gradient_accumulation > 0, "gradient accumulation", "at least 1");
+  check(options.batch_size <= kMostExamplesPerStep / options.gradient_accumulation, "batches a step", "at most 2^40 examples together");
   check(options.layer_decay > 0 && options.layer_decay <= 1, "layer decay", "a number above 0, up to 1");
   check(options.weight_decay >= 0 && std::isfinite(options.weight_decay), "weight decay", "a finite number from 0");
 }

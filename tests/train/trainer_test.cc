@@ -518,6 +518,10 @@ TEST(Trainer, RefusesOptionsThatMakeNoSense) {
   refuses("longest gradient: expected a number from 0", [](TinyRun& run) { run.options.max_grad_norm = -1; });
   refuses("warm-up: expected a share from 0 to 1", [](TinyRun& run) { run.options.warmup = 1.01; });
   refuses("gradient accumulation: expected at least 1", [](TinyRun& run) { run.options.gradient_accumulation = 0; });
+  refuses("batches a step: expected at most 2^40 examples together", [](TinyRun& run) {  // 2^64 together, which is 0
+    run.options.batch_size = size_t{1} << 40;
+    run.options.gradient_accumulation = size_t{1} << 24;
+  });
   refuses("layer decay: expected a number above 0, up to 1", [](TinyRun& run) { run.options.layer_decay = 0; });
   refuses("layer decay: expected a number above 0, up to 1", [](TinyRun& run) { run.options.layer_decay = 1.5; });
   refuses("layer decay: expected a number above 0, up to 1", [](TinyRun& run) { run.options.layer_decay = std::nan(""); });
