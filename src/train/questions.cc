@@ -43,8 +43,11 @@ GoldAnswer Locate(std::string text, const std::string& context, size_t start) {
   if (wanted != std::string::npos && context.compare(wanted, answer.text.size(), answer.text) == 0)
     return found(wanted, AnswerPlace::kExact);
   size_t nearest = std::string::npos, distance = 0, num_places = 0;
+  size_t counted = 0, place = 0;  // the bytes before which there are so many code points
   for (size_t begin = context.find(answer.text); begin != std::string::npos; begin = context.find(answer.text, begin + 1)) {
-    const size_t place = CountCodePoints(std::string_view(context).substr(0, begin)), away = place > start ? place - start : start - place;
+    place += CountCodePoints(std::string_view(context).substr(counted, begin - counted));
+    counted = begin;
+    const size_t away = place > start ? place - start : start - place;
     if (num_places++ == 0 || away < distance) {
       nearest = begin;
       distance = away;

@@ -114,6 +114,18 @@ TEST(Questions, CountsCodePointsAndFindsAnswersNearby) {
             "a.jsonl line 7)");
 }
 
+// Each place is counted on from the one before, or a long context would take the square of its length.
+TEST(Questions, FindsTheNearestOfManyPlacesInALongContext) {
+  constexpr size_t kTimes = 100'000, kWanted = 70'000;
+  const test::TemporaryFolder folder;
+  std::string context;
+  for (size_t i = 0; i < kTimes; ++i) context += "\u00e9 cat ";  // 6 code points in 7 bytes
+  folder.Write("a.jsonl", Row(context, "cat", 6 * kWanted + 4));   // where it stands is 2 before, and 4 behind
+  const Questions data = ReadQuestions(folder / "a.jsonl");
+  EXPECT_EQ(data.answers[0][0].place, AnswerPlace::kMoved);
+  EXPECT_EQ(data.answers[0][0].begin, 7 * kWanted + 3);
+}
+
 TEST(AnswerWindows, PointAtTheAnswerOrAtTheFirstToken) {
   const test::TemporaryFolder folder;
   // Contexts of single tokens; "[CLS] which? [SEP]" takes 7 or so, whatever the tokenizer makes of the question.
