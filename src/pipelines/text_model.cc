@@ -40,7 +40,9 @@ std::unique_ptr<Model> Open(const std::string& folder, const TextModelOptions& o
   return OpenAdapted(options.base ? options.base : OpenBase(folder), folder, options.adapter);
 }
 
-// sentence-transformers lower-cases texts where this file asks for it. Nearly all tokenizers of such folders do so themselves, and then it changes nothing.
+}  // namespace
+
+// Nearly all tokenizers of such folders lower-case texts themselves, and then it changes nothing.
 void CheckLowerCase(const std::string& folder, const Tokenizer& tokenizer) {
   const std::string path = folder + "/sentence_bert_config.json";
   if (!FileExists(path)) return;
@@ -56,8 +58,6 @@ void CheckLowerCase(const std::string& folder, const Tokenizer& tokenizer) {
   throw Error(ErrorCode::kUnsupported, fmt::format("{}: do_lower_case is true, but the tokenizer keeps capitals", path),
               "set do_lower_case to true in tokenizer_config.json, or \"lowercase\" in the normalizer of tokenizer.json");
 }
-
-}  // namespace
 
 TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
     : options_(options),

@@ -47,11 +47,13 @@ struct EncodedTexts {
   size_t num_truncated = 0;
 };
 
+// Throws kUnsupported where sentence_bert_config.json of the folder asks sentence-transformers to lower-case texts and the tokenizer keeps capitals.
+void CheckLowerCase(const std::string& folder, const Tokenizer& tokenizer);
+
 // One batch at a time: not for several threads at once.
 class TextModel {
  public:
-  // Throws as OpenModel and Tokenizer::Load, kInvalidInput if the tokenizer has ids that the model has no embedding for, kUnsupported if
-  // sentence_bert_config.json asks for lower case and the tokenizer keeps capitals.
+  // Throws as OpenModel, Tokenizer::Load and CheckLowerCase, kInvalidInput if the tokenizer has ids that the model has no embedding for.
   explicit TextModel(const std::string& folder, const TextModelOptions& options = {});
 
   const Model& model() const { return *model_; }

@@ -1,8 +1,11 @@
 #include "train/sentence_folder.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "models/model_folder.h"
@@ -14,14 +17,21 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
+constexpr char kLengthsFile[] = "sentence_bert_config.json", kSettingsFile[] = "config_sentence_transformers.json";
 constexpr size_t kLargestFile = size_t{1} << 30;  // weights of a Dense
 
 void Write(const std::string& path, const ordered_json& value) { WriteFileAtomically(path, value.dump(2) + "\n"); }
 
 // The base's file, if it has one: beside its weights or beside its modules.json.
 json ReadFromBase(const std::string& base, const std::string& name) {
-  for (const std::string& place : {TransformerFolder(base), base})
-    if (FileExists(place + "/" + name)) return ReadJsonFile(place + "/" + name);
+  for (const std::string& place : {TransformerFolder(base), base}) {
+    const std::string path = place + "/" + name;
+    if (!FileExists(path)) continue;
+    json settings = ReadJsonFile(path);
+    if (!settings.is_object())
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected an object, found {}", path, settings.type_name()));
+    return settings;
+  }
   return json::object();
 }
 
@@ -51,6 +61,11 @@ ordered_json MeanOfTokens() {
 
 }  // namespace
 
+void CheckSentenceModules(const std::string& base) {
+  ReadSentenceModules(base);
+  for (const char* name : {kLengthsFile, kSettingsFile}) ReadFromBase(base, name);
+}
+
 void WriteSentenceModules(const std::string& folder, const std::string& base, size_t hidden_size, size_t max_length) {
   if (const std::vector<SentenceModule> modules = ReadSentenceModules(base); !modules.empty()) {
     Write(folder + "/modules.json", ModulesOf(base));
@@ -65,13 +80,13 @@ void WriteSentenceModules(const std::string& folder, const std::string& base, si
                                               {"pooling_mode_max_tokens", false},
                                               {"pooling_mode_mean_sqrt_len_tokens", false}});
   }
-  json lengths = ReadFromBase(base, "sentence_bert_config.json");
+  json lengths = ReadFromBase(base, kLengthsFile);
   lengths["max_seq_length"] = max_length;
   if (!lengths.contains("do_lower_case")) lengths["do_lower_case"] = false;
-  Write(folder + "/sentence_bert_config.json", lengths);
-  json settings = ReadFromBase(base, "config_sentence_transformers.json");
+  Write(folder + "/" + kLengthsFile, lengths);
+  json settings = ReadFromBase(base, kSettingsFile);
   if (!settings.contains("similarity_fn_name") || settings["similarity_fn_name"].is_null()) settings["similarity_fn_name"] = "cosine";
-  Write(folder + "/config_sentence_transformers.json", settings);
+  Write(folder + "/" + kSettingsFile, settings);
 }
 
 void WriteCrossEncoderConfig(const std::string& folder) {

@@ -5,9 +5,12 @@
 
 namespace mlac {
 
+// Throws what WriteSentenceModules would throw of the files of `base`, before it is trained.
+void CheckSentenceModules(const std::string& base);
+
 // Writes modules.json, the folders of its modules, sentence_bert_config.json and config_sentence_transformers.json into `folder`, whose own
 // files are those of the encoder: the base's, with max_length for what it had; without modules the mean of the tokens. base: the folder
-// that training began from. hidden_size: of the encoder.
+// that training began from. hidden_size: of the encoder. Throws kInvalidInput for a file of the base that is no JSON object.
 void WriteSentenceModules(const std::string& folder, const std::string& base, size_t hidden_size, size_t max_length);
 
 // Sets what CrossEncoder looks for in the folder's config.json: the sigmoid of the one logit is the score.

@@ -8,6 +8,8 @@
 #include <optional>
 
 #include "base/error.h"
+#include "models/model_folder.h"
+#include "pipelines/text_model.h"
 #include "train/embedding_objective.h"
 #include "train/fine_tune_task.h"
 #include "train/sentence_folder.h"
@@ -58,6 +60,7 @@ class SentenceSimilarityTask : public FineTuneTask {
     CheckLoss(options_.loss, all);
     CheckTrainable(all);
     observer.OnNote(fmt::format("{}; loss {}", Describe(all), Name(options_.loss)));
+    if (!base_.empty()) CheckSentenceModules(base_);
     for (const SentenceModule& module : ReadSentenceModules(base_))
       if (module.kind == "Dense") observer.OnNote(fmt::format("{} keeps its weights; the encoder before it learns", module.path));
     const auto read = [&](const std::string& path) { return ReadTextTuples(path, all.columns, all.kind); };
@@ -78,6 +81,7 @@ class SentenceSimilarityTask : public FineTuneTask {
   const std::vector<std::string>& label_names() const override { return label_names_; }
 
   void Tokenize(const Tokenizer& tokenizer, size_t max_length) override {
+    CheckLowerCase(TransformerFolder(base_), tokenizer);  // or the folder that is written could not be opened
     for (Part& part : parts_) part.tokens = TokenizeTuples(tokenizer, max_length, part.tuples);
   }
 
