@@ -2,6 +2,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
 #include "base/error.h"
 #include "data/texts.h"
 #include "models/model_folder.h"
@@ -18,6 +22,16 @@
 
 namespace mlac {
 namespace {
+
+// Rows of numbers that the model gave. Figures of what is not finite would mean nothing, and could not be sorted. place: of a row.
+std::vector<float> Finite(std::vector<float> values, size_t row_size, const char* what, const std::function<std::string(size_t row)>& place) {
+  const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
+  if (bad != values.end())
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("the {} of {} are not finite", what, place(static_cast<size_t>(bad - values.begin()) / row_size)),
+                "the model's weights are broken, or overflow on this text");
+  return values;
+}
 
 EvaluationResult EvaluateTexts(TextModel& model, const EvaluationOptions& options) {
   const bool single_label = model.problem_type() == ProblemType::kSingleLabel;
@@ -37,7 +51,8 @@ EvaluationResult EvaluateTexts(TextModel& model, const EvaluationOptions& option
   result.max_length = model.max_length();
   result.notes = texts.notes;
   result.num_truncated = TokenizeTexts(model.tokenizer(), model.max_length(), texts, tokens.tokens);
-  const std::vector<float> logits = model.Logits(tokens.tokens);
+  const std::vector<float> logits = Finite(model.Logits(tokens.tokens), model.model().num_labels(), "logits",
+                                           [&](size_t row) { return texts.Place(row); });
   MeasureSequences(logits, tokens, model.label_names(), model.problem_type(), result.metrics, result.figures, result.metrics_json);
   if (single_label) {
     result.truth = tokens.labels;
@@ -52,7 +67,12 @@ EvaluationResult EvaluateTokens(TextModel& model, const EvaluationOptions& optio
   EvaluationResult result;
   result.num_truncated = tokens.num_cut;
   result.max_length = model.max_length();
-  result.figures = MeasureTokens(model.TokenLogits(tokens.tokens), tokens, model.label_names());
+  const auto place = [&](size_t token) {
+    const Offsets& offsets = tokens.tokens.offsets;
+    return texts.texts.Place(static_cast<size_t>(std::upper_bound(offsets.begin(), offsets.end(), token) - offsets.begin()) - 1);
+  };
+  const std::vector<float> logits = Finite(model.TokenLogits(tokens.tokens), model.model().num_labels(), "logits", place);
+  result.figures = MeasureTokens(logits, tokens, model.label_names());
   result.metrics_json = FiguresJson(result.figures);
   return result;
 }
@@ -80,7 +100,9 @@ EvaluationResult EvaluateEmbeddings(TextModel& model, const EvaluationOptions& o
   result.max_length = model.max_length();
   ThreadTeam team(options.num_threads);
   Run run({.team = &team, .tape = nullptr});
-  result.figures = MeasureEmbeddings(model.Embed(tokens.tokens), model.embedding_size(), tokens, run);
+  const std::vector<float> vectors = Finite(model.Embed(tokens.tokens), tokens.columns * model.embedding_size(), "embeddings",
+                                            [&](size_t row) { return tuples.texts.Place(row); });
+  result.figures = MeasureEmbeddings(vectors, model.embedding_size(), tokens, run);
   result.metrics_json = FiguresJson(result.figures);
   return result;
 }
@@ -104,7 +126,9 @@ EvaluationResult EvaluateRanking(TextModel& model, const EvaluationOptions& opti
   result.notes = pairs.texts.notes;
   result.num_truncated = tokens.num_cut;
   result.max_length = model.max_length();
-  result.figures = MeasureRankedPairs(model.Logits(tokens.tokens.tokens), tokens);
+  const std::vector<float> logits = Finite(model.Logits(tokens.tokens.tokens), 1, "logits",
+                                           [&](size_t row) { return pairs.texts.Place(row); });
+  result.figures = MeasureRankedPairs(logits, tokens);
   result.metrics_json = FiguresJson(result.figures);
   return result;
 }

@@ -78,7 +78,8 @@ FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserv
 std::vector<std::string> FineTuneTaskNames();
 
 // `mlac eval`: the metrics of a trained folder on examples. The task is that of the model's head: without one sentence-similarity, of a classifier with one
-// label text-ranking, unless config.json's problem_type says otherwise.
+// label text-ranking, unless config.json's problem_type says otherwise. Throws kInvalidInput for an example whose logits or vectors are not finite, naming
+// it.
 struct EvaluationOptions {
   std::string model, adapter = {};  // adapter: a folder of one over the model, or ""
   std::string data, text_column = "text", target_column = "label", text_pair_column = {}, label_separator = ",";

@@ -1,0 +1,58 @@
+// `mlac eval` as a library: figures are of numbers, or there are none.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <limits>
+#include <vector>
+
+#include "base/error.h"
+#include "models/model_folder.h"
+#include "tensor/safetensors.h"
+#include "tests/support/reference.h"
+#include "tests/support/test_support.h"
+#include "train/fine_tune.h"
+
+namespace mlac {
+namespace {
+
+using test::ExpectError;
+
+// A copy of a model of which one tensor, that all texts pass, is not a number.
+void WriteBroken(const std::string& fixture, const std::string& folder) {
+  std::filesystem::copy(test::FixturePath(fixture), folder, std::filesystem::copy_options::recursive);
+  const SafetensorsFile file = test::OpenFixture(fixture + "/model.safetensors");
+  std::vector<NamedTensor> tensors;
+  for (const TensorInfo& info : file.tensors()) {
+    const Tensor values = file.Get(info.name);
+    Tensor copy = values.dtype() == DType::kF32 ? Tensor::FromValues(values.shape(), values.floats()) : values;
+    if (info.name.find("embeddings.LayerNorm.weight") != std::string::npos) copy.mutable_floats()[0] = std::numeric_limits<float>::quiet_NaN();
+    tensors.push_back({info.name, copy});
+  }
+  WriteSafetensors(folder + "/model.safetensors", tensors);
+}
+
+TEST(Evaluate, GivesNoFiguresOfWhatIsNotFinite) {
+  const auto label = [](const std::string& fixture) { return LabelNamesOf(test::FixturePath(fixture)).front(); };
+  struct Case {
+    std::string fixture, file, content, message;
+  };
+  const Case cases[] = {
+      {"models/classifier", "a.csv", "text,label\na cat," + label("models/classifier") + "\n", "the logits of a.csv line 2 are not finite"},
+      {"families/bert_tokens", "a.conll", fmt::format("cat {0}\ndog {0}\n\nred {0}\n", label("families/bert_tokens")),
+       "the logits of a.conll line 1 are not finite"},
+      {"families/mpnet_reranker", "a.csv", "query,document,label\na cat,a dog,1\na cat,red,0\n", "the logits of a.csv line 2 are not finite"},
+      {"models/st_mean", "a.csv", "sentence1,sentence2,score\na cat,a dog,0.5\nred,a dog,0.1\n", "the embeddings of a.csv line 2 are not finite"},
+  };
+  for (const Case& each : cases) {
+    SCOPED_TRACE(each.fixture);
+    const test::TemporaryFolder folder;
+    const std::string data = folder.Write(each.file, each.content);
+    EXPECT_NO_THROW(Evaluate({.model = test::FixturePath(each.fixture), .data = data}));
+    WriteBroken(each.fixture, folder / "broken");
+    ExpectError(ErrorCode::kInvalidInput, each.message, [&] { Evaluate({.model = folder / "broken", .data = data}); });
+  }
+}
+
+}  // namespace
+}  // namespace mlac
