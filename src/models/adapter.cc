@@ -63,6 +63,16 @@ class AdapterWeights {
     return std::nullopt;
   }
 
+  // A weight that is the base's is packed with the base's bias for products in int8 and bf16, so no layer can have a bias of its own over it.
+  void CheckBiases(const ParameterStore& base) const {
+    constexpr std::string_view kBias = ".bias";
+    for (const std::string& name : saved_) {
+      if (!name.ends_with(kBias)) continue;
+      const std::string weight = ModuleOf(name) + ".weight";
+      if (!saved_.contains(weight) && base.Has(weight)) RefuseMissing(weight, "the bias of its layer is there");
+    }
+  }
+
   // What no layer has asked for is of another model. head: a model without one never builds a pooler.
   void CheckAllUsed(Head head) const {
     for (const std::set<std::string>* names : {&lora_, &saved_})
@@ -302,6 +312,7 @@ std::unique_ptr<Model> OpenAdapted(const std::shared_ptr<Model>& base, const std
   const std::string file = TransformerFolder(folder) + "/config.json";
   const HeadRequest head = HeadOf(config, file);
   const auto weights = std::make_shared<AdapterWeights>(adapter, ReadAdapterConfig(adapter));
+  weights->CheckBiases(base->parameters());
   WeightSource source = [weights](const std::string& name) { return weights->FindSaved(name); };
   source.lora = [weights](const std::string& module, const std::string& bare, const Shape& weight) {
     return weights->FindLora(module, bare, weight);

@@ -176,6 +176,8 @@ TEST(AdapterWeights, RefusesWhatIsMissing) {
   });
   Refused(invalid, "WEIGHTS: tensor '" + kQuery + "lora_B.weight' is missing; its other half is there",
           [](Folder& folder) { folder.Remove(kQuery + "lora_B.weight"); });
+  Refused(invalid, "WEIGHTS: tensor 'base_model.model.classifier.weight' is missing; the bias of its layer is there",
+          [](Folder& folder) { folder.Remove("base_model.model.classifier.weight"); });
   Refused(invalid, "WEIGHTS: there is no tensor of 'qa_outputs', which modules_to_save of adapter_config.json names",
           [](Folder& folder) { folder.config["modules_to_save"].push_back("qa_outputs"); });
   Refused(invalid, "WEIGHTS: expected tensors that end in lora_A.weight, found none", [](Folder& folder) {
