@@ -24,8 +24,11 @@ void AddPooler(const std::string& source, std::vector<NamedTensor>& tensors) {
   const std::string family = tensors.front().name.substr(0, tensors.front().name.find('.') + 1);  // "bert."
   const WeightFiles files = WeightFiles::Open(source);
   for (const char* name : {"pooler.dense.weight", "pooler.dense.bias"})
-    for (const std::string& stored : {std::string(name), family + name})
-      if (files.Find(stored) != nullptr) tensors.push_back({family + name, files.Get(stored).ToF32()});
+    for (const std::string& stored : {family + name, std::string(name)}) {
+      if (files.Find(stored) == nullptr) continue;
+      tensors.push_back({family + name, files.Get(stored).ToF32()});
+      break;  // a file may have both
+    }
 }
 
 void WriteWeights(const std::string& folder, const Model& model, const std::string& source) {

@@ -5,8 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <memory>
+#include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "tensor/safetensors.h"
 #include "tests/support/reference.h"
 #include "tests/support/test_support.h"
 #include "tests/train/silent_training.h"
@@ -46,6 +50,24 @@ TEST(SentenceFolder, RefusesSettingsThatAreNoObjectBeforeItTrains) {
     ExpectError(ErrorCode::kInvalidInput, fmt::format("{}/{}: expected an object, found array", base.folder / "base", name), [&] { base.Train(); });
     EXPECT_FALSE(std::filesystem::exists(base.folder / "out")) << "a checkpoint: it has trained";
   }
+}
+
+// Some tools leave the tensors of the encoder alone beside those of the model that it was a part of.
+TEST(SentenceFolder, CarriesOnePoolerOverWhereTheBaseHasTwo) {
+  Base base;
+  const std::string path = base.folder / "base/model.safetensors";
+  std::vector<NamedTensor> tensors;
+  {
+    const SafetensorsFile file(std::make_shared<const MappedFile>(path));
+    for (const TensorInfo& info : file.tensors())
+      if (info.name.find("pooler.") == std::string::npos) tensors.push_back({info.name, file.Get(info.name)});
+    for (const char* name : {"pooler.dense.weight", "bert.pooler.dense.weight"}) tensors.push_back({name, Tensor::Zeros({32, 32})});
+    WriteSafetensors(base.folder / "both.safetensors", tensors);
+  }
+  std::filesystem::rename(base.folder / "both.safetensors", path);
+  EXPECT_NO_THROW(base.Train());
+  const SafetensorsFile written(std::make_shared<const MappedFile>(base.folder / "out/model.safetensors"));
+  EXPECT_NE(written.Find("bert.pooler.dense.weight"), nullptr);
 }
 
 TEST(SentenceFolder, RefusesLowerCaseThatTheTokenizerDoesNotGiveBeforeItTrains) {
