@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "project/model_task.h"
 #include "project/model_tests.h"
 #include "project/reference.h"
@@ -81,6 +83,8 @@ std::string With(const std::string& lines) {
 struct Wrong {
   std::string text, message, hint;
 };
+
+void PrintTo(const Wrong& wrong, std::ostream* out) { *out << wrong.message; }
 
 class WrongConfig : public testing::TestWithParam<Wrong> {};
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <ostream>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -53,10 +54,11 @@ std::string Tags() {
 }
 
 struct Kind {
-  const char *task, *file;
+  const char *name, *task, *file;
   std::string (*content)();
   const char* base;
 };
+void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 
 class Lora : public testing::TestWithParam<Kind> {
  protected:
@@ -147,9 +149,10 @@ TEST_P(Lora, LearnsAndOpensAgainWithItsBase) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Lora,
-                         testing::Values(Kind{"text-classification", "train.csv", Topics, "models/classifier"},
-                                         Kind{"token-classification", "train.conll", Tags, "families/distilbert"},
-                                         Kind{"text-classification", "train.csv", Topics, "families/mpnet_vocab_only"}));
+                         testing::Values(Kind{"TextsOverBert", "text-classification", "train.csv", Topics, "models/classifier"},
+                                         Kind{"TokensOverDistilBert", "token-classification", "train.conll", Tags, "families/distilbert"},
+                                         Kind{"TextsOverMpnet", "text-classification", "train.csv", Topics, "families/mpnet_vocab_only"}),
+                         [](const testing::TestParamInfo<Kind>& info) { return std::string(info.param.name); });
 
 // Pairs of texts, and queries with documents: what is measured in training is what the adapter gives with its base.
 TEST(LoraTraining, AdaptsEmbeddingsAndCrossEncoders) {

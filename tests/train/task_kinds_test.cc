@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <ostream>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -236,7 +237,13 @@ FineTuneOptions OptionsOf(const Kind& kind, const test::TemporaryFolder& folder)
   return options;
 }
 
-class TaskKinds : public testing::TestWithParam<std::function<Kind()>> {
+struct NamedKind {
+  const char* name;
+  Kind (*make)();
+};
+void PrintTo(const NamedKind& kind, std::ostream* out) { *out << kind.name; }
+
+class TaskKinds : public testing::TestWithParam<NamedKind> {
  protected:
   FineTuneOptions Options(const Kind& kind) { return OptionsOf(kind, folder); }
 
@@ -252,7 +259,7 @@ class TaskKinds : public testing::TestWithParam<std::function<Kind()>> {
 };
 
 TEST_P(TaskKinds, LearnWhatTheDataSaysAndOpenAgain) {
-  const Kind kind = GetParam()();
+  const Kind kind = GetParam().make();
   FineTuneOptions options = Options(kind);
   options.training.num_epochs = kind.num_epochs;
   options.training.patience = 0;
@@ -283,7 +290,7 @@ TEST_P(TaskKinds, LearnWhatTheDataSaysAndOpenAgain) {
 }
 
 TEST_P(TaskKinds, WriteTheSameBytesForAnyThreadsPartsAndInterruptions) {
-  const Kind kind = GetParam()();
+  const Kind kind = GetParam().make();
   FineTuneOptions options = Options(kind);
   FineTune(kind.task, options, observer, observer.stop);
   const std::map<std::string, std::string> expected = ContentOf(options.out);
@@ -310,7 +317,7 @@ TEST_P(TaskKinds, WriteTheSameBytesForAnyThreadsPartsAndInterruptions) {
 
 // With the bytes of one adapter for any threads and parts, gradients gathered from two batches a step included.
 TEST_P(TaskKinds, TrainAnAdapterThatOpensWithItsBase) {
-  const Kind kind = GetParam()();
+  const Kind kind = GetParam().make();
   FineTuneOptions options = Options(kind);
   options.test = options.data;
   options.lora = {.rank = 2};
@@ -339,8 +346,12 @@ TEST_P(TaskKinds, TrainAnAdapterThatOpensWithItsBase) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TaskKinds,
-                         testing::Values(MultiLabel, Regression, Pairs, Tags, Spans, QuestionsWithContexts, Masks, NewMasks, AnchorsAndPositives, Triples,
-                                         ScoredPairs, Queries));
+                         testing::Values(NamedKind{"MultiLabel", MultiLabel}, NamedKind{"Regression", Regression}, NamedKind{"Pairs", Pairs},
+                                         NamedKind{"Tags", Tags}, NamedKind{"Spans", Spans}, NamedKind{"QuestionsWithContexts", QuestionsWithContexts},
+                                         NamedKind{"Masks", Masks}, NamedKind{"NewMasks", NewMasks},
+                                         NamedKind{"AnchorsAndPositives", AnchorsAndPositives}, NamedKind{"Triples", Triples},
+                                         NamedKind{"ScoredPairs", ScoredPairs}, NamedKind{"Queries", Queries}),
+                         [](const testing::TestParamInfo<NamedKind>& info) { return std::string(info.param.name); });
 
 // What is measured is what a user gets: the windows, the alignment to words and the choice of the empty answer are those of the task.
 TEST(QuestionAnswering, IsMeasuredByTheAnswersThatTheTaskGives) {
