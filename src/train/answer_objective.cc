@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <optional>
 
 #include "base/error.h"
 #include "kernels/cross_entropy.h"
@@ -170,13 +170,12 @@ class AnswerMeter {
   }
 
   void CheckFinite(std::span<const float> logits, size_t first_row) const {
-    const auto bad = std::find_if(logits.begin(), logits.end(), [](float x) { return !std::isfinite(x); });
-    if (bad == logits.end()) return;
-    const size_t token = static_cast<size_t>(bad - logits.begin()) / 2;
+    const std::optional<size_t> token = FindRowNotFinite(logits, 2);
+    if (!token) return;
     size_t row = first_row, end = 0;
     for (const std::vector<Encoding>& windows : windows_) {
       for (const Encoding& window : windows) end += window.token_ids.size();
-      if (token < end) break;
+      if (*token < end) break;
       ++row;
     }
     throw Error(ErrorCode::kInvalidInput, fmt::format("the logits of {} are not finite", questions_.texts.Place(row)),

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -256,9 +256,8 @@ std::vector<float> EmbedTuples(const Model& model, const SentenceEncoder& encode
     const TokenBatch batch = Slice(tuples.tokens, begin, end);
     const Tensor part = encoder(run, model.Encode(run, batch), batch.offsets);
     const std::span<const float> values = part.floats();
-    const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
-    if (bad != values.end()) {
-      const size_t row = (begin + static_cast<size_t>(bad - values.begin()) / size) / tuples.columns;
+    if (const std::optional<size_t> bad = FindRowNotFinite(values, size)) {
+      const size_t row = (begin + *bad) / tuples.columns;
       throw Error(ErrorCode::kInvalidInput,
                   fmt::format("the embedding of {} is not finite; {}", PlacesOf(tuples.source, tuples.lines, {}, std::span(&row, 1)),
                               LargestWeight(model)),

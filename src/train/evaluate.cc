@@ -2,9 +2,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <cmath>
 #include <functional>
+#include <optional>
 
 #include "base/error.h"
 #include "data/texts.h"
@@ -25,10 +24,8 @@ namespace {
 
 // Rows of numbers that the model gave. Figures of what is not finite would mean nothing, and could not be sorted. place: of a row.
 std::vector<float> Finite(std::vector<float> values, size_t row_size, const char* what, const std::function<std::string(size_t row)>& place) {
-  const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
-  if (bad != values.end())
-    throw Error(ErrorCode::kInvalidInput,
-                fmt::format("the {} of {} are not finite", what, place(static_cast<size_t>(bad - values.begin()) / row_size)),
+  if (const std::optional<size_t> bad = FindRowNotFinite(values, row_size))
+    throw Error(ErrorCode::kInvalidInput, fmt::format("the {} of {} are not finite", what, place(*bad)),
                 "the model's weights are broken, or overflow on this text");
   return values;
 }
@@ -67,11 +64,8 @@ EvaluationResult EvaluateTokens(TextModel& model, const EvaluationOptions& optio
   EvaluationResult result;
   result.num_truncated = tokens.num_cut;
   result.max_length = model.max_length();
-  const auto place = [&](size_t token) {
-    const Offsets& offsets = tokens.tokens.offsets;
-    return texts.texts.Place(static_cast<size_t>(std::upper_bound(offsets.begin(), offsets.end(), token) - offsets.begin()) - 1);
-  };
-  const std::vector<float> logits = Finite(model.TokenLogits(tokens.tokens), model.model().num_labels(), "logits", place);
+  const std::vector<float> logits = Finite(model.TokenLogits(tokens.tokens), model.model().num_labels(), "logits",
+                                           [&](size_t token) { return texts.texts.Place(TextOf(tokens.tokens.offsets, token)); });
   result.figures = MeasureTokens(logits, tokens, model.label_names());
   result.metrics_json = FiguresJson(result.figures);
   return result;

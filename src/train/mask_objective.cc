@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -248,13 +248,13 @@ Figures MeasureMasks(const MaskedLogits& predict, const TokenMasker& masker, con
     }
     if (places.empty()) return;
     const std::vector<float> logits = predict(batch, places);
+    if (const std::optional<size_t> bad = FindRowNotFinite(logits, vocab_size))
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("the logits of {} are not finite",
+                              PlacesOf(texts.source, texts.lines, {}, std::span(&blocks.texts[block_of[*bad]], 1))),
+                  "the model overflows on this text: train it with a lower --lr");
     for (size_t i = 0; i < places.size(); ++i) {
       const auto row = std::span(logits).subspan(i * vocab_size, vocab_size);
-      if (!std::all_of(row.begin(), row.end(), [](float x) { return std::isfinite(x); }))
-        throw Error(ErrorCode::kInvalidInput,
-                    fmt::format("the logits of {} are not finite",
-                                PlacesOf(texts.source, texts.lines, {}, std::span(&blocks.texts[block_of[i]], 1))),
-                    "the model overflows on this text: train it with a lower --lr");
       double loss = 0;
       kernels::CrossEntropy(row.data(), &labels[i], 1, vocab_size, &loss, nullptr, nullptr);
       BlockCount& count = counts[block_of[i]];

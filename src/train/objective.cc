@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 
@@ -31,6 +32,12 @@ void ForEachPart(const Offsets& offsets, size_t max_tokens, size_t max_sequences
     body(begin, end);
     begin = end;
   }
+}
+
+std::optional<size_t> FindRowNotFinite(std::span<const float> values, size_t row_size) {
+  const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
+  if (bad == values.end()) return std::nullopt;
+  return static_cast<size_t>(bad - values.begin()) / row_size;
 }
 
 std::string PlacesOf(const std::string& source, std::span<const size_t> lines, std::span<const std::string> files, std::span<const size_t> rows) {

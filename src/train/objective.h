@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -62,6 +63,9 @@ void ForEachPart(const Offsets& offsets, size_t max_tokens, size_t max_sequences
 inline void ForEachPart(const Offsets& offsets, size_t max_tokens, const std::function<void(size_t begin, size_t end)>& body) {
   ForEachPart(offsets, max_tokens, /*max_sequences=*/static_cast<size_t>(-1), body);
 }
+
+// The row of the first number that is not finite, of rows of row_size numbers; nothing where all are finite.
+std::optional<size_t> FindRowNotFinite(std::span<const float> values, size_t row_size);
 
 // Tokens that an evaluation computes at once.
 inline constexpr size_t kTokensPerEvaluationBatch = 4096;

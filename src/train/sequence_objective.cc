@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <optional>
 
 #include "base/error.h"
 #include "kernels/cross_entropy.h"
@@ -220,9 +220,8 @@ std::vector<float> Predict(const Model& model, Run& run, const LabelledTokens& t
     const TokenBatch batch = Slice(texts.tokens, begin, end);
     const Tensor part = model.Classify(run, model.SequenceFeatures(run, model.Encode(run, batch), batch.offsets));
     const std::span<const float> values = part.floats();
-    const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
-    if (bad != values.end()) {
-      const size_t row = begin + static_cast<size_t>(bad - values.begin()) / model.num_labels();
+    if (const std::optional<size_t> bad = FindRowNotFinite(values, model.num_labels())) {
+      const size_t row = begin + *bad;
       throw Error(ErrorCode::kInvalidInput, fmt::format("the logits of {} are not finite; {}", texts.Places(std::span(&row, 1)), LargestWeight(model)),
                   "the model overflows on this text: train it with a lower --lr");
     }

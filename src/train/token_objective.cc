@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/display.h"
 #include "base/error.h"
@@ -13,6 +14,7 @@
 #include "pipelines/text_model.h"
 #include "train/sequence_objective.h"
 #include "train/set_metrics.h"
+#include "train/trainer.h"
 
 namespace mlac {
 namespace {
@@ -111,6 +113,10 @@ Mark MarkOf(std::string_view tag) {
 
 }  // namespace
 
+size_t TextOf(const Offsets& offsets, size_t token) {
+  return static_cast<size_t>(std::upper_bound(offsets.begin(), offsets.end(), token) - offsets.begin()) - 1;
+}
+
 TaggedTokens AlignTags(const Tokenizer& tokenizer, size_t max_length, const TaggedTexts& texts,
                        const std::vector<std::string>& label_names) {
   std::map<std::string, int32_t> ids;
@@ -173,6 +179,12 @@ std::vector<float> PredictTokenLabels(const Model& model, Run& run, const Tagged
   ForEachPart(texts.tokens.offsets, kTokensPerEvaluationBatch, [&](size_t begin, size_t end) {
     if (before_batch) before_batch();
     const Tensor part = model.ClassifyTokens(run, model.Encode(run, Slice(texts.tokens, begin, end)));
+    if (const std::optional<size_t> bad = FindRowNotFinite(part.floats(), model.num_labels())) {
+      const size_t text = TextOf(texts.tokens.offsets, texts.tokens.offsets[begin] + *bad);
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("the logits of {} are not finite; {}", PlacesOf(texts.source, texts.lines, {}, std::span(&text, 1)), LargestWeight(model)),
+                  "the model overflows on this text: train it with a lower --lr");
+    }
     logits.insert(logits.end(), part.floats().begin(), part.floats().end());
   });
   return logits;

@@ -42,8 +42,11 @@ std::vector<Finding> CheckTags(const TaggedTokens& texts, const std::string& nam
 std::unique_ptr<Objective> MakeTokenObjective(Model& model, const TaggedTokens& train, const TaggedTokens& validation,
                                               const std::vector<std::string>& label_names);
 
-// [tokens, labels] of all texts, in batches of some thousand tokens.
+// [tokens, labels] of all texts, in batches of some thousand tokens. Throws kInvalidInput for logits that are not finite, naming the text.
 std::vector<float> PredictTokenLabels(const Model& model, Run& run, const TaggedTokens& texts, const std::function<void()>& before_batch = nullptr);
+
+// The sequence that the token with this number stands in.
+size_t TextOf(const Offsets& offsets, size_t token);
 
 // Precision, recall and F1 of entities, as seqeval (https://github.com/chakki-works/seqeval, its default mode) counts them: one is right where its words
 // and its type are. A word behind what was cut, or without a token of its own, has the label "O" in the prediction. logits: [tokens, labels].

@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -12,6 +14,9 @@
 #include "tests/support/reference.h"
 #include "tests/support/test_support.h"
 #include "train/fine_tune.h"
+#include "train/objective.h"
+#include "train/tagged_texts.h"
+#include "train/token_objective.h"
 
 namespace mlac {
 namespace {
@@ -52,6 +57,34 @@ TEST(Evaluate, GivesNoFiguresOfWhatIsNotFinite) {
     WriteBroken(each.fixture, folder / "broken");
     ExpectError(ErrorCode::kInvalidInput, each.message, [&] { Evaluate({.model = folder / "broken", .data = data}); });
   }
+}
+
+// In training, which validates behind each epoch.
+TEST(PredictTokenLabels, NamesTheTextWhoseLogitsAreNotFinite) {
+  const std::string fixture = "families/bert_tokens";
+  const test::TemporaryFolder folder;
+  WriteBroken(fixture, folder / "broken");
+  const std::vector<std::string> labels = LabelNamesOf(test::FixturePath(fixture));
+  const TaggedTexts texts = ReadTaggedTexts(folder.Write("a.conll", fmt::format("cat {0}\n\nred {0}\n", labels[0])));
+  const TaggedTokens tokens = AlignTags(Tokenizer::Load(test::FixturePath(fixture)), 32, texts, labels);
+  const std::unique_ptr<Model> model = OpenModel(folder / "broken");
+  mlac::Run run;
+  try {
+    PredictTokenLabels(*model, run, tokens);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_TRUE(error.message().starts_with("the logits of a.conll line 1 are not finite; ")) << error.message();
+  }
+}
+
+TEST(FindRowNotFinite, FindsTheFirst) {
+  std::vector<float> values(6, 1.0f);
+  EXPECT_EQ(FindRowNotFinite(values, 2), std::nullopt);
+  values[5] = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(FindRowNotFinite(values, 2), 2u);
+  values[3] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(FindRowNotFinite(values, 2), 1u);
+  EXPECT_EQ(FindRowNotFinite({}, 2), std::nullopt);
 }
 
 }  // namespace
