@@ -18,7 +18,8 @@ std::string Variable(const char* name) {
   const char* given = std::getenv(name);
   const std::string value = given == nullptr ? "" : given;
   if (std::any_of(value.begin(), value.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }))
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: its value holds a control character", name), "perhaps a line break at its end");
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: its value holds a control character", name),
+                "perhaps a line break at its end");
   return value;
 }
 

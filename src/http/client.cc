@@ -128,8 +128,8 @@ class Exchange {
 
 }  // namespace
 
-// The addresses of a name. The system's resolver has a limit of time of its own, half a minute where no server of names answers, and cannot be
-// ended; so it runs in a thread that nobody waits for longer than he wants to. One at a time: who comes while it runs waits for the same.
+// The addresses of a name. The system's resolver has a limit of time of its own, half a minute where no server of names answers, and cannot
+// be ended; so it runs in a thread that nobody waits for longer than his own limit. One at a time: who comes meanwhile waits for it, too.
 class HttpClient::Lookup : public std::enable_shared_from_this<Lookup> {
  public:
   Endpoints Find(const HttpUrl& url, Clock::time_point deadline, error_code& error) {

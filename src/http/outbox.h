@@ -18,7 +18,7 @@ struct OutboxOptions {
   // From the outbox's thread, once: what failed first, or at the end that something was lost.
   std::function<void(const std::string& warning)> on_warning = [](const std::string&) {};
   size_t max_waiting = 10'000;           // what comes beyond is lost
-  size_t num_tries = 3;                                                                    // of one piece of work
+  size_t num_tries = 3;                  // of one piece of work
   std::chrono::milliseconds pause{500};  // behind the first try, twice as long behind the next
   size_t max_failures = 3;               // pieces of work in a row that fail; then it gives up, and nothing more is sent
 };

@@ -63,7 +63,7 @@ class AdapterWeights {
     return std::nullopt;
   }
 
-  // A weight that is the base's is packed with the base's bias for products in int8 and bf16, so no layer can have a bias of its own over it.
+  // A weight of the base's is packed with the base's bias for products in int8 and bf16: over it no layer can have a bias of its own.
   void CheckBiases(const ParameterStore& base) const {
     constexpr std::string_view kBias = ".bias";
     for (const std::string& name : saved_) {

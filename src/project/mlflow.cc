@@ -206,9 +206,9 @@ void MlflowRun::LogFile(const std::string& path) {
     place.remove_prefix(kProxied.size());
     if (place.starts_with("/")) place = place.substr(std::min(place.find('/', 1), place.size()));  // "mlflow-artifacts://HOST/..."
     while (place.starts_with("/")) place.remove_prefix(1);
-    const HttpAnswer answer = session.client.Send(
-        "PUT", fmt::format("/api/2.0/mlflow-artifacts/artifacts/{}/{}", EncodedPath(place), PercentEncoded(name)), content,
-        "application/octet-stream");
+    const HttpAnswer answer =
+        session.client.Send("PUT", fmt::format("/api/2.0/mlflow-artifacts/artifacts/{}/{}", EncodedPath(place), PercentEncoded(name)),
+                            content, "application/octet-stream");
     if (answer.status / 100 != 2) session.Refuse(answer, "artifacts/" + name);
   });
 }

@@ -47,7 +47,7 @@ struct AliasFollower::Followed {
   FollowedAlias alias;
   std::string path;                // of the alias's file
   std::optional<FileState> state;  // when it was read; nothing before that, and where what came of it is not known
-  std::string seen;      // the revision that it stood for then
+  std::string seen;                // the revision that it stood for then
   bool unreadable = false;
   bool waits = false;  // for another try
   Clock::time_point retry = {};

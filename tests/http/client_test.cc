@@ -116,7 +116,8 @@ TEST(ParseUrl, RefusesWhatIsNoneAndNeverShowsUserOrPassword) {
               [] { ParseUrl("ftp://ann:secret@host/path?token=secret", "--track"); });
   for (const char sign : {'/', '?', '#'}) {  // they end the part of a URL that a password stands in
     const std::string url = std::string("http://ann:my") + sign + "secret@host";
-    const Error error = ExpectError(ErrorCode::kInvalidArgument, "--track: expected an http:// or https:// URL", [&] { ParseUrl(url, "--track"); });
+    const Error error =
+        ExpectError(ErrorCode::kInvalidArgument, "--track: expected an http:// or https:// URL", [&] { ParseUrl(url, "--track"); });
     EXPECT_EQ(error.hint(), "in a user and a password '/' is written %2F, '?' %3F, '#' %23 and '@' %40");
   }
   EXPECT_EQ(ShownUrl("https://ann:secret@host:1/p?q=secret"), "https://host:1/p");
@@ -170,8 +171,7 @@ TEST(HttpClient, WaitsNoLongerThanItsTimeout) {
 TEST(HttpClient, WaitsNoLongerThanItsTimeoutForANameAndAsksOnce) {
   SilentNames& names = SilentNames::Get();
   const HttpClient client(ParseUrl("http://silent.test:1", "x"), {.timeout = 50ms});
-  for (int i = 0; i < 3; ++i)
-    ExpectError(ErrorCode::kIo, "silent.test:1: no answer within 50 ms", [&] { client.Send("GET", "/"); });
+  for (int i = 0; i < 3; ++i) ExpectError(ErrorCode::kIo, "silent.test:1: no answer within 50 ms", [&] { client.Send("GET", "/"); });
   {
     std::unique_lock lock(names.mutex);
     EXPECT_EQ(names.num_asked, 1u) << "a look-up that hangs is not joined by others";

@@ -169,7 +169,8 @@ TEST_F(MlflowTest, TriesAgainWhatMayPass) {
 
 TEST_F(MlflowTest, LogsTheParametersAgainWhereTheFirstTryFailed) {
   std::atomic<bool> failed = false;
-  const FakeMlflow server([&](const std::string& what, size_t) { return what == "POST runs/log-batch" && !failed.exchange(true) ? 503 : 0; });
+  const FakeMlflow server(
+      [&](const std::string& what, size_t) { return what == "POST runs/log-batch" && !failed.exchange(true) ? 503 : 0; });
   MlflowRun run(Options(server.url()), "topics", {{"a", "b"}}, {});
   run.Finish(MlflowRun::Status::kFinished);
   EXPECT_THAT(warnings_, testing::IsEmpty());

@@ -31,7 +31,8 @@ void WriteBroken(const std::string& fixture, const std::string& folder) {
   for (const TensorInfo& info : file.tensors()) {
     const Tensor values = file.Get(info.name);
     Tensor copy = values.dtype() == DType::kF32 ? Tensor::FromValues(values.shape(), values.floats()) : values;
-    if (info.name.find("embeddings.LayerNorm.weight") != std::string::npos) copy.mutable_floats()[0] = std::numeric_limits<float>::quiet_NaN();
+    if (info.name.find("embeddings.LayerNorm.weight") != std::string::npos)
+      copy.mutable_floats()[0] = std::numeric_limits<float>::quiet_NaN();
     tensors.push_back({info.name, copy});
   }
   WriteSafetensors(folder + "/model.safetensors", tensors);
@@ -46,8 +47,10 @@ TEST(Evaluate, GivesNoFiguresOfWhatIsNotFinite) {
       {"models/classifier", "a.csv", "text,label\na cat," + label("models/classifier") + "\n", "the logits of a.csv line 2 are not finite"},
       {"families/bert_tokens", "a.conll", fmt::format("cat {0}\ndog {0}\n\nred {0}\n", label("families/bert_tokens")),
        "the logits of a.conll line 1 are not finite"},
-      {"families/mpnet_reranker", "a.csv", "query,document,label\na cat,a dog,1\na cat,red,0\n", "the logits of a.csv line 2 are not finite"},
-      {"models/st_mean", "a.csv", "sentence1,sentence2,score\na cat,a dog,0.5\nred,a dog,0.1\n", "the embeddings of a.csv line 2 are not finite"},
+      {"families/mpnet_reranker", "a.csv", "query,document,label\na cat,a dog,1\na cat,red,0\n",
+       "the logits of a.csv line 2 are not finite"},
+      {"models/st_mean", "a.csv", "sentence1,sentence2,score\na cat,a dog,0.5\nred,a dog,0.1\n",
+       "the embeddings of a.csv line 2 are not finite"},
   };
   for (const Case& each : cases) {
     SCOPED_TRACE(each.fixture);

@@ -1,4 +1,5 @@
-// What training a sentence encoder asks of the files that its base brings: what could not be written behind a training is refused before it.
+// What training a sentence encoder asks of the files that its base brings: what could not be written behind a training is refused before
+// it.
 #include "train/sentence_folder.h"
 
 #include <fmt/format.h>
@@ -47,7 +48,8 @@ TEST(SentenceFolder, RefusesSettingsThatAreNoObjectBeforeItTrains) {
     EXPECT_NO_THROW(base.Train());
     std::filesystem::remove_all(base.folder / "out");
     base.folder.Write(fmt::format("base/{}", name), "[]");
-    ExpectError(ErrorCode::kInvalidInput, fmt::format("{}/{}: expected an object, found array", base.folder / "base", name), [&] { base.Train(); });
+    ExpectError(ErrorCode::kInvalidInput, fmt::format("{}/{}: expected an object, found array", base.folder / "base", name),
+                [&] { base.Train(); });
     EXPECT_FALSE(std::filesystem::exists(base.folder / "out")) << "a checkpoint: it has trained";
   }
 }
@@ -75,7 +77,8 @@ TEST(SentenceFolder, RefusesLowerCaseThatTheTokenizerDoesNotGiveBeforeItTrains) 
   base.folder.Write("base/tokenizer_config.json", R"({"tokenizer_class": "BertTokenizer", "do_lower_case": false})");
   base.folder.Write("base/sentence_bert_config.json", R"({"do_lower_case": true})");
   ExpectError(ErrorCode::kUnsupported,
-              (base.folder / "base") + "/sentence_bert_config.json: do_lower_case is true, but the tokenizer keeps capitals", [&] { base.Train(); });
+              (base.folder / "base") + "/sentence_bert_config.json: do_lower_case is true, but the tokenizer keeps capitals",
+              [&] { base.Train(); });
 }
 
 }  // namespace
