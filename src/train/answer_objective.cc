@@ -104,11 +104,7 @@ class AnswerObjective : public Objective {
   ValidationReport Validate(Run& run, const std::function<void()>& before_batch) override {
     const Figures figures =
         MeasureAnswers(AnswerLogitsOf(model_, run, before_batch), tokenizer_, validation_, options_, {.intervals = false});
-    ValidationReport report;
-    report.loss = figures.loss.value_or(0);
-    for (const Figure& figure : figures.figures) report.figures.emplace_back(figure.name, figure.value);
-    report.score = ScoreOfF1(figures.figures.front().value, report.loss);
-    return report;
+    return ReportOf(figures, ScoreOfF1(figures.figures.front().value, figures.loss.value_or(0)));
   }
 
  private:

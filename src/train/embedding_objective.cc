@@ -71,10 +71,9 @@ class EmbeddingObjective : public Objective {
 
   ValidationReport Validate(Run& run, const std::function<void()>& before_batch) override {
     const std::vector<float> vectors = EmbedTuples(model_, encoder_, run, validation_, before_batch);
-    const Figures figures = MeasureEmbeddings(vectors, encoder_.embedding_size(), validation_, run, {.intervals = false});
-    ValidationReport report = {.loss = LossOfAll(vectors), .figures = {}, .score = figures.figures.front().value};
-    for (const Figure& figure : figures.figures) report.figures.emplace_back(figure.name, figure.value);
-    return report;
+    Figures figures = MeasureEmbeddings(vectors, encoder_.embedding_size(), validation_, run, {.intervals = false});
+    figures.loss = LossOfAll(vectors);
+    return ReportOf(figures, figures.figures.front().value);
   }
 
  private:

@@ -92,11 +92,7 @@ class MaskObjective : public Objective {
   ValidationReport Validate(Run& run, const std::function<void()>& before_batch) override {
     const Figures figures =
         MeasureMasks(MaskedLogitsOf(model_, run, before_batch), measuring_masker_, validation_, model_.vocab_size(), {.intervals = false});
-    ValidationReport report;
-    report.loss = figures.loss.value_or(0);
-    for (const Figure& figure : figures.figures) report.figures.emplace_back(figure.name, figure.value);
-    report.score = -report.loss;
-    return report;
+    return ReportOf(figures, -figures.loss.value_or(0));
   }
 
  private:

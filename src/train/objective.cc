@@ -9,6 +9,12 @@
 
 namespace mlac {
 
+ValidationReport ReportOf(const Figures& figures, double score) {
+  ValidationReport report = {.loss = figures.loss.value_or(0), .figures = {}, .score = score};
+  for (const Figure& figure : figures.figures) report.figures.emplace_back(figure.name, figure.value);
+  return report;
+}
+
 void Objective::CacheFeatures(Run&, const std::function<void()>&) {
   throw Error(ErrorCode::kUnsupported, "this task has no head over one vector a text, so the encoder cannot be frozen", "leave out --freeze");
 }

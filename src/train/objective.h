@@ -12,6 +12,7 @@
 #include "autograd/run.h"
 #include "models/model.h"
 #include "tensor/token_batch.h"
+#include "train/figures.h"
 
 namespace mlac {
 
@@ -21,6 +22,9 @@ struct ValidationReport {
   std::vector<std::pair<std::string, double>> figures;  // by the names of metrics.json: {"accuracy", 0.9}
   double score = 0;                                     // what the best epoch has most of
 };
+
+// Figures that were measured, by their names, and their loss or 0.
+ValidationReport ReportOf(const Figures& figures, double score);
 
 // F1 where it is above 0; until a first label or entity is found, the loss says which epoch was better.
 inline double ScoreOfF1(double f1, double loss) { return f1 > 0 ? f1 : -loss; }

@@ -77,9 +77,7 @@ class RankingObjective : public Objective {
 
   ValidationReport Validate(Run& run, const std::function<void()>& before_batch) override {
     const Figures figures = MeasureRankedPairs(Predict(model_, run, validation_.tokens, before_batch), validation_, {.intervals = false});
-    ValidationReport report = {.loss = *figures.loss, .figures = {}, .score = figures.figures.front().value};
-    for (const Figure& figure : figures.figures) report.figures.emplace_back(figure.name, figure.value);
-    return report;
+    return ReportOf(figures, figures.figures.front().value);
   }
 
  private:

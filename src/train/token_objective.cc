@@ -84,11 +84,7 @@ class TokenObjective : public Objective {
   ValidationReport Validate(Run& run, const std::function<void()>& before_batch) override {
     const std::vector<float> logits = PredictTokenLabels(model_, run, validation_, before_batch);
     const Figures figures = MeasureTokens(logits, validation_, label_names_, {.intervals = false});
-    ValidationReport report;
-    report.loss = figures.loss.value_or(0);
-    for (const Figure& figure : figures.figures) report.figures.emplace_back(figure.name, figure.value);
-    report.score = ScoreOfF1(figures.figures.front().value, report.loss);
-    return report;
+    return ReportOf(figures, ScoreOfF1(figures.figures.front().value, figures.loss.value_or(0)));
   }
 
  private:
