@@ -11,8 +11,6 @@
 namespace mlac {
 namespace {
 
-constexpr const char* kPartNames[] = {"train", "validation", "test"};
-
 class FillMaskTask : public FineTuneTask {
  public:
   explicit FillMaskTask(const FineTuneOptions& options)

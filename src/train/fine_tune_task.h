@@ -18,6 +18,9 @@ struct PartSummary {
   std::string sha256;
 };
 
+// Of the data, by their number.
+inline constexpr const char* kPartNames[] = {"train", "validation", "test"};
+
 class FineTuneTask {
  public:
   virtual ~FineTuneTask() = default;

@@ -12,8 +12,6 @@
 namespace mlac {
 namespace {
 
-constexpr const char* kPartNames[] = {"train", "validation", "test"};
-
 class QuestionAnsweringTask : public FineTuneTask {
  public:
   explicit QuestionAnsweringTask(const FineTuneOptions& options)

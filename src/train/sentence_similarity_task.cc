@@ -18,8 +18,6 @@
 namespace mlac {
 namespace {
 
-constexpr const char* kPartNames[] = {"train", "validation", "test"};
-
 EmbeddingLoss UsualLoss(TupleKind kind) {
   return kind == TupleKind::kScoredPairs ? EmbeddingLoss::kCoSent : EmbeddingLoss::kMultipleNegativesRanking;
 }

@@ -18,8 +18,6 @@
 namespace mlac {
 namespace {
 
-constexpr const char* kPartNames[] = {"train", "validation", "test"};
-
 class TextClassificationTask : public FineTuneTask {
  public:
   explicit TextClassificationTask(const FineTuneOptions& options)

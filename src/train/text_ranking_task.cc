@@ -13,8 +13,6 @@
 namespace mlac {
 namespace {
 
-constexpr const char* kPartNames[] = {"train", "validation", "test"};
-
 std::string Describe(const RankedPairs& pairs) {
   const TupleColumns& columns = pairs.columns;
   const bool scored = columns.negative.empty();

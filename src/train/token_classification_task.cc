@@ -12,8 +12,6 @@
 namespace mlac {
 namespace {
 
-constexpr const char* kPartNames[] = {"train", "validation", "test"};
-
 class TokenClassificationTask : public FineTuneTask {
  public:
   std::string name() const override { return "token-classification"; }
