@@ -287,6 +287,10 @@ void SplitOffValidation(const FineTuneOptions& options, LabelledTexts all, Label
                               all.targets.empty() ? "stratified, " : "", options.training.seed));
 }
 
+void NoteDivision(const std::string& source, const std::string& rows, const SplitRows& split, uint64_t seed, FineTuneObserver& observer) {
+  observer.OnNote(fmt::format("{}: {} {} to train, {} to validate (seed {})", source, split.train.size(), rows, split.validation.size(), seed));
+}
+
 std::string HashOfTexts(const LabelledTexts& texts) {
   Sha256 hash;
   for (size_t i = 0; i < texts.size(); ++i) {

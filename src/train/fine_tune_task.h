@@ -1,13 +1,17 @@
 #pragma once
 // One task that can be fine-tuned: its data, its objective, its metrics, its part of the card.
 #include <array>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "data/split.h"
 #include "train/fine_tune.h"
 #include "train/report_card.h"
+#include "train/text_tuples.h"
 
 namespace mlac {
 
@@ -65,6 +69,28 @@ size_t TokenizeTexts(const Tokenizer& tokenizer, size_t max_length, const Labell
 
 // A validation part from the data, stratified by label where rows have labels; notes what was done.
 void SplitOffValidation(const FineTuneOptions& options, LabelledTexts all, LabelledTexts& train, LabelledTexts& validation, FineTuneObserver& observer);
+
+// Notes that rows of a file were divided: "train.csv: 90 rows to train, 10 to validate (seed 0)". rows: what they are called.
+void NoteDivision(const std::string& source, const std::string& rows, const SplitRows& split, uint64_t seed, FineTuneObserver& observer);
+
+// Train, validation and test of a task whose rows begin with a text that several may share, an anchor or a query: from files of their own, else
+// the validation is what SplitByFirstText sets aside, which is noted. rows: what they are called, "pairs"; read: reads a file as `all` was read.
+template <typename Data>
+std::array<Data, 3> DivideByFirstText(const FineTuneOptions& options, Data all, const std::function<Data(const std::string& path)>& read,
+                                      const std::string& rows, FineTuneObserver& observer) {
+  std::array<Data, 3> parts;
+  if (!options.test.empty()) parts[2] = read(options.test);
+  if (!options.validation.empty()) parts[1] = read(options.validation);
+  if (!options.validation.empty() || options.validation_split <= 0) {
+    parts[0] = std::move(all);
+    return parts;
+  }
+  const SplitRows split = SplitByFirstText(all.texts, options.validation_split, options.training.seed);
+  parts[0] = Subset(all, split.train);
+  parts[1] = Subset(all, split.validation);
+  NoteDivision(all.texts.source, rows, split, options.training.seed, observer);
+  return parts;
+}
 
 // The hash of rows of texts, second texts, labels and targets.
 std::string HashOfTexts(const LabelledTexts& texts);

@@ -61,18 +61,9 @@ class SentenceSimilarityTask : public FineTuneTask {
     if (!base_.empty()) CheckSentenceModules(base_);
     for (const SentenceModule& module : ReadSentenceModules(base_))
       if (module.kind == "Dense") observer.OnNote(fmt::format("{} keeps its weights; the encoder before it learns", module.path));
-    const auto read = [&](const std::string& path) { return ReadTextTuples(path, all.columns, all.kind); };
-    if (!options.test.empty()) parts_[2].tuples = read(options.test);
-    if (!options.validation.empty()) parts_[1].tuples = read(options.validation);
-    if (!options.validation.empty() || options.validation_split <= 0) {
-      parts_[0].tuples = std::move(all);
-      return;
-    }
-    const SplitRows rows = SplitByFirstText(all.texts, options.validation_split, options.training.seed);
-    parts_[0].tuples = Subset(all, rows.train);
-    parts_[1].tuples = Subset(all, rows.validation);
-    observer.OnNote(fmt::format("{}: {} rows to train, {} to validate (seed {})", all.texts.source, rows.train.size(),
-                                rows.validation.size(), options.training.seed));
+    const auto read = [columns = all.columns, kind = all.kind](const std::string& path) { return ReadTextTuples(path, columns, kind); };
+    std::array<TextTuples, 3> divided = DivideByFirstText<TextTuples>(options, std::move(all), read, "rows", observer);
+    for (size_t i = 0; i < 3; ++i) parts_[i].tuples = std::move(divided[i]);
   }
 
   HeadRequest head() const override { return {.head = Head::kNone}; }

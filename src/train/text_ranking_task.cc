@@ -44,18 +44,9 @@ class TextRankingTask : public FineTuneTask {
     CheckTrainable(all);
     description_ = Describe(all);
     observer.OnNote(description_);
-    const auto read = [&](const std::string& path) { return ReadRankedPairs(path, all.columns); };
-    if (!options.test.empty()) parts_[2].pairs = read(options.test);
-    if (!options.validation.empty()) parts_[1].pairs = read(options.validation);
-    if (!options.validation.empty() || options.validation_split <= 0) {
-      parts_[0].pairs = std::move(all);
-      return;
-    }
-    const SplitRows rows = SplitByFirstText(all.texts, options.validation_split, options.training.seed);
-    parts_[0].pairs = Subset(all, rows.train);
-    parts_[1].pairs = Subset(all, rows.validation);
-    observer.OnNote(fmt::format("{}: {} pairs to train, {} to validate (whole queries, seed {})", all.texts.source, rows.train.size(),
-                                rows.validation.size(), options.training.seed));
+    const auto read = [columns = all.columns](const std::string& path) { return ReadRankedPairs(path, columns); };
+    std::array<RankedPairs, 3> divided = DivideByFirstText<RankedPairs>(options, std::move(all), read, "pairs of whole queries", observer);
+    for (size_t i = 0; i < 3; ++i) parts_[i].pairs = std::move(divided[i]);
   }
 
   HeadRequest head() const override { return {.head = Head::kSequenceClassification, .num_labels = 1}; }
