@@ -1,6 +1,5 @@
 // `mlac eval`.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <functional>
 #include <optional>
@@ -45,7 +44,6 @@ EvaluationResult EvaluateTexts(TextModel& model, const EvaluationOptions& option
   tokens.files = texts.files;
   tokens.targets = ReadTargets(texts, model.problem_type(), model.label_names(), options.label_separator);
   EvaluationResult result;
-  result.max_length = model.max_length();
   result.notes = texts.notes;
   result.num_truncated = TokenizeTexts(model.tokenizer(), model.max_length(), texts, tokens.tokens);
   const std::vector<float> logits = Finite(model.Logits(tokens.tokens), model.model().num_labels(), "logits",
@@ -63,11 +61,9 @@ EvaluationResult EvaluateTokens(TextModel& model, const EvaluationOptions& optio
   const TaggedTokens tokens = AlignTags(model.tokenizer(), model.max_length(), texts, model.label_names());
   EvaluationResult result;
   result.num_truncated = tokens.num_cut;
-  result.max_length = model.max_length();
   const std::vector<float> logits = Finite(model.TokenLogits(tokens.tokens), model.model().num_labels(), "logits",
                                            [&](size_t token) { return texts.texts.Place(TextOf(tokens.tokens.offsets, token)); });
   result.figures = MeasureTokens(logits, tokens, model.label_names());
-  result.metrics_json = FiguresJson(result.figures);
   return result;
 }
 
@@ -76,11 +72,9 @@ EvaluationResult EvaluateAnswers(TextModel& model, const EvaluationOptions& opti
   const AnswerWindowOptions windows =
       AnswerWindowsFor(model.max_length(), options.max_length.has_value(), options.doc_stride, options.max_answer_length);
   EvaluationResult result;
-  result.max_length = model.max_length();
   for (const Finding& finding : CheckAnswers(questions, questions.texts.source, /*trained=*/false)) result.notes.push_back(FindingLine(finding));
   const AnswerLogits predict = [&](const TokenBatch& batch) { return model.TokenLogits(batch); };
   result.figures = MeasureAnswers(predict, model.tokenizer(), questions, windows);
-  result.metrics_json = FiguresJson(result.figures);
   return result;
 }
 
@@ -91,13 +85,11 @@ EvaluationResult EvaluateEmbeddings(TextModel& model, const EvaluationOptions& o
   result.notes = tuples.texts.notes;
   result.notes.push_back(Describe(tuples));
   result.num_truncated = tokens.num_cut;
-  result.max_length = model.max_length();
   ThreadTeam team(options.num_threads);
   Run run({.team = &team, .tape = nullptr});
   const std::vector<float> vectors = Finite(model.Embed(tokens.tokens), tokens.columns * model.embedding_size(), "embeddings",
                                             [&](size_t row) { return tuples.texts.Place(row); });
   result.figures = MeasureEmbeddings(vectors, model.embedding_size(), tokens, run);
-  result.metrics_json = FiguresJson(result.figures);
   return result;
 }
 
@@ -105,11 +97,9 @@ EvaluationResult EvaluateMasks(TextModel& model, const EvaluationOptions& option
   const LabelledTexts texts = ReadTextsToMask(options.data, options.text_column);
   const TextsToMask to_mask = JoinTextsToMask(model.tokenizer(), texts, model.max_length(), options.line_by_line);
   EvaluationResult result;
-  result.max_length = model.max_length();
   result.notes = texts.notes;
   const MaskedLogits predict = [&](const TokenBatch& batch, std::span<const size_t> tokens) { return model.MaskedLogits(batch, tokens); };
   result.figures = MeasureMasks(predict, MeasuringMasker(model.tokenizer()), to_mask, model.model().vocab_size());
-  result.metrics_json = FiguresJson(result.figures);
   return result;
 }
 
@@ -119,22 +109,24 @@ EvaluationResult EvaluateRanking(TextModel& model, const EvaluationOptions& opti
   EvaluationResult result;
   result.notes = pairs.texts.notes;
   result.num_truncated = tokens.num_cut;
-  result.max_length = model.max_length();
   const std::vector<float> logits = Finite(model.Logits(tokens.tokens.tokens), 1, "logits",
                                            [&](size_t row) { return pairs.texts.Place(row); });
   result.figures = MeasureRankedPairs(logits, tokens);
-  result.metrics_json = FiguresJson(result.figures);
   return result;
 }
 
 // A classifier with one label that says how well a document answers, and not whether a text has the label.
 bool IsCrossEncoder(const TextModel& model) { return model.label_names().size() == 1 && ProblemTypeNameOf(model.folder(), model.adapter()).empty(); }
 
-}  // namespace
+TextModel Open(const EvaluationOptions& options) {
+  return TextModel(options.model, {.num_threads = options.num_threads,
+                                   .max_length = options.max_length,
+                                   .truncate = true,
+                                   .dtype = options.dtype,
+                                   .adapter = options.adapter});
+}
 
-EvaluationResult Evaluate(const EvaluationOptions& options) {
-  TextModel model(options.model,
-                  {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype, .adapter = options.adapter});
+EvaluationResult EvaluateByHead(TextModel& model, const EvaluationOptions& options) {
   switch (model.model().head()) {
     case Head::kSequenceClassification:
       return IsCrossEncoder(model) ? EvaluateRanking(model, options) : EvaluateTexts(model, options);
@@ -146,21 +138,28 @@ EvaluationResult Evaluate(const EvaluationOptions& options) {
       return EvaluateMasks(model, options);
     case Head::kNone:
       return EvaluateEmbeddings(model, options);
-    default:
-      break;
   }
-  throw Error(ErrorCode::kUnsupported,
-              fmt::format("{}: the model has no head that can be measured; it can do {}", options.model, fmt::join(model.Tasks(), ", ")),
-              "`mlac train` makes one");
+  throw Error(ErrorCode::kInternal, "a head that nothing measures");
+}
+
+}  // namespace
+
+EvaluationResult Evaluate(const EvaluationOptions& options) {
+  TextModel model = Open(options);
+  EvaluationResult result = EvaluateByHead(model, options);
+  result.max_length = model.max_length();
+  if (result.metrics_json.empty()) result.metrics_json = FiguresJson(result.figures);
+  return result;
 }
 
 EvaluationResult EvaluateClassifier(const EvaluationOptions& options) {
-  TextModel model(options.model,
-                  {.num_threads = options.num_threads, .max_length = options.max_length, .truncate = true, .dtype = options.dtype, .adapter = options.adapter});
+  TextModel model = Open(options);
   model.Require("text-classification");
   if (model.problem_type() != ProblemType::kSingleLabel)
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: the model gives no text one label", options.model));
-  return EvaluateTexts(model, options);
+  EvaluationResult result = EvaluateTexts(model, options);
+  result.max_length = model.max_length();
+  return result;
 }
 
 }  // namespace mlac
