@@ -23,12 +23,6 @@ std::string Counted(size_t count, std::string_view one, std::string_view many) {
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }
 
-bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }
-
-void AddExample(Finding& finding, std::string example) {
-  if (finding.examples.size() < kMostExamples) finding.examples.push_back(std::move(example));
-}
-
 // The place of a row, without the source where `previous` of the same data was named just before.
 std::string Pair(const LabelledTexts& first, size_t first_row, const LabelledTexts& second, size_t second_row) {
   if (&first == &second && second.files.empty()) return fmt::format("{} and line {}", first.Place(first_row), second.lines[second_row]);
@@ -201,6 +195,10 @@ class Checker {
 };
 
 }  // namespace
+
+void AddExample(Finding& finding, std::string example) {
+  if (finding.examples.size() < kMostExamples) finding.examples.push_back(std::move(example));
+}
 
 void CheckTrainable(const LabelledTexts& data) {
   if (data.size() == 0) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected labelled texts, found none", data.source));

@@ -21,6 +21,9 @@ struct Finding {
   std::vector<std::string> examples = {};  // places, at most 3: "train.csv line 5"
 };
 
+// Adds a place to the examples while there are fewer than three.
+void AddExample(Finding& finding, std::string example);
+
 // One part of the data as it is used: "train", "validation" or "test".
 struct DataPart {
   std::string name;

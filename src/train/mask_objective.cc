@@ -20,8 +20,6 @@ namespace {
 
 constexpr double kMeasuredShare = 0.15;
 
-bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }
-
 // The embeddings that are the decoder, too; nullptr where the decoder has a weight of its own.
 Parameter* TiedWeightOf(Model& model) {
   for (const auto& [name, other] : model.tied_weights())

@@ -207,9 +207,8 @@ Questions ReadRows(const std::string& path, size_t max_row_bytes) {
 }
 
 Finding FindingOf(const Questions& data, const char* code, const std::vector<size_t>& rows, std::string message) {
-  constexpr size_t kMostExamples = 3;
   Finding finding{.code = code, .severity = Severity::kWarning, .count = rows.size(), .message = std::move(message)};
-  for (const size_t row : std::span(rows).first(std::min(rows.size(), kMostExamples))) finding.examples.push_back(data.texts.Place(row));
+  for (const size_t row : rows) AddExample(finding, data.texts.Place(row));
   return finding;
 }
 

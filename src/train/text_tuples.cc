@@ -15,8 +15,6 @@
 namespace mlac {
 namespace {
 
-constexpr size_t kMostExamples = 3;  // places of a finding
-
 using Names = std::vector<std::string>;
 
 // The names that data sets of sentence-transformers have, the most telling first.
@@ -35,15 +33,13 @@ std::string Pick(const std::string& wanted, const Names& known, const Names& the
   return "";
 }
 
-bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }
-
 Finding FindBlank(const std::string& part, const TextTuples& tuples, size_t column) {
   const std::string& name = column == 1 ? tuples.columns.second : tuples.columns.negative;
   Finding finding{.code = "empty_text", .severity = Severity::kWarning};
   for (size_t row = 0; row < tuples.size(); ++row) {
     if (!IsBlank(tuples.text(row, column))) continue;
     ++finding.count;
-    if (finding.examples.size() < kMostExamples) finding.examples.push_back(tuples.texts.Place(row));
+    AddExample(finding, tuples.texts.Place(row));
   }
   finding.message =
       fmt::format("{}: {} of the column {} {} empty or blank", part, finding.count == 1 ? "1 text" : fmt::format("{} texts", finding.count),
@@ -58,7 +54,7 @@ Finding FindContradictions(const std::string& part, const TextTuples& tuples) {
   for (size_t row = 0; row < tuples.size(); ++row) {
     if (!positives.contains({tuples.text(row, 0), tuples.text(row, 2)})) continue;
     ++finding.count;
-    if (finding.examples.size() < kMostExamples) finding.examples.push_back(tuples.texts.Place(row));
+    AddExample(finding, tuples.texts.Place(row));
   }
   finding.message = fmt::format("{}: {} a positive of the same anchor too", part,
                                 finding.count == 1 ? "1 negative is" : fmt::format("{} negatives are", finding.count));

@@ -155,13 +155,11 @@ TaggedTokens AlignTags(const Tokenizer& tokenizer, size_t max_length, const Tagg
 }
 
 std::vector<Finding> CheckTags(const TaggedTokens& texts, const std::string& name) {
-  constexpr size_t kMostExamples = 3;
   if (texts.torn.empty()) return {};
   Finding finding{.code = "torn_token", .severity = Severity::kWarning, .count = texts.torn.size()};
   finding.message = fmt::format("{}: {} with an entity that begins or ends within a token, which has the tag of what it begins with", name,
                                 texts.torn.size() == 1 ? "1 text" : fmt::format("{} texts", texts.torn.size()));
-  for (const size_t text : std::span(texts.torn).first(std::min(texts.torn.size(), kMostExamples)))
-    finding.examples.push_back(fmt::format("{} line {}", texts.source, texts.lines[text]));
+  for (const size_t text : texts.torn) AddExample(finding, fmt::format("{} line {}", texts.source, texts.lines[text]));
   return {finding};
 }
 
