@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "base/file.h"
-#include "models/sentence_encoder.h"
 
 namespace mlac {
 namespace {
@@ -32,16 +31,6 @@ bool IsCarriedOver(const std::string& name) {
 void CopyFiles(const std::string& from, const std::string& to) {
   for (const std::string& name : NamesIn(from))
     if (IsCarriedOver(name) && FileExists(from + "/" + name)) CopyFile(from + "/" + name, to + "/" + name);
-}
-
-void CopyModules(const std::string& model, const std::string& out) {
-  for (const SentenceModule& module : ReadSentenceModules(model)) {
-    if (module.path.empty() || module.kind == "Transformer" || !FolderExists(model + "/" + module.path)) continue;
-    fs::create_directory(out + "/" + module.path);
-    for (const std::string& name : NamesIn(model + "/" + module.path))
-      if (FileExists(model + "/" + module.path + "/" + name))
-        CopyFile(model + "/" + module.path + "/" + name, out + "/" + module.path + "/" + name);
-  }
 }
 
 }  // namespace mlac

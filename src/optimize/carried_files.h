@@ -7,7 +7,4 @@ namespace mlac {
 // Copies tokenizer, licence, card and the like, and none of what was measured of the model, from one folder into another.
 void CopyFiles(const std::string& from, const std::string& to);
 
-// Copies the module folders of sentence-transformers, whole: they are small, and a Dense has weights of its own.
-void CopyModules(const std::string& model, const std::string& out);
-
 }  // namespace mlac

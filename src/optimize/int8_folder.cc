@@ -19,6 +19,7 @@
 #include "optimize/carried_files.h"
 #include "tensor/safetensors.h"
 #include "tensor/weight_files.h"
+#include "train/sentence_folder.h"
 
 namespace mlac {
 namespace {

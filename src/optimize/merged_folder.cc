@@ -10,6 +10,7 @@
 #include "models/model_folder.h"
 #include "optimize/carried_files.h"
 #include "train/model_folder_writer.h"
+#include "train/sentence_folder.h"
 
 namespace mlac {
 namespace {

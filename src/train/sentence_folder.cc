@@ -35,13 +35,6 @@ json ReadFromBase(const std::string& base, const std::string& name) {
   return json::object();
 }
 
-void CopyModuleFolder(const std::string& from, const std::string& to) {
-  if (!FolderExists(from)) return;  // sentence-transformers 2 leaves none for Normalize, which has no settings
-  std::filesystem::create_directory(to);
-  for (const std::string& name : NamesIn(from))
-    if (FileExists(from + "/" + name)) WriteFileAtomically(to + "/" + name, ReadFile(from + "/" + name, kLargestFile));
-}
-
 // The base's list of modules, but that the encoder stands in the folder itself.
 ordered_json ModulesOf(const std::string& base) {
   ordered_json modules = ordered_json::array();
@@ -61,16 +54,26 @@ ordered_json MeanOfTokens() {
 
 }  // namespace
 
+void CopyModules(const std::string& from, const std::string& to) {
+  for (const SentenceModule& module : ReadSentenceModules(from)) {
+    const std::string source = from + "/" + module.path, target = to + "/" + module.path;
+    // sentence-transformers 2 leaves no folder for Normalize, which has no settings.
+    if (module.kind == "Transformer" || module.path.empty() || !FolderExists(source)) continue;
+    std::filesystem::create_directory(target);
+    for (const std::string& name : NamesIn(source))
+      if (FileExists(source + "/" + name)) WriteFileAtomically(target + "/" + name, ReadFile(source + "/" + name, kLargestFile));
+  }
+}
+
 void CheckSentenceModules(const std::string& base) {
   ReadSentenceModules(base);
   for (const char* name : {kLengthsFile, kSettingsFile}) ReadFromBase(base, name);
 }
 
 void WriteSentenceModules(const std::string& folder, const std::string& base, size_t hidden_size, size_t max_length) {
-  if (const std::vector<SentenceModule> modules = ReadSentenceModules(base); !modules.empty()) {
+  if (!ReadSentenceModules(base).empty()) {
     Write(folder + "/modules.json", ModulesOf(base));
-    for (const SentenceModule& module : modules)
-      if (module.kind != "Transformer" && !module.path.empty()) CopyModuleFolder(base + "/" + module.path, folder + "/" + module.path);
+    CopyModules(base, folder);
   } else {
     Write(folder + "/modules.json", MeanOfTokens());
     std::filesystem::create_directory(folder + "/1_Pooling");

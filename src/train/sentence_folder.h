@@ -5,6 +5,9 @@
 
 namespace mlac {
 
+// Copies the module folders of sentence-transformers, whole: they are small, and a Dense has weights of its own.
+void CopyModules(const std::string& from, const std::string& to);
+
 // Throws what WriteSentenceModules would throw of the files of `base`, before it is trained.
 void CheckSentenceModules(const std::string& base);
 
