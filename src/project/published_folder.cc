@@ -20,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-constexpr char kTrainingFile[] = "training.json";
 constexpr size_t kMostBytes = size_t{64} << 20;
 
 ModelCard CardOf(const PublishedParts& parts, const ordered_json& training, const FineTuneResult& result) {

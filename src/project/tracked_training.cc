@@ -15,8 +15,6 @@
 namespace mlac {
 namespace {
 
-constexpr char kTrainingFile[] = "training.json";
-
 std::string OwnName(const std::string& path) {
   const std::filesystem::path normal = std::filesystem::path(path).lexically_normal();
   return (normal.has_filename() ? normal : normal.parent_path()).filename().string();

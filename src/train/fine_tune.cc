@@ -28,7 +28,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kRecordFile[] = "training.json";
 constexpr int kRecordFormat = 1;
 
 // The tasks that can be learnt: one line each.
@@ -194,7 +193,7 @@ std::string RecordJson(const FineTuneOptions& options, const FineTuneTask& task,
 
 // Whether the folder is what a finished run with this identity wrote.
 bool IsResultOf(const std::string& folder, const std::map<std::string, std::string>& identity) {
-  const std::string path = folder + "/" + kRecordFile;
+  const std::string path = folder + "/" + kTrainingFile;
   if (!FileExists(path)) return false;
   const nlohmann::json record = ReadJsonFile(path);
   return record.is_object() && record.value("format_version", nlohmann::json()) == kRecordFormat &&
@@ -217,7 +216,7 @@ void WriteReport(const std::string& folder, const FineTuneOptions& options, cons
   const auto write = [&](const std::string& name, const std::string& content) { WriteFileAtomically(folder + "/" + name, content); };
   write(kModelCardFile, ModelCardMarkdown(card));
   write(kMetricsFile, result.metrics_json);
-  write(kRecordFile, RecordJson(options, task, max_length, identity, result));
+  write(kTrainingFile, RecordJson(options, task, max_length, identity, result));
   write(kLearningCurvesFile, LearningCurvesSvg(result.training));
   if (card.metrics != nullptr) write(kConfusionMatrixFile, ConfusionMatrixSvg(result.metrics));
 }

@@ -49,6 +49,7 @@ std::string ModelCardMarkdown(const ModelCard& card);
 inline constexpr char kLearningCurvesFile[] = "learning-curves.svg";
 inline constexpr char kConfusionMatrixFile[] = "confusion-matrix.svg";
 inline constexpr char kMetricsFile[] = "metrics.json";
+inline constexpr char kTrainingFile[] = "training.json";
 inline constexpr char kModelCardFile[] = "README.md";
 
 }  // namespace mlac
