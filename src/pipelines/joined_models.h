@@ -12,8 +12,8 @@ namespace mlac {
 struct JoinedPart {
   const TextModel* model = nullptr;
   const TokenBatch* batch = nullptr;
-  bool per_token =
-      false;  // the hidden state of each token; else logits of a classifier of texts, vectors (not normalised) of another model
+  // The hidden state of each token; else logits of a classifier of texts, vectors (not normalised) of another model.
+  bool per_token = false;
   std::span<float> out = {};  // [sequences, labels or embedding_size], or [tokens, hidden_size]
 };
 

@@ -29,8 +29,8 @@ struct Prediction {
   std::string label;                 // or what else the task answers: "PER: Ann; LOC: Paris", "" for nothing
   float probability = 0;             // of that label
   std::vector<float> probabilities;  // of every label, as in TaskModel::labels()
-  std::optional<std::string> meaning =
-      {};  // what a change that leaves the meaning must not change, if that is not all of label: "PER; LOC"
+  // What a change that leaves the meaning must not change, if that is not all of label: "PER; LOC".
+  std::optional<std::string> meaning = {};
 };
 
 // A model that is loaded. Not for several threads at once.

@@ -60,9 +60,9 @@ struct FineTuneResult {
 };
 
 // Writes options.out whole or not at all: weights (with options.lora an adapter in their place), config.json, tokenizer files, README.md,
-// metrics.json, training.json and SVGs. What it holds
-// is a function of model, data, parameters, seed and mlac's version alone. Checkpoints stand in out/checkpoint until then. `stop` is looked at
-// while it trains; measuring and writing the result are short and go on. task: a name of FineTuneTaskNames().
+// metrics.json, training.json and SVGs. What it holds is a function of model, data, parameters, seed and mlac's version alone. Checkpoints
+// stand in out/checkpoint until then. `stop` is looked at while it trains; measuring and writing the result are short and go on. task: a name of
+// FineTuneTaskNames().
 // Throws kAlreadyExists if out exists and neither overwrite nor resume is set, kNotFound if out is there to resume and holds neither a
 // checkpoint nor the result of this very run (which is then only measured again), kInvalidArgument if the model or data lies inside what would
 // be replaced or for another task, and what reading, checking and training throw: all that can be known before training, before it.

@@ -38,8 +38,7 @@ struct Questions {
 // - .json: SQuAD's format, 1.1 or 2.0: data[].paragraphs[] with context and qas[] of id, question, answers[] of text and answer_start,
 // is_impossible;
 // - .jsonl: rows of {question, context, answers: {text: [...], answer_start: [...]}} as the Hub has SQuAD, id if there is one; the same in
-// a list, or under
-//   "data", of a .json file.
+//   a list, or under "data", of a .json file.
 // answer_start counts code points. Throws kInvalidInput with the place for what is neither and for a file without questions, kUnsupported
 // for another name.
 Questions ReadQuestions(const std::string& path, size_t max_row_bytes = size_t{16} << 20);
