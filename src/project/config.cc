@@ -87,7 +87,7 @@ constexpr Key<OptimizeConfig> kOptimizeKeys[] = {
      [](const YamlValue& v, OptimizeConfig& o) { o.int8 = v.Bool(); }},
     {{"max_drop", Shape::kPoints, "Refuse what loses more percentage points of the metric on the test data than this", "any"},
      [](const YamlValue& v, OptimizeConfig& o) { o.max_drop = v.Points(); }},
-    {{"metric", Shape::kText, "What max_drop looks at: a figure of the task", "its first: accuracy or f1"},
+    {{"metric", Shape::kText, "What max_drop looks at: a figure of the task", "the first of those below"},
      [](const YamlValue& v, OptimizeConfig& o) { o.metric = v.Text(); }},
 };
 
