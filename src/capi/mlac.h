@@ -77,10 +77,10 @@ MLAC_API mlac_status mlac_close(mlac_model* model);
 // "max_length", "threads", "dtype", "truncated": texts that were cut so far}.
 MLAC_API mlac_status mlac_describe(mlac_model* model, char** description, mlac_error** error);
 
-// Has the model do a task, as `mlac run TASK --json`. request: a JSON object {"inputs": ..., "parameters": {...}}, as the HTTP API takes it at
-// "/" (docs/c-api.md lists both for each task); for text-ranking {"query", "texts"}. answer: JSON, to be freed with mlac_free; of inputs that
-// are no list the answer alone, without a list around it. MLAC_NOT_FOUND for a task that mlac does not have, MLAC_UNSUPPORTED for one that this
-// model does not do.
+// Has the model do a task, as `mlac run TASK --json`. request: a JSON object {"inputs": ..., "parameters": {...}}, as the HTTP API takes it
+// at "/" (docs/c-api.md lists both for each task); for text-ranking {"query", "texts"}. answer: JSON, to be freed with mlac_free; of inputs
+// that are no list the answer alone, without a list around it. MLAC_NOT_FOUND for a task that mlac does not have, MLAC_UNSUPPORTED for one
+// that this model does not do.
 MLAC_API mlac_status mlac_run(mlac_model* model, const char* task, const char* request, char** answer, mlac_error** error);
 
 // The numbers of a vector of mlac_embed.

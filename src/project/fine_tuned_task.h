@@ -19,9 +19,9 @@ struct ModelConfig;
 FineTuneOptions TrainingOptionsOf(const ModelConfig& model, const std::string& base, const ModelData& data, const std::string& out,
                                   size_t num_threads);
 
-// The card of a model of a task without labels of texts, as its training wrote it but for the figures, and but for a word on a head of a masked
-// language model that it made new; trained: the folder that it wrote. The data are read once more, for what the card says of them. result
-// outlives the card.
+// The card of a model of a task without labels of texts, as its training wrote it but for the figures, and but for a word on a head of a
+// masked language model that it made new; trained: the folder that it wrote. The data are read once more, for what the card says of them.
+// result outlives the card.
 ModelCard CardOfTrained(const ModelConfig& model, const ModelData& data, const std::string& trained, const FineTuneResult& result);
 
 // ModelTask::check and ::train of a task by its name, ::evaluate of any: as `mlac train` and `mlac eval` do it.

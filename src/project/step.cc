@@ -133,7 +133,7 @@ std::string HeadlineJson(const Figures& figures, const std::string& evaluated_on
 }
 
 uint64_t ModelBytes(const std::string& folder) {
-  static const std::set<std::string> kReports = {kModelCardFile,       kMetricsFile,    kLearningCurvesFile,
+  static const std::set<std::string> kReports = {kModelCardFile,       kMetricsFile,  kLearningCurvesFile,
                                                  kConfusionMatrixFile, kTrainingFile, "optimization.json"};
   uint64_t bytes = 0;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder))

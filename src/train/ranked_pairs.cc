@@ -155,7 +155,8 @@ Figures MeasureRankedPairs(std::span<const float> logits, const RankedTokens& pa
   Figures figures = {.num_examples = logits.size(), .figures = {}};
   if (const std::vector<QueryFigures> queries = RankDocuments(logits, pairs); !queries.empty()) {
     const Figures ranking = ComputeRankingMetrics(queries, options);
-    figures.figures.assign(ranking.figures.begin(), ranking.figures.begin() + 2);  // without recall, which depends on how many documents a query has
+    // Without recall, which depends on how many documents a query has.
+    figures.figures.assign(ranking.figures.begin(), ranking.figures.begin() + 2);
   }
   figures.figures.push_back(AveragePrecision(logits, targets, options));
   size_t num_right = 0;
