@@ -113,6 +113,9 @@ class Bench:
         self.workers = {}
         self.failures = {}
         self.rows, self.agreement, self.idle = [], {}, {}
+        if options.update:
+            earlier = rig.earlier("encoder", options.quick)
+            self.rows, self.agreement = earlier["rows"], earlier["agreement"]
         self.ours = rig.ours()
         self.machine = self.ours.ask(op="peaks", threads=options.threads)
 
@@ -184,7 +187,7 @@ class Bench:
             line = rig.row(f"{MODELS[name]['title']} {dtype}", shown, samples, {**failures, **failed}, bound=bound, limit=limit)
             if shape != shapes[0]:
                 line["failures"] = failed  # said once
-            self.rows.append(line)
+            self.rows = [row for row in self.rows if (row["group"], row["row"]) != (line["group"], line["row"])] + [line]
             rig.show(line)
             self.save()
 
@@ -202,13 +205,14 @@ def main():
     parser.add_argument("--only", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--dtypes", nargs="+", default=list(PEERS), choices=PEERS)
     parser.add_argument("--shapes", nargs="+", default=None)
+    parser.add_argument("--update", action="store_true", help="keep the other rows of the last results, if they are of this processor")
     parser.add_argument("--peers", nargs="+", default=["torch", "onnxruntime", "openvino", "ctranslate2"])
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--budget", type=float, help="seconds of each turn")
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 5)
     options.budget = options.budget or (0.1 if options.quick else 0.3)
-    options.repeats = {"repeats": 2, "warmups": 1} if options.quick else {"repeats": 3, "warmups": 2}
+    options.repeats = {"repeats": 1, "warmups": 1}  # a turn; a pass that takes less than the budget is repeated until that is spent
 
     from transformers import AutoTokenizer
 

@@ -191,16 +191,29 @@ def warn_if_busy(seconds=3):
 BUSY_BEFORE = warn_if_busy()
 
 
+def result_path(name, quick):
+    return os.path.join(os.path.join(BUILD, "quick") if quick else os.path.join(FOLDER, "results"), name + ".json")
+
+
 def save(name, quick, rows, threads, machine=None, used=None, **more):
     """Writes bench/results/NAME.json, from which bench/report.py makes docs/performance.md. A quick run goes beside the build instead."""
-    folder = os.path.join(BUILD, "quick") if quick else os.path.join(FOLDER, "results")
-    os.makedirs(folder, exist_ok=True)
+    path = result_path(name, quick)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     result = {"benchmark": name, "processor": processor(), "threads": threads, "busy_before": BUSY_BEFORE, "versions": used or {},
               "machine": machine or {}, **more, "rows": rows}
-    path = os.path.join(folder, name + ".json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(rounded(result), file, indent=1)
         file.write("\n")
+
+
+def earlier(name, quick):
+    """What the last run saved; no rows if there is none, or if it ran on another processor."""
+    try:
+        with open(result_path(name, quick), encoding="utf-8") as file:
+            result = json.load(file)
+    except FileNotFoundError:
+        result = {}
+    return result if result.get("processor") == processor() else {"rows": [], "agreement": {}}
 
 
 def rounded(value):

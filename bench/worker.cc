@@ -114,7 +114,7 @@ class TrainingStep {
   };
   Result Gradients(const TokenBatch& batch, const std::vector<int32_t>& labels) {
     optimizer_.ZeroGradients(run_);
-    const Tensor logits = model_->Classify(run_, model_->SequenceFeatures(run_, model_->Encode(run_, batch), batch.offsets));
+    const Tensor logits = model_->Classify(run_, model_->SequenceFeatures(run_, batch));
     std::vector<double> losses(labels.size());
     const std::vector<float> scales(labels.size(), 1.0f / static_cast<float>(labels.size()));
     Tensor gradient = run_.NewTensor(logits.shape());

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cmath>
 #include <optional>
+#include <vector>
 
 #include "kernels/attention.h"
 
@@ -16,7 +17,9 @@ struct Heads {
   size_t num_heads;
   std::optional<kernels::DropoutKey> dropout;
   uint32_t first_token;
-  Tensor position_bias;  // [num_heads, 2 span - 1], or undefined
+  Tensor position_bias;                   // [num_heads, 2 span - 1], or undefined
+  std::vector<uint32_t> query_positions;  // of all sequences, each counted from its sequence's begin; empty: all tokens ask
+  Offsets query_offsets;                  // where those of a sequence begin, in q and the output
 
   size_t num_tasks() const { return (offsets.size() - 1) * num_heads; }
   size_t longest() const {
@@ -25,15 +28,30 @@ struct Heads {
     return longest;
   }
 
-  // Task i is head i % num_heads of sequence i / num_heads; `first` is where that begins in q, k, v and the output.
-  kernels::AttentionArguments Task(size_t i, size_t& first) const {
+  void SetQueries(const Run::TokenRows& rows) {
+    if (rows == nullptr) {
+      query_offsets = offsets;
+      return;
+    }
+    query_offsets.assign(1, 0);
+    size_t r = 0;
+    for (size_t s = 0; s + 1 < offsets.size(); ++s) {
+      for (; r < rows->size() && (*rows)[r] < offsets[s + 1]; ++r) query_positions.push_back((*rows)[r] - static_cast<uint32_t>(offsets[s]));
+      query_offsets.push_back(r);
+    }
+  }
+
+  // Task i is head i % num_heads of sequence i / num_heads. `first` is where that begins in k and v, `first_query` in q and the output.
+  kernels::AttentionArguments Task(size_t i, size_t& first, size_t& first_query) const {
     const size_t sequence = i / num_heads, head = i % num_heads, size = q.dim(1), head_dim = size / num_heads;
-    const size_t begin = offsets[sequence], num_tokens = offsets[sequence + 1] - begin;
+    const size_t begin = offsets[sequence], num_tokens = offsets[sequence + 1] - begin, query = query_offsets[sequence];
     first = begin * size + head * head_dim;
+    first_query = query * size + head * head_dim;
     const size_t blocks = (num_tokens + kernels::kDropoutBlock - 1) / kernels::kDropoutBlock;
-    return {.q = q.floats().data() + first, .k = k.floats().data() + first, .v = v.floats().data() + first, .stride = size,
+    return {.q = q.floats().data() + first_query, .k = k.floats().data() + first, .v = v.floats().data() + first, .stride = size,
             .num_tokens = num_tokens, .head_dim = head_dim, .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
-            .dropout = dropout ? &*dropout : nullptr, .dropout_row = static_cast<uint32_t>(first_token + begin),
+            .query_positions = query_positions.empty() ? nullptr : query_positions.data() + query,
+            .num_queries = query_offsets[sequence + 1] - query, .dropout = dropout ? &*dropout : nullptr, .dropout_row = static_cast<uint32_t>(first_token + begin),
             .dropout_block = static_cast<uint32_t>(head * blocks),
             .position_bias = position_bias.defined() ? position_bias.floats().data() + Middle(head) : nullptr};
   }
@@ -51,13 +69,13 @@ Tensor NewBiasGradient(Run& run, const Heads& heads) {
 
 void AttentionBackward(Run& run, const Heads& heads, uint32_t q_id, uint32_t k_id, uint32_t v_id, const Tensor& gradient) {
   const size_t size = heads.q.dim(1), head_dim = size / heads.num_heads;
-  Tensor gradient_q = run.NewTensor(heads.q.shape()), gradient_k = run.NewTensor(heads.q.shape()), gradient_v = run.NewTensor(heads.q.shape());
+  Tensor gradient_q = run.NewTensor(heads.q.shape()), gradient_k = run.NewTensor(heads.k.shape()), gradient_v = run.NewTensor(heads.k.shape());
   Tensor gradient_bias = NewBiasGradient(run, heads);
   const size_t scratch = kernels::AttentionBackwardScratchSize(heads.longest(), head_dim);
   run.ParallelTasks(heads.num_tasks(), [&](size_t task, size_t thread) {
-    size_t first;
-    const kernels::AttentionArguments arguments = heads.Task(task, first);
-    kernels::AttentionBackward(arguments, gradient.floats().data() + first, size, gradient_q.mutable_floats().data() + first,
+    size_t first, first_query;
+    const kernels::AttentionArguments arguments = heads.Task(task, first, first_query);
+    kernels::AttentionBackward(arguments, gradient.floats().data() + first_query, size, gradient_q.mutable_floats().data() + first_query,
                                gradient_k.mutable_floats().data() + first, gradient_v.mutable_floats().data() + first,
                                gradient_bias.defined() ? gradient_bias.mutable_floats().data() + heads.Middle(task) : nullptr,
                                run.Scratch(thread, scratch));
@@ -72,16 +90,19 @@ void AttentionBackward(Run& run, const Heads& heads, uint32_t q_id, uint32_t k_i
 
 Tensor AttentionForward(Run& run, const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, size_t num_heads, float dropout,
                         const Tensor* position_bias) {
-  Heads heads = {q, k, v, offsets, num_heads, std::nullopt, run.first_token(), position_bias == nullptr ? Tensor() : *position_bias};
+  Heads heads = {q, k, v, offsets, num_heads, std::nullopt, run.first_token(), position_bias == nullptr ? Tensor() : *position_bias,
+                 {}, {}};
+  heads.SetQueries(run.token_rows());
+  assert(q.dim(0) == heads.query_offsets.back());
   assert(!heads.position_bias.defined() || heads.position_bias.dim(1) >= 2 * heads.longest() - 1);
   if (run.dropout_on() && dropout > 0) heads.dropout = run.NextDropout(dropout);
   const size_t size = q.dim(1);
   Tensor y = run.NewTensor(q.shape());
   const size_t scratch = kernels::AttentionScratchSize(heads.longest(), size / num_heads);
   run.ParallelTasks(heads.num_tasks(), [&](size_t task, size_t thread) {
-    size_t first;
-    const kernels::AttentionArguments arguments = heads.Task(task, first);
-    kernels::Attention(arguments, 0, arguments.num_tokens, y.mutable_floats().data() + first, size, run.Scratch(thread, scratch));
+    size_t first, first_query;
+    const kernels::AttentionArguments arguments = heads.Task(task, first, first_query);
+    kernels::Attention(arguments, 0, arguments.num_queries, y.mutable_floats().data() + first_query, size, run.Scratch(thread, scratch));
   });
   const uint32_t q_id = q.tape_id(), k_id = k.tape_id(), v_id = v.tape_id();
   if (run.tape() != nullptr && (q_id != 0 || k_id != 0 || v_id != 0))

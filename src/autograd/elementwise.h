@@ -16,6 +16,6 @@ Tensor ActivationForward(Run& run, const Tensor& z, kernels::Activation activati
 enum class RowKind { kTokens, kSequences };
 
 // Elements of [rows, columns] dropped with this probability where the run drops at all, the others scaled; else x itself.
-Tensor DropoutForward(Run& run, const Tensor& x, float probability, RowKind rows);
+Tensor DropoutForward(Run& run, const Tensor& x, float probability, RowKind kind);
 
 }  // namespace mlac

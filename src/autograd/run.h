@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -66,6 +67,12 @@ class Run {
   uint32_t first_token() const { return first_token_; }
   uint32_t first_sequence() const { return first_sequence_; }
 
+  // The tokens of this batch that the rows of a layer stand for, rising; null: all of them. Set by WantedRows (autograd/wanted_rows.h), asked by what
+  // needs to know where a row stands: attention and dropout.
+  using TokenRows = std::shared_ptr<const std::vector<uint32_t>>;
+  void SetTokenRows(TokenRows rows) { token_rows_ = std::move(rows); }
+  const TokenRows& token_rows() const { return token_rows_; }
+
  private:
   ThreadTeam* team_;
   Tape* tape_;
@@ -74,6 +81,7 @@ class Run {
   std::vector<std::vector<float>> scratch_;
   Narrow narrow_;
   std::vector<AdapterRows> adapter_rows_;
+  TokenRows token_rows_;
   bool dropout_on_ = false;
   uint64_t seed_ = 0;
   uint32_t step_ = 0, first_token_ = 0, first_sequence_ = 0, next_operation_ = 0;

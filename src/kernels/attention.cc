@@ -10,7 +10,7 @@
 #include "kernels/softmax-inl.h"
 #include "kernels/tile-inl.h"
 
-// n: tokens of the sequence. d: head_dim.
+// n: tokens of the sequence. m: queries, n or fewer. d: head_dim.
 HWY_BEFORE_NAMESPACE();
 namespace mlac::kernels {
 namespace HWY_NAMESPACE {
@@ -33,11 +33,18 @@ HWY_INLINE void ExpBlock(float* x, size_t stride, size_t rows, size_t count, flo
   for (; r < rows; ++r) ExpRows<1>(x + r * stride, stride, count, scale, sums + r);
 }
 
+HWY_INLINE size_t NumQueries(const AttentionArguments& t) { return t.query_positions == nullptr ? t.num_tokens : t.num_queries; }
+HWY_INLINE size_t Position(const AttentionArguments& t, size_t query) { return t.query_positions == nullptr ? query : t.query_positions[query]; }
+
+HWY_INLINE void DropProbabilities(const AttentionArguments& t, size_t query, const float* from, float* to) {
+  Dropout(*t.dropout, static_cast<uint32_t>(t.dropout_row + Position(t, query)), t.dropout_block, from, to, t.num_tokens);
+}
+
 // What is added to scores of query i and all keys, and the scale of the softmax that is left to do then.
 HWY_INLINE float AddBias(const AttentionArguments& t, size_t i, float* scores) {
   if (t.position_bias == nullptr) return t.scale;
   const Lanes scale = Set(t.scale);
-  ForEach(scores, t.position_bias - i, scores, t.num_tokens, [&](const Lanes& score, const Lanes& bias) { return MulAdd(score, scale, bias); });
+  ForEach(scores, t.position_bias - Position(t, i), scores, t.num_tokens, [&](const Lanes& score, const Lanes& bias) { return MulAdd(score, scale, bias); });
   return 1.0f;
 }
 
@@ -59,8 +66,7 @@ void AttentionOf(const AttentionArguments& t, size_t query_begin, size_t query_e
     float sums[kTileRows], scale = t.scale;
     for (size_t r = 0; r < rows; ++r) scale = AddBias(t, q0 + r, scores + r * score_stride);
     ExpBlock(scores, score_stride, rows, n, scale, sums);
-    for (size_t r = 0; r < rows && t.dropout != nullptr; ++r)
-      Dropout(*t.dropout, static_cast<uint32_t>(t.dropout_row + q0 + r), t.dropout_block, scores + r * score_stride, scores + r * score_stride, n);
+    for (size_t r = 0; r < rows && t.dropout != nullptr; ++r) DropProbabilities(t, q0 + r, scores + r * score_stride, scores + r * score_stride);
     for (size_t c = 0; c < d; c += kPanel)
       PanelProduct({.a = scores, .a_stride = score_stride, .b = values_in_place ? t.v + c : values + c * n,
                     .b_stride = values_in_place ? t.stride : kPanel, .num_k = n, .c = out + q0 * out_stride + c, .c_stride = out_stride,
@@ -91,17 +97,17 @@ HWY_INLINE void Product(const float* a, size_t a_stride, size_t rows, const floa
 // P = softmax(scale Q K^T + B), D = dropout:  dV = D(P)^T dO;  dP = D(dO V^T);  dB = P (dP - rowsum(dP P));  dS = scale dB;  dQ = dS K;  dK = dS^T Q.
 void AttentionBackwardOf(const AttentionArguments& t, const float* gradient_out, size_t out_stride, float* gradient_q, float* gradient_k,
                          float* gradient_v, float* gradient_bias, float* scratch) {
-  const size_t n = t.num_tokens, d = t.head_dim, row = RoundUp(n, kPanel);
-  float *p = scratch, *gradient_p = p + n * row, *other = gradient_p + n * row, *packed = other + n * row;
+  const size_t n = t.num_tokens, m = NumQueries(t), d = t.head_dim, row = RoundUp(n, kPanel), column = RoundUp(m, kPanel);
+  float *p = scratch, *gradient_p = p + m * row, *other = gradient_p + m * row, *packed = other + n * column;
   float* sums = packed + std::max(row * d, RoundUp(d, kPanel) * n);
   const auto drop = [&](const float* from, float* to) {
-    for (size_t i = 0; i < n; ++i) Dropout(*t.dropout, static_cast<uint32_t>(t.dropout_row + i), t.dropout_block, from + i * row, to + i * row, n);
+    for (size_t i = 0; i < m; ++i) DropProbabilities(t, i, from + i * row, to + i * row);
   };
-  Product(t.q, t.stride, n, t.k, t.stride, Layout::kTransposed, n, d, p, row, packed);
+  Product(t.q, t.stride, m, t.k, t.stride, Layout::kTransposed, n, d, p, row, packed);
   float scale_left = t.scale;
-  for (size_t i = 0; i < n; ++i) scale_left = AddBias(t, i, p + i * row);
-  ExpBlock(p, row, n, n, scale_left, sums);
-  for (size_t i = 0; i < n; ++i) {
+  for (size_t i = 0; i < m; ++i) scale_left = AddBias(t, i, p + i * row);
+  ExpBlock(p, row, m, n, scale_left, sums);
+  for (size_t i = 0; i < m; ++i) {
     const Lanes inverse = Set(1.0f / sums[i]);
     ForEach(p + i * row, p + i * row, n, [&](const Lanes& x) { return x * inverse; });
   }
@@ -110,11 +116,11 @@ void AttentionBackwardOf(const AttentionArguments& t, const float* gradient_out,
     drop(p, gradient_p);
     dropped = gradient_p;
   }
-  TransposeOf(dropped, row, n, n, other, row);
-  Product(other, row, n, gradient_out, out_stride, Layout::kRows, d, n, gradient_v, t.stride, packed);
-  Product(gradient_out, out_stride, n, t.v, t.stride, Layout::kTransposed, n, d, gradient_p, row, packed);
+  TransposeOf(dropped, row, m, n, other, column);
+  Product(other, column, n, gradient_out, out_stride, Layout::kRows, d, m, gradient_v, t.stride, packed);
+  Product(gradient_out, out_stride, m, t.v, t.stride, Layout::kTransposed, n, d, gradient_p, row, packed);
   if (t.dropout != nullptr) drop(gradient_p, gradient_p);
-  for (size_t i = 0; i < n; ++i) {  // gradient_p becomes dS
+  for (size_t i = 0; i < m; ++i) {  // gradient_p becomes dS
     float *g = gradient_p + i * row, *probability = p + i * row;
     Lanes sum = Set(0.0f);
     size_t j = 0;
@@ -123,15 +129,16 @@ void AttentionBackwardOf(const AttentionArguments& t, const float* gradient_out,
     const Lanes total = Set(FoldSum(sum)), scale = Set(t.scale);
     if (gradient_bias != nullptr) {
       ForEach(g, probability, g, n, [&](const Lanes& x, const Lanes& y) { return (x - total) * y; });
-      ForEach(gradient_bias - i, g, gradient_bias - i, n, [&](const Lanes& x, const Lanes& y) { return x + y; });
+      float* diagonals = gradient_bias - Position(t, i);
+      ForEach(diagonals, g, diagonals, n, [&](const Lanes& x, const Lanes& y) { return x + y; });
       ForEach(g, g, n, [&](const Lanes& x) { return x * scale; });
     } else {
       ForEach(g, probability, g, n, [&](const Lanes& x, const Lanes& y) { return (x - total) * y * scale; });
     }
   }
-  Product(gradient_p, row, n, t.k, t.stride, Layout::kRows, d, n, gradient_q, t.stride, packed);
-  TransposeOf(gradient_p, row, n, n, other, row);
-  Product(other, row, n, t.q, t.stride, Layout::kRows, d, n, gradient_k, t.stride, packed);
+  Product(gradient_p, row, m, t.k, t.stride, Layout::kRows, d, n, gradient_q, t.stride, packed);
+  TransposeOf(gradient_p, row, m, n, other, column);
+  Product(other, column, n, t.q, t.stride, Layout::kRows, d, m, gradient_k, t.stride, packed);
 }
 
 }  // namespace HWY_NAMESPACE

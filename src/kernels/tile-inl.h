@@ -40,12 +40,12 @@ struct TileArguments {
   float* c;  // [rows][c_stride], kPanel columns are written
   size_t c_stride;
   const float* bias;       // [kPanel], with Start::kBias
-  const float* prefetch;   // the next panel, on its way from L3 while this one is used; or nullptr
+  const float* prefetch;   // what comes next, on its way from L3 while this panel is used: lines of 64 bytes, some a step of k; or nullptr
 };
 
 #if HWY_NATIVE_FMA
 
-template <size_t kRows, bool kPrefetchNext>
+template <size_t kRows, size_t kPrefetchLines>
 void Tile(const TileArguments& t, Start start) {
   const LanesTag d;
   using Vector = hn::Vec<LanesTag>;
@@ -74,7 +74,8 @@ void Tile(const TileArguments& t, Start start) {
   for (size_t k = 0; k < num_k; ++k) {
     const Vector b0 = hn::LoadU(d, b), b1 = hn::LoadU(d, b + kWidth);
     __builtin_prefetch(b + 16 * b_stride);  // 16 steps ahead: 2 to 5 % with AVX-512, nothing lost elsewhere
-    if constexpr (kPrefetchNext) __builtin_prefetch(next + k * 64, 0, 2);
+#pragma GCC unroll 2
+    for (size_t line = 0; line < kPrefetchLines; ++line) __builtin_prefetch(next + (k * kPrefetchLines + line) * 64, 0, 2);
     b += b_stride;
 #pragma GCC unroll 16
     for (size_t r = 0; r < kRows; ++r) {
@@ -92,7 +93,7 @@ void Tile(const TileArguments& t, Start start) {
 
 #else  // the reference
 
-template <size_t kRows, bool>
+template <size_t kRows, size_t>
 void Tile(const TileArguments& t, Start start) {
   for (size_t r = 0; r < kRows; ++r)
     for (size_t j = 0; j < kPanel; ++j) {
@@ -107,16 +108,19 @@ void Tile(const TileArguments& t, Start start) {
 
 using TileFunction = void (*)(const TileArguments&, Start);
 
-template <bool kPrefetchNext, size_t... kRows>
+template <size_t kPrefetchLines, size_t... kRows>
 constexpr std::array<TileFunction, kTileRows> TileTable(std::index_sequence<kRows...>) {
-  return {&Tile<kRows + 1, kPrefetchNext>...};
+  return {&Tile<kRows + 1, kPrefetchLines>...};
 }
 
-// The tile of `rows` rows, 1 to kTileRows.
-HWY_INLINE void RunTile(size_t rows, const TileArguments& arguments, Start start) {
-  static constexpr auto kPlain = TileTable<false>(std::make_index_sequence<kTileRows>());
-  static constexpr auto kPrefetching = TileTable<true>(std::make_index_sequence<kTileRows>());
-  (arguments.prefetch != nullptr ? kPrefetching : kPlain)[rows - 1](arguments, start);
+inline constexpr size_t kLinesOfPanelRow = std::max<size_t>(1, kPanel * sizeof(float) / 64);
+
+// The tile of `rows` rows, 1 to kTileRows. whole_panel: arguments.prefetch is a panel that this tile fetches alone, else one line a step of k.
+HWY_INLINE void RunTile(size_t rows, const TileArguments& arguments, Start start, bool whole_panel = false) {
+  static constexpr auto kPlain = TileTable<0>(std::make_index_sequence<kTileRows>());
+  static constexpr auto kPrefetching = TileTable<1>(std::make_index_sequence<kTileRows>());
+  static constexpr auto kPrefetchingPanel = TileTable<kLinesOfPanelRow>(std::make_index_sequence<kTileRows>());
+  (arguments.prefetch == nullptr ? kPlain : whole_panel ? kPrefetchingPanel : kPrefetching)[rows - 1](arguments, start);
 }
 
 // Calls body(begin, end) for blocks of at most kTileRows rows that cut [begin, end) evenly: 128 rows are ten blocks of 12 or 13,
@@ -157,9 +161,10 @@ HWY_INLINE void PanelProduct(TileArguments t, Start start, size_t begin, size_t 
     ForRowBlocks(begin, end, [&](size_t r0, size_t r1, size_t block) {
       t.a = a + r0 * t.a_stride;
       t.c = c + r0 * t.c_stride;
-      // The first two blocks of rows fetch the next panel, a half each; all of them doing so costs more than it brings.
+      // The first two blocks of rows fetch the next panel, a half each; all of them doing so costs more than it brings. Few rows wait for nothing but
+      // their weights: a single block fetches all of it.
       t.prefetch = prefetch == nullptr || block > 1 ? nullptr : prefetch + block * t.num_k * 16;
-      RunTile(r1 - r0, t, start);
+      RunTile(r1 - r0, t, start, /*whole_panel=*/end - begin <= kTileRows);
       after(r0, r1);
     });
     return;

@@ -4,6 +4,7 @@
 
 #include "autograd/attention.h"
 #include "autograd/elementwise.h"
+#include "autograd/wanted_rows.h"
 #include "base/error.h"
 
 namespace mlac {
@@ -55,11 +56,13 @@ BertLayer::BertLayer(const WeightScope& weights, const BertConfig& config)
       output_norm_(weights.In("output.LayerNorm"), config.hidden_size, config.layer_norm_eps),
       dropout_(config.hidden_dropout_prob) {}
 
-Tensor BertLayer::operator()(Run& run, const Tensor& x, const Offsets& offsets) const {
+Tensor BertLayer::operator()(Run& run, const Tensor& x, const Offsets& offsets, const std::vector<size_t>* wanted) const {
   // One after another and not as arguments, whose order compilers choose: the gradients of x are added in the reverse of it.
-  const Tensor value = value_(run, x), key = key_(run, x), query = query_(run, x);
+  const Tensor value = value_(run, x), key = key_(run, x);
+  const WantedRows rows(run, x, wanted);
+  const Tensor query = query_(run, rows.x());
   const Tensor context = AttentionForward(run, query, key, value, offsets, num_heads_, attention_dropout_);
-  const Tensor attended = attention_norm_(run, dropout_(run, attention_output_(run, context)), /*residual=*/x);
+  const Tensor attended = attention_norm_(run, dropout_(run, attention_output_(run, context)), /*residual=*/rows.x());
   const Tensor expanded = intermediate_.ForNextLinear(run, attended);  // [T, I], activation included
   return output_norm_(run, dropout_(run, output_(run, expanded)), /*residual=*/attended);
 }

@@ -5,6 +5,7 @@
 // T: tokens of the batch, its sequences end to end; sequence s is offsets[s] to offsets[s + 1].
 // H: hidden_size. I: intermediate_size. E: embedding_size, H in BERT.
 #include <cstddef>
+#include <vector>
 
 #include "models/config.h"
 #include "nn/layers.h"
@@ -38,7 +39,8 @@ class BertLayer {
  public:
   BertLayer(const WeightScope& weights, const BertConfig& config);
 
-  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets) const;  // [T, H] to [T, H]
+  // [T, H] to [T, H], or to the wanted rows of that.
+  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets, const std::vector<size_t>* wanted) const;
 
  private:
   Linear query_, key_, value_;

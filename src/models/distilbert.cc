@@ -6,6 +6,7 @@
 
 #include "autograd/attention.h"
 #include "autograd/elementwise.h"
+#include "autograd/wanted_rows.h"
 #include "models/families.h"
 #include "models/heads.h"
 #include "nn/layers.h"
@@ -74,10 +75,13 @@ class DistilBertLayer {
         output_norm_(weights.In("output_layer_norm"), config.hidden_size, kLayerNormEps),
         dropout_(config.dropout) {}
 
-  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets) const {  // [T, H] to [T, H]
-    const Tensor value = value_(run, x), key = key_(run, x), query = query_(run, x);  // in an order that no compiler chooses
+  // [T, H] to [T, H], or to the wanted rows of that.
+  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets, const std::vector<size_t>* wanted) const {
+    const Tensor value = value_(run, x), key = key_(run, x);  // in an order that no compiler chooses
+    const WantedRows rows(run, x, wanted);
+    const Tensor query = query_(run, rows.x());
     const Tensor context = AttentionForward(run, query, key, value, offsets, num_heads_, attention_dropout_);
-    const Tensor attended = attention_norm_(run, attention_output_(run, context), /*residual=*/x);  // no dropout here
+    const Tensor attended = attention_norm_(run, attention_output_(run, context), /*residual=*/rows.x());  // no dropout here
     const Tensor expanded = intermediate_.ForNextLinear(run, attended);                             // [T, I]
     return output_norm_(run, dropout_(run, output_(run, expanded)), /*residual=*/attended);
   }
@@ -105,9 +109,10 @@ class DistilBert : public Model {
     AddHead(root, config, request);
   }
 
-  Tensor Encode(Run& run, const TokenBatch& batch) const override {  // [T, H]
+  Tensor RunLayers(Run& run, const TokenBatch& batch, const std::vector<size_t>* wanted) const override {  // [T, H], or the wanted rows
     Tensor hidden_states = embeddings_(run, batch);
-    for (const DistilBertLayer& layer : layers_) hidden_states = layer(run, hidden_states, batch.offsets);
+    for (const DistilBertLayer& layer : layers_)
+      hidden_states = layer(run, hidden_states, batch.offsets, &layer == &layers_.back() ? wanted : nullptr);
     return hidden_states;
   }
 

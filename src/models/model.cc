@@ -5,6 +5,15 @@
 
 namespace mlac {
 
+Tensor Model::EncodeRows(Run& run, const TokenBatch& batch, std::span<const size_t> rows) const {
+  const std::vector<size_t> wanted(rows.begin(), rows.end());
+  return RunLayers(run, batch, &wanted);
+}
+
+Tensor Model::SequenceFeatures(Run& run, const TokenBatch& batch) const {
+  return EncodeRows(run, batch, std::span(batch.offsets).first(batch.num_sequences()));
+}
+
 Tensor Model::SequenceFeatures(Run& run, const Tensor& hidden_states, const Offsets& offsets) const {
   return PoolForward(run, hidden_states, offsets, Pooling::kCls);
 }

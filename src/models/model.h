@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,8 +60,12 @@ class Model {
   const std::vector<std::pair<std::string, std::string>>& tied_weights() const { return tied_weights_; }
 
   // [T, hidden_size], after the last layer. Safe to call from several threads, each with its own run, once a first call has returned.
-  virtual Tensor Encode(Run& run, const TokenBatch& batch) const = 0;
-  // [sequences, hidden_size]: what of Encode's result the classification head looks at, the first token's. Without weights of its own.
+  Tensor Encode(Run& run, const TokenBatch& batch) const { return RunLayers(run, batch, nullptr); }
+  // [rows, hidden_size]: these rows of Encode's result, at least one, rising, bit for bit; the last layer computes no others.
+  Tensor EncodeRows(Run& run, const TokenBatch& batch, std::span<const size_t> rows) const;
+  // [sequences, hidden_size]: what of Encode's result the classification head looks at, the first token's, computed as EncodeRows does.
+  Tensor SequenceFeatures(Run& run, const TokenBatch& batch) const;
+  // The same from Encode's result.
   Tensor SequenceFeatures(Run& run, const Tensor& hidden_states, const Offsets& offsets) const;
   // [sequences, num_labels] logits, from SequenceFeatures' result. Throws kUnsupported without that head; likewise below.
   Tensor Classify(Run& run, const Tensor& features) const;
@@ -73,6 +78,9 @@ class Model {
   const ParameterStore& parameters() const { return *store_; }
 
  protected:
+  // Encode, where `wanted` is null, else EncodeRows: the last layer is told which rows are wanted.
+  virtual Tensor RunLayers(Run& run, const TokenBatch& batch, const std::vector<size_t>* wanted) const = 0;
+
   void SetHead(std::unique_ptr<const HeadLayers> layers) { head_ = std::move(layers); }
   void AddTiedWeight(std::string name, std::string other) { tied_weights_.emplace_back(std::move(name), std::move(other)); }
 

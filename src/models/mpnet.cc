@@ -9,6 +9,7 @@
 #include "autograd/attention.h"
 #include "autograd/elementwise.h"
 #include "autograd/relative_position_bias.h"
+#include "autograd/wanted_rows.h"
 #include "base/error.h"
 #include "models/families.h"
 #include "models/heads.h"
@@ -91,11 +92,13 @@ class MpnetLayer {
         output_norm_(weights.In("output.LayerNorm"), config.hidden_size, config.layer_norm_eps),
         dropout_(config.hidden_dropout_prob) {}
 
-  // [T, H] to [T, H]. position_bias: [heads, 2 span - 1].
-  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets, const Tensor& position_bias) const {
-    const Tensor value = value_(run, x), key = key_(run, x), query = query_(run, x);  // in an order that no compiler chooses
+  // [T, H] to [T, H], or to the wanted rows of that. position_bias: [heads, 2 span - 1].
+  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets, const Tensor& position_bias, const std::vector<size_t>* wanted) const {
+    const Tensor value = value_(run, x), key = key_(run, x);  // in an order that no compiler chooses
+    const WantedRows rows(run, x, wanted);
+    const Tensor query = query_(run, rows.x());
     const Tensor context = AttentionForward(run, query, key, value, offsets, num_heads_, attention_dropout_, &position_bias);
-    const Tensor attended = attention_norm_(run, dropout_(run, attention_output_(run, context)), /*residual=*/x);
+    const Tensor attended = attention_norm_(run, dropout_(run, attention_output_(run, context)), /*residual=*/rows.x());
     const Tensor expanded = intermediate_.ForNextLinear(run, attended);  // [T, I]
     return output_norm_(run, dropout_(run, output_(run, expanded)), /*residual=*/attended);
   }
@@ -131,10 +134,11 @@ class Mpnet : public Model {
     AddHead(root, config, request);
   }
 
-  Tensor Encode(Run& run, const TokenBatch& batch) const override {  // [T, H]
+  Tensor RunLayers(Run& run, const TokenBatch& batch, const std::vector<size_t>* wanted) const override {  // [T, H], or the wanted rows
     const Tensor position_bias = RelativePositionBias(run, *position_bias_, Longest(batch.offsets), kMaxDistance);
     Tensor hidden_states = embeddings_(run, batch);
-    for (const MpnetLayer& layer : layers_) hidden_states = layer(run, hidden_states, batch.offsets, position_bias);
+    for (const MpnetLayer& layer : layers_)
+      hidden_states = layer(run, hidden_states, batch.offsets, position_bias, &layer == &layers_.back() ? wanted : nullptr);
     return hidden_states;
   }
 

@@ -145,6 +145,7 @@ SentenceEncoder::SentenceEncoder(const std::string& folder, const Model& model) 
     const std::string path = folder + "/" + module.path;
     if (module.kind == "Pooling") {
       pooling_ = ReadPooling(path + "/config.json");
+      pools_first_ = steps_.empty();
       steps_.push_back(std::make_unique<PoolingStep<Step>>(pooling_));
       pools = true;
     } else if (module.kind == "Dense") {
@@ -162,10 +163,18 @@ SentenceEncoder::SentenceEncoder(const std::string& folder, const Model& model) 
 
 SentenceEncoder::~SentenceEncoder() = default;
 
+Tensor SentenceEncoder::operator()(Run& run, const Model& model, const TokenBatch& batch, bool normalize) const {
+  if (pooling_ == Pooling::kCls && pools_first_) return RunSteps(run, model.SequenceFeatures(run, batch), batch.offsets, 1, normalize);
+  return RunSteps(run, model.Encode(run, batch), batch.offsets, 0, normalize);
+}
+
 Tensor SentenceEncoder::operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets, bool normalize) const {
+  return RunSteps(run, hidden_states, offsets, 0, normalize);
+}
+
+Tensor SentenceEncoder::RunSteps(Run& run, Tensor x, const Offsets& offsets, size_t first, bool normalize) const {
   const bool leaves_out_last = !normalize && dynamic_cast<const NormalizeStep<Step>*>(steps_.back().get()) != nullptr;
-  Tensor x = hidden_states;
-  for (size_t i = 0; i + (leaves_out_last ? 1 : 0) < steps_.size(); ++i) x = (*steps_[i])(run, x, offsets);
+  for (size_t i = first; i + (leaves_out_last ? 1 : 0) < steps_.size(); ++i) x = (*steps_[i])(run, x, offsets);
   return x;
 }
 

@@ -30,13 +30,18 @@ class SentenceEncoder {
   bool normalizes() const { return normalizes_; }
   Pooling pooling() const { return pooling_; }
 
-  // [sequences, embedding_size] from the hidden states of a batch. normalize: false leaves out the normalising at the end, if there is one.
+  // [sequences, embedding_size] of a batch that the model encodes. normalize: false leaves out the normalising at the end, if there is one.
+  Tensor operator()(Run& run, const Model& model, const TokenBatch& batch, bool normalize = true) const;
+  // The same from the model's hidden states.
   Tensor operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets, bool normalize = true) const;
 
  private:
   class Step;
+  // What the steps from `first` on make of x.
+  Tensor RunSteps(Run& run, Tensor x, const Offsets& offsets, size_t first, bool normalize) const;
+
   Pooling pooling_ = Pooling::kMean;
-  bool normalizes_ = false;
+  bool normalizes_ = false, pools_first_ = true;
   size_t embedding_size_;
   std::vector<std::unique_ptr<Step>> steps_;
 };

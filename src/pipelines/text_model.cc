@@ -114,7 +114,7 @@ Encoding TextModel::EncodeWhole(const TextInput& text) const {
 std::vector<float> TextModel::Embed(const TokenBatch& batch, bool normalize) {
   std::vector<float> out(batch.num_sequences() * embedding_size());
   inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
-    const Tensor part = (*sentence_encoder_)(run, model_->Encode(run, group), group.offsets, normalize);
+    const Tensor part = (*sentence_encoder_)(run, *model_, group, normalize);
     std::copy(part.floats().begin(), part.floats().end(), out.begin() + static_cast<ptrdiff_t>(first * embedding_size()));
   });
   return out;
@@ -135,7 +135,7 @@ std::vector<float> TextModel::Logits(const TokenBatch& batch) {
   const size_t num_labels = model_->num_labels();
   std::vector<float> out(batch.num_sequences() * num_labels);
   inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
-    const Tensor part = model_->Classify(run, model_->SequenceFeatures(run, model_->Encode(run, group), group.offsets));
+    const Tensor part = model_->Classify(run, model_->SequenceFeatures(run, group));
     std::copy(part.floats().begin(), part.floats().end(), out.begin() + static_cast<ptrdiff_t>(first * num_labels));
   });
   return out;
@@ -154,18 +154,15 @@ std::vector<float> TextModel::TokenLogits(const TokenBatch& batch) {
 
 std::vector<float> TextModel::MaskedLogits(const TokenBatch& batch, std::span<const size_t> tokens) {
   Require("fill-mask");
-  const size_t vocab_size = model_->vocab_size(), size = model_->hidden_size();
+  const size_t vocab_size = model_->vocab_size();
   std::vector<float> out(tokens.size() * vocab_size);
   inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
     const size_t begin = batch.offsets[first];
     const auto from = std::lower_bound(tokens.begin(), tokens.end(), begin), to = std::lower_bound(from, tokens.end(), begin + group.num_tokens());
     if (from == to) return;
-    const Tensor hidden_states = model_->Encode(run, group);
-    Tensor rows = run.NewTensor({static_cast<size_t>(to - from), size});  // the decoder is as wide as the vocabulary: only what was asked for
-    for (auto token = from; token != to; ++token)
-      std::copy_n(hidden_states.floats().begin() + static_cast<ptrdiff_t>((*token - begin) * size), size,
-                  rows.mutable_floats().begin() + (token - from) * static_cast<ptrdiff_t>(size));
-    const Tensor part = model_->PredictTokens(run, rows);
+    std::vector<size_t> rows;  // the decoder is as wide as the vocabulary: only what was asked for
+    for (auto token = from; token != to; ++token) rows.push_back(*token - begin);
+    const Tensor part = model_->PredictTokens(run, model_->EncodeRows(run, group, rows));
     std::copy(part.floats().begin(), part.floats().end(), out.begin() + (from - tokens.begin()) * static_cast<ptrdiff_t>(vocab_size));
   });
   return out;

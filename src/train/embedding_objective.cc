@@ -77,7 +77,7 @@ class EmbeddingObjective : public Objective {
   }
 
  private:
-  Tensor Embed(Run& run, const TokenBatch& part) const { return encoder_(run, model_.Encode(run, part), part.offsets); }
+  Tensor Embed(Run& run, const TokenBatch& part) const { return encoder_(run, model_, part); }
 
   void Keep(const Tensor& vectors, size_t first_sequence) {
     std::copy(vectors.floats().begin(), vectors.floats().end(),
@@ -253,7 +253,7 @@ std::vector<float> EmbedTuples(const Model& model, const SentenceEncoder& encode
   ForEachPart(tuples.tokens.offsets, kTokensPerEvaluationBatch, [&](size_t begin, size_t end) {
     if (before_batch) before_batch();
     const TokenBatch batch = Slice(tuples.tokens, begin, end);
-    const Tensor part = encoder(run, model.Encode(run, batch), batch.offsets);
+    const Tensor part = encoder(run, model, batch);
     const std::span<const float> values = part.floats();
     if (const std::optional<size_t> bad = FindRowNotFinite(values, size)) {
       const size_t row = (begin + *bad) / tuples.columns;

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <utility>
 
-#include "autograd/gather_rows.h"
 #include "base/error.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/vector_ops.h"
@@ -77,7 +76,7 @@ class MaskObjective : public Objective {
       for (auto place = from; place != to; ++place) rows.push_back(*place - begin);
       const auto labels = std::span(labels_).subspan(static_cast<size_t>(from - places_.begin()), rows.size());
       // The decoder is as wide as the vocabulary: only the rows that are guessed pass through it.
-      const Tensor logits = model_.PredictTokens(run, EndOfDecoder(run, GatherRows(run, model_.Encode(run, part), rows)));
+      const Tensor logits = model_.PredictTokens(run, EndOfDecoder(run, model_.EncodeRows(run, part, rows)));
       Tensor gradient = run.NewTensor(logits.shape());
       AddLosses(run, logits, labels, gradient, loss);
       SwapGradients(true);
@@ -217,7 +216,7 @@ std::unique_ptr<Objective> MakeMaskObjective(Model& model, const TokenMasker& ma
 MaskedLogits MaskedLogitsOf(const Model& model, Run& run, const std::function<void()>& before_batch) {
   return [&model, &run, before_batch](const TokenBatch& batch, std::span<const size_t> tokens) {
     if (before_batch) before_batch();
-    const Tensor logits = model.PredictTokens(run, GatherRows(run, model.Encode(run, batch), tokens));
+    const Tensor logits = model.PredictTokens(run, model.EncodeRows(run, batch, tokens));
     return std::vector<float>(logits.floats().begin(), logits.floats().end());
   };
 }

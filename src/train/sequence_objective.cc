@@ -86,7 +86,7 @@ class SequenceObjective : public Objective {
     ForEachPart(train_.tokens.offsets, kTokensPerEvaluationBatch, [&](size_t begin, size_t end) {
       before_batch();
       const TokenBatch batch = Slice(train_.tokens, begin, end);
-      const Tensor part = model_.SequenceFeatures(run, model_.Encode(run, batch), batch.offsets);
+      const Tensor part = model_.SequenceFeatures(run, batch);
       std::copy(part.floats().begin(), part.floats().end(), features_.mutable_floats().begin() + static_cast<ptrdiff_t>(begin * size));
     });
   }
@@ -135,7 +135,7 @@ class SequenceObjective : public Objective {
   }
 
   Tensor Logits(Run& run, std::span<const size_t> examples, const TokenBatch& batch) {
-    if (!features_.defined()) return model_.Classify(run, model_.SequenceFeatures(run, model_.Encode(run, batch), batch.offsets));
+    if (!features_.defined()) return model_.Classify(run, model_.SequenceFeatures(run, batch));
     const size_t size = features_.dim(1);
     Tensor features = run.NewTensor({examples.size(), size});
     for (size_t i = 0; i < examples.size(); ++i)
@@ -218,7 +218,7 @@ std::vector<float> Predict(const Model& model, Run& run, const LabelledTokens& t
   ForEachPart(texts.tokens.offsets, kTokensPerEvaluationBatch, [&](size_t begin, size_t end) {
     if (before_batch) before_batch();
     const TokenBatch batch = Slice(texts.tokens, begin, end);
-    const Tensor part = model.Classify(run, model.SequenceFeatures(run, model.Encode(run, batch), batch.offsets));
+    const Tensor part = model.Classify(run, model.SequenceFeatures(run, batch));
     const std::span<const float> values = part.floats();
     if (const std::optional<size_t> bad = FindRowNotFinite(values, model.num_labels())) {
       const size_t row = begin + *bad;

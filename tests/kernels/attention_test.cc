@@ -97,6 +97,46 @@ TEST(AttentionBackward, GivesTheSameBitsOnEveryInstructionSet) {
     }
 }
 
+// Some queries against all keys: the rows of the whole; backward, what all queries give when the gradients of the others are 0.
+TEST(Attention, OfSomeQueriesHasTheBitsOfAll) {
+  for (const size_t n : {1, 2, 21, 40}) {
+    const size_t d = 24;
+    const std::vector<float> biases = RandomFloats(2 * n - 1, 6);
+    const std::vector<float> q = RandomFloats(n * d, 1), k = RandomFloats(n * d, 2), v = RandomFloats(n * d, 3), g = RandomFloats(n * d, 4);
+    const DropoutKey key = {.seed = 5, .step = 1, .operation = 2, .probability = 0.2f};
+    const AttentionArguments all = {.q = q.data(), .k = k.data(), .v = v.data(), .stride = d, .num_tokens = n, .head_dim = d, .scale = 0.3f,
+                                    .dropout = &key, .dropout_row = 3, .dropout_block = 1, .position_bias = biases.data() + (n - 1)};
+    for (const std::vector<uint32_t>& positions : {std::vector<uint32_t>{0}, {static_cast<uint32_t>(n - 1)}, {0, static_cast<uint32_t>(n / 2), static_cast<uint32_t>(n - 1)}, {}}) {
+      if (positions.size() > n) continue;
+      const size_t m = positions.size();
+      const auto rows_of = [&](const std::vector<float>& x) {
+        std::vector<float> rows;
+        for (const uint32_t i : positions) rows.insert(rows.end(), x.begin() + i * d, x.begin() + (i + 1) * d);
+        return rows;
+      };
+      const std::vector<float> some_q = rows_of(q), some_g = rows_of(g);
+      std::vector<float> g_of_all(n * d);
+      for (const uint32_t i : positions) std::copy_n(g.begin() + i * d, d, g_of_all.begin() + i * d);
+      const uint32_t none = 0;
+      AttentionArguments some = all;
+      some.q = some_q.data();
+      some.query_positions = positions.empty() ? &none : positions.data();
+      some.num_queries = m;
+      ForEachInstructionSet([&](std::string_view name) {
+        std::vector<float> out(n * d), some_out(m * d), scratch(std::max(AttentionScratchSize(n, d), AttentionBackwardScratchSize(n, d)));
+        Attention(all, 0, n, out.data(), d, scratch.data());
+        Attention(some, 0, m, some_out.data(), d, scratch.data());
+        EXPECT_TRUE(SameBits(some_out, rows_of(out))) << name << ", n = " << n << ", " << m << " queries";
+        std::vector<float> gq(n * d), gk(n * d), gv(n * d), gb(2 * n - 1), some_gq(m * d), some_gk(n * d, 1.0f), some_gv(n * d, 1.0f), some_gb(2 * n - 1);
+        AttentionBackward(all, g_of_all.data(), d, gq.data(), gk.data(), gv.data(), gb.data() + n - 1, scratch.data());
+        AttentionBackward(some, some_g.data(), d, some_gq.data(), some_gk.data(), some_gv.data(), some_gb.data() + n - 1, scratch.data());
+        EXPECT_TRUE(SameBits(some_gq, rows_of(gq))) << name << ", n = " << n << ", " << m << " queries";
+        EXPECT_TRUE(SameBits(some_gk, gk) && SameBits(some_gv, gv) && SameBits(some_gb, gb)) << name << ", n = " << n << ", " << m << " queries";
+      });
+    }
+  }
+}
+
 TEST(LayerNorm, IsNearDoublePrecisionAndTheSameBitsOnEveryInstructionSet) {
   for (const size_t size : {1, 15, 16, 17, 40, 384})
     for (const size_t rows : {1, 3, 4, 5, 9}) {

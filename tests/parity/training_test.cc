@@ -53,7 +53,7 @@ TEST(Training, FollowsTheReferenceForTwentySteps) {
       batch.offsets.push_back(batch.token_ids.size());
       batch_labels.push_back(labels[example]);
     }
-    const Tensor logits = model->Classify(run, model->SequenceFeatures(run, model->Encode(run, batch), batch.offsets));
+    const Tensor logits = model->Classify(run, model->SequenceFeatures(run, batch));
     std::vector<double> step_losses(batch_size);
     const std::vector<float> scales(batch_size, 1.0f / static_cast<float>(batch_size));
     Tensor gradient = run.NewTensor(logits.shape());

@@ -1,0 +1,17 @@
+#include "autograd/wanted_rows.h"
+
+#include <cassert>
+
+#include "autograd/gather_rows.h"
+
+namespace mlac {
+
+WantedRows::WantedRows(Run& run, const Tensor& x, const std::vector<size_t>* rows) : run_(run), x_(rows == nullptr ? x : GatherRows(run, x, *rows)) {
+  if (rows == nullptr) return;
+  assert(!rows->empty() && run.token_rows() == nullptr && run.adapter_rows().empty());
+  run.SetTokenRows(std::make_shared<const std::vector<uint32_t>>(rows->begin(), rows->end()));
+}
+
+WantedRows::~WantedRows() { run_.SetTokenRows(nullptr); }
+
+}  // namespace mlac
