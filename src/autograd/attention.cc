@@ -28,7 +28,7 @@ struct Heads {
     return longest;
   }
 
-  void SetQueries(const Run::TokenRows& rows) {
+  void SetQueries(const TokenRows& rows) {
     if (rows == nullptr) {
       query_offsets = offsets;
       return;
@@ -36,7 +36,7 @@ struct Heads {
     query_offsets.assign(1, 0);
     size_t r = 0;
     for (size_t s = 0; s + 1 < offsets.size(); ++s) {
-      for (; r < rows->size() && (*rows)[r] < offsets[s + 1]; ++r) query_positions.push_back((*rows)[r] - static_cast<uint32_t>(offsets[s]));
+      for (; r < rows->size() && (*rows)[r] < offsets[s + 1]; ++r) query_positions.push_back(static_cast<uint32_t>((*rows)[r] - offsets[s]));
       query_offsets.push_back(r);
     }
   }
@@ -51,8 +51,8 @@ struct Heads {
     return {.q = q.floats().data() + first_query, .k = k.floats().data() + first, .v = v.floats().data() + first, .stride = size,
             .num_tokens = num_tokens, .head_dim = head_dim, .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
             .query_positions = query_positions.empty() ? nullptr : query_positions.data() + query,
-            .num_queries = query_offsets[sequence + 1] - query, .dropout = dropout ? &*dropout : nullptr, .dropout_row = static_cast<uint32_t>(first_token + begin),
-            .dropout_block = static_cast<uint32_t>(head * blocks),
+            .num_queries = query_offsets[sequence + 1] - query, .dropout = dropout ? &*dropout : nullptr,
+            .dropout_row = static_cast<uint32_t>(first_token + begin), .dropout_block = static_cast<uint32_t>(head * blocks),
             .position_bias = position_bias.defined() ? position_bias.floats().data() + Middle(head) : nullptr};
   }
   // Where distance 0 stands in row `row` of a tensor of biases.

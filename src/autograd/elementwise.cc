@@ -9,12 +9,12 @@ namespace mlac {
 namespace {
 
 // Row r is number first_row + r of the whole batch, or first_row + (*rows)[r].
-Tensor DropRows(Run& run, const Tensor& x, const kernels::DropoutKey& key, uint32_t first_row, const Run::TokenRows& rows) {
+Tensor DropRows(Run& run, const Tensor& x, const kernels::DropoutKey& key, uint32_t first_row, const TokenRows& rows) {
   const size_t columns = x.dim(1);
   Tensor y = run.NewTensor(x.shape());
   run.ParallelFor(x.dim(0), 1, [&](size_t begin, size_t end, size_t) {
     for (size_t row = begin; row < end; ++row) {
-      const uint32_t number = first_row + (rows == nullptr ? static_cast<uint32_t>(row) : (*rows)[row]);
+      const uint32_t number = first_row + static_cast<uint32_t>(rows == nullptr ? row : (*rows)[row]);
       kernels::Dropout(key, number, 0, x.floats().data() + row * columns, y.mutable_floats().data() + row * columns, columns);
     }
   });
@@ -75,7 +75,7 @@ Tensor DropoutForward(Run& run, const Tensor& x, float probability, RowKind kind
   const kernels::DropoutKey key = run.NextDropout(probability);
   const bool tokens = kind == RowKind::kTokens;
   const uint32_t first_row = tokens ? run.first_token() : run.first_sequence(), id = x.tape_id();
-  const Run::TokenRows rows = tokens ? run.token_rows() : nullptr;
+  const TokenRows rows = tokens ? run.token_rows() : nullptr;
   Tensor y = DropRows(run, x, key, first_row, rows);
   if (run.tape() != nullptr && id != 0)
     run.tape()->Record(y, [key, first_row, rows, id](Run& run, const Tensor& gradient) {

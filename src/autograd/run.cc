@@ -1,5 +1,6 @@
 #include "autograd/run.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "kernels/instruction_set.h"
@@ -7,7 +8,8 @@
 
 namespace mlac {
 
-Run::Run(RunOptions options) : team_(options.team), tape_(options.tape), dtype_(options.dtype), scratch_(num_threads()) {
+Run::Run(RunOptions options)
+    : team_(options.team), tape_(options.tape), dtype_(options.dtype), scratch_(num_threads()), recompute_(options.recompute) {
   kernels::InstructionSetInUse();  // obeys MLAC_ISA before the first kernel runs
 }
 
@@ -39,16 +41,31 @@ const Run::Narrow& Run::NarrowInput(const Tensor& x, DType dtype, const std::fun
 }
 
 void Run::BeginDropout(uint64_t seed, uint32_t step, uint32_t first_token, uint32_t first_sequence) {
-  dropout_on_ = true;
-  seed_ = seed;
-  step_ = step;
-  first_token_ = first_token;
-  first_sequence_ = first_sequence;
-  next_operation_ = 0;
+  dropout_ = {.on = true, .seed = seed, .step = step, .first_token = first_token, .first_sequence = first_sequence, .operation = 0};
 }
 
 kernels::DropoutKey Run::NextDropout(float probability) {
-  return {.seed = seed_, .step = step_, .operation = next_operation_++, .probability = probability};
+  return {.seed = dropout_.seed, .step = dropout_.step, .operation = dropout_.operation++, .probability = probability};
+}
+
+void Run::WithoutTape(const std::function<void()>& body) {
+  struct Restore {
+    bool& records;
+    bool before;
+    ~Restore() { records = before; }
+  } restore = {records_, records_};
+  records_ = false;
+  body();
+}
+
+void Run::CloseSection(size_t num_kept_bytes) {
+  assert(open_sections_ > 0);
+  kept_bytes_ += num_kept_bytes;
+  most_kept_bytes_ = std::max(most_kept_bytes_, num_kept_bytes);
+  if (--open_sections_ > 0) return;
+  // The peak holds what one section keeps; without recomputing all would keep theirs until the backward pass.
+  bytes_without_recompute_ = std::max(bytes_without_recompute_, pool_.peak_bytes() + kept_bytes_ - most_kept_bytes_);
+  kept_bytes_ = most_kept_bytes_ = 0;
 }
 
 void Tape::Record(Tensor& output, BackwardFunction backward) {

@@ -25,10 +25,28 @@ struct AdapterRows {
   const ParameterStore* adapter = nullptr;
 };
 
+// Some tokens of a batch, rising; null: all of them.
+using TokenRows = std::shared_ptr<const std::vector<size_t>>;
+
 struct RunOptions {
   ThreadTeam* team = nullptr;  // nullptr: the calling thread alone
   Tape* tape = nullptr;        // nullptr: inference
   DType dtype = DType::kF32;   // what products of inference are computed in: kF32 or kBF16
+  bool recompute = false;      // training keeps the input of each layer and computes the rest again (autograd/recompute.h)
+};
+
+// Where a pass stands in the random numbers of its dropouts: that of the `operation`-th dropout of the model. first_token, first_sequence: where the
+// part that is computed begins in the whole batch.
+struct DropoutPlace {
+  bool on = false;
+  uint64_t seed = 0;
+  uint32_t step = 0, first_token = 0, first_sequence = 0, operation = 0;
+};
+
+// Of intermediate results, in bytes.
+struct PassMemory {
+  size_t peak = 0;               // the most that there were at once
+  size_t without_recompute = 0;  // about what it would have been if nothing were computed again; 0 where nothing is
 };
 
 // Used by one thread at a time; reused from pass to pass, so that memory is found warm.
@@ -36,9 +54,18 @@ class Run {
  public:
   explicit Run(RunOptions options = {});
 
-  Tape* tape() const { return tape_; }
+  Tape* tape() const { return records_ ? tape_ : nullptr; }
   DType dtype() const { return dtype_; }
   Tensor NewTensor(Shape shape, DType dtype = DType::kF32) { return pool_.NewTensor(std::move(shape), dtype); }
+
+  // Without the tape for the time of body: a forward pass of training that nothing remembers.
+  void WithoutTape(const std::function<void()>& body);
+  bool recomputes() const { return recompute_ && tape() != nullptr; }
+  // For autograd/recompute.cc: a section will be computed again; it has been, and what its operators kept.
+  void OpenSection() { ++open_sections_; }
+  void CloseSection(size_t num_kept_bytes);
+  size_t bytes_in_use() const { return pool_.bytes_in_use(); }
+  PassMemory memory_use() const { return {pool_.peak_bytes(), bytes_without_recompute_}; }
 
   size_t num_threads() const { return team_ == nullptr ? 1 : team_->num_threads(); }
   void ParallelFor(size_t count, size_t grain, const std::function<void(size_t begin, size_t end, size_t thread)>& body);
@@ -61,15 +88,17 @@ class Run {
   // Dropout. Begin a pass: where this batch begins in the whole batch, in tokens and in sequences, so that a batch computed in parts drops
   // the same elements. Each dropout of the model then takes the next operation number.
   void BeginDropout(uint64_t seed, uint32_t step, uint32_t first_token, uint32_t first_sequence);
-  void EndDropout() { dropout_on_ = false; }
-  bool dropout_on() const { return dropout_on_; }
+  void EndDropout() { dropout_.on = false; }
+  bool dropout_on() const { return dropout_.on; }
   kernels::DropoutKey NextDropout(float probability);
-  uint32_t first_token() const { return first_token_; }
-  uint32_t first_sequence() const { return first_sequence_; }
+  uint32_t first_token() const { return dropout_.first_token; }
+  uint32_t first_sequence() const { return dropout_.first_sequence; }
+  // To drop the same elements once more.
+  const DropoutPlace& dropout_place() const { return dropout_; }
+  void SetDropoutPlace(const DropoutPlace& place) { dropout_ = place; }
 
-  // The tokens of this batch that the rows of a layer stand for, rising; null: all of them. Set by WantedRows (autograd/wanted_rows.h), asked by what
-  // needs to know where a row stands: attention and dropout.
-  using TokenRows = std::shared_ptr<const std::vector<uint32_t>>;
+  // Which tokens of the batch the rows of a layer stand for. Set by WantedRows (autograd/wanted_rows.h), asked by what needs to know where a row stands:
+  // attention and dropout.
   void SetTokenRows(TokenRows rows) { token_rows_ = std::move(rows); }
   const TokenRows& token_rows() const { return token_rows_; }
 
@@ -82,9 +111,10 @@ class Run {
   Narrow narrow_;
   std::vector<AdapterRows> adapter_rows_;
   TokenRows token_rows_;
-  bool dropout_on_ = false;
-  uint64_t seed_ = 0;
-  uint32_t step_ = 0, first_token_ = 0, first_sequence_ = 0, next_operation_ = 0;
+  DropoutPlace dropout_;
+  bool records_ = true, recompute_;
+  size_t open_sections_ = 0, kept_bytes_ = 0, most_kept_bytes_ = 0;  // kept: by the sections computed again since none was open
+  size_t bytes_without_recompute_ = 0;
 };
 
 }  // namespace mlac

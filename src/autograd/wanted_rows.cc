@@ -6,10 +6,10 @@
 
 namespace mlac {
 
-WantedRows::WantedRows(Run& run, const Tensor& x, const std::vector<size_t>* rows) : run_(run), x_(rows == nullptr ? x : GatherRows(run, x, *rows)) {
+WantedRows::WantedRows(Run& run, const Tensor& x, const TokenRows& rows) : run_(run), x_(rows == nullptr ? x : GatherRows(run, x, *rows)) {
   if (rows == nullptr) return;
   assert(!rows->empty() && run.token_rows() == nullptr && run.adapter_rows().empty());
-  run.SetTokenRows(std::make_shared<const std::vector<uint32_t>>(rows->begin(), rows->end()));
+  run.SetTokenRows(rows);
 }
 
 WantedRows::~WantedRows() { run_.SetTokenRows(nullptr); }

@@ -116,7 +116,7 @@ std::string CardCommand(const CLI::App& command) {
   for (const CLI::Option* option : command.parse_order()) {
     const std::string name = option->get_single_name();
     if (name == "threads" || name == "resume" || name == "overwrite" || name == "json" || name == "save-steps" || name == "max-tokens" ||
-        name == "track")
+        name == "gradient-checkpointing" || name == "track")
       continue;
     if (IsFlag(*option) && !option->as<bool>()) continue;
     text += " --" + name;
@@ -266,6 +266,8 @@ void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
       ->type_name("N")
       ->check(positive)
       ->capture_default_str();
+  command.add_flag("--gradient-checkpointing", options.gradient_checkpointing,
+                   "Keep only the input of each layer and compute the rest again for the gradients: less memory, more time; the result does not change");
   number("--layer-decay", options.layer_decay, 1e-6, 1, "The learning rate of a layer is that of the one above times this; 0.9 is usual");
   command.add_option("--seed", options.seed, "Decides the order, the dropout and the new head")->type_name("N")->capture_default_str();
 }

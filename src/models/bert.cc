@@ -23,11 +23,8 @@ class Bert : public Model {
     AddHead(WeightScope(parameters()), bert.In("pooler"), config, request);
   }
 
-  Tensor RunLayers(Run& run, const TokenBatch& batch, const std::vector<size_t>* wanted) const override {  // [T, H], or the wanted rows
-    Tensor hidden_states = embeddings_(run, batch);
-    for (const BertLayer& layer : layers_)
-      hidden_states = layer(run, hidden_states, batch.offsets, &layer == &layers_.back() ? wanted : nullptr);
-    return hidden_states;
+  Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const override {  // [T, H], or the wanted rows
+    return RunLayers(run, layers_, embeddings_(run, batch), wanted, batch.offsets);
   }
 
  private:

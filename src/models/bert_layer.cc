@@ -56,7 +56,7 @@ BertLayer::BertLayer(const WeightScope& weights, const BertConfig& config)
       output_norm_(weights.In("output.LayerNorm"), config.hidden_size, config.layer_norm_eps),
       dropout_(config.hidden_dropout_prob) {}
 
-Tensor BertLayer::operator()(Run& run, const Tensor& x, const Offsets& offsets, const std::vector<size_t>* wanted) const {
+Tensor BertLayer::operator()(Run& run, const Tensor& x, const Offsets& offsets, const TokenRows& wanted) const {
   // One after another and not as arguments, whose order compilers choose: the gradients of x are added in the reverse of it.
   const Tensor value = value_(run, x), key = key_(run, x);
   const WantedRows rows(run, x, wanted);

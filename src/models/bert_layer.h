@@ -5,7 +5,6 @@
 // T: tokens of the batch, its sequences end to end; sequence s is offsets[s] to offsets[s + 1].
 // H: hidden_size. I: intermediate_size. E: embedding_size, H in BERT.
 #include <cstddef>
-#include <vector>
 
 #include "models/config.h"
 #include "nn/layers.h"
@@ -40,7 +39,7 @@ class BertLayer {
   BertLayer(const WeightScope& weights, const BertConfig& config);
 
   // [T, H] to [T, H], or to the wanted rows of that.
-  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets, const std::vector<size_t>* wanted) const;
+  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets, const TokenRows& wanted) const;
 
  private:
   Linear query_, key_, value_;

@@ -76,7 +76,7 @@ class DistilBertLayer {
         dropout_(config.dropout) {}
 
   // [T, H] to [T, H], or to the wanted rows of that.
-  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets, const std::vector<size_t>* wanted) const {
+  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets, const TokenRows& wanted) const {
     const Tensor value = value_(run, x), key = key_(run, x);  // in an order that no compiler chooses
     const WantedRows rows(run, x, wanted);
     const Tensor query = query_(run, rows.x());
@@ -109,11 +109,8 @@ class DistilBert : public Model {
     AddHead(root, config, request);
   }
 
-  Tensor RunLayers(Run& run, const TokenBatch& batch, const std::vector<size_t>* wanted) const override {  // [T, H], or the wanted rows
-    Tensor hidden_states = embeddings_(run, batch);
-    for (const DistilBertLayer& layer : layers_)
-      hidden_states = layer(run, hidden_states, batch.offsets, &layer == &layers_.back() ? wanted : nullptr);
-    return hidden_states;
+  Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const override {  // [T, H], or the wanted rows
+    return RunLayers(run, layers_, embeddings_(run, batch), wanted, batch.offsets);
   }
 
  private:

@@ -33,12 +33,10 @@ class Electra : public Model {
     AddHead(root, config, request);
   }
 
-  Tensor RunLayers(Run& run, const TokenBatch& batch, const std::vector<size_t>* wanted) const override {  // [T, H], or the wanted rows
+  Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const override {  // [T, H], or the wanted rows
     Tensor hidden_states = embeddings_(run, batch);
     if (projection_) hidden_states = (*projection_)(run, hidden_states);
-    for (const BertLayer& layer : layers_)
-      hidden_states = layer(run, hidden_states, batch.offsets, &layer == &layers_.back() ? wanted : nullptr);
-    return hidden_states;
+    return RunLayers(run, layers_, hidden_states, wanted, batch.offsets);
   }
 
  private:

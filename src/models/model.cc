@@ -6,8 +6,7 @@
 namespace mlac {
 
 Tensor Model::EncodeRows(Run& run, const TokenBatch& batch, std::span<const size_t> rows) const {
-  const std::vector<size_t> wanted(rows.begin(), rows.end());
-  return RunLayers(run, batch, &wanted);
+  return EncodeWanted(run, batch, std::make_shared<const std::vector<size_t>>(rows.begin(), rows.end()));
 }
 
 Tensor Model::SequenceFeatures(Run& run, const TokenBatch& batch) const {

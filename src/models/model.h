@@ -60,7 +60,7 @@ class Model {
   const std::vector<std::pair<std::string, std::string>>& tied_weights() const { return tied_weights_; }
 
   // [T, hidden_size], after the last layer. Safe to call from several threads, each with its own run, once a first call has returned.
-  Tensor Encode(Run& run, const TokenBatch& batch) const { return RunLayers(run, batch, nullptr); }
+  Tensor Encode(Run& run, const TokenBatch& batch) const { return EncodeWanted(run, batch, nullptr); }
   // [rows, hidden_size]: these rows of Encode's result, at least one, rising, bit for bit; the last layer computes no others.
   Tensor EncodeRows(Run& run, const TokenBatch& batch, std::span<const size_t> rows) const;
   // [sequences, hidden_size]: what of Encode's result the classification head looks at, the first token's, computed as EncodeRows does.
@@ -79,7 +79,7 @@ class Model {
 
  protected:
   // Encode, where `wanted` is null, else EncodeRows: the last layer is told which rows are wanted.
-  virtual Tensor RunLayers(Run& run, const TokenBatch& batch, const std::vector<size_t>* wanted) const = 0;
+  virtual Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const = 0;
 
   void SetHead(std::unique_ptr<const HeadLayers> layers) { head_ = std::move(layers); }
   void AddTiedWeight(std::string name, std::string other) { tied_weights_.emplace_back(std::move(name), std::move(other)); }

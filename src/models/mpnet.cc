@@ -93,7 +93,7 @@ class MpnetLayer {
         dropout_(config.hidden_dropout_prob) {}
 
   // [T, H] to [T, H], or to the wanted rows of that. position_bias: [heads, 2 span - 1].
-  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets, const Tensor& position_bias, const std::vector<size_t>* wanted) const {
+  Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets, const Tensor& position_bias, const TokenRows& wanted) const {
     const Tensor value = value_(run, x), key = key_(run, x);  // in an order that no compiler chooses
     const WantedRows rows(run, x, wanted);
     const Tensor query = query_(run, rows.x());
@@ -134,12 +134,9 @@ class Mpnet : public Model {
     AddHead(root, config, request);
   }
 
-  Tensor RunLayers(Run& run, const TokenBatch& batch, const std::vector<size_t>* wanted) const override {  // [T, H], or the wanted rows
+  Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const override {  // [T, H], or the wanted rows
     const Tensor position_bias = RelativePositionBias(run, *position_bias_, Longest(batch.offsets), kMaxDistance);
-    Tensor hidden_states = embeddings_(run, batch);
-    for (const MpnetLayer& layer : layers_)
-      hidden_states = layer(run, hidden_states, batch.offsets, position_bias, &layer == &layers_.back() ? wanted : nullptr);
-    return hidden_states;
+    return RunLayers(run, layers_, embeddings_(run, batch), wanted, batch.offsets, position_bias);
   }
 
  private:

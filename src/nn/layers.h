@@ -4,9 +4,11 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "autograd/elementwise.h"
 #include "autograd/linear.h"
+#include "autograd/recompute.h"
 #include "autograd/run.h"
 #include "kernels/activation.h"
 #include "nn/weights.h"
@@ -79,5 +81,17 @@ class Dropout {
 
 // 0, 1, 2, ... again in every sequence: the offsets alone give the positions.
 std::vector<int32_t> PositionIds(const Offsets& offsets);
+
+// The layers of an encoder one after the other, [T, H] to [T, H]: layer(run, hidden_states, more..., rows); the last one gives the wanted rows alone
+// (autograd/wanted_rows.h), the others all. With gradient checkpointing each is a section.
+template <typename Layer, typename... More>
+Tensor RunLayers(Run& run, const std::vector<Layer>& layers, Tensor hidden_states, const TokenRows& wanted, const More&... more) {
+  for (const Layer& layer : layers) {
+    const TokenRows rows = &layer == &layers.back() ? wanted : nullptr;
+    hidden_states = !run.recomputes() ? layer(run, hidden_states, more..., rows)
+                                      : Recomputed(run, [&layer, hidden_states, more..., rows](Run& run) { return layer(run, hidden_states, more..., rows); });
+  }
+  return hidden_states;
+}
 
 }  // namespace mlac

@@ -1,5 +1,6 @@
 #include "tensor/buffer_pool.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <map>
@@ -27,6 +28,7 @@ size_t RoundSize(size_t num_bytes) {
 
 struct BufferPool::FreeList {
   std::multimap<size_t, std::byte*> buffers;
+  size_t bytes_in_use = 0, peak_bytes = 0;
   ~FreeList() {
     for (const auto& [size, buffer] : buffers) std::free(buffer);
   }
@@ -48,13 +50,20 @@ Tensor BufferPool::NewTensor(Shape shape, DType dtype) {
   }
   const auto give_back = [list = std::weak_ptr(free_), size](std::byte* memory) {
     const auto alive = list.lock();
+    if (alive) alive->bytes_in_use -= size;
     try {
       if (alive) return static_cast<void>(alive->buffers.emplace(size, memory));
     } catch (const std::bad_alloc&) {  // no room to note it down: a tensor that goes must not throw
     }
     std::free(memory);
   };
+  free_->bytes_in_use += size;
+  free_->peak_bytes = std::max(free_->peak_bytes, free_->bytes_in_use);
   return Tensor::Adopt(std::move(shape), dtype, std::shared_ptr<std::byte>(buffer, give_back));
 }
+
+size_t BufferPool::bytes_in_use() const { return free_->bytes_in_use; }
+
+size_t BufferPool::peak_bytes() const { return free_->peak_bytes; }
 
 }  // namespace mlac

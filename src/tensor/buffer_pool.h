@@ -14,6 +14,10 @@ class BufferPool {
   // A tensor with undefined content; its memory comes back to the pool when its last copy goes.
   Tensor NewTensor(Shape shape, DType dtype = DType::kF32);
 
+  // Bytes of the buffers that tensors have at this moment, and the most that they have had at once. A buffer is up to twice as large as its tensor.
+  size_t bytes_in_use() const;
+  size_t peak_bytes() const;
+
  private:
   struct FreeList;
   std::shared_ptr<FreeList> free_;

@@ -239,6 +239,14 @@ std::string LoraNote(const Model& model, const LoraOptions& lora) {
                      model.parameters().loras().size(), megabytes(num_learning), megabytes(num_all));
 }
 
+// What gradient checkpointing has saved.
+void NoteMemory(const PassMemory& memory, FineTuneObserver& observer) {
+  if (memory.without_recompute == 0) return;
+  const auto megabytes = [](size_t num_bytes) { return static_cast<double>(num_bytes) / 1e6; };
+  observer.OnNote(fmt::format("gradient checkpointing: intermediate results took up to {:.1f} MB; without it about {:.1f} MB", megabytes(memory.peak),
+                              megabytes(memory.without_recompute)));
+}
+
 // The model to train. adapter: what to write beside the weights of one.
 std::unique_ptr<Model> OpenForTraining(const FineTuneOptions& options, const HeadRequest& head, AdapterConfig& adapter, FineTuneObserver& observer) {
   if (options.lora.rank == 0) {
@@ -344,6 +352,7 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
     if (options.resume && !output.resume) observer.OnNote(fmt::format("{}: no checkpoint yet; this run begins at step 0", output.folder));
     const std::unique_ptr<Objective> objective = task->MakeObjective(*model);
     result.training = Train(*model, *objective, options.training, checkpoint, observer, stop);
+    NoteMemory(result.training.memory, observer);
   }
 
   ThreadTeam team(options.training.num_threads);

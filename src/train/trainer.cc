@@ -57,7 +57,8 @@ class Trainer {
   Trainer(Model& model, Objective& objective, const TrainingOptions& options, const CheckpointOptions& checkpoint, TrainingObserver& observer,
           const std::atomic<bool>& stop)
       : model_(model), objective_(objective), options_(options), checkpoint_(checkpoint), observer_(observer), stop_(stop),
-        team_(options.num_threads), run_({.team = &team_, .tape = &tape_}), evaluation_run_({.team = &team_, .tape = nullptr}),
+        team_(options.num_threads), run_({.team = &team_, .tape = &tape_, .recompute = options.gradient_checkpointing}),
+        evaluation_run_({.team = &team_, .tape = nullptr}),
         optimizer_(ChooseTrainable(model, options.freeze), AdamW(model, options)) {
     steps_per_epoch_ = (objective.num_examples() + options.step_size() - 1) / options.step_size();
     num_steps_ = steps_per_epoch_ * options.num_epochs;
@@ -85,7 +86,7 @@ class Trainer {
       slot.parameter->gradient = {};
       slot.parameter->trainable = false;
     }
-    return {std::move(state_.step_losses), std::move(state_.epochs), state_.best_epoch};
+    return {std::move(state_.step_losses), std::move(state_.epochs), state_.best_epoch, run_.memory_use()};
   }
 
  private:

@@ -28,6 +28,7 @@ struct TrainingOptions {
   size_t num_threads = 1;
   // A step learns from this many batches, computed one after another: the bits of one batch of so many times batch_size, in the memory of batch_size.
   size_t gradient_accumulation = 1;
+  bool gradient_checkpointing = false;  // keeps the input of each layer and computes the rest again for the gradients; changes no bit
   double layer_decay = 1.0;  // AdamWOptions::layer_decay
 
   size_t step_size() const { return batch_size * gradient_accumulation; }  // examples a step
@@ -75,6 +76,7 @@ struct TrainingResult {
   std::vector<double> step_losses;
   std::vector<EpochReport> epochs;
   size_t best_epoch = 0;  // whose weights the model now holds; the last without validation
+  PassMemory memory = {};  // of the forward and backward passes
 };
 
 // A checkpoint is a folder of training.safetensors (weights and moments), best.safetensors (weights of the best epoch so far, if any),
@@ -87,7 +89,7 @@ struct CheckpointOptions {
 };
 
 // Trains model on objective, which was made for it, and leaves the weights of the best epoch in it. The weights are a function of model, objective and
-// options (save_steps, max_tokens and num_threads excepted) alone.
+// options (save_steps, max_tokens, gradient_checkpointing and num_threads excepted) alone.
 // Throws kCancelled, after writing a checkpoint, once `stop` is true: between two steps or two batches of an evaluation. kInvalidInput with
 // step, places of the batch and advice if a weight, the loss or a gradient is not finite: nothing is saved then, the last checkpoint stays.
 // kNotFound or kInvalidInput for a checkpoint that is missing, broken or of another run; kInvalidArgument for options that make no sense.

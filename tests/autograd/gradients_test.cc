@@ -12,6 +12,7 @@
 #include "autograd/linear.h"
 #include "autograd/lora.h"
 #include "autograd/pooling.h"
+#include "autograd/recompute.h"
 #include "autograd/relative_position_bias.h"
 #include "base/error.h"
 #include "tests/support/numbers.h"
@@ -35,6 +36,7 @@ struct Subject {
   std::vector<Parameter*> parameters;
   std::function<Tensor(mlac::Run& run, const std::vector<Tensor>& inputs)> forward;
   float dropout = 0;  // whether the run drops
+  bool recompute = false;
 
   void Begin(mlac::Run& run) const {
     if (dropout > 0) run.BeginDropout(/*seed=*/1, /*step=*/2, /*first_token=*/3, /*first_sequence=*/1);
@@ -56,7 +58,7 @@ struct Subject {
   // Gradients of the inputs, then of the parameters.
   std::vector<std::vector<float>> Gradients(ThreadTeam* team = nullptr) const {
     Tape tape;
-    mlac::Run run({.team = team, .tape = &tape});
+    mlac::Run run({.team = team, .tape = &tape, .recompute = recompute});
     Begin(run);
     std::vector<Tensor> leaves = inputs;
     std::vector<std::vector<float>> gradients(inputs.size());
@@ -320,6 +322,54 @@ TEST(Pool, HasTheGradientsOfItsDifferences) {
     Subject{{RandomTensor({12, 18}, 1)}, {}, [&](mlac::Run& run, const std::vector<Tensor>& in) {
               return PoolForward(run, in[0], offsets, pooling);
             }}.Check("pooling " + std::to_string(static_cast<int>(pooling)));
+}
+
+// Two layers that share a bias, as MPNet's do, with dropouts before, in and behind them.
+TEST(Recomputed, HasTheGradientsOfItsDifferencesAndTheBitsOfPlainSections) {
+  const Offsets offsets = {0, 5, 6, 15};
+  Parameter weight = RandomParameter({16, 16}, 1), bias = RandomParameter({16}, 2), gamma = RandomParameter({16}, 3), beta = RandomParameter({16}, 4),
+            buckets = RandomParameter({8, 2}, 5);
+  Subject subject = {{RandomTensor({15, 16}, 6)}, {&weight, &bias, &gamma, &beta, &buckets},
+                     [&](mlac::Run& run, const std::vector<Tensor>& in) {
+                       const Tensor by_distance = RelativePositionBias(run, buckets, /*span=*/9, /*max_distance=*/6);
+                       Tensor x = DropoutForward(run, in[0], 0.2f, RowKind::kTokens);
+                       for (int layer = 0; layer < 2; ++layer)
+                         x = Recomputed(run, [&, x, by_distance](mlac::Run& run) {
+                           PackedWeight fresh;
+                           const Tensor z = LinearForward(run, x, weight, &bias, Activation::kGelu, fresh);
+                           const Tensor context = AttentionForward(run, z, z, z, offsets, 2, 0.2f, &by_distance);
+                           return LayerNormForward(run, DropoutForward(run, context, 0.2f, RowKind::kTokens), &x, gamma, beta, 1e-5f);
+                         });
+                       return DropoutForward(run, x, 0.2f, RowKind::kTokens);
+                     },
+                     0.2f};
+  const std::vector<std::vector<float>> plain = subject.Gradients();
+  subject.recompute = true;
+  subject.Check("recomputed");
+  const std::vector<std::vector<float>> recomputed = subject.Gradients();
+  for (size_t i = 0; i < plain.size(); ++i) EXPECT_TRUE(SameBits(recomputed[i], plain[i])) << i;
+}
+
+TEST(Recomputed, KeepsTheInputsOfSectionsAloneAndSaysWhatThatSaves) {
+  Parameter wide = RandomParameter({256, 64}, 1), narrow = RandomParameter({64, 256}, 2);
+  for (Parameter* parameter : {&wide, &narrow}) parameter->gradient = Tensor::Zeros(parameter->value.shape());
+  const auto memory = [&](bool recompute) {
+    Tape tape;
+    mlac::Run run({.tape = &tape, .recompute = recompute});
+    Tensor x = RandomTensor({128, 64}, 3);
+    for (int layer = 0; layer < 8; ++layer)
+      x = Recomputed(run, [&, x](mlac::Run& run) {
+        PackedWeight packed;
+        return LinearForward(run, LinearForward(run, x, wide, nullptr, Activation::kGelu, packed), narrow, nullptr, Activation::kNone, packed);
+      });
+    tape.Backward(run, x, RandomTensor({128, 64}, 4));
+    EXPECT_EQ(run.bytes_in_use(), x.num_elements() * sizeof(float)) << "the tape still holds something";
+    return run.memory_use();
+  };
+  const PassMemory with = memory(true), without = memory(false);
+  EXPECT_LT(2 * with.peak, without.peak);
+  EXPECT_NEAR(static_cast<double>(with.without_recompute), static_cast<double>(without.peak), 0.1 * static_cast<double>(without.peak));
+  EXPECT_EQ(without.without_recompute, 0u);
 }
 
 TEST(Normalize, HasTheGradientsOfItsDifferences) {

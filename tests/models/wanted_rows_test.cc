@@ -61,10 +61,11 @@ TEST(WantedRows, HaveTheBitsOfAllRowsInEveryFamilyAndType) {
 }
 
 // The gradients of all parameters, end to end, of a pass with dropout over the batch in parts of `sequences` each.
-std::vector<float> Gradients(Model& model, const TokenBatch& batch, const std::vector<size_t>& rows, size_t sequences, bool all_rows) {
+std::vector<float> Gradients(Model& model, const TokenBatch& batch, const std::vector<size_t>& rows, size_t sequences, bool all_rows,
+                             bool recompute = false) {
   ThreadTeam team(2);
   Tape tape;
-  mlac::Run run({.team = &team, .tape = &tape});
+  mlac::Run run({.team = &team, .tape = &tape, .recompute = recompute});
   for (Parameter& parameter : model.parameters().parameters()) parameter.gradient = Tensor::Zeros(parameter.value.shape());
   for (size_t begin = 0; begin < batch.num_sequences(); begin += sequences) {
     const size_t end = std::min(batch.num_sequences(), begin + sequences), first = batch.offsets[begin];
@@ -100,6 +101,7 @@ TEST(WantedRows, HaveTheGradientsOfAllRowsWithDropoutAndInParts) {
       EXPECT_TRUE(std::any_of(expected.begin(), expected.end(), [](float x) { return x != 0; }));
       EXPECT_TRUE(SameBits(Gradients(*model, folder.batch, rows, sequences, false), expected)) << folder.name << ", " << rows.size() << " rows";
       EXPECT_TRUE(SameBits(Gradients(*model, folder.batch, rows, 2, false), expected)) << folder.name << ", " << rows.size() << " rows, in parts";
+      EXPECT_TRUE(SameBits(Gradients(*model, folder.batch, rows, 2, false, true), expected)) << folder.name << ", " << rows.size() << " rows, recomputed";
     }
   }
 }

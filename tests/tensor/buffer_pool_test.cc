@@ -38,6 +38,19 @@ TEST(BufferPool, GivesNoTensorABufferMuchLargerThanItNeeds) {
   EXPECT_NE(pool.NewTensor({1 << 10}).data(), large);
 }
 
+TEST(BufferPool, CountsWhatIsInUseAndTheMostThatWas) {
+  BufferPool pool;
+  const Tensor kept = pool.NewTensor({1024});
+  EXPECT_EQ(pool.bytes_in_use(), 4096u);
+  {
+    const Tensor other = pool.NewTensor({3000}), copy = other;  // a buffer of 16 KiB, counted once
+    EXPECT_EQ(pool.bytes_in_use(), 4096u + 16384u);
+  }
+  EXPECT_EQ(pool.bytes_in_use(), 4096u);
+  pool.NewTensor({3000});  // the same buffer again
+  EXPECT_EQ(pool.peak_bytes(), 4096u + 16384u);
+}
+
 TEST(BufferPool, MayGoBeforeItsTensors) {
   Tensor tensor;
   {

@@ -87,6 +87,31 @@ TEST(Trainer, GivesTheBitsOfTheLargeBatchForGradientAccumulation) {
   EXPECT_TRUE(SameBits(parts.Train(), one.Train()));
 }
 
+TEST(Trainer, GivesTheSameBitsInLessMemoryWithGradientCheckpointing) {
+  for (const char* family : {"models/classifier", "families/distilbert", "families/electra", "families/mpnet_vocab_only"}) {
+    SCOPED_TRACE(family);
+    const auto train = [&](const std::function<void(TrainingOptions&)>& set) {
+      TinyRun run;
+      run.model = OpenModel(test::FixturePath(family), HeadRequest{.head = Head::kSequenceClassification, .num_labels = test::kTinyLabels, .fresh = true, .seed = 7});
+      run.options.num_epochs = 1;
+      set(run.options);
+      return std::pair(run.Train(), run.result.memory);
+    };
+    const auto [expected, plain] = train([](TrainingOptions&) {});
+    EXPECT_EQ(plain.without_recompute, 0u);
+    for (const size_t max_tokens : {0, 20}) {
+      const auto [weights, memory] = train([&](TrainingOptions& options) {
+        options.gradient_checkpointing = true;
+        options.max_tokens = max_tokens;
+        options.num_threads = 1 + max_tokens / 10;
+      });
+      EXPECT_TRUE(SameBits(weights, expected)) << "max_tokens " << max_tokens;
+      EXPECT_LT(memory.peak, plain.peak) << "max_tokens " << max_tokens;
+      EXPECT_GT(memory.without_recompute, memory.peak) << "max_tokens " << max_tokens;
+    }
+  }
+}
+
 TEST(Trainer, GivesTheCommittedBitsAfterTwentyStepsOnEveryInstructionSet) {
   const auto train = [](std::string_view what) {
     TinyRun run;
@@ -200,6 +225,7 @@ TEST(Resume, GivesTheBitsOfTheUnbrokenRunFromEveryStep) {
       variant.set(second);
       second.options.num_threads = 2;
       second.options.max_tokens = 40;
+      second.options.gradient_checkpointing = step % 2 == 0;
       second.checkpoint = first.checkpoint;
       second.checkpoint.resume = true;
       EXPECT_TRUE(SameBits(second.Train(), expected));

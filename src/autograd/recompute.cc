@@ -1,0 +1,32 @@
+#include "autograd/recompute.h"
+
+#include <utility>
+
+namespace mlac {
+namespace {
+
+// Computes the section again; the tape goes on with what that has recorded.
+void RecomputedBackward(Run& run, const std::function<Tensor(Run&)>& section, const DropoutPlace& place, const Tensor& gradient) {
+  const DropoutPlace now = run.dropout_place();
+  const size_t bytes_before = run.bytes_in_use();
+  run.SetDropoutPlace(place);
+  Tensor again = section(run);
+  run.SetDropoutPlace(now);
+  run.CloseSection(run.bytes_in_use() - bytes_before);
+  run.tape()->Accumulate(run, again.tape_id(), gradient);
+}
+
+}  // namespace
+
+Tensor Recomputed(Run& run, std::function<Tensor(Run& run)> section) {
+  if (!run.recomputes()) return section(run);
+  const DropoutPlace place = run.dropout_place();
+  Tensor y;
+  run.WithoutTape([&] { y = section(run); });
+  run.OpenSection();
+  run.tape()->Record(
+      y, [section = std::move(section), place](Run& run, const Tensor& gradient) { RecomputedBackward(run, section, place, gradient); });
+  return y;
+}
+
+}  // namespace mlac
