@@ -87,6 +87,7 @@ step "installed C library" installed_c_library
 [ -z "${MLAC_MINILM:-}" ] || step "commands of plan-and-apply" tests/docs/tutorial_test.sh build/ci/mlac docs/plan-and-apply.md
 [ -z "${MLAC_MINILM:-}" ] || step "commands of the page about serving" tests/docs/tutorial_test.sh build/ci/mlac docs/serving.md
 [ -z "${MLAC_MINILM:-}" ] || step "commands of spans-and-masks" tests/docs/tutorial_test.sh build/ci/mlac docs/spans-and-masks.md
+[ -z "${MLAC_MINILM:-}" ] || step "commands of the page about comparing texts" tests/docs/tutorial_test.sh build/ci/mlac docs/comparing-texts.md
 [ -z "${MLAC_MINILM:-}" ] || step "commands of the page about adapters" tests/docs/tutorial_test.sh build/ci/mlac docs/adapters.md
 if command -v chromium > /dev/null && command -v chromedriver > /dev/null; then step "the page in Chromium" tests/e2e/page_test.py build/ci/mlac; fi
 [ -z "${MLAC_CLIENTS_PYTHON:-}" ] || step "clients of the server" tests/e2e/clients_test.sh build/ci/mlac

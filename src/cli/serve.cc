@@ -23,9 +23,7 @@
 #include "cli/service_manager.h"
 #include "cli/service_signals.h"
 #include "cli/store_access.h"
-#include "models/adapter.h"
 #include "serve/access_log.h"
-#include "serve/joined_adapters.h"
 #include "serve/memory_limit.h"
 #include "serve/model_server.h"
 
@@ -118,19 +116,17 @@ ModelOrigin OriginOf(ModelFolder& folder) {
   return folder.revision ? OriginOf(*folder.store, folder.name, std::move(*folder.revision)) : ModelOrigin();
 }
 
-// The models, and with adapters: they and their model share one base.
-std::vector<NamedModel> OpenModels(std::vector<ModelArgument>& arguments, std::vector<ModelArgument>& adapters, ServedModelOptions options,
-                                   size_t max_batch_tokens) {
+// The models, and the adapters over the first.
+std::vector<NamedModel> OpenModels(std::vector<ModelArgument>& arguments, std::vector<ModelArgument>& adapters,
+                                   const ServedModelOptions& options) {
   std::vector<NamedModel> models;
-  if (!adapters.empty()) {
-    options.base = OpenBase(arguments.front().folder.path);
-    options.joined = std::make_shared<JoinedAdapters>(options.base, options.team, options.dtype, max_batch_tokens);
-  }
   for (ModelArgument& argument : arguments)
     models.push_back({argument.name, OpenServedModel(argument.folder.path, options), OriginOf(argument.folder)});
   for (ModelArgument& adapter : adapters) {
-    options.adapter = adapter.folder.path;
-    models.push_back({adapter.name, OpenServedModel(arguments.front().folder.path, options), OriginOf(adapter.folder)});
+    ModelOrigin origin = OriginOf(adapter.folder);
+    origin.base = arguments.front().name;
+    origin.adapter = adapter.folder.path;
+    models.push_back({adapter.name, models.front().model->OpenAdapter(origin.adapter), std::move(origin)});
   }
   return models;
 }
@@ -198,36 +194,36 @@ void ReadServerOptions(ServeOptions& options) {
   options.model.team = std::make_shared<ThreadTeam>(options.model.num_threads);
 }
 
-// Loads a folder while others are served: with the options of this process, and within its memory.
-auto OpenBesideOthers(const ServeOptions& options) {
-  return [model_options = options.model, memory = options.server.memory_limit](const std::string& folder) {
-    std::unique_ptr<ServedModel> model = OpenServedModel(folder, model_options);
+// Load while others are served: with the options of this process, and within its memory.
+ModelOpeners OpenBesideOthers(const ServeOptions& options) {
+  const auto within_memory = [memory = options.server.memory_limit](std::unique_ptr<ServedModel> model, const std::string& folder) {
     if (memory > 0) {
       CheckMemory(memory, "the models and that of " + folder);
       LimitMemory(memory);
     }
     return model;
   };
+  return {.model = [within_memory, model_options = options.model](
+                       const std::string& folder) { return within_memory(OpenServedModel(folder, model_options), folder); },
+          .adapter = [within_memory](const ServedModel& base,
+                                     const std::string& folder) { return within_memory(base.OpenAdapter(folder), folder); }};
 }
 
-AdminOptions ReadAdminOptions(const ServeOptions& options) {
-  return {.keys = ApiKeys::FromFile(options.admin_key_file), .model_root = options.model_root, .open = OpenBesideOthers(options)};
-}
-
-// The aliases among the models, all of one store; nothing if there are none.
-std::optional<FollowOptions> ReadFollowOptions(const ServeOptions& options, const std::vector<ModelArgument>& models, LogFormat format) {
+// The aliases among the models and the adapters, all of one store; nothing if there are none.
+std::optional<FollowOptions> ReadFollowOptions(const std::vector<ModelArgument>& models, const std::vector<ModelArgument>& adapters,
+                                               LogFormat format) {
   std::vector<FollowedAlias> aliases;
   const Store* store = nullptr;
-  for (const ModelArgument& model : models) {
-    if (model.folder.alias.empty()) continue;
-    store = &*model.folder.store;
-    aliases.push_back({.model = model.name, .name = model.folder.name, .alias = model.folder.alias, .revision = model.folder.revision->revision()});
-  }
+  for (const std::vector<ModelArgument>* arguments : {&models, &adapters})
+    for (const ModelArgument& model : *arguments) {
+      if (model.folder.alias.empty()) continue;
+      store = &*model.folder.store;
+      aliases.push_back(
+          {.model = model.name, .name = model.folder.name, .alias = model.folder.alias, .revision = model.folder.revision->revision()});
+    }
   if (store == nullptr) return std::nullopt;
-  return FollowOptions{.store = *store,
-                       .aliases = std::move(aliases),
-                       .open = OpenBesideOthers(options),
-                       .on_event = [format](const FollowEvent& event) { AnnounceMove(format, event); }};
+  return FollowOptions{
+      .store = *store, .aliases = std::move(aliases), .on_event = [format](const FollowEvent& event) { AnnounceMove(format, event); }};
 }
 
 // Serves until the user stops it; SIGHUP has the certificate read again.
@@ -259,10 +255,13 @@ void Execute(ServeOptions options) {
   ReadServerOptions(options);
   const LogFormat format = options.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
   options.server.on_access = [format](const HttpAccess& access) { WriteLog(FormatAccess(access, format)); };
-  if (!options.admin_key_file.empty()) options.server.admin = ReadAdminOptions(options);
-  // Models that share a base stay as they are: one that moved away from it could not share it.
-  if (adapters.empty()) options.server.follow = ReadFollowOptions(options, arguments, format);
-  std::vector<NamedModel> models = OpenModels(arguments, adapters, options.model, options.server.inference.max_batch_tokens);
+  if (!options.admin_key_file.empty())
+    options.server.admin = AdminOptions{.keys = ApiKeys::FromFile(options.admin_key_file), .model_root = options.model_root};
+  options.server.follow = ReadFollowOptions(arguments, adapters, format);
+  options.model.takes_adapters = !adapters.empty() || options.server.admin;
+  options.model.max_batch_tokens = options.server.inference.max_batch_tokens;
+  options.server.open = OpenBesideOthers(options);
+  std::vector<NamedModel> models = OpenModels(arguments, adapters, options.model);
   std::string description;
   for (const NamedModel& model : models) description += fmt::format("{}{} ({})", description.empty() ? "" : ", ", model.name, Describe(*model.model));
   ModelServer server(std::move(models), std::move(options.server));
@@ -290,8 +289,9 @@ void AddAccessOptions(CLI::App& command, ServeOptions& options) {
   AddOption(command, "--tls-cert", options.tls.certificate, "Speak TLS with this certificate (PEM, with its chain); SIGHUP has it read again", "FILE");
   AddOption(command, "--tls-key", options.tls.key, "Its key (PEM)", "FILE");
   AddOption(command, "--api-key-file", options.api_key_file, "Ask for one of these keys, one a line", "FILE");
-  AddOption(command, "--admin-key-file", options.admin_key_file, "Let those with one of these keys load, swap and unload models", "FILE");
-  AddOption(command, "--model-root", options.model_root, "The folder that they load models from", "DIR");
+  AddOption(command, "--admin-key-file", options.admin_key_file,
+            "Let those with one of these keys load, swap and unload models and adapters", "FILE");
+  AddOption(command, "--model-root", options.model_root, "The folder that they load them from", "DIR");
   AddOption(command, "--public-url", http.public_url, "Where clients find the server, behind a proxy", "URL");
   AddOption(command, "--cors-allow-origin", http.cors_allow_origins, "Let pages of this origin read answers; several, or '*'", "ORIGIN").delimiter(',');
 }
@@ -322,7 +322,9 @@ void AddServe(CLI::App& app) {
   AddOption(command, "-m,--model,model", options->models,
             "Folders in the Hugging Face layout, or NAME@ALIAS, which is followed; NAME=DIR calls one otherwise", "DIR")
       .take_all();
-  AddOption(command, "--adapter", options->adapters, "An adapter over the model, served beside it under its name; may be given again", "NAME=DIR").take_all();
+  AddOption(command, "--adapter", options->adapters,
+            "An adapter over the model, served beside it under its name, or NAME@ALIAS, which is followed; may be given again", "NAME=DIR")
+      .take_all();
   AddOption(command, "--served-model-name", options->name, "What clients call the one model; else the name of its folder", "NAME");
   AddAccessOptions(command, *options);
   AddLimitOptions(command, options->server);

@@ -68,13 +68,12 @@ void AnswerFinder::Add(const Encoding& window, std::span<const float> logits) {
     const size_t last = options_.align_to_words ? WordEnd(tokenizer_, window, candidate.end) : candidate.end;
     const size_t begin = window.offsets[first].begin, end = window.offsets[last].end;
     std::string text(context_.substr(begin, end - begin)), folded = LowerCase(text);
-    const auto known = std::find(folded_.begin(), folded_.end(), folded);
-    if (known != folded_.end()) {
-      answers_[static_cast<size_t>(known - folded_.begin())].score += candidate.score;
+    const auto [known, is_new] = places_.try_emplace(std::move(folded), answers_.size());
+    if (!is_new) {
+      answers_[known->second].score += candidate.score;
       continue;
     }
     answers_.push_back({candidate.score, spans[first].begin, spans[last].end, std::move(text)});
-    folded_.push_back(std::move(folded));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "text/tokenizer.h"
@@ -45,7 +46,7 @@ class AnswerFinder {
   std::string_view context_;
   AnswerOptions options_;
   std::vector<Answer> answers_;
-  std::vector<std::string> folded_;  // of each answer: its text without regard to case
+  std::unordered_map<std::string, size_t> places_;  // of answers, by their text without regard to case
   float null_score_ = 1e6f;
 };
 

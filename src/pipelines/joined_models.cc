@@ -43,14 +43,6 @@ std::vector<Stretch> StretchesOf(std::span<const size_t> part_of) {
   return stretches;
 }
 
-// What the part's own head says of its rows. offsets: of its sequences, from 0.
-Tensor Answer(Run& run, const JoinedPart& part, const Tensor& hidden_states, const Offsets& offsets) {
-  const Model& model = part.model->model();
-  if (part.per_token) return hidden_states;
-  if (model.head() == Head::kSequenceClassification) return model.Classify(run, model.SequenceFeatures(run, hidden_states, offsets));
-  return part.model->sentence_encoder()(run, hidden_states, offsets, /*normalize=*/false);
-}
-
 }  // namespace
 
 bool CanJoin(const Model& model) {
@@ -73,10 +65,14 @@ void ComputeJoined(Inference& inference, const Model& base, std::span<const Join
     run.SetAdapterRows({});  // a head has what its own model gives it
     for (const Stretch& stretch : stretches) {
       const JoinedPart& part = parts[stretch.part];
-      const TokenBatch own = Slice(group, stretch.begin, stretch.end);
-      const Tensor answer = Answer(run, part, hidden_states.Rows(group.offsets[stretch.begin], group.offsets[stretch.end]), own.offsets);
-      const size_t sequence = first + stretch.begin - joined.first[stretch.part];
-      const size_t row = part.per_token ? part.batch->offsets[sequence] : sequence;
+      const size_t begin = first + stretch.begin - joined.first[stretch.part],
+                   end = begin + stretch.end - stretch.begin;  // in its own batch
+      const Offsets& offsets = part.batch->offsets;
+      const size_t row = RowsBefore(offsets, part.wanted, begin);
+      if (row == RowsBefore(offsets, part.wanted, end)) continue;
+      const std::vector<size_t> tokens = TokensWithin(part.wanted, offsets[begin], offsets[end]);
+      const Tensor answer = part.model->RowsOf(run, hidden_states.Rows(group.offsets[stretch.begin], group.offsets[stretch.end]),
+                                               Slice(group, stretch.begin, stretch.end).offsets, {part.wanted.output, tokens});
       std::copy(answer.floats().begin(), answer.floats().end(), part.out.begin() + static_cast<ptrdiff_t>(row * answer.dim(1)));
     }
   });

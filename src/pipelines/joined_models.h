@@ -12,16 +12,15 @@ namespace mlac {
 struct JoinedPart {
   const TextModel* model = nullptr;
   const TokenBatch* batch = nullptr;
-  // The hidden state of each token; else logits of a classifier of texts, vectors (not normalised) of another model.
-  bool per_token = false;
-  std::span<float> out = {};  // [sequences, labels or embedding_size], or [tokens, hidden_size]
+  RowsWanted wanted = {};
+  std::span<float> out = {};  // [rows, row_size of the model]
 };
 
 // Whether the model differs from its base in low-rank adapters and in its head alone, so that its sequences can be computed with those of
 // others.
 bool CanJoin(const Model& model);
 
-// Fills out of each part: the bits that its model gives alone. base: of all of them, an encoder. Throws as Model::Encode.
+// Fills out of each part: the bits that its model gives alone. base: of all of them, an encoder. Throws as Model::Encode and TextModel::RowsOf.
 void ComputeJoined(Inference& inference, const Model& base, std::span<const JoinedPart> parts);
 
 }  // namespace mlac

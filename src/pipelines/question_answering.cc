@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "pipelines/answers.h"
-#include "pipelines/task.h"
+#include "pipelines/sequence_task.h"
 #include "text/windows.h"
 
 namespace mlac {
@@ -17,7 +17,7 @@ namespace {
 // transformers' defaults.
 constexpr size_t kWindow = 384, kDocStride = 128;
 
-class QuestionAnswering : public Task {
+class QuestionAnswering : public SequenceTask {
  public:
   explicit QuestionAnswering(const TaskOptions& options) : options_(options), json_(options.format == OutputFormat::kJson) {
     if (options.max_answer_length == 0) throw Error(ErrorCode::kInvalidArgument, "question-answering: an answer must be allowed at least one token");
@@ -27,25 +27,30 @@ class QuestionAnswering : public Task {
     if (json_) out += '[';
   }
 
-  void Add(TextModel& model, std::span<const TextInput> texts, std::string& out) override {
+  TaskBatch Ask(const TextModel& model, std::span<const TextInput> texts) override {
     model.Require("question-answering");
-    TokenBatch batch;
-    std::vector<std::vector<Encoding>> windows;  // of each question
-    for (const TextInput& text : texts) {
-      windows.push_back(Windows(model, text));
-      for (const Encoding& window : windows.back()) Append(window, batch);
-    }
-    const std::vector<float> logits = model.TokenLogits(batch);
-    const AnswerOptions options = {.top_k = std::max<size_t>(1, options_.top_k.value_or(1)), .max_answer_length = options_.max_answer_length,
-                                   .handle_impossible_answer = options_.handle_impossible_answer, .align_to_words = options_.align_to_words};
-    size_t sequence = 0;
-    for (size_t i = 0; i < texts.size(); ++i) {
-      AnswerFinder finder(model.tokenizer(), *texts[i].pair, options);
-      for (const Encoding& window : windows[i]) {
-        const size_t begin = batch.offsets[sequence], end = batch.offsets[++sequence];
-        finder.Add(window, std::span(logits).subspan(2 * begin, 2 * (end - begin)));
+    TaskBatch asked = {.batch = {}, .output = Output::kTokenLabels};
+    windows_.clear();
+    for (const TextInput& text : texts)
+      for (Encoding& window : Windows(model, text)) {
+        Append(window, asked.batch);
+        asked.num_answer_bytes += MaxAnswerBytes(window, *text.pair);
+        windows_.push_back({&text, std::move(window), {}});
       }
-      AppendAnswers(finder.Finish(), texts[i], out);
+    return asked;
+  }
+
+  // Answers that several windows have add up, in the order of the windows, so they are looked for at the end.
+  void Take(const TextModel&, size_t sequence, std::span<const float> rows) override {
+    windows_[sequence].logits.assign(rows.begin(), rows.end());
+  }
+
+  void Write(const TextModel& model, std::span<const TextInput> texts, std::string& out) override {
+    auto window = windows_.begin();
+    for (const TextInput& text : texts) {
+      AnswerFinder finder(model.tokenizer(), *text.pair, FinderOptions());
+      for (; window != windows_.end() && window->text == &text; ++window) finder.Add(window->encoding, window->logits);
+      AppendAnswers(finder.Finish(), text, out);
     }
   }
 
@@ -54,12 +59,36 @@ class QuestionAnswering : public Task {
   }
 
  private:
+  struct Window {
+    const TextInput* text;
+    Encoding encoding;
+    std::vector<float> logits;  // [tokens, 2]
+  };
+
+  AnswerOptions FinderOptions() const {
+    return {.top_k = std::max<size_t>(1, options_.top_k.value_or(1)),
+            .max_answer_length = options_.max_answer_length,
+            .handle_impossible_answer = options_.handle_impossible_answer,
+            .align_to_words = options_.align_to_words};
+  }
+
+  // About, of the answers of a window: those that are looked at are kept until the last window.
+  double MaxAnswerBytes(const Encoding& window, const std::string& context) const {
+    constexpr double kBytesBesideText = 200;
+    const size_t num_tokens = window.token_ids.size(), num_tokens_of_all = std::max(num_tokens, window.num_tokens_before_truncation);
+    const double longest = static_cast<double>(std::min(options_.max_answer_length, num_tokens));
+    const double bytes_a_token = static_cast<double>(context.size()) / static_cast<double>(num_tokens_of_all);
+    const double count = std::min(2.0 * static_cast<double>(FinderOptions().top_k) + 10, static_cast<double>(num_tokens) * longest);
+    return count * (kBytesBesideText + 2 * bytes_a_token * longest);
+  }
+
   std::vector<Encoding> Windows(const TextModel& model, const TextInput& text) const {
     if (!text.pair) throw Error(ErrorCode::kInvalidArgument, "question-answering: expected a context beside the question, found none");
     const size_t length = options_.window.value_or(std::min(model.max_length(), kWindow));
     if (length > model.max_length())
       throw Error(ErrorCode::kInvalidArgument, fmt::format("question-answering: a window of {} tokens; the model takes {}", length, model.max_length()));
-    return CutIntoWindows(model.EncodeWhole(text), length, options_.doc_stride.value_or(std::min(length / 2, kDocStride)));
+    return CutIntoWindows(model.EncodeWhole(text), length, options_.doc_stride.value_or(std::min(length / 2, kDocStride)),
+                          options_.max_windows - windows_.size());
   }
 
   void AppendAnswers(const std::vector<Answer>& answers, const TextInput& text, std::string& out) {
@@ -83,10 +112,11 @@ class QuestionAnswering : public Task {
 
   TaskOptions options_;
   bool json_, first_ = true;
+  std::vector<Window> windows_;
 };
 
 }  // namespace
 
-std::unique_ptr<Task> MakeQuestionAnswering(const TaskOptions& options) { return std::make_unique<QuestionAnswering>(options); }
+std::unique_ptr<SequenceTask> MakeQuestionAnswering(const TaskOptions& options) { return std::make_unique<QuestionAnswering>(options); }
 
 }  // namespace mlac

@@ -1,17 +1,29 @@
 #include "pipelines/task.h"
 
+#include "pipelines/sequence_task.h"
+
 namespace mlac {
+namespace {
+
+// As a plain task.
+template <auto kMake>
+std::unique_ptr<Task> Make(const TaskOptions& options) {
+  return kMake(options);
+}
+
+}  // namespace
 
 std::span<const TaskInfo> AllTasks() {
   static constexpr TaskInfo kTasks[] = {
       {"feature-extraction", "Turn each text into a vector", TaskInput::kTextsOrPairs, MakeFeatureExtraction},
-      {"fill-mask", "Find the words that fit a mask in each text", TaskInput::kTexts, MakeFillMask},
-      {"question-answering", "Find the answer to a question in a text", TaskInput::kQuestionsWithContexts, MakeQuestionAnswering},
+      {"fill-mask", "Find the words that fit a mask in each text", TaskInput::kTexts, Make<MakeFillMask>},
+      {"question-answering", "Find the answer to a question in a text", TaskInput::kQuestionsWithContexts, Make<MakeQuestionAnswering>},
       {"sentence-similarity", "Compare the first text with each other one", TaskInput::kTexts, MakeSentenceSimilarity},
       {"text-classification", "Give each text a label", TaskInput::kTextsOrPairs, MakeTextClassification},
       {"text-ranking", "Sort texts by how well they answer a query", TaskInput::kTexts, MakeTextRanking},
-      {"token-classification", "Find names and other entities in each text", TaskInput::kTexts, MakeTokenClassification},
-      {"zero-shot-classification", "Give each text one of your own labels, without training", TaskInput::kTexts, MakeZeroShotClassification},
+      {"token-classification", "Find names and other entities in each text", TaskInput::kTexts, Make<MakeTokenClassification>},
+      {"zero-shot-classification", "Give each text one of your own labels, without training", TaskInput::kTexts,
+       Make<MakeZeroShotClassification>},
   };
   return kTasks;
 }

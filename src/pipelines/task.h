@@ -1,6 +1,7 @@
 #pragma once
 // What a model can be asked to do with texts: one file a task beside this one, one line a task in task.cc.
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,6 +35,7 @@ struct TaskOptions {
   // token-classification
   Aggregation aggregation = Aggregation::kNone;
   std::optional<size_t> stride = {};  // read longer texts through windows that share so many tokens; not with Aggregation::kNone
+  size_t max_windows = SIZE_MAX;      // of the texts that are given at a time; also of question-answering
   std::vector<std::string> ignore_labels = {"O"};
   // question-answering: a text is a question, its pair the context
   size_t max_answer_length = 15;            // in tokens
@@ -80,13 +82,10 @@ struct TaskInfo {
 // All tasks.
 std::span<const TaskInfo> AllTasks();
 
+// Those of the other tasks stand in sequence_task.h.
 std::unique_ptr<Task> MakeFeatureExtraction(const TaskOptions& options);
-std::unique_ptr<Task> MakeFillMask(const TaskOptions& options);
-std::unique_ptr<Task> MakeQuestionAnswering(const TaskOptions& options);
 std::unique_ptr<Task> MakeSentenceSimilarity(const TaskOptions& options);
 std::unique_ptr<Task> MakeTextClassification(const TaskOptions& options);
 std::unique_ptr<Task> MakeTextRanking(const TaskOptions& options);
-std::unique_ptr<Task> MakeTokenClassification(const TaskOptions& options);
-std::unique_ptr<Task> MakeZeroShotClassification(const TaskOptions& options);
 
 }  // namespace mlac

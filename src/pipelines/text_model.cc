@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "autograd/gather_rows.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -111,6 +112,58 @@ Encoding TextModel::EncodeWhole(const TextInput& text) const {
   }
 }
 
+size_t TextModel::row_size(Output output) const {
+  const Head head = model_->head();
+  switch (output) {
+    case Output::kSequence:
+      return head == Head::kSequenceClassification ? model_->num_labels() : embedding_size();
+    case Output::kTokens:
+      return model_->hidden_size();
+    case Output::kTokenLabels:
+      return head == Head::kTokenClassification || head == Head::kQuestionAnswering ? model_->num_labels() : 0;
+    case Output::kMasks:
+      return head == Head::kMaskedLanguageModel ? model_->vocab_size() : 0;
+  }
+  return 0;
+}
+
+Tensor TextModel::RowsOf(Run& run, const Tensor& hidden_states, const Offsets& offsets, const RowsWanted& wanted) const {
+  switch (wanted.output) {
+    case Output::kSequence:
+      if (model_->head() != Head::kSequenceClassification) return (*sentence_encoder_)(run, hidden_states, offsets, /*normalize=*/false);
+      return model_->Classify(run, model_->SequenceFeatures(run, hidden_states, offsets));
+    case Output::kTokens:
+      return hidden_states;
+    case Output::kTokenLabels:
+      return model_->ClassifyTokens(run, hidden_states);
+    case Output::kMasks:
+      break;
+  }
+  return model_->PredictTokens(run, GatherRows(run, hidden_states, wanted.tokens));  // the decoder is as wide as the vocabulary
+}
+
+Tensor TextModel::RowsOf(Run& run, const TokenBatch& part, const RowsWanted& wanted) const {
+  if (wanted.output == Output::kMasks) return model_->PredictTokens(run, model_->EncodeRows(run, part, wanted.tokens));
+  if (wanted.output != Output::kSequence) return RowsOf(run, model_->Encode(run, part), part.offsets, wanted);
+  if (model_->head() != Head::kSequenceClassification) return (*sentence_encoder_)(run, *model_, part, /*normalize=*/false);
+  return model_->Classify(run, model_->SequenceFeatures(run, part));
+}
+
+std::vector<float> TextModel::Compute(const TokenBatch& batch, const RowsWanted& wanted) {
+  if (wanted.output == Output::kMasks) Require("fill-mask");
+  if (wanted.output == Output::kTokenLabels && model_->head() != Head::kQuestionAnswering) Require("token-classification");
+  const size_t size = row_size(wanted.output);
+  std::vector<float> out(NumRows(batch, wanted) * size);
+  inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
+    const size_t begin = RowsBefore(batch.offsets, wanted, first), end = RowsBefore(batch.offsets, wanted, first + group.num_sequences());
+    if (begin == end) return;
+    const std::vector<size_t> tokens = TokensWithin(wanted, batch.offsets[first], batch.offsets[first + group.num_sequences()]);
+    const Tensor part = RowsOf(run, group, {wanted.output, tokens});
+    std::copy(part.floats().begin(), part.floats().end(), out.begin() + static_cast<ptrdiff_t>(begin * size));
+  });
+  return out;
+}
+
 std::vector<float> TextModel::Embed(const TokenBatch& batch, bool normalize) {
   std::vector<float> out(batch.num_sequences() * embedding_size());
   inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
@@ -120,52 +173,17 @@ std::vector<float> TextModel::Embed(const TokenBatch& batch, bool normalize) {
   return out;
 }
 
-std::vector<float> TextModel::EmbedTokens(const TokenBatch& batch) {
-  const size_t size = model_->hidden_size();
-  std::vector<float> out(batch.num_tokens() * size);
-  inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
-    const Tensor part = model_->Encode(run, group);
-    std::copy(part.floats().begin(), part.floats().end(), out.begin() + static_cast<ptrdiff_t>(batch.offsets[first] * size));
-  });
-  return out;
-}
+std::vector<float> TextModel::EmbedTokens(const TokenBatch& batch) { return Compute(batch, {Output::kTokens}); }
 
 std::vector<float> TextModel::Logits(const TokenBatch& batch) {
   Require("text-classification");
-  const size_t num_labels = model_->num_labels();
-  std::vector<float> out(batch.num_sequences() * num_labels);
-  inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
-    const Tensor part = model_->Classify(run, model_->SequenceFeatures(run, group));
-    std::copy(part.floats().begin(), part.floats().end(), out.begin() + static_cast<ptrdiff_t>(first * num_labels));
-  });
-  return out;
+  return Compute(batch, {Output::kSequence});
 }
 
-std::vector<float> TextModel::TokenLogits(const TokenBatch& batch) {
-  if (model_->head() != Head::kQuestionAnswering) Require("token-classification");
-  const size_t num_labels = model_->num_labels();
-  std::vector<float> out(batch.num_tokens() * num_labels);
-  inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
-    const Tensor part = model_->ClassifyTokens(run, model_->Encode(run, group));
-    std::copy(part.floats().begin(), part.floats().end(), out.begin() + static_cast<ptrdiff_t>(batch.offsets[first] * num_labels));
-  });
-  return out;
-}
+std::vector<float> TextModel::TokenLogits(const TokenBatch& batch) { return Compute(batch, {Output::kTokenLabels}); }
 
 std::vector<float> TextModel::MaskedLogits(const TokenBatch& batch, std::span<const size_t> tokens) {
-  Require("fill-mask");
-  const size_t vocab_size = model_->vocab_size();
-  std::vector<float> out(tokens.size() * vocab_size);
-  inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
-    const size_t begin = batch.offsets[first];
-    const auto from = std::lower_bound(tokens.begin(), tokens.end(), begin), to = std::lower_bound(from, tokens.end(), begin + group.num_tokens());
-    if (from == to) return;
-    std::vector<size_t> rows;  // the decoder is as wide as the vocabulary: only what was asked for
-    for (auto token = from; token != to; ++token) rows.push_back(*token - begin);
-    const Tensor part = model_->PredictTokens(run, model_->EncodeRows(run, group, rows));
-    std::copy(part.floats().begin(), part.floats().end(), out.begin() + (from - tokens.begin()) * static_cast<ptrdiff_t>(vocab_size));
-  });
-  return out;
+  return Compute(batch, {Output::kMasks, tokens});
 }
 
 std::vector<std::string> TextModel::Tasks() const {

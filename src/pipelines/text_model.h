@@ -11,6 +11,7 @@
 #include "models/inference.h"
 #include "models/model.h"
 #include "models/sentence_encoder.h"
+#include "pipelines/rows.h"
 #include "tensor/tensor.h"
 #include "text/tokenizer.h"
 
@@ -73,12 +74,21 @@ class TextModel {
   // One text or pair with offsets in bytes, as long as it is.
   Encoding EncodeWhole(const TextInput& text) const;
 
+  // How many numbers a row of this kind has; 0 where the model has no such rows.
+  size_t row_size(Output output) const;
+  // [rows, row_size()]. Throws kUnsupported for rows that the model has not, saying what it can do; likewise below.
+  std::vector<float> Compute(const TokenBatch& batch, const RowsWanted& wanted);
+  // The same of hidden states that the encoder gave for a part of a batch, whose offsets and tokens count from its beginning.
+  Tensor RowsOf(Run& run, const Tensor& hidden_states, const Offsets& offsets, const RowsWanted& wanted) const;
+  // The same of the part itself: the last layer computes only what the head looks at.
+  Tensor RowsOf(Run& run, const TokenBatch& part, const RowsWanted& wanted) const;
+
   // [texts, embedding_size()]: one vector a text, pooled (and normalised) as the folder says, else the mean of its tokens.
   // normalize: false leaves out the normalising at the end.
   std::vector<float> Embed(const TokenBatch& batch, bool normalize = true);
   // [tokens, hidden_size]: one vector a token.
   std::vector<float> EmbedTokens(const TokenBatch& batch);
-  // [texts, labels]. Throws kUnsupported for a model without a classification head, saying what it can do; likewise below.
+  // [texts, labels].
   std::vector<float> Logits(const TokenBatch& batch);
   // [tokens, labels] of token classification; [tokens, 2] of question answering.
   std::vector<float> TokenLogits(const TokenBatch& batch);

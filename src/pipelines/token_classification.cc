@@ -8,13 +8,13 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "pipelines/entities.h"
-#include "pipelines/task.h"
+#include "pipelines/sequence_task.h"
 #include "text/windows.h"
 
 namespace mlac {
 namespace {
 
-class TokenClassification : public Task {
+class TokenClassification : public SequenceTask {
  public:
   explicit TokenClassification(const TaskOptions& options) : options_(options), json_(options.format == OutputFormat::kJson) {
     if (options.stride && options.aggregation == Aggregation::kNone)
@@ -26,31 +26,37 @@ class TokenClassification : public Task {
     if (json_) out += '[';
   }
 
-  void Add(TextModel& model, std::span<const TextInput> texts, std::string& out) override {
+  TaskBatch Ask(const TextModel& model, std::span<const TextInput> texts) override {
     model.Require("token-classification");
-    TokenBatch batch;
-    std::vector<std::vector<Encoding>> windows;  // of each text
-    for (const TextInput& text : texts) {
-      windows.push_back(Windows(model, text));
-      for (const Encoding& window : windows.back()) Append(window, batch);
-    }
-    const size_t num_labels = model.label_names().size();
-    const std::vector<float> probabilities = Probabilities(model.TokenLogits(batch), num_labels);
-    size_t sequence = 0;
-    for (size_t i = 0; i < texts.size(); ++i) {
-      std::vector<Entity> entities;
-      for (const Encoding& window : windows[i]) {
-        const size_t begin = batch.offsets[sequence], end = batch.offsets[++sequence];
-        std::vector<Entity> found =
-            FindEntities(model.tokenizer(), window, texts[i].text, std::span(probabilities).subspan(begin * num_labels, (end - begin) * num_labels),
-                         model.label_names(), options_.aggregation);
-        std::erase_if(found, [&](const Entity& entity) {
-          return std::find(options_.ignore_labels.begin(), options_.ignore_labels.end(), entity.label) != options_.ignore_labels.end();
-        });
-        std::move(found.begin(), found.end(), std::back_inserter(entities));
+    TaskBatch asked = {.batch = {}, .output = Output::kTokenLabels};
+    windows_.clear();
+    for (const TextInput& text : texts)
+      for (Encoding& window : Windows(model, text)) {
+        Append(window, asked.batch);
+        windows_.push_back({&text, std::move(window), {}});
       }
-      if (windows[i].size() > 1) entities = JoinWindows(std::move(entities));
-      AppendAnswer(entities, texts[i].text, out);
+    return asked;
+  }
+
+  void Take(const TextModel& model, size_t sequence, std::span<const float> rows) override {
+    Window& window = windows_[sequence];
+    window.entities = FindEntities(model.tokenizer(), window.encoding, window.text->text, Probabilities(rows, model.label_names().size()),
+                                   model.label_names(), options_.aggregation);
+    std::erase_if(window.entities, [&](const Entity& entity) {
+      return std::find(options_.ignore_labels.begin(), options_.ignore_labels.end(), entity.label) != options_.ignore_labels.end();
+    });
+    window.encoding = {};
+  }
+
+  void Write(const TextModel&, std::span<const TextInput> texts, std::string& out) override {
+    auto window = windows_.begin();
+    for (const TextInput& text : texts) {
+      std::vector<Entity> entities;
+      const auto first = window;
+      for (; window != windows_.end() && window->text == &text; ++window)
+        std::move(window->entities.begin(), window->entities.end(), std::back_inserter(entities));
+      if (window - first > 1) entities = JoinWindows(std::move(entities));
+      AppendAnswer(entities, text.text, out);
     }
   }
 
@@ -62,8 +68,8 @@ class TokenClassification : public Task {
   // The text as the model takes it: whole, cut as --truncate says, or in windows.
   std::vector<Encoding> Windows(const TextModel& model, const TextInput& text) {
     Encoding whole = model.EncodeWhole(text);
+    if (options_.stride) return CutIntoWindows(whole, model.max_length(), *options_.stride, options_.max_windows - windows_.size());
     if (whole.token_ids.size() <= model.max_length()) return {std::move(whole)};
-    if (options_.stride) return CutIntoWindows(whole, model.max_length(), *options_.stride);
     if (model.truncates()) {
       ++num_truncated_;
       std::vector<Encoding> windows = CutIntoWindows(whole, model.max_length(), 0);
@@ -100,12 +106,20 @@ class TokenClassification : public Task {
     out += ']';
   }
 
+  // A text, or a part of it.
+  struct Window {
+    const TextInput* text;
+    Encoding encoding;  // until it was taken
+    std::vector<Entity> entities;
+  };
+
   TaskOptions options_;
   bool json_, first_ = true;
+  std::vector<Window> windows_;
 };
 
 }  // namespace
 
-std::unique_ptr<Task> MakeTokenClassification(const TaskOptions& options) { return std::make_unique<TokenClassification>(options); }
+std::unique_ptr<SequenceTask> MakeTokenClassification(const TaskOptions& options) { return std::make_unique<TokenClassification>(options); }
 
 }  // namespace mlac

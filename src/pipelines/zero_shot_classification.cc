@@ -7,14 +7,14 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "pipelines/task.h"
+#include "pipelines/sequence_task.h"
 
 namespace mlac {
 namespace {
 
 constexpr std::string_view kPlace = "{}";
 
-class ZeroShotClassification : public Task {
+class ZeroShotClassification : public SequenceTask {
  public:
   explicit ZeroShotClassification(const TaskOptions& options) : options_(options), json_(options.format == OutputFormat::kJson) {
     if (options.candidate_labels.empty()) throw Error(ErrorCode::kInvalidArgument, "zero-shot-classification: expected at least one label, found none");
@@ -30,16 +30,24 @@ class ZeroShotClassification : public Task {
     if (json_) out += '[';
   }
 
-  void Add(TextModel& model, std::span<const TextInput> texts, std::string& out) override {
+  TaskBatch Ask(const TextModel& model, std::span<const TextInput> texts) override {
     model.Require("zero-shot-classification");
     std::vector<TextInput> pairs;
     for (const TextInput& text : texts)
       for (const std::string& hypothesis : hypotheses_) pairs.push_back({text.text, hypothesis, text.place});
-    const EncodedTexts encoded = model.Encode(pairs, Truncation::kOnlyFirst);
+    EncodedTexts encoded = model.Encode(pairs, Truncation::kOnlyFirst);
     num_truncated_ += encoded.num_truncated / hypotheses_.size();
-    const std::vector<float> logits = model.Logits(encoded.batch);
-    const size_t size = logits.size() / texts.size();
-    for (size_t i = 0; i < texts.size(); ++i) AppendAnswer(model, std::span(logits).subspan(i * size, size), texts[i].text, out);
+    logits_.resize(pairs.size() * model.label_names().size());
+    return {.batch = std::move(encoded.batch)};
+  }
+
+  void Take(const TextModel&, size_t sequence, std::span<const float> rows) override {
+    std::copy(rows.begin(), rows.end(), logits_.begin() + static_cast<ptrdiff_t>(sequence * rows.size()));
+  }
+
+  void Write(const TextModel& model, std::span<const TextInput> texts, std::string& out) override {
+    const size_t size = logits_.size() / texts.size();
+    for (size_t i = 0; i < texts.size(); ++i) AppendAnswer(model, std::span(logits_).subspan(i * size, size), texts[i].text, out);
   }
 
   void End(std::string& out) override {
@@ -92,10 +100,13 @@ class ZeroShotClassification : public Task {
   TaskOptions options_;
   bool json_, first_ = true;
   std::vector<std::string> hypotheses_;
+  std::vector<float> logits_;  // [texts, hypotheses, labels of the model]
 };
 
 }  // namespace
 
-std::unique_ptr<Task> MakeZeroShotClassification(const TaskOptions& options) { return std::make_unique<ZeroShotClassification>(options); }
+std::unique_ptr<SequenceTask> MakeZeroShotClassification(const TaskOptions& options) {
+  return std::make_unique<ZeroShotClassification>(options);
+}
 
 }  // namespace mlac

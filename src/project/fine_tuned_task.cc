@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/machine.h"
-#include "pipelines/task.h"
+#include "pipelines/sequence_task.h"
 #include "project/config.h"
 #include "train/fine_tune_task.h"
 #include "train/tagged_texts.h"

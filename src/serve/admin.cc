@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "models/adapter.h"
 #include "serve/json_reader.h"
 #include "serve/model_routes.h"
 
@@ -23,7 +24,12 @@ std::string Describe(const InferenceService& service) {
     if (!body.ends_with('[')) body += ',';
     AppendJsonString(body, task);
   }
-  return body + fmt::format(R"(],"dtype":"{}","max_input_length":{},"requests_in_flight":{}}})", model.dtype(), model.max_length(),
+  body += ']';
+  if (const std::string& base = service.origin().base; !base.empty()) {
+    body += R"(,"base":)";
+    AppendJsonString(body, base);
+  }
+  return body + fmt::format(R"(,"dtype":"{}","max_input_length":{},"requests_in_flight":{}}})", model.dtype(), model.max_length(),
                             service.num_in_flight());
 }
 
@@ -41,34 +47,67 @@ bool IsPlainPath(const std::string& path) {
 
 }  // namespace
 
-Admin::Admin(AdminOptions options, ModelSet& models)
-    : options_(std::move(options)), keys_(std::make_shared<const ApiKeys>(options_.keys)), models_(models) {
+Admin::Admin(AdminOptions options, ModelLoader& loader, ModelSet& models)
+    : options_(std::move(options)), keys_(std::make_shared<const ApiKeys>(options_.keys)), loader_(loader), models_(models) {
   if (options_.keys.empty()) throw Error(ErrorCode::kInvalidArgument, "the admin routes need a key of their own");
   if (!FolderExists(options_.model_root))
     throw Error(ErrorCode::kNotFound, fmt::format("model root '{}': no such folder", options_.model_root),
                 "--model-root names the folder that models are loaded from");
 }
 
-// The folder of a name below the root. Throws HttpError.
-std::string Admin::FindFolder(const std::string& name) const {
-  const std::string folder = options_.model_root + "/" + name;
-  if (!IsPlainPath(name)) throw HttpError(kFieldStatus, "'folder' must be a path below the model root, of plain names", "folder");
-  if (!FolderExists(folder)) throw HttpError(404, "'folder' names no folder below the model root", "folder");
-  if (!LiesIn(folder, options_.model_root)) throw HttpError(kFieldStatus, "'folder' leads out of the model root", "folder");
+// The folder of a name below the root. field: where the request says it. Throws HttpError.
+std::string Admin::FindFolder(const std::string& name, std::string_view field) const {
+  const std::string folder = options_.model_root + "/" + name, place(field);
+  if (!IsPlainPath(name))
+    throw HttpError(kFieldStatus, fmt::format("'{}' must be a path below the model root, of plain names", field), place);
+  if (!FolderExists(folder)) throw HttpError(404, fmt::format("'{}' names no folder below the model root", field), place);
+  if (!LiesIn(folder, options_.model_root)) throw HttpError(kFieldStatus, fmt::format("'{}' leads out of the model root", field), place);
   return folder;
 }
 
-void Admin::Load(HttpRequest request, HttpResponder responder) {
-  std::string name;
+// What an adapter of this name stands over where the request does not say: what the one that is served stands over, else the only model
+// there is.
+std::string Admin::FindBase(const std::string& name) const {
+  if (const ModelSet::ServicePtr service = models_.Find(name); service != nullptr && !service->origin().base.empty())
+    return service->origin().base;
+  std::string base;
+  for (const ModelSet::ServicePtr& service : models_.All()) {
+    if (!service->origin().base.empty()) continue;
+    if (!base.empty())
+      throw HttpError(kFieldStatus, "'base' is missing: several models are served that the adapter could stand over", "base");
+    base = service->name();
+  }
+  return base;
+}
+
+// {"folder"}, or {"adapter", "base"}. Throws HttpError.
+ModelSource Admin::ReadSource(HttpRequest request) const {
+  std::string folder, adapter, base;
   JsonReader(std::move(request.body), kFieldStatus).ReadObject([&](std::string_view field, JsonValue& value) {
-    if (field == "folder") name = value.String();
+    if (field == "folder") folder = value.String();
+    if (field == "adapter") adapter = value.String();
+    if (field == "base" && value.kind() != JsonValue::Kind::kNull) base = value.String();
   });
-  if (name.empty()) throw HttpError(kFieldStatus, "'folder' is missing", "folder");
-  const std::string folder = FindFolder(name);
-  loader_.Post([this, folder, model = request.parameters.front(), responder] {
+  ModelSource source = {.name = request.parameters.front(), .folder = {}};
+  if (folder.empty() && adapter.empty())
+    throw HttpError(kFieldStatus, "'folder' is missing", "folder", "an adapter is named by 'adapter' and 'base'");
+  if (!folder.empty() && !adapter.empty()) throw HttpError(kFieldStatus, "'adapter' and 'folder' exclude each other", "adapter");
+  if (!folder.empty() && !base.empty()) throw HttpError(kFieldStatus, "'base' is there for an 'adapter' alone", "base");
+  source.folder = FindFolder(folder.empty() ? adapter : folder, folder.empty() ? "adapter" : "folder");
+  if (adapter.empty()) {
+    if (IsAdapterFolder(source.folder))
+      throw HttpError(kFieldStatus, "'folder' holds an adapter and no model", "folder", "name it as 'adapter', with its 'base'");
+    return source;
+  }
+  source.origin.base = base.empty() ? FindBase(source.name) : FindModel(models_, base)->name();
+  return source;
+}
+
+void Admin::Load(HttpRequest request, HttpResponder responder) {
+  worker_.Post([this, source = ReadSource(std::move(request)), responder] {
     try {
-      const bool replaced = models_.Put(model, options_.open(folder));
-      const ModelSet::ServicePtr service = models_.Find(model);
+      const bool replaced = loader_.Load({source});
+      const ModelSet::ServicePtr service = models_.Find(source.name);
       if (!service) throw HttpError(409, "the model was unloaded meanwhile");
       std::string body = Describe(*service);
       body.pop_back();
@@ -79,14 +118,20 @@ void Admin::Load(HttpRequest request, HttpResponder responder) {
   });
 }
 
-void Admin::Unload(const HttpRequest& request, const HttpResponder& responder) {
-  const ModelSet::ServicePtr service = FindModel(models_, request.parameters.front());
-  try {
-    models_.Remove(service->name());
-  } catch (const Error& error) {
-    throw HttpError(409, error.message(), "", error.hint());
-  }
-  responder.Send({.body = Describe(*service)});
+void Admin::Unload(const HttpRequest& request, HttpResponder responder) {
+  worker_.Post([this, name = FindModel(models_, request.parameters.front())->name(), responder] {
+    try {
+      const ModelSet::ServicePtr service = FindModel(models_, name);
+      try {
+        loader_.Unload(name);
+      } catch (const Error& error) {
+        throw HttpError(409, error.message(), "", error.hint());
+      }
+      responder.Send({.body = Describe(*service)});
+    } catch (...) {
+      responder.SendError(std::current_exception());
+    }
+  });
 }
 
 void Admin::List(const HttpResponder& responder) const {
@@ -105,7 +150,8 @@ void Admin::AddRoutes(HttpRouter& router) {
   add("GET", "/admin/models", "", [this](HttpRequest, HttpResponder responder) { List(responder); });
   add("PUT", "/admin/models/{name*}", "application/json",
       [this](HttpRequest request, HttpResponder responder) { Load(std::move(request), std::move(responder)); });
-  add("DELETE", "/admin/models/{name*}", "", [this](HttpRequest request, HttpResponder responder) { Unload(request, responder); });
+  add("DELETE", "/admin/models/{name*}", "",
+      [this](HttpRequest request, HttpResponder responder) { Unload(request, std::move(responder)); });
 }
 
 }  // namespace mlac

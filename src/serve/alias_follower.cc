@@ -49,15 +49,18 @@ struct AliasFollower::Followed {
   std::optional<FileState> state;  // when it was read; nothing before that, and where what came of it is not known
   std::string seen;                // the revision that it stood for then
   bool unreadable = false;
-  bool waits = false;  // for another try
+  bool pending = false;  // what it stands for is not served: it moved just now, or that was refused
+  std::string replaced;  // the revision that is served instead
+  bool tried = false;    // in the look that is under way
+  bool waits = false;    // for another try
   Clock::time_point retry = {};
   std::chrono::milliseconds next_wait = {};
 
   std::string reference() const { return alias.name + "@" + alias.alias; }
 };
 
-AliasFollower::AliasFollower(FollowOptions options, ModelSet& models, ServeMetrics& metrics)
-    : options_(std::move(options)), models_(models), metrics_(metrics) {
+AliasFollower::AliasFollower(FollowOptions options, ModelLoader& loader, ModelSet& models, ServeMetrics& metrics)
+    : options_(std::move(options)), loader_(loader), models_(models), metrics_(metrics) {
   for (const FollowedAlias& alias : options_.aliases) {
     auto followed = std::make_unique<Followed>();
     followed->alias = alias;
@@ -88,29 +91,106 @@ void AliasFollower::Work() {
 }
 
 void AliasFollower::Look() {
+  std::vector<Followed*> moved;
+  try {
+    moved.reserve(followed_.size());
+  } catch (const std::bad_alloc&) {  // the next time
+    return;
+  }
   for (const auto& followed : followed_) {
+    followed->tried = false;
+    if (HasMoved(*followed)) moved.push_back(followed.get());
+  }
+  const auto is_base = [&](const Followed* followed) {
+    const ModelSet::ServicePtr served = models_.Find(followed->alias.model);
+    return served != nullptr && served->origin().base.empty();
+  };
+  std::stable_partition(moved.begin(), moved.end(), is_base);
+  for (Followed* followed : moved) {
     try {
-      LookAt(*followed);
-    } catch (const std::exception&) {  // no memory to look, or to say what was found: the next time
-      followed->state.reset();
+      Load(*followed);
+    } catch (const std::exception&) {  // no memory even to say what was wrong
+      followed->waits = followed->pending;
+      followed->retry = Clock::now() + followed->next_wait;
     }
   }
 }
 
-void AliasFollower::LookAt(Followed& followed) {
+void AliasFollower::Say(const FollowEvent& event) noexcept {
+  try {
+    options_.on_event(event);
+  } catch (const std::exception&) {
+  }
+}
+
+// Whether there is something to do: it moved, or is to be tried again.
+bool AliasFollower::HasMoved(Followed& followed) {
   const FileState state = StateOf(followed.path);
   const bool is_time = followed.waits && Clock::now() >= followed.retry;
-  if (state == followed.state && !is_time) return;
-  std::optional<std::string> revision;
+  if (state == followed.state && !is_time) return false;
   try {
     revision = Aliases(options_.store).Find(followed.alias.name, followed.alias.alias);
     if (!revision) throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such file any more", followed.path));
+    followed.state = state;
+    followed.unreadable = false;
+    if (*revision == followed.seen && !is_time) return false;
+    if (*revision != followed.seen) followed.next_wait = options_.first_retry;
+    followed.seen = *revision;
+    followed.waits = false;
+    const ModelSet::ServicePtr served = models_.Find(followed.alias.model);
+    followed.pending = served != nullptr && served->origin().revision != *revision;
+    if (followed.pending) followed.replaced = served->origin().revision;
+    return followed.pending;               // else unloaded, or moved away and back, the one between refused
   } catch (const std::exception& error) {  // it is looked at again the next time; said once
-    followed.state.reset();
-    if (followed.unreadable) return;
-    options_.on_event({FollowEvent::Kind::kUnreadable, followed.alias.model, followed.reference(), followed.seen, "", MessageOf(error)});
+    if (!followed.unreadable)
+      Say({FollowEvent::Kind::kUnreadable, followed.alias.model, followed.reference(), followed.seen, "", MessageOf(error)});
     followed.unreadable = true;
-    return;
+    return false;
+  }
+}
+
+// What is served in the place of what the alias stands for, if its move is pending; null if that was unloaded or replaced by the admin
+// routes since.
+ModelSet::ServicePtr AliasFollower::FindReplaced(const Followed& followed) const {
+  if (!followed.pending) return nullptr;
+  const ModelSet::ServicePtr served = models_.Find(followed.alias.model);
+  return served != nullptr && served->origin().revision == followed.replaced ? served : nullptr;
+}
+
+std::vector<AliasFollower::Followed*> AliasFollower::PendingAdaptersOf(const std::string& base) {
+  std::vector<Followed*> pending;
+  for (const auto& followed : followed_)
+    if (const ModelSet::ServicePtr served = FindReplaced(*followed); served != nullptr && served->origin().base == base)
+      pending.push_back(followed.get());
+  return pending;
+}
+
+AliasFollower::Followed* AliasFollower::FindPendingBase(const std::string& base) {
+  for (const auto& followed : followed_)
+    if (followed->alias.model == base && FindReplaced(*followed) != nullptr) return followed.get();
+  return nullptr;
+}
+
+// Serves what the aliases stand for, all or none. Throws what is wrong.
+void AliasFollower::Move(const std::vector<Followed*>& group) {
+  std::vector<ModelSource> sources;
+  std::vector<FollowEvent> events;
+  for (Followed* followed : group) {
+    followed->tried = true;
+    const ModelSet::ServicePtr served = models_.Find(followed->alias.model);
+    if (served == nullptr) continue;
+    RevisionFolder folder = options_.store.OpenFolder(followed->seen);
+    std::string path = folder.path();
+    sources.push_back({followed->alias.model, std::move(path), OriginOf(options_.store, followed->alias.name, std::move(folder))});
+    sources.back().origin.base = served->origin().base;
+    events.push_back(
+        {FollowEvent::Kind::kSwapped, followed->alias.model, followed->reference(), served->origin().revision, followed->seen, ""});
+  }
+  if (sources.empty() || !loader_.Replace(std::move(sources))) return;
+  for (Followed* followed : group) followed->pending = false;
+  for (const FollowEvent& event : events) {
+    metrics_.CountMove(event.model, /*refused=*/false);
+    Say(event);
   }
   followed.state = state;
   followed.unreadable = false;
@@ -119,29 +199,36 @@ void AliasFollower::LookAt(Followed& followed) {
   Load(followed, *revision);
 }
 
-void AliasFollower::Load(Followed& followed, const std::string& revision) {
-  const ModelSet::ServicePtr served = models_.Find(followed.alias.model);
-  FollowEvent event = {FollowEvent::Kind::kSwapped, followed.alias.model, followed.reference(), "", revision, ""};
-  if (served) event.before = served->origin().revision;
-  followed.waits = false;
-  followed.seen = revision;              // from here on the move has been answered to
-  if (!served) return;                   // unloaded
-  if (event.before == revision) return;  // moved away and back, the one between refused
-  try {
-    RevisionFolder folder = options_.store.OpenFolder(revision);
-    std::unique_ptr<ServedModel> model = options_.open(folder.path());
-    if (!models_.Replace(followed.alias.model, std::move(model), OriginOf(options_.store, followed.alias.name, std::move(folder)))) return;
-  } catch (const std::exception& error) {
-    event.kind = FollowEvent::Kind::kRefused;
-    event.message = MessageOf(error);
-    if (MayPass(error)) {
-      followed.waits = true;
-      followed.retry = Clock::now() + followed.next_wait;
-      followed.next_wait = std::min<std::chrono::milliseconds>(2 * followed.next_wait, kLastRetry);
+void AliasFollower::Load(Followed& followed) {
+  const ModelSet::ServicePtr served = FindReplaced(followed);
+  if (served == nullptr) return;  // it moved with its base
+  const std::string& base = served->origin().base;
+  if (Followed* const pending = base.empty() ? nullptr : FindPendingBase(base); pending != nullptr && !pending->tried) {
+    try {
+      std::vector<Followed*> group = PendingAdaptersOf(base);
+      group.insert(group.begin(), pending);
+      return Move(group);
+    } catch (const std::exception&) {  // the base stays; the adapter alone may do
     }
   }
-  metrics_.CountMove(followed.alias.model, event.kind == FollowEvent::Kind::kRefused);
-  options_.on_event(event);
+  try {
+    std::vector<Followed*> group = base.empty() ? PendingAdaptersOf(followed.alias.model) : std::vector<Followed*>();
+    group.insert(group.begin(), &followed);
+    try {
+      Move(group);
+    } catch (const std::exception&) {
+      if (group.size() == 1) throw;
+      Move({&followed});  // over the new base the adapters as they are may do, where one that moved does not
+    }
+  } catch (const std::exception& error) {
+    metrics_.CountMove(followed.alias.model, /*refused=*/true);
+    Say({FollowEvent::Kind::kRefused, followed.alias.model, followed.reference(), served->origin().revision, followed.seen,
+                       MessageOf(error)});
+    if (!MayPass(error)) return;
+    followed.waits = true;
+    followed.retry = Clock::now() + followed.next_wait;
+    followed.next_wait = std::min<std::chrono::milliseconds>(2 * followed.next_wait, kLastRetry);
+  }
 }
 
 }  // namespace mlac

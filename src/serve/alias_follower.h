@@ -11,6 +11,7 @@
 
 #include "hub/store.h"
 #include "serve/metrics.h"
+#include "serve/model_loader.h"
 #include "serve/model_set.h"
 
 namespace mlac {
@@ -33,8 +34,6 @@ struct FollowEvent {
 struct FollowOptions {
   Store store;
   std::vector<FollowedAlias> aliases;
-  // Opens a folder; throws as OpenServedModel.
-  std::function<std::unique_ptr<ServedModel>(const std::string& folder)> open;
   // From the follower's thread. Where it throws, following goes on.
   std::function<void(const FollowEvent& event)> on_event = [](const FollowEvent&) {};
   // Between two looks at the files of the aliases. Their times are compared, which works on network file systems, too, where notices of
@@ -47,10 +46,12 @@ struct FollowOptions {
 // places in the set. A model that does not open or fails a check is refused, and the one before stays until the alias moves again; where
 // memory or reading failed, it is tried again, after 30 s at first, then at ever longer intervals up to 10 min. A model that is served no
 // more (Admin) does not come back; one that was put in its place stays until the alias moves.
+// A base and the adapters over it belong together (ModelLoader). Where a base moves, adapters whose aliases have moved, too, move with it; where that was
+// refused, a later move of one of its adapters has it tried again, so that both may move in either order.
 class AliasFollower {
  public:
-  AliasFollower(FollowOptions options, ModelSet& models, ServeMetrics& metrics);
-  ~AliasFollower();  // waits for the model that is being opened, if one is
+  AliasFollower(FollowOptions options, ModelLoader& loader, ModelSet& models, ServeMetrics& metrics);
+  ~AliasFollower();  // ends what is under way
   AliasFollower(const AliasFollower&) = delete;
   AliasFollower& operator=(const AliasFollower&) = delete;
 
@@ -60,11 +61,17 @@ class AliasFollower {
  private:
   using Clock = std::chrono::steady_clock;
   struct Followed;
-  void LookAt(Followed& followed);
-  void Load(Followed& followed, const std::string& revision);
+  void Say(const FollowEvent& event) noexcept;
+  bool HasMoved(Followed& followed);
+  ModelSet::ServicePtr FindReplaced(const Followed& followed) const;
+  std::vector<Followed*> PendingAdaptersOf(const std::string& base);
+  Followed* FindPendingBase(const std::string& base);
+  void Move(const std::vector<Followed*>& group);
+  void Load(Followed& followed);
   void Work();
 
   const FollowOptions options_;
+  ModelLoader& loader_;
   ModelSet& models_;
   ServeMetrics& metrics_;
   std::vector<std::unique_ptr<Followed>> followed_;

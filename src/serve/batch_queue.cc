@@ -14,7 +14,8 @@ struct QueuedRequest {
   std::vector<QueuedSequence> sequences;
   Output output;
   BatchQueue::Done done;
-  std::vector<float> values;
+  BatchQueue::Take take;
+  std::vector<float> values;   // empty where they are taken
   std::vector<size_t> begins;  // where the values of each sequence begin
   size_t num_taken = 0, num_left = 0;  // left: not computed yet
   size_t num_tokens_in_batch = 0;      // of the batch that is being put together
@@ -37,7 +38,7 @@ double MillisecondsSince(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 BatchQueue::BatchQueue(BatchQueueOptions options, Compute compute) : options_(std::move(options)), compute_(std::move(compute)) {
-  assert(options_.num_workers > 0 && options_.output_size > 0);
+  assert(options_.num_workers > 0);
   for (size_t i = 0; i < options_.num_workers; ++i) workers_.emplace_back([this] { Work(); });
 }
 
@@ -56,18 +57,29 @@ void BatchQueue::Stop() {
   }
 }
 
-BatchQueue::Ticket BatchQueue::Submit(std::vector<QueuedSequence> sequences, Done done, Output output) {
-  assert(!sequences.empty() && (output == Output::kSequence || options_.token_output_size > 0));
+// How many numbers the rows of the sequence have.
+size_t BatchQueue::NumValues(const QueuedRequest& request, const QueuedSequence& sequence) const {
+  const size_t num_rows = request.output == Output::kSequence ? 1
+                          : request.output == Output::kMasks  ? sequence.tokens.size()
+                                                              : sequence.token_ids.size();
+  return num_rows * options_.row_sizes[static_cast<size_t>(request.output)];
+}
+
+BatchQueue::Ticket BatchQueue::Submit(std::vector<QueuedSequence> sequences, Done done, Output output, Take take) {
+  assert(!sequences.empty() && options_.row_sizes[static_cast<size_t>(output)] > 0);
   assert(std::none_of(sequences.begin(), sequences.end(), [](const QueuedSequence& sequence) { return sequence.token_ids.empty(); }));
   const auto request = std::make_shared<QueuedRequest>();
   request->num_left = sequences.size();
   request->output = output;
-  size_t num_values = 0;
-  for (const QueuedSequence& sequence : sequences) {
-    request->begins.push_back(num_values);
-    num_values += output == Output::kSequence ? options_.output_size : sequence.token_ids.size() * options_.token_output_size;
+  request->take = std::move(take);
+  if (!request->take) {
+    size_t num_values = 0;
+    for (const QueuedSequence& sequence : sequences) {
+      request->begins.push_back(num_values);
+      num_values += NumValues(*request, sequence);
+    }
+    request->values.resize(num_values);
   }
-  request->values.resize(num_values);
   request->sequences = std::move(sequences);
   request->done = std::move(done);
   request->submitted = Clock::now();
@@ -120,16 +132,17 @@ bool BatchQueue::Reserve(Batch& batch) const noexcept {
 
 // Goes round the requests, one sequence of each at a time, until nothing more fits. The mutex is held; something waits, and items has room.
 void BatchQueue::TakeBatch(std::vector<Item>& items) {
-  size_t num_tokens = 0;
+  size_t num_tokens = 0, num_values = 0;
   for (const std::shared_ptr<QueuedRequest>& request : waiting_) request->num_tokens_in_batch = 0;
   for (bool took_any = true; took_any;) {
     took_any = false;
     for (auto place = waiting_.begin(); place != waiting_.end();) {
       const std::shared_ptr<QueuedRequest> request = *place;
       QueuedSequence& sequence = request->sequences[request->num_taken];
-      const size_t length = sequence.token_ids.size();
+      const size_t length = sequence.token_ids.size(), values = NumValues(*request, sequence);
       // The first always fits, so that no sequence is too long to be computed.
-      const bool fits_batch = items.empty() || num_tokens + length <= options_.max_batch_tokens;
+      const bool fits_batch =
+          items.empty() || (num_tokens + length <= options_.max_batch_tokens && num_values + values <= options_.max_batch_values);
       const bool fits_share = request->num_tokens_in_batch == 0 || request->num_tokens_in_batch + length <= options_.max_request_tokens;
       const bool fits_output = items.empty() || request->output == items.front().request->output;
       if (!fits_batch || !fits_share || !fits_output) {
@@ -138,6 +151,7 @@ void BatchQueue::TakeBatch(std::vector<Item>& items) {
       }
       took_any = true;
       num_tokens += length;
+      num_values += values;
       request->num_tokens_in_batch += length;
       items.push_back({request, request->num_taken++, std::move(sequence)});
       place = request->num_taken == request->sequences.size() ? waiting_.erase(place) : std::next(place);
@@ -182,40 +196,54 @@ void BatchQueue::Work() {
 }
 
 // The values of all items, end to end.
-std::vector<float> BatchQueue::ComputeItems(const std::vector<Item>& items, BatchStats& stats) {
+std::vector<float> BatchQueue::ComputeItems(const std::vector<Item>& items, BatchStats& stats) const {
   TokenBatch batch;
+  std::vector<size_t> tokens;
+  size_t num_values = 0;
   for (const Item& item : items) {
+    for (const size_t token : item.sequence.tokens) tokens.push_back(batch.token_ids.size() + token);
+    num_values += NumValues(*item.request, item.sequence);
     batch.token_ids.insert(batch.token_ids.end(), item.sequence.token_ids.begin(), item.sequence.token_ids.end());
     batch.token_type_ids.insert(batch.token_type_ids.end(), item.sequence.token_type_ids.begin(), item.sequence.token_type_ids.end());
     batch.offsets.push_back(batch.token_ids.size());
   }
   stats.num_tokens = batch.num_tokens();
-  const Output output = items.front().request->output;
-  std::vector<float> out(output == Output::kSequence ? items.size() * options_.output_size : batch.num_tokens() * options_.token_output_size);
-  compute_(batch, output, out);
+  std::vector<float> out(num_values);
+  compute_(batch, {items.front().request->output, tokens}, out);
   return out;
 }
 
+// Keeps the values of an item for its request, or has them taken.
+void BatchQueue::HandOver(Item& item, std::span<const float> values) const noexcept {
+  QueuedRequest& request = *item.request;
+  try {
+    if (request.take) return request.take(item.index, values);
+    std::copy(values.begin(), values.end(), request.values.begin() + static_cast<ptrdiff_t>(request.begins[item.index]));
+  } catch (...) {
+    item.error = std::current_exception();
+  }
+}
+
 void BatchQueue::ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> turn) {
-  const std::vector<Item>& items = batch.items;
+  std::vector<Item>& items = batch.items;
   const Clock::time_point start = Clock::now();
   std::exception_ptr failure;
   BatchStats stats = {.num_sequences = items.size()};
   try {
     const std::vector<float> out = ComputeItems(items, stats);
     turn.reset();  // the answers are written while another computes
-    const float* values = out.data();
-    for (const Item& item : items) {
-      const size_t count = item.request->output == Output::kSequence ? options_.output_size
-                                                                     : item.sequence.token_ids.size() * options_.token_output_size;
-      std::copy_n(values, count, item.request->values.begin() + static_cast<ptrdiff_t>(item.request->begins[item.index]));
-      values += count;
+    stats.compute_ms = MillisecondsSince(start);
+    size_t begin = 0;
+    for (Item& item : items) {
+      const size_t count = NumValues(*item.request, item.sequence);
+      HandOver(item, std::span(out).subspan(begin, count));
+      begin += count;
     }
   } catch (...) {
     failure = std::current_exception();
+    stats.compute_ms = MillisecondsSince(start);
   }
   turn.reset();
-  stats.compute_ms = MillisecondsSince(start);
 
   {
     const std::lock_guard lock(mutex_);
@@ -224,10 +252,10 @@ void BatchQueue::ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> tu
       QueuedRequest& request = *item.request;
       if (std::exchange(request.counted_batch, num_batches_) != num_batches_) {  // items of one request need not be neighbours
         request.compute_ms += stats.compute_ms;
-        if (failure) {
-          request.error = failure;
-          request.num_left -= Withdraw(item.request);
-        }
+      }
+      if ((failure || item.error) && !request.error) {
+        request.error = failure ? failure : item.error;
+        request.num_left -= Withdraw(item.request);
       }
       if (--request.num_left == 0) batch.finished.push_back(item.request);
     }

@@ -1,7 +1,8 @@
 #pragma once
 // Requests wait here for a worker, which takes what is queued as one ragged batch. Nothing waits for a batch to fill. Requests take
-// turns, one sequence at a time, so that a text alone never waits for the whole of a large request. A batch is of one kind of output.
+// turns, one sequence at a time, so that a text alone never waits for the whole of a large request. A batch is of one kind of rows.
 // Knows nothing of models or HTTP.
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -16,8 +17,8 @@
 #include <thread>
 #include <vector>
 
+#include "pipelines/rows.h"
 #include "serve/compute_turns.h"
-#include "serve/output.h"
 #include "tensor/token_batch.h"
 
 namespace mlac {
@@ -27,10 +28,11 @@ struct QueuedRequest;  // inside
 struct QueuedSequence {
   std::vector<int32_t> token_ids;
   std::vector<int32_t> token_type_ids;
+  std::vector<size_t> tokens = {};  // of Output::kMasks: those that are asked about, rising
 };
 
 struct BatchResult {
-  std::vector<float> values;  // [sequences, output_size] or [tokens, token_output_size], in the order of the request
+  std::vector<float> values;  // [rows, size of a row], in the order of the request; empty where they were taken one by one
   double queue_ms = 0;        // until its last sequence was computed, less compute_ms
   double compute_ms = 0;      // of the batches that it was part of
   std::exception_ptr error;   // what the computation threw; then values is empty
@@ -42,12 +44,12 @@ struct BatchStats {
 };
 
 struct BatchQueueOptions {
-  size_t output_size = 0;        // of a row of Output::kSequence
-  size_t token_output_size = 0;  // of a row of Output::kTokens; 0: those are not asked for
+  std::array<size_t, kNumOutputs> row_sizes = {};  // numbers in a row, by Output; 0: those are not asked for
   size_t max_batch_tokens = 16'384;
   // Of one request in one batch. Bounds how long a text that arrives next to a large request waits; batches of this size are as fast
   // per token as larger ones (no padding, some 128 rows at a time).
   size_t max_request_tokens = 2'048;
+  size_t max_batch_values = size_t{1} << 23;  // numbers in the rows of a batch (32 MiB): those of masks are as long as the vocabulary
   size_t num_workers = 1;
   ComputeTurns* turns = nullptr;  // with whom it shares the threads that compute; null: with nobody
   std::function<void(const BatchStats& stats)> on_batch = {};  // from a worker, after each batch
@@ -55,9 +57,10 @@ struct BatchQueueOptions {
 
 class BatchQueue {
  public:
-  // out: [sequences, output_size] or [tokens, token_output_size]. Called by one worker at a time if there is one.
-  using Compute = std::function<void(const TokenBatch& batch, Output output, std::span<float> out)>;
+  // out: [rows, size of a row]. Called by one worker at a time if there is one.
+  using Compute = std::function<void(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out)>;
   using Done = std::function<void(BatchResult result)>;
+  using Take = std::function<void(size_t index, std::span<const float> rows)>;
 
   // A request in the queue, to cancel it.
   class Ticket {
@@ -76,7 +79,9 @@ class BatchQueue {
   BatchQueue& operator=(const BatchQueue&) = delete;
 
   // sequences: at least one, none of them empty (asserted). done is called once, from a worker, unless the request is cancelled before.
-  Ticket Submit(std::vector<QueuedSequence> sequences, Done done, Output output = Output::kSequence);
+  // take: is given the rows of each sequence when they are computed, from a worker, instead of their being kept until the last; it may throw, which
+  // ends the request.
+  Ticket Submit(std::vector<QueuedSequence> sequences, Done done, Output output = Output::kSequence, Take take = nullptr);
   // What the destructor does; nothing may be submitted afterwards. Not from a worker; once is enough.
   void Stop();
   // What of the request is not computed yet will not be, and done is not called (it may be under way). Safe at any time.
@@ -91,6 +96,7 @@ class BatchQueue {
     std::shared_ptr<QueuedRequest> request;
     size_t index;
     QueuedSequence sequence;
+    std::exception_ptr error = nullptr;  // of its request's `take`
   };
 
   void Work();
@@ -100,9 +106,11 @@ class BatchQueue {
     std::vector<std::shared_ptr<QueuedRequest>> finished;
   };
 
+  size_t NumValues(const QueuedRequest& request, const QueuedSequence& sequence) const;
   bool Reserve(Batch& batch) const noexcept;
   void TakeBatch(std::vector<Item>& items);
-  std::vector<float> ComputeItems(const std::vector<Item>& items, BatchStats& stats);
+  std::vector<float> ComputeItems(const std::vector<Item>& items, BatchStats& stats) const;
+  void HandOver(Item& item, std::span<const float> values) const noexcept;
   void ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> turn);
   size_t Withdraw(const std::shared_ptr<QueuedRequest>& request);
   void Deliver(const std::shared_ptr<QueuedRequest>& request) noexcept;

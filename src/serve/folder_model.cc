@@ -8,7 +8,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/thread_team.h"
 #include "kernels/vector_ops.h"
+#include "models/adapter.h"
 #include "pipelines/text_model.h"
 #include "serve/joined_adapters.h"
 #include "serve/served_model.h"
@@ -58,9 +60,14 @@ std::string_view DtypeOf(const TextModel& model, DType dtype) {
 class FolderModel : public ServedModel {
  public:
   FolderModel(const std::string& folder, const ServedModelOptions& options)
-      : model_(folder, {.num_threads = options.num_threads, .max_length = options.max_length, .dtype = options.dtype, .team = options.team,
-                        .adapter = options.adapter, .base = options.base}),
+      : model_(folder, {.num_threads = options.num_threads,
+                        .max_length = options.max_length,
+                        .dtype = options.dtype,
+                        .team = options.team,
+                        .adapter = options.adapter,
+                        .base = options.base}),
         is_classifier_(model_.model().head() == Head::kSequenceClassification),
+        options_(options),
         tasks_(TasksOf(model_)),
         joined_(options.joined && CanJoin(model_.model()) ? options.joined : nullptr),
         dtype_(DtypeOf(model_, options.dtype)),
@@ -73,30 +80,41 @@ class FolderModel : public ServedModel {
   std::string_view dtype() const override { return dtype_; }
   bool is_classifier() const override { return is_classifier_; }
   const std::vector<std::string>& label_names() const override { return model_.label_names(); }
-  size_t output_size() const override { return is_classifier_ ? model_.model().num_labels() : model_.embedding_size(); }
+  size_t output_size() const override { return model_.row_size(Output::kSequence); }
   ProblemType problem_type() const override { return model_.problem_type(); }
-  size_t token_output_size() const override { return GivesVectors(model_.model().head()) ? model_.model().hidden_size() : 0; }
+  size_t row_size(Output output) const override {
+    return output == Output::kTokens && !GivesVectors(model_.model().head()) ? 0 : model_.row_size(output);
+  }
   std::string_view pooling() const override { return Name(model_.sentence_encoder().pooling()); }
   bool normalizes() const override { return model_.sentence_encoder().normalizes(); }
   const std::map<std::string, std::string>& prompts() const override { return prompts_; }
 
-  void Compute(const TokenBatch& batch, Output output, std::span<float> out) override {
-    const std::vector<float> values = output == Output::kTokens ? model_.EmbedTokens(batch)
-                                      : is_classifier_          ? model_.Logits(batch)
-                                                                : model_.Embed(batch, /*normalize=*/false);
+  void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) override {
+    const std::vector<float> values = model_.Compute(batch, wanted);
     std::copy(values.begin(), values.end(), out.begin());
   }
 
   bool joins_batches() const override { return joined_ != nullptr; }
-  void ComputeInTurn(ComputeTurns& turns, const TokenBatch& batch, Output output, std::span<float> out) override {
-    joined_->Compute(turns, {.model = &model_, .batch = &batch, .per_token = output == Output::kTokens, .out = out});
+  void ComputeInTurn(ComputeTurns& turns, const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) override {
+    joined_->Compute(turns, {.model = &model_, .batch = &batch, .wanted = wanted, .out = out});
   }
 
+  std::unique_ptr<ServedModel> OpenAdapter(const std::string& adapter) const override {
+    if (!options_.base || !options_.adapter.empty())
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("the model of {} was not opened to share its weights with adapters", model_.folder()));
+    ServedModelOptions options = options_;
+    options.adapter = adapter;
+    return std::make_unique<FolderModel>(model_.folder(), options);
+  }
+
+  const TextModel* text_model() const override { return &model_; }
   void Answer(Task& task, std::span<const TextInput> texts, std::string& out) override { task.Add(model_, texts, out); }
 
  private:
   TextModel model_;
   const bool is_classifier_;
+  const ServedModelOptions options_;
   const std::vector<std::string> tasks_;
   const std::shared_ptr<JoinedAdapters> joined_;
   const std::string_view dtype_;
@@ -110,7 +128,13 @@ bool Does(const ServedModel& model, std::string_view task) {
 }
 
 std::unique_ptr<ServedModel> OpenServedModel(const std::string& folder, const ServedModelOptions& options) {
-  return std::make_unique<FolderModel>(folder, options);
+  ServedModelOptions shared = options;
+  if (options.takes_adapters && !options.base) {
+    if (!shared.team) shared.team = std::make_shared<ThreadTeam>(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads);
+    shared.base = OpenBase(folder);
+    shared.joined = std::make_shared<JoinedAdapters>(shared.base, shared.team, options.dtype, options.max_batch_tokens);
+  }
+  return std::make_unique<FolderModel>(folder, shared);
 }
 
 void NormalizeVector(std::span<float> vector) {

@@ -24,13 +24,14 @@ HubTaskBody ReadHubTask(std::string body, const InferenceService& service,
   return result;
 }
 
-void AnswerHubTask(ModelCall call, HubTaskBody body, std::unique_ptr<Task> (*make)(const TaskOptions& options), HttpResponder responder,
-                   std::function<std::string(std::string answers)> finish) {
+void AnswerHubTask(ModelCall call, HubTaskBody body, std::unique_ptr<SequenceTask> (*make)(const TaskOptions& options),
+                   HttpResponder responder, std::function<std::string(std::string answers)> finish) {
   TaskRequest request = {.task = nullptr,
                          .texts = std::move(body.texts),
                          .is_batch = body.is_batch,
                          .field_status = kHubFieldStatus,
                          .finish = std::move(finish)};
+  body.options.max_windows = call.service->options().max_client_batch_size;
   try {
     request.task = make(body.options);
   } catch (const Error& error) {

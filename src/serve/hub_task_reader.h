@@ -1,11 +1,11 @@
 #pragma once
-// Bodies of tasks that answer by themselves (TaskRequest): {"inputs": texts, "parameters": {...}}.
+// Bodies of tasks in two halves (TaskRequest): {"inputs": texts, "parameters": {...}}.
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "pipelines/task.h"
+#include "pipelines/sequence_task.h"
 #include "serve/inputs.h"
 #include "serve/json_reader.h"
 #include "serve/model_routes.h"
@@ -24,7 +24,7 @@ HubTaskBody ReadHubTask(std::string body, const InferenceService& service,
                         const std::function<void(std::string_view name, JsonValue& value, TaskOptions& options)>& read_parameter);
 
 // Has the task answer. finish: as TaskRequest's.
-void AnswerHubTask(ModelCall call, HubTaskBody body, std::unique_ptr<Task> (*make)(const TaskOptions& options), HttpResponder responder,
+void AnswerHubTask(ModelCall call, HubTaskBody body, std::unique_ptr<SequenceTask> (*make)(const TaskOptions& options), HttpResponder responder,
                    std::function<std::string(std::string answers)> finish = {});
 
 // A list of texts, none empty.

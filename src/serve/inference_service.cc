@@ -13,10 +13,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Requests up to this size become tokens on the thread that received them (some 50 us), and answers up to this size become text on
-// the thread that computed them: handing them over would cost more.
-constexpr size_t kMaxInlineBytes = 4096, kMaxInlineValues = 2048;
-// Of a task that answers by itself: other models wait for no more of it.
-constexpr size_t kTextsPerTurn = 8;
+// the thread that computed them: handing them over would cost more. Likewise the answers of tasks to so many tokens.
+constexpr size_t kMaxInlineBytes = 4096, kMaxInlineValues = 2048, kMaxInlineTokens = 512;
+// Of the answers of a task, about.
+constexpr double kMaxAnswerBytes = 64.0 * (1 << 20);
 
 double MillisecondsSince(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
 
@@ -51,38 +51,85 @@ void TruncateLeft(Encoding& encoding, size_t max_length) {
   encoding.truncated = true;
 }
 
+void CheckFinite(std::span<const float> values) {
+  if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
+    throw HttpError(500, "the model gave a number that is not finite", "", "its weights are broken");
+}
+
 }  // namespace
 
-struct InferenceService::Job {
+// What is under way, on its way to an answer.
+struct InferenceService::Request {
+  Request(Slot held, HttpResponder to, std::shared_ptr<InferenceService> by, bool batch)
+      : slot(std::move(held)), responder(std::move(to)), service(std::move(by)), is_batch(batch) {}
+  Request(const Request&) = delete;
+  virtual ~Request() = default;
+  // What is sent. Throws what is wrong with what was computed.
+  virtual HttpResponse Answer(std::vector<float> values) = 0;
+
   Slot slot;
-  InferenceRequest request;
   HttpResponder responder;
-  Format format;
-  Clock::time_point start = Clock::now();
   std::shared_ptr<InferenceService> service;
-  size_t num_inputs, num_tokens = 0, num_characters = 0, num_truncated = 0;
+  const bool is_batch;
+  const Clock::time_point start = Clock::now();
+  size_t num_tokens = 0, num_characters = 0, num_truncated = 0;
   double tokenization_ms = 0;
+  bool answers_at_once = true;  // on the thread that computed it
+};
+
+// Inputs, and a protocol's form for the rows that they get.
+struct InferenceService::Job : Request {
+  Job(Slot held, HttpResponder to, std::shared_ptr<InferenceService> by, InferenceRequest what, Format form)
+      : Request(std::move(held), std::move(to), std::move(by), what.is_batch),
+        request(std::move(what)),
+        format(std::move(form)),
+        num_inputs(request.inputs.size()) {}
+  HttpResponse Answer(std::vector<float> values) override {
+    CheckFinite(values);
+    return format({.values = std::move(values), .num_inputs = num_inputs, .num_tokens = num_tokens, .offsets = std::move(offsets)});
+  }
+
+  InferenceRequest request;
+  const Format format;
+  const size_t num_inputs;
   std::vector<QueuedSequence> sequences;
   Offsets offsets = {0};  // of their tokens
 };
 
-InferenceService::InferenceService(std::string name, std::unique_ptr<ServedModel> model, ModelOrigin origin, const InferenceServiceOptions& options,
-                                   ComputeTurns& turns, ServeMetrics& metrics)
+// Texts of a task, which takes the rows as they come.
+struct InferenceService::TaskJob : Request {
+  TaskJob(Slot held, HttpResponder to, std::shared_ptr<InferenceService> by, TaskRequest what)
+      : Request(std::move(held), std::move(to), std::move(by), what.is_batch), request(std::move(what)) {}
+  const TextModel& model() const { return *service->model().text_model(); }
+  HttpResponse Answer(std::vector<float>) override {
+    std::string answers;
+    if (is_batch) request.task->Begin(answers);
+    request.task->Write(model(), request.texts, answers);
+    if (is_batch) request.task->End(answers);
+    num_truncated = request.task->num_truncated();
+    return {.body = request.finish ? request.finish(std::move(answers)) : std::move(answers)};
+  }
+
+  TaskRequest request;
+};
+
+InferenceService::InferenceService(std::string name, std::unique_ptr<ServedModel> model, ModelOrigin origin,
+                                   const InferenceServiceOptions& options, ComputeTurns& turns, ServeMetrics& metrics)
     : name_(std::move(name)),
       origin_(std::move(origin)),
       model_(std::move(model)),
       options_(options),
       metrics_(metrics),
       turns_(turns),
-      queue_({.output_size = model_->output_size(),
-              .token_output_size = model_->token_output_size(),
+      queue_({.row_sizes = {model_->row_size(Output::kSequence), model_->row_size(Output::kTokens), model_->row_size(Output::kTokenLabels),
+                            model_->row_size(Output::kMasks)},
               .max_batch_tokens = options_.max_batch_tokens,
               .max_request_tokens = options_.max_request_tokens,
               .turns = model_->joins_batches() ? nullptr : &turns,
               .on_batch = [this](const BatchStats& stats) { metrics_.CountBatch(name_, stats); }},
-             [this](const TokenBatch& batch, Output output, std::span<float> out) {
-               if (model_->joins_batches()) return model_->ComputeInTurn(turns_, batch, output, out);
-               model_->Compute(batch, output, out);
+             [this](const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) {
+               if (model_->joins_batches()) return model_->ComputeInTurn(turns_, batch, wanted, out);
+               model_->Compute(batch, wanted, out);
              }) {}
 
 void InferenceService::WarmUp(ComputeTurns& turns) {
@@ -92,11 +139,18 @@ void InferenceService::WarmUp(ComputeTurns& turns) {
   for (size_t i = 0; i < std::max<size_t>(1, num_tokens / length); ++i) batch.offsets.push_back(batch.offsets.back() + length);
   batch.token_ids.resize(batch.offsets.back());
   batch.token_type_ids.resize(batch.offsets.back());
-  std::vector<float> out(batch.num_sequences() * model_->output_size());
-  if (model_->joins_batches()) return model_->ComputeInTurn(turns, batch, Output::kSequence, out);
-  ComputeTurns::Party party;
-  const ComputeTurns::Turn turn = turns.Take(party);
-  model_->Compute(batch, Output::kSequence, out);
+  for (const Output output : {Output::kSequence, Output::kTokenLabels, Output::kMasks}) {
+    if (model_->row_size(output) == 0) continue;
+    const RowsWanted wanted = {output, std::span(batch.offsets).first(batch.num_sequences())};  // of masks: one a sequence
+    std::vector<float> out(NumRows(batch, wanted) * model_->row_size(output));
+    if (model_->joins_batches()) {
+      model_->ComputeInTurn(turns, batch, wanted, out);
+      continue;
+    }
+    ComputeTurns::Party party;
+    const ComputeTurns::Turn turn = turns.Take(party);
+    model_->Compute(batch, wanted, out);
+  }
 }
 
 void InferenceService::Stop() {
@@ -117,14 +171,7 @@ InferenceService::Slot InferenceService::Admit() {
 void InferenceService::Infer(Slot slot, InferenceRequest request, HttpResponder responder, Format format) {
   size_t num_bytes = 0;
   for (const InferenceInput& input : request.inputs) num_bytes += NumBytes(input) + request.prompt.size();
-  const size_t num_inputs = request.inputs.size();
-  const auto job = std::make_shared<Job>(Job{.slot = std::move(slot),
-                                             .request = std::move(request),
-                                             .responder = std::move(responder),
-                                             .format = std::move(format),
-                                             .service = shared_from_this(),
-                                             .num_inputs = num_inputs,
-                                             .sequences = {}});
+  const auto job = std::make_shared<Job>(std::move(slot), std::move(responder), shared_from_this(), std::move(request), std::move(format));
   if (num_bytes <= kMaxInlineBytes) return Start(job);
   InBackground(job->responder, [this, job] { Start(job); });
 }
@@ -140,33 +187,9 @@ void InferenceService::InBackground(HttpResponder responder, std::function<void(
   });
 }
 
-// Throws HttpError for what the task refuses.
-std::string InferenceService::RunTask(TaskRequest& request, const HttpResponder& responder) {
-  std::string answers;
-  try {
-    if (request.is_batch) request.task->Begin(answers);
-    for (size_t begin = 0; begin < request.texts.size() && !responder.cancelled(); begin += kTextsPerTurn) {
-      const ComputeTurns::Turn turn = turns_.Take(task_party_);
-      model_->Answer(*request.task, std::span(request.texts).subspan(begin, std::min(kTextsPerTurn, request.texts.size() - begin)), answers);
-    }
-    if (request.is_batch) request.task->End(answers);
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::kInternal || error.code() == ErrorCode::kIo) throw;
-    throw HttpError(request.field_status, error.message(), "inputs");  // its hint is about the command line
-  }
-  return request.finish ? request.finish(std::move(answers)) : answers;
-}
-
 void InferenceService::Answer(Slot slot, TaskRequest request, HttpResponder responder) {
-  const auto shared = std::make_shared<TaskRequest>(std::move(request));
-  InBackground(responder, [service = shared_from_this(), slot = std::move(slot), shared, responder]() mutable {
-    const Clock::time_point start = Clock::now();
-    HttpResponse response = {.body = service->RunTask(*shared, responder)};
-    response.fields = {{"x-compute-type", "cpu"}, {"x-compute-time", fmt::format("{:.0f}", MillisecondsSince(start))}};
-    response.notes = {{"model", service->name_}, {"compute_ms", fmt::format("{:.3f}", MillisecondsSince(start))}};
-    slot.reset();
-    responder.Send(std::move(response));
-  });
+  const auto job = std::make_shared<TaskJob>(std::move(slot), std::move(responder), shared_from_this(), std::move(request));
+  InBackground(job->responder, [this, job] { StartTask(job); });  // a task may make many sequences of a short text
 }
 
 // Throws HttpError for an input that cannot be computed.
@@ -182,12 +205,13 @@ void InferenceService::Encode(Job& job) const {
     metrics_.CountInput(sequence.token_ids.size());
   }
   job.request.inputs.clear();
-  const bool per_token = job.request.output == Output::kTokens;
-  const size_t num_values = per_token ? job.num_tokens * model_->token_output_size() : job.num_inputs * model_->output_size();
+  const size_t num_values =
+      (job.request.output == Output::kTokens ? job.num_tokens : job.num_inputs) * model_->row_size(job.request.output);
   if (num_values > options_.max_answer_values)
     throw HttpError(
         413, fmt::format("the answer to '{}' would hold {} numbers; at most {} are given at a time", job.request.field, num_values, options_.max_answer_values),
         std::string(job.request.field), "send the inputs in several requests");
+  job.answers_at_once = num_values <= kMaxInlineValues;
   job.tokenization_ms = MillisecondsSince(start);
 }
 
@@ -250,57 +274,100 @@ void InferenceService::EncodeText(Job& job, size_t index, QueuedSequence& sequen
 
 void InferenceService::Start(const std::shared_ptr<Job>& job) {
   Encode(*job);
-  const Output output = job->request.output;
-  const auto done = [this, job](BatchResult result) {
-    if (result.values.size() <= kMaxInlineValues) return Finish(job, std::move(result));
-    const auto shared = std::make_shared<BatchResult>(std::move(result));
-    worker_.Post([this, job, shared] { Finish(job, std::move(*shared)); });
+  Enqueue(job, std::move(job->sequences), job->request.output);
+}
+
+// What has to be computed for the task. Throws HttpError for what it refuses.
+std::vector<QueuedSequence> InferenceService::Ask(TaskJob& job, Output& output) const {
+  const Clock::time_point start = Clock::now();
+  TaskBatch asked;
+  try {
+    asked = job.request.task->Ask(job.model(), job.request.texts);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kInternal || error.code() == ErrorCode::kIo) throw;
+    throw HttpError(job.request.field_status, error.message(), "inputs");  // its hint is about the command line
+  }
+  if (asked.num_answer_bytes > kMaxAnswerBytes)
+    throw HttpError(413,
+                    fmt::format("the answer would have some {:.0f} MiB; at most {:.0f} are given at a time",
+                                asked.num_answer_bytes / (1 << 20), kMaxAnswerBytes / (1 << 20)),
+                    "parameters.top_k", "ask for fewer answers, or send the inputs in several requests");
+  const TokenBatch& batch = asked.batch;
+  const auto part = [](const auto& values, size_t begin, size_t end) {
+    return std::vector(values.begin() + static_cast<ptrdiff_t>(begin), values.begin() + static_cast<ptrdiff_t>(end));
   };
-  const BatchQueue::Ticket ticket = queue_.Submit(std::move(job->sequences), done, output);
+  std::vector<QueuedSequence> sequences;
+  for (size_t s = 0; s < batch.num_sequences(); ++s) {
+    const size_t begin = batch.offsets[s], end = batch.offsets[s + 1];
+    sequences.push_back(
+        {part(batch.token_ids, begin, end), part(batch.token_type_ids, begin, end), TokensWithin(asked.wanted(), begin, end)});
+    metrics_.CountInput(end - begin);
+  }
+  for (const TextInput& text : job.request.texts)
+    job.num_characters += CountCharacters(text.text) + (text.pair ? CountCharacters(*text.pair) : 0);
+  job.num_tokens = batch.num_tokens();
+  job.answers_at_once = job.num_tokens <= kMaxInlineTokens;
+  job.tokenization_ms = MillisecondsSince(start);
+  output = asked.output;
+  return sequences;
+}
+
+void InferenceService::StartTask(const std::shared_ptr<TaskJob>& job) {
+  Output output = Output::kSequence;
+  std::vector<QueuedSequence> sequences = Ask(*job, output);
+  Enqueue(job, std::move(sequences), output, [job](size_t index, std::span<const float> rows) {
+    CheckFinite(rows);
+    job->request.task->Take(job->model(), index, rows);
+  });
+}
+
+// take: as BatchQueue::Submit's.
+void InferenceService::Enqueue(const std::shared_ptr<Request>& request, std::vector<QueuedSequence> sequences, Output output,
+                               BatchQueue::Take take) {
+  const auto done = [this, request](BatchResult result) {
+    if (request->answers_at_once || result.error) return Finish(*request, std::move(result));
+    const auto shared = std::make_shared<BatchResult>(std::move(result));
+    worker_.Post([this, request, shared] { Finish(*request, std::move(*shared)); });
+  };
+  const BatchQueue::Ticket ticket = queue_.Submit(std::move(sequences), done, output, std::move(take));
   // A ticket does no harm when its request has gone; the service may have gone with it.
-  job->responder.OnCancel([service = weak_from_this(), ticket] {
+  request->responder.OnCancel([service = weak_from_this(), ticket] {
     if (const auto held = service.lock()) held->queue_.Cancel(ticket);
   });
 }
 
-void InferenceService::Finish(const std::shared_ptr<Job>& job, BatchResult result) {
-  if (job->responder.cancelled()) return;
+void InferenceService::Finish(Request& request, BatchResult result) {
+  if (request.responder.cancelled()) return;
   try {
     if (result.error) std::rethrow_exception(result.error);
-    if (!std::all_of(result.values.begin(), result.values.end(), [](float value) { return std::isfinite(value); }))
-      throw HttpError(500, "the model gave a number that is not finite", "", "its weights are broken");
-    const InferenceAnswer answer = {.values = std::move(result.values),
-                                    .num_inputs = job->num_inputs,
-                                    .num_tokens = job->num_tokens,
-                                    .offsets = std::move(job->offsets)};
-    HttpResponse response = job->format(answer);
-    const double total_ms = MillisecondsSince(job->start);
+    HttpResponse response = request.Answer(std::move(result.values));
+    const double total_ms = MillisecondsSince(request.start);
     const auto whole = [](double milliseconds) { return fmt::format("{:.0f}", milliseconds); };
     response.fields.insert(response.fields.end(), {{"x-compute-type", "cpu"},
                                                    {"x-compute-time", whole(total_ms)},
-                                                   {"x-compute-characters", fmt::to_string(job->num_characters)},
-                                                   {"x-compute-tokens", fmt::to_string(job->num_tokens)},
+                                                   {"x-compute-characters", fmt::to_string(request.num_characters)},
+                                                   {"x-compute-tokens", fmt::to_string(request.num_tokens)},
                                                    {"x-total-time", whole(total_ms)},
-                                                   {"x-tokenization-time", whole(job->tokenization_ms)},
+                                                   {"x-tokenization-time", whole(request.tokenization_ms)},
                                                    {"x-queue-time", whole(result.queue_ms)},
                                                    {"x-inference-time", whole(result.compute_ms)}});
-    if (job->num_truncated > 0) response.fields.push_back({"x-truncated-inputs", fmt::to_string(job->num_truncated)});
+    if (request.num_truncated > 0) response.fields.push_back({"x-truncated-inputs", fmt::to_string(request.num_truncated)});
     response.notes = {{"model", name_},
-                      {"tokens", fmt::to_string(job->num_tokens)},
+                      {"tokens", fmt::to_string(request.num_tokens)},
                       {"queue_ms", fmt::format("{:.3f}", result.queue_ms)},
                       {"compute_ms", fmt::format("{:.3f}", result.compute_ms)}};
-    if (job->num_truncated > 0) response.notes.push_back({"truncated", fmt::to_string(job->num_truncated)});
-    metrics_.CountInference({.is_batch = job->request.is_batch,
-                             .num_tokens = job->num_tokens,
+    if (request.num_truncated > 0) response.notes.push_back({"truncated", fmt::to_string(request.num_truncated)});
+    metrics_.CountInference({.is_batch = request.is_batch,
+                             .num_tokens = request.num_tokens,
                              .total_ms = total_ms,
-                             .tokenization_ms = job->tokenization_ms,
+                             .tokenization_ms = request.tokenization_ms,
                              .queue_ms = result.queue_ms,
                              .compute_ms = result.compute_ms});
-    job->slot.reset();  // before the client knows, who may come again at once
-    job->responder.Send(std::move(response));
+    request.slot.reset();  // before the client knows, who may come again at once
+    request.responder.Send(std::move(response));
   } catch (...) {
-    job->slot.reset();
-    job->responder.SendError(std::current_exception());
+    request.slot.reset();
+    request.responder.SendError(std::current_exception());
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "http/router.h"
+#include "pipelines/sequence_task.h"
 #include "serve/batch_queue.h"
 #include "serve/compute_turns.h"
 #include "serve/metrics.h"
@@ -28,16 +29,16 @@ struct InferenceRequest {
   std::string prompt = "";             // put before each text
   bool truncate = false;               // cut what is longer than the model's limit; else it is an error
   bool truncate_left = false;          // cut at the beginning
-  Output output = Output::kSequence;   // kTokens: of a model that has token_output_size
+  Output output = Output::kSequence;   // kSequence or kTokens, if the model has such rows
   // For errors: what the protocol calls the inputs, and the status that a faulty one gets.
   std::string_view field = "inputs";
   int field_status = 422;
   std::function<std::string(size_t index)> name_input = {};  // of one of the inputs; without it "field[index]" of a list, else field
 };
 
-// A request that a task of pipelines/ answers by itself, because its answers are more than a row a sequence or a token.
+// A request to a task of pipelines/, which says what is computed for it and makes the answers of that.
 struct TaskRequest {
-  std::unique_ptr<Task> task;     // its format is JSON
+  std::unique_ptr<SequenceTask> task;  // its format is JSON
   std::vector<TextInput> texts;   // at least one
   bool is_batch = false;          // whether the answer is a list of one for each text, or that of the one text
   int field_status = 422;
@@ -45,7 +46,7 @@ struct TaskRequest {
 };
 
 struct InferenceAnswer {
-  std::vector<float> values;  // [inputs, output_size] or [tokens, token_output_size]
+  std::vector<float> values;  // [inputs, size of a row] or [tokens, size of a row]
   size_t num_inputs = 0, num_tokens = 0;
   Offsets offsets;  // of the tokens of each input
   // Row i of values, of Output::kSequence.
@@ -84,7 +85,7 @@ class InferenceService : public std::enable_shared_from_this<InferenceService> {
   Slot Admit();
   // Encodes, computes and answers; returns at once. format may be called on any thread. What goes wrong is sent as an error.
   void Infer(Slot slot, InferenceRequest request, HttpResponder responder, Format format);
-  // Has the task answer, a few texts a turn, beside what the queue computes.
+  // The same of a task, whose sequences join those of other requests.
   void Answer(Slot slot, TaskRequest request, HttpResponder responder);
   // Runs work that is too long for a thread of the HTTP server and is no computation of the model; it answers by itself.
   void InBackground(HttpResponder responder, std::function<void()> work);
@@ -98,12 +99,16 @@ class InferenceService : public std::enable_shared_from_this<InferenceService> {
   size_t num_waiting() const { return queue_.num_waiting(); }
 
  private:
+  struct Request;
   struct Job;
+  struct TaskJob;
   void Encode(Job& job) const;
   void EncodeText(Job& job, size_t index, QueuedSequence& sequence) const;
-  std::string RunTask(TaskRequest& request, const HttpResponder& responder);
   void Start(const std::shared_ptr<Job>& job);
-  void Finish(const std::shared_ptr<Job>& job, BatchResult result);
+  std::vector<QueuedSequence> Ask(TaskJob& job, Output& output) const;
+  void StartTask(const std::shared_ptr<TaskJob>& job);
+  void Enqueue(const std::shared_ptr<Request>& request, std::vector<QueuedSequence> sequences, Output output, BatchQueue::Take take = nullptr);
+  void Finish(Request& request, BatchResult result);
 
   const std::string name_;
   const ModelOrigin origin_;  // goes after the model, whose files it keeps
@@ -111,7 +116,6 @@ class InferenceService : public std::enable_shared_from_this<InferenceService> {
   const InferenceServiceOptions options_;
   ServeMetrics& metrics_;
   ComputeTurns& turns_;
-  ComputeTurns::Party task_party_;  // of what worker_ computes
   std::shared_ptr<std::atomic<size_t>> num_in_flight_ = std::make_shared<std::atomic<size_t>>(0);
   WorkerThread worker_;  // makes tokens of large requests, and text of large answers
   BatchQueue queue_;

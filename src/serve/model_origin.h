@@ -1,5 +1,5 @@
 #pragma once
-// Where a served model comes from, if that is the store: its revision, its record, and what it must answer.
+// Where a served model comes from: of the store its revision, its record, and what it must answer; of an adapter what it stands over.
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +16,8 @@ struct ModelOrigin {
   // Throw what is wrong with a model before it is served. Each takes a turn of its own, so that requests to others wait for one at most.
   std::vector<std::function<void(ServedModel& model)>> checks = {};
   std::shared_ptr<const RevisionFolder> folder = nullptr;  // no garbage collection removes it while it is served
+  std::string base = {};     // of an adapter: what clients call the model that it stands over, else ""
+  std::string adapter = {};  // of an adapter: its folder, to open it anew when that model changes
 };
 
 // Of a revision that the store keeps under this name: what its record says but for who made it, which is none of a client's business, and

@@ -42,19 +42,20 @@ struct ModelServer::Impl {
   ServeMetrics metrics;
   std::optional<SpanExporter> spans;
   ModelSet models;
+  ModelLoader loader;
   std::optional<Admin> admin;
   std::optional<AliasFollower> follower;
   HttpRouter router;
   std::atomic<const HttpServer*> running = nullptr;  // the server, once it is whole
   std::optional<HttpServer> server;                  // goes first: it calls all the others
 
-  explicit Impl(const InferenceServiceOptions& options) : models(options, metrics) {}
+  explicit Impl(const ModelServerOptions& options) : models(options.inference, metrics), loader(options.open, models) {}
 };
 
 ModelServer::ModelServer(std::vector<NamedModel> models, ModelServerOptions options) {
   Check(options);
   if (models.empty()) throw Error(ErrorCode::kInvalidArgument, "no model to serve");
-  impl_ = std::make_unique<Impl>(options.inference);
+  impl_ = std::make_unique<Impl>(options);
   Impl& impl = *impl_;
   for (NamedModel& model : models) {
     if (impl.models.Find(model.name) != nullptr)
@@ -66,7 +67,7 @@ ModelServer::ModelServer(std::vector<NamedModel> models, ModelServerOptions opti
     CheckMemory(options.memory_limit, "the models");
   }
   if (!options.otlp_endpoint.empty()) impl.spans.emplace(options.otlp_endpoint);
-  if (options.admin) impl.admin.emplace(std::move(*options.admin), impl.models).AddRoutes(impl.router);
+  if (options.admin) impl.admin.emplace(std::move(*options.admin), impl.loader, impl.models).AddRoutes(impl.router);
   AddOpenAiRoutes(impl.router, impl.models);
   AddOpenInferenceRoutes(impl.router, impl.models);
   AddTeiRoutes(impl.router, impl.models);
@@ -88,7 +89,7 @@ ModelServer::ModelServer(std::vector<NamedModel> models, ModelServerOptions opti
   impl.server.emplace(std::move(options.http), impl.router);
   impl.running = &*impl.server;
   if (options.memory_limit > 0) LimitMemory(options.memory_limit);
-  if (options.follow) impl.follower.emplace(std::move(*options.follow), impl.models, impl.metrics);
+  if (options.follow) impl.follower.emplace(std::move(*options.follow), impl.loader, impl.models, impl.metrics);
 }
 
 ModelServer::~ModelServer() = default;
@@ -97,6 +98,7 @@ int ModelServer::port() const { return impl_->server->port(); }
 std::string ModelServer::url() const { return impl_->server->url(); }
 const HttpRouter& ModelServer::router() const { return impl_->router; }
 ModelSet& ModelServer::models() { return impl_->models; }
+ModelLoader& ModelServer::loader() { return impl_->loader; }
 void ModelServer::ReloadTls() { impl_->server->ReloadTls(); }
 bool ModelServer::Shutdown(std::chrono::milliseconds grace) { return impl_->server->Shutdown(grace); }
 

@@ -12,11 +12,11 @@
 #include "serve/admin.h"
 #include "serve/alias_follower.h"
 #include "serve/inference_service.h"
+#include "serve/model_loader.h"
+#include "serve/model_set.h"
 #include "serve/served_model.h"
 
 namespace mlac {
-
-class ModelSet;
 
 struct ModelServerOptions {
   HttpServerOptions http = {};  // format_error and on_access are set here
@@ -24,15 +24,9 @@ struct ModelServerOptions {
   std::function<void(const HttpAccess& access)> on_access = {};  // for the access log; called from the server's threads
   std::string otlp_endpoint = "";                                // where spans are sent; "": nowhere
   uint64_t memory_limit = 0;  // bytes that the process may hold (memory_limit.h), 0: no limit
+  ModelOpeners open = {};                                        // for the two below
   std::optional<AdminOptions> admin = std::nullopt;              // lets those with its keys change what is served
   std::optional<FollowOptions> follow = std::nullopt;            // aliases whose moves change what is served
-};
-
-// A model and what clients call it.
-struct NamedModel {
-  std::string name;
-  std::unique_ptr<ServedModel> model;
-  ModelOrigin origin = {};
 };
 
 class ModelServer {
@@ -46,8 +40,9 @@ class ModelServer {
   std::string url() const;
   // The routes, for the test that compares them with openapi.json.
   const HttpRouter& router() const;
-  // What is served: models come, go and change places here.
+  // What is served, and how models come, go and change places.
   ModelSet& models();
+  ModelLoader& loader();
 
   // As HttpServer::ReloadTls.
   void ReloadTls();

@@ -23,14 +23,17 @@ void CheckModel(ServedModel& model, const ModelOrigin& origin, const std::string
   if (model.is_classifier() && model.label_names().size() != model.output_size())
     throw Error(ErrorCode::kInvalidInput,
                 fmt::format("the model '{}' has {} labels and names {}", name, model.output_size(), model.label_names().size()));
-  std::vector<float> out(model.output_size());
   ComputeTurns::Party party;
-  {
+  constexpr size_t kFirstToken = 0;
+  for (const Output output : {Output::kSequence, Output::kTokenLabels, Output::kMasks}) {
+    std::vector<float> out(model.row_size(output));
+    if (out.empty()) continue;
     const ComputeTurns::Turn turn = turns.Take(party);
-    model.Compute({.token_ids = {0}, .token_type_ids = {0}, .offsets = {0, 1}}, Output::kSequence, out);
+    model.Compute({.token_ids = {0}, .token_type_ids = {0}, .offsets = {0, 1}}, {output, std::span(&kFirstToken, 1)}, out);
+    if (!std::all_of(out.begin(), out.end(), [](float value) { return std::isfinite(value); }))
+      throw Error(ErrorCode::kInvalidInput, fmt::format("the model '{}' gives a number that is not finite", name),
+                  "its weights are broken");
   }
-  if (!std::all_of(out.begin(), out.end(), [](float value) { return std::isfinite(value); }))
-    throw Error(ErrorCode::kInvalidInput, fmt::format("the model '{}' gives a number that is not finite", name), "its weights are broken");
   for (const auto& check : origin.checks) {
     const ComputeTurns::Turn turn = turns.Take(party);
     check(model);
@@ -67,29 +70,42 @@ void ModelSet::Retire(InferenceService* service) {
 }
 
 bool ModelSet::Put(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin) {
-  return PutChecked(name, std::move(model), std::move(origin), /*add=*/true);
+  std::vector<NamedModel> models;
+  models.push_back({name, std::move(model), std::move(origin)});
+  return PutTogether(std::move(models));
 }
 
-bool ModelSet::Replace(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin) {
-  return PutChecked(name, std::move(model), std::move(origin), /*add=*/false);
-}
-
-bool ModelSet::PutChecked(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin, bool add) {
-  CheckName(name);
-  CheckModel(*model, origin, name, turns_);
-  origin.checks.clear();
-  ServicePtr service = MakeService(name, std::move(model), std::move(origin));  // ends after the lock where it is not served
-  const std::lock_guard lock(mutex_);
-  const auto place = std::find_if(services_.begin(), services_.end(), [&](const ServicePtr& other) { return other->name() == name; });
-  if (place == services_.end() && !add) return false;
-  metrics_.SetModel(name, true);
-  metrics_.SetRevision(name, service->origin().revision);
-  if (place == services_.end()) {
-    services_.push_back(std::move(service));
-    return false;
+bool ModelSet::PutTogether(std::vector<NamedModel> models) {
+  for (NamedModel& model : models) {
+    CheckName(model.name);
+    try {
+      CheckModel(*model.model, model.origin, model.name, turns_);
+    } catch (const Error& error) {
+      if (models.size() == 1) throw;
+      throw Error(error.code(), fmt::format("'{}': {}", model.name, error.message()), error.hint());
+    }
+    if (model.origin.base.empty()) model.origin.checks.clear();  // an adapter is checked again when its base changes
   }
-  place->swap(service);
-  return true;
+  std::vector<ServicePtr> services;  // those that were replaced end after the lock
+  for (NamedModel& model : models) services.push_back(MakeService(model.name, std::move(model.model), std::move(model.origin)));
+  const std::lock_guard lock(mutex_);
+  const auto find = [&](const ServicePtr& service) {
+    return std::find_if(services_.begin(), services_.end(), [&](const ServicePtr& other) { return other->name() == service->name(); });
+  };
+  const bool replaces = find(services.front()) != services_.end();
+  for (const ServicePtr& service : services) {
+    metrics_.SetModel(service->name(), true);
+    metrics_.SetRevision(service->name(), service->origin().revision);
+  }
+  services_.reserve(services_.size() + services.size());  // from here on nothing fails half-way
+  for (ServicePtr& service : services) {
+    if (const auto place = find(service); place != services_.end()) {
+      place->swap(service);
+    } else {
+      services_.push_back(service);
+    }
+  }
+  return replaces;
 }
 
 void ModelSet::WarmUp() {

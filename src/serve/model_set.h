@@ -16,6 +16,13 @@
 
 namespace mlac {
 
+// A model and what clients call it.
+struct NamedModel {
+  std::string name;
+  std::unique_ptr<ServedModel> model;
+  ModelOrigin origin = {};
+};
+
 // Safe to use from several threads.
 class ModelSet {
  public:
@@ -34,8 +41,9 @@ class ModelSet {
   // wrong, kInvalidArgument for a name that is empty or holds a control character, and what a check of its origin throws; then nothing has
   // changed.
   bool Put(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin = {});
-  // The same where something is served under this name; else nothing happens. Returns whether it replaced one.
-  bool Replace(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin);
+  // The same of several (no two of one name), which are all checked and then take their places at once: no request finds some of them old and some new.
+  // Returns whether the first replaced one.
+  bool PutTogether(std::vector<NamedModel> models);
 
   // Serves it no more; the requests that it has are answered. Returns whether there was one. Throws kInvalidArgument if it is the only one.
   bool Remove(std::string_view name);
@@ -54,7 +62,6 @@ class ModelSet {
   size_t num_waiting() const;
 
  private:
-  bool PutChecked(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin, bool add);
   ServicePtr MakeService(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin);
   std::vector<ServicePtr> Alive() const;
   void Retire(InferenceService* service);

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/thread_team.h"
+#include "pipelines/rows.h"
 #include "pipelines/task.h"
-#include "serve/output.h"
 #include "tensor/tensor.h"
 #include "tensor/token_batch.h"
 #include "text/tokenizer.h"
@@ -37,23 +37,27 @@ class ServedModel {
   virtual const std::vector<std::string>& label_names() const = 0;  // of a classifier
   virtual ProblemType problem_type() const = 0;                     // likewise: what its logits mean
   virtual size_t output_size() const = 0;                           // of Output::kSequence: labels, or the size of a vector
-  virtual size_t token_output_size() const = 0;                     // of Output::kTokens: the size of a token's vector; 0: has none
+  virtual size_t row_size(Output output) const = 0;                 // of any kind of rows; 0: it is not asked for those
 
   virtual std::string_view pooling() const = 0;  // "mean", of an embedder
   virtual bool normalizes() const = 0;           // whether its folder wants vectors of length 1
   virtual const std::map<std::string, std::string>& prompts() const = 0;  // what to put before a text, by the name of its use
 
-  // out: [sequences, output_size()], logits or vectors that are not normalised yet, or [tokens, token_output_size()]. The bits of a
-  // sequence do not depend on the batch. One call at a time, of all models that share a team.
-  virtual void Compute(const TokenBatch& batch, Output output, std::span<float> out) = 0;
+  // out: [rows, row_size()]. The bits of a sequence do not depend on the batch. One call at a time, of all models that share a team.
+  virtual void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) = 0;
 
   // Whether batches of this model are computed together with those of others over its base, by ComputeInTurn, which takes the turn itself and may be
   // called while others compute. The bits are those of Compute.
   virtual bool joins_batches() const { return false; }
-  virtual void ComputeInTurn(ComputeTurns&, const TokenBatch&, Output, std::span<float>) {}
+  virtual void ComputeInTurn(ComputeTurns&, const TokenBatch&, const RowsWanted&, std::span<float>) {}
 
-  // Has the task answer these texts, as Task::Add: for tasks whose answers are more than a row a sequence or a token. One call at a time,
-  // as Compute.
+  // Another model: an adapter over the weights of this one, which are in memory once. Throws as OpenAdapted; kUnsupported for a model that shares none.
+  // One adapter of a model is opened at a time.
+  virtual std::unique_ptr<ServedModel> OpenAdapter(const std::string& adapter) const = 0;
+
+  // What a SequenceTask reads its texts with; null for a model that is asked for none.
+  virtual const TextModel* text_model() const { return nullptr; }
+  // Has a task answer these texts by itself, as Task::Add. One call at a time, as Compute.
   virtual void Answer(Task& task, std::span<const TextInput> texts, std::string& out) = 0;
 };
 
@@ -65,6 +69,8 @@ struct ServedModelOptions {
   std::string adapter = {};                    // likewise
   std::shared_ptr<Model> base = nullptr;       // likewise
   std::shared_ptr<JoinedAdapters> joined = nullptr;  // where batches of the models over this base meet
+  bool takes_adapters = false;       // whether OpenAdapter may be asked of the model: a base and where its batches meet are made where none are given
+  size_t max_batch_tokens = 16'384;  // of what is computed together there
 };
 
 // Whether the model does the task.

@@ -23,9 +23,19 @@ void Append(const Encoding& from, size_t begin, size_t end, Encoding& to) {
 
 }  // namespace
 
-std::vector<Encoding> CutIntoWindows(const Encoding& encoding, size_t max_length, size_t stride) {
+std::vector<Encoding> CutIntoWindows(const Encoding& encoding, size_t max_length, size_t stride, size_t max_windows) {
   const size_t count = encoding.token_ids.size();
-  if (count <= max_length) return {encoding};
+  const auto refuse_more_than = [&](size_t num_windows) {
+    if (num_windows <= max_windows) return;
+    throw Error(
+        ErrorCode::kTooLarge,
+        fmt::format("windows of {} tokens: a text of {} takes {}, at most {} are possible", max_length, count, num_windows, max_windows),
+        "let windows share fewer tokens, or cut the text");
+  };
+  if (count <= max_length) {
+    refuse_more_than(1);
+    return {encoding};
+  }
   const int8_t last = *std::max_element(encoding.sequence_ids.begin(), encoding.sequence_ids.end());
   const auto first = std::find(encoding.sequence_ids.begin(), encoding.sequence_ids.end(), last);
   const size_t begin = static_cast<size_t>(first - encoding.sequence_ids.begin());
@@ -34,9 +44,10 @@ std::vector<Encoding> CutIntoWindows(const Encoding& encoding, size_t max_length
   if (last < 0 || max_length <= others + stride)
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("a window of {} tokens has {} besides the text that is cut; more than the stride of {} must be left", max_length, others, stride));
-  const size_t room = max_length - others;
+  const size_t room = max_length - others, step = room - stride;
+  refuse_more_than(1 + (end - begin - room + step - 1) / step);
   std::vector<Encoding> windows;
-  for (size_t start = begin;; start += room - stride) {
+  for (size_t start = begin;; start += step) {
     const size_t stop = std::min(start + room, end);
     Encoding window;
     Append(encoding, 0, begin, window);

@@ -97,7 +97,7 @@ std::map<std::string, std::string> IdentityOf(const FineTuneOptions& options, co
 }
 
 // Where the result goes, and what is there.
-struct Output {
+struct OutputFolder {
   std::string folder, checkpoint;
   bool resume = false;          // there is a checkpoint, and it is wanted
   bool maybe_finished = false;  // there is something else, which may be the result of this very run
@@ -111,8 +111,8 @@ bool HoldsCheckpointAtMost(const std::string& folder) {
 }
 
 // Before an hour of training, not behind it.
-Output CheckOutput(const FineTuneOptions& options) {
-  Output output;
+OutputFolder CheckOutput(const FineTuneOptions& options) {
+  OutputFolder output;
   output.folder = options.out;
   while (output.folder.size() > 1 && output.folder.back() == '/') output.folder.pop_back();
   output.checkpoint = output.folder + "/checkpoint";
@@ -320,7 +320,7 @@ std::string HashOfTokens(const TokenBatch& train, const TokenBatch& validation) 
 
 FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop) {
   const std::unique_ptr<FineTuneTask> task = MakeFineTuneTask(task_name, options);
-  const Output output = CheckOutput(options);
+  const OutputFolder output = CheckOutput(options);
   const std::string source = TransformerFolder(options.model);
   task->Read(options, observer);
   const Tokenizer tokenizer = Tokenizer::Load(source);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -248,6 +249,64 @@ TEST(Serve, FollowsAnAliasAndLosesAndMixesNoRequest) {
   EXPECT_EQ(Ask(server.port(), PostJson("/models/other", {{"inputs", text}})).Field("x-model-revision"), "");
   EXPECT_EQ(server.Stop(SIGTERM), 0);
   EXPECT_NE(server.log().find("search@production: " + revisions[1].substr(0, 12) + " serves now, after " + revisions[0].substr(0, 12) + "\n"),
+            std::string::npos)
+      << server.log();
+}
+
+// A base and an adapter over it, both of the store: each follows its own alias, and the base takes its adapter along.
+TEST(Serve, FollowsTheAliasesOfABaseAndOfItsAdapters) {
+  const test::TemporaryFolder folder;
+  const std::vector<std::string> environment = {"MLAC_STORE=" + folder / "store"};
+  const std::string base = MLAC_TEST_FIXTURES "/models/classifier", text = "the night is red and open", again = folder / "again";
+  std::filesystem::copy(base, again);
+  folder.Write("again/README.md", "another card");
+  const auto add = [&](const std::string& path, const std::string& name) -> std::string {
+    const ProgramResult added = RunMlac({"store", "add", path, "--name", name, "--json"}, {.environment = environment});
+    EXPECT_EQ(added.status, 0) << added.error;
+    return json::parse(added.out).at("revision");
+  };
+  const auto promote = [&](const std::string& name, const std::string& revision) {
+    EXPECT_EQ(RunMlac({"promote", name + "@" + revision, "production"}, {.environment = environment}).status, 0);
+  };
+  const auto alone = [&](const std::string& adapter) {
+    std::vector<std::string> arguments = {"run", "text-classification", "-m", base, "--json", "--top-k", "all", text};
+    if (!adapter.empty()) arguments.insert(arguments.end(), {"--adapter", MLAC_TEST_FIXTURES "/adapters/" + adapter});
+    return json::parse(RunMlac(arguments).out);
+  };
+  const std::vector<std::string> bases = {add(base, "sorts"), add(again, "sorts")},
+                                 adapters = {add(MLAC_TEST_FIXTURES "/adapters/bert", "tone"),
+                                             add(MLAC_TEST_FIXTURES "/adapters/bert_patterns", "tone")};
+  const std::map<std::string, json> right = {
+      {bases[0], alone("")}, {bases[1], alone("")}, {adapters[0], alone("bert")}, {adapters[1], alone("bert_patterns")}};
+  ASSERT_NE(right.at(adapters[0]), right.at(adapters[1]));
+  promote("sorts", bases[0]);
+  promote("tone", adapters[0]);
+  ServerProcess server({"sorts@production", "--adapter", "tone@production", "--port", "0"}, environment);
+  ASSERT_NE(server.port(), 0) << server.first_line();
+  RawClient client(server.port());
+  // The revision that answers, with its own answer.
+  const auto answered_by = [&](const std::string& model) {
+    client.Send(PostJson("/models/" + model, {{"inputs", text}}));
+    const RawAnswer answer = client.Receive();
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    const std::string revision = answer.Field("x-model-revision");
+    const auto expected = right.find(revision);
+    EXPECT_TRUE(expected != right.end() && json::parse(answer.body) == expected->second) << model << " " << answer.body;
+    return revision;
+  };
+  EXPECT_EQ(answered_by("sorts"), bases[0]);
+  EXPECT_EQ(answered_by("tone"), adapters[0]);
+  promote("tone", adapters[1]);
+  while (answered_by("tone") != adapters[1] && !testing::Test::HasFailure()) answered_by("sorts");
+  promote("sorts", bases[1]);
+  while (answered_by("sorts") != bases[1] && !testing::Test::HasFailure()) answered_by("tone");
+  EXPECT_EQ(answered_by("tone"), adapters[1]);
+  promote("sorts", bases[0]);
+  promote("tone", adapters[0]);
+  while ((answered_by("sorts") != bases[0] || answered_by("tone") != adapters[0]) && !testing::Test::HasFailure()) {
+  }
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_NE(server.log().find("tone@production: " + adapters[1].substr(0, 12) + " serves now, after " + adapters[0].substr(0, 12) + "\n"),
             std::string::npos)
       << server.log();
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <regex>
 
 #include "tests/serve/server_fixture.h"
 
@@ -14,19 +15,27 @@ using Vectors = std::vector<std::vector<float>>;
 
 class AdminTest : public ModelServerTest {
  protected:
-  // Folders "one" and "two" below the root; the model of "two" differs, that of "bad" does not open.
+  // Folders "one" and "two" below the root; the model of "two" differs, that of "bad" does not open. Adapters "three" and "four" differ
+  // from what they stand over; "four" opens over the model of "one" alone.
   void ServeWithAdmin(bool with_api_key = false) {
-    for (const char* name : {"one", "two", "bad", "deep/in"}) std::filesystem::create_directories(root_ / name);
+    for (const char* name : {"one", "two", "bad", "deep/in", "three", "four"}) std::filesystem::create_directories(root_ / name);
+    root_.Write("three/adapter_config.json", "{}");
     std::filesystem::create_directories(outside_ / "secret");
     std::filesystem::create_directory_symlink(outside_ / "secret", root_ / "link");
     ModelServerOptions options;
-    options.admin = {.keys = ApiKeys::Parse("master", "test"),
-                     .model_root = root_.path(),
-                     .open = [this](const std::string& folder) -> std::unique_ptr<ServedModel> {
-                       opened_.push_back(folder);
-                       if (folder.ends_with("/bad")) throw Error(ErrorCode::kInvalidInput, "config.json: no model");
-                       return std::make_unique<FakeModel>(FakeModelOptions{.normalizes = false, .shift = folder.ends_with("/two")});
-                     }};
+    options.open.model = [this](const std::string& folder) -> std::unique_ptr<ServedModel> {
+      opened_.push_back(folder);
+      if (folder.ends_with("/bad")) throw Error(ErrorCode::kInvalidInput, "config.json: no model");
+      return std::make_unique<FakeModel>(FakeModelOptions{.normalizes = false, .shift = folder.ends_with("/two")});
+    };
+    options.open.adapter = [this](const ServedModel& base, const std::string& folder) -> std::unique_ptr<ServedModel> {
+      opened_.push_back(folder);
+      const int32_t shift = dynamic_cast<const FakeModel&>(base).shift();
+      if (folder.ends_with("/four") && shift != 0)
+        throw Error(ErrorCode::kInvalidInput, "its tensors have other shapes", "was it made for this base?");
+      return std::make_unique<FakeModel>(FakeModelOptions{.normalizes = false, .shift = shift + (folder.ends_with("/three") ? 2 : 4)});
+    };
+    options.admin = {.keys = ApiKeys::Parse("master", "test"), .model_root = root_.path()};
     if (with_api_key) options.http.api_keys = ApiKeys::Parse("user", "test");
     Serve({.normalizes = false}, std::move(options));
     model_ = nullptr;  // which may be replaced before the end, and blocks nothing
@@ -70,20 +79,98 @@ TEST_F(AdminTest, KeepsWhatItServesWhereAFolderHoldsNoModel) {
   EXPECT_EQ(Embed("/embed"), Of(0));
 }
 
+TEST_F(AdminTest, LoadsSwapsAndUnloadsAnAdapterOverAModelThatIsServed) {
+  ServeWithAdmin();
+  EXPECT_EQ(
+      AskJson(Put("tone", R"({"adapter":"three","base":"org/fake"})")),
+      json::parse(
+          R"({"name":"tone","tasks":["feature-extraction","sentence-similarity"],"base":"org/fake","dtype":"float32","max_input_length":16,
+                            "requests_in_flight":0,"replaced":false})"));
+  EXPECT_EQ(Embed("/models/tone/embed"), Of(2));
+  EXPECT_EQ(Embed("/embed"), Of(0));                                              // what stands below is as it was
+  EXPECT_EQ(AskJson(Put("tone", R"({"adapter":"four"})")).at("replaced"), true);  // over what the one before stood over
+  EXPECT_EQ(Embed("/models/tone/embed"), Of(4));
+  EXPECT_EQ(AskJson(Get("/admin/models", "Authorization: Bearer master\r\n")).at("models")[1].at("base"), "org/fake");
+  EXPECT_EQ(AskJson(Put("more", R"({"adapter":"three"})")).at("base"), "org/fake");  // the only one that there is
+  EXPECT_EQ(opened_, (std::vector<std::string>{root_ / "three", root_ / "four", root_ / "three"}));
+  EXPECT_EQ(AskJson(Delete("tone")).at("name"), "tone");
+  EXPECT_EQ(Ask(PostJson("/models/tone/embed", R"({"inputs":"a"})")).status, 404);
+  EXPECT_EQ(AskJson(Put("more", R"({"folder":"two"})")).contains("base"), false);  // a model in the place of an adapter
+  EXPECT_EQ(Embed("/models/more/embed"), Of(1));
+}
+
+TEST_F(AdminTest, AdaptersChangeWithTheModelThatTheyStandOverOrNothingDoes) {
+  ServeWithAdmin();
+  AskJson(Put("tone", R"({"adapter":"three"})"));
+  EXPECT_EQ(AskJson(Put("org/fake", R"({"folder":"two"})")).at("replaced"), true);
+  EXPECT_EQ(Embed("/embed"), Of(1));
+  EXPECT_EQ(Embed("/models/tone/embed"), Of(3));
+  AskJson(Put("org/fake", R"({"folder":"one"})"));
+  EXPECT_EQ(Embed("/models/tone/embed"), Of(2));
+  AskJson(Put("topics", R"({"adapter":"four"})"));
+  EXPECT_EQ(
+      Outcome(Put("org/fake", R"({"folder":"two"})")),
+      R"x(400 {"error":"'topics', which changes with it: its tensors have other shapes (was it made for this base?)","error_type":"Validation"})x");
+  EXPECT_EQ(Embed("/embed"), Of(0));
+  EXPECT_EQ(Embed("/models/tone/embed"), Of(2));
+  EXPECT_EQ(Embed("/models/topics/embed"), Of(4));
+}
+
+TEST_F(AdminTest, KeepsAModelAsLongAsAdaptersStandOverIt) {
+  ServeWithAdmin();
+  AskJson(Put("tone", R"({"adapter":"three"})"));
+  AskJson(Put("more", R"({"folder":"one"})"));
+  EXPECT_EQ(Outcome(Delete("org/fake")),
+            R"x(409 {"error":"adapters stand over 'org/fake': 'tone' (unload them first)","error_type":"Validation"})x");
+  EXPECT_EQ(Outcome(Put("org/fake", R"({"adapter":"three","base":"more"})")),
+            R"x(422 {"error":"an adapter cannot take the place of 'org/fake', over which adapters stand: 'tone'","error_type":"Validation"})x");
+  EXPECT_EQ(Outcome(Put("more", R"({"adapter":"three","base":"more"})")),
+            R"x(422 {"error":"'more' cannot stand over itself","error_type":"Validation"})x");
+  AskJson(Delete("tone"));
+  EXPECT_EQ(AskJson(Delete("org/fake")).at("name"), "org/fake");
+}
+
+TEST_F(AdminTest, RefusesAnAdapterWithoutABase) {
+  ServeWithAdmin();
+  AskJson(Put("tone", R"({"adapter":"three"})"));
+  AskJson(Put("more", R"({"folder":"one"})"));
+  EXPECT_EQ(
+      Outcome(Put("x", R"({"adapter":"three"})")),
+      R"x(422 {"error":"'base' is missing: several models are served that the adapter could stand over","error_type":"Validation"})x");
+  EXPECT_EQ(Outcome(Put("x", R"({"adapter":"three","base":"tone"})")),
+            R"x(422 {"error":"'tone' is an adapter itself, over 'org/fake'","error_type":"Validation"})x");
+  EXPECT_EQ(Outcome(Put("x", R"({"adapter":"three","base":"none"})")),
+            R"x(404 {"error":"no such model (served are 'org/fake', 'tone', 'more')","error_type":"Validation"})x");
+  EXPECT_EQ(Outcome(Put("x", R"({"adapter":"three","folder":"one"})")),
+            R"x(422 {"error":"'adapter' and 'folder' exclude each other","error_type":"Validation"})x");
+  EXPECT_EQ(Outcome(Put("x", R"({"folder":"one","base":"more"})")),
+            R"x(422 {"error":"'base' is there for an 'adapter' alone","error_type":"Validation"})x");
+  EXPECT_EQ(
+      Outcome(Put("x", R"({"folder":"three"})")),
+      R"x(422 {"error":"'folder' holds an adapter and no model (name it as 'adapter', with its 'base')","error_type":"Validation"})x");
+  EXPECT_EQ(server_->models().Find("x"), nullptr);
+}
+
 TEST_F(AdminTest, OpensNoFolderOutsideOfTheRoot) {
   ServeWithAdmin();
   const std::string plain = R"(422 {"error":"'folder' must be a path below the model root, of plain names","error_type":"Validation"})";
   for (const std::string& folder : {std::string(".."), std::string("."), std::string("/"), root_.path(), outside_ / "secret",
                                     std::string("one/../two"), std::string("one/"), std::string("one//two"), std::string("../"),
-                                    std::string("one/.."), std::string("one\\..\\.."), std::string("one\n")})
+                                    std::string("one/.."), std::string("one\\..\\.."), std::string("one\n")}) {
     EXPECT_EQ(Outcome(Put("x", json({{"folder", folder}}).dump())), plain) << folder;
+    EXPECT_EQ(Outcome(Put("x", json({{"adapter", folder}}).dump())), std::regex_replace(plain, std::regex("folder'"), "adapter'"))
+        << folder;
+  }
+  EXPECT_EQ(Outcome(Put("x", R"({"adapter":"link"})")),
+            R"x(422 {"error":"'adapter' leads out of the model root","error_type":"Validation"})x");
   EXPECT_EQ(Outcome(Put("x", R"({"folder":"link"})")),
             R"x(422 {"error":"'folder' leads out of the model root","error_type":"Validation"})x");
   for (const char* folder : {"none", "%2e%2e", "one/none"})
     EXPECT_EQ(Outcome(Put("x", json({{"folder", folder}}).dump())),
               R"x(404 {"error":"'folder' names no folder below the model root","error_type":"Validation"})x")
         << folder;
-  EXPECT_EQ(Outcome(Put("x", "{}")), R"x(422 {"error":"'folder' is missing","error_type":"Validation"})x");
+  EXPECT_EQ(Outcome(Put("x", "{}")),
+            R"x(422 {"error":"'folder' is missing (an adapter is named by 'adapter' and 'base')","error_type":"Validation"})x");
   EXPECT_EQ(Outcome(Put("x", R"({"folder":1})")),
             R"x(422 {"error":"'folder' must be a string, is a number (byte 10)","error_type":"Validation"})x");
   EXPECT_TRUE(opened_.empty());

@@ -34,7 +34,11 @@ class AliasFollowerTest : public ModelServerTest {
     record.parameters = {{"train.epochs", "3"}};
     return files_.Add("m", {{"shift", std::to_string(shift)}}, record);
   }
-  void Promote(const std::string& revision) { Aliases(files_.store).Promote("m", revision, kProduction); }
+  void Promote(const std::string& revision, const std::string& name = "m") { Aliases(files_.store).Promote(name, revision, kProduction); }
+  // An adapter of the name "a". base: how much the model adds that it opens over; -1: over any.
+  std::string AddAdapter(int shift, int base = -1) {
+    return files_.Add("a", {{"shift", std::to_string(shift)}, {"base", std::to_string(base)}}, {.name = "", .revision = ""});
+  }
 
   std::unique_ptr<ServedModel> Open(const std::string& folder) {
     ++num_opened_;
@@ -43,18 +47,38 @@ class AliasFollowerTest : public ModelServerTest {
     if (text == "77" && num_opened_ % 2 == 0) throw Error(ErrorCode::kResourceExhausted, "no memory for it");
     return std::make_unique<FakeModel>(FakeModelOptions{.normalizes = false, .broken = false, .shift = std::stoi(text)});
   }
+  std::unique_ptr<ServedModel> OpenAdapter(const ServedModel& model, const std::string& folder) {
+    ++num_opened_;
+    const int shift = dynamic_cast<const FakeModel&>(model).shift(), base = std::stoi(test::ReadWhole(folder + "/base"));
+    if (base >= 0 && base != shift) throw Error(ErrorCode::kInvalidInput, "it was made for another base");
+    return std::make_unique<FakeModel>(
+        FakeModelOptions{.normalizes = false, .broken = false, .shift = shift + std::stoi(test::ReadWhole(folder + "/shift"))});
+  }
 
   // Serves the revision that production stands for, and follows it.
-  void Follow(std::vector<NamedModel> others = {}) {
+  void Follow(std::vector<NamedModel> others = {}, bool with_adapter = false) {
     const std::string revision = *Aliases(files_.store).Find("m", kProduction);
     RevisionFolder folder = files_.store.OpenFolder(revision);
     std::vector<NamedModel> models;
     models.push_back({"m", Open(folder.path()), OriginOf(files_.store, "m", std::move(folder))});
+    std::vector<FollowedAlias> aliases = {{.model = "m", .name = "m", .alias = std::string(kProduction), .revision = revision}};
+    if (with_adapter) {
+      const std::string adapter = *Aliases(files_.store).Find("a", kProduction);
+      RevisionFolder adapter_folder = files_.store.OpenFolder(adapter);
+      const std::string path = adapter_folder.path();
+      ModelOrigin origin = OriginOf(files_.store, "a", std::move(adapter_folder));
+      origin.base = "m";
+      origin.adapter = path;
+      models.push_back({"tone", OpenAdapter(*models.front().model, path), std::move(origin)});
+      aliases.insert(aliases.begin(), {.model = "tone", .name = "a", .alias = std::string(kProduction), .revision = adapter});
+    }
     for (NamedModel& other : others) models.push_back(std::move(other));
-    ServeModels(std::move(models));
+    ModelServerOptions options;
+    options.open = {.model = [this](const std::string& path) { return Open(path); },
+                    .adapter = [this](const ServedModel& model, const std::string& path) { return OpenAdapter(model, path); }};
+    ServeModels(std::move(models), std::move(options));
     follower_.emplace(FollowOptions{.store = files_.store,
-                                    .aliases = {{.model = "m", .name = "m", .alias = std::string(kProduction), .revision = revision}},
-                                    .open = [this](const std::string& path) { return Open(path); },
+                                    .aliases = std::move(aliases),
                                     .on_event =
                                         [this](const FollowEvent& event) {
                                           if (saying_fails_) throw std::bad_alloc();
@@ -62,12 +86,12 @@ class AliasFollowerTest : public ModelServerTest {
                                         },
                                     .interval = std::chrono::milliseconds(0),
                                     .first_retry = std::chrono::seconds(0)},
-                      server_->models(), metrics_);
+                      server_->loader(), server_->models(), metrics_);
   }
 
   // The revision that an answer names, and what it says.
-  std::pair<std::string, Vectors> Embed() {
-    const RawAnswer answer = Ask(PostJson("/models/m/embed", R"({"inputs":"hello","normalize":false})"));
+  std::pair<std::string, Vectors> Embed(const std::string& model = "m") {
+    const RawAnswer answer = Ask(PostJson("/models/" + model + "/embed", R"({"inputs":"hello","normalize":false})"));
     EXPECT_EQ(answer.status, 200) << answer.body;
     return {answer.Field("x-model-revision"), json::parse(answer.body).get<Vectors>()};
   }
@@ -299,6 +323,107 @@ TEST_F(AliasFollowerTest, LosesAndMixesNoRequestWhileTheAliasMoves) {
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(num_wrong, 0u);
   EXPECT_EQ(events_.size(), 30u);
+}
+
+// An adapter "tone" of the name "a" over the model "m".
+class FollowedAdapterTest : public AliasFollowerTest {
+ protected:
+  void FollowBoth(const std::string& base, const std::string& adapter) {
+    Promote(base);
+    Promote(adapter, "a");
+    Follow({}, /*with_adapter=*/true);
+  }
+  // What is served of each, as the sums of what they add.
+  void ExpectServed(const std::string& base, int base_shift, const std::string& adapter, int adapter_shift) {
+    EXPECT_EQ(Embed("m"), std::pair(base, Of(base_shift)));
+    EXPECT_EQ(Embed("tone"), std::pair(adapter, Of(adapter_shift)));
+  }
+  std::vector<std::string> Events() const {
+    std::vector<std::string> texts;
+    for (const FollowEvent& event : events_)
+      texts.push_back(event.reference + (event.kind == Kind::kSwapped ? " swapped" : " refused: " + event.message));
+    return texts;
+  }
+  using Strings = std::vector<std::string>;
+};
+
+TEST_F(FollowedAdapterTest, MovesAlone) {
+  const std::string base = AddModel(0), first = AddAdapter(2), second = AddAdapter(3);
+  FollowBoth(base, first);
+  ExpectServed(base, 0, first, 2);
+  Promote(second, "a");
+  follower_->Look();
+  ExpectServed(base, 0, second, 3);
+  EXPECT_EQ(Events(), (Strings{"a@production swapped"}));
+}
+
+TEST_F(FollowedAdapterTest, IsOpenedAnewOverABaseThatMoves) {
+  const std::string base = AddModel(0), next = AddModel(1), adapter = AddAdapter(2);
+  FollowBoth(base, adapter);
+  Promote(next);
+  follower_->Look();
+  ExpectServed(next, 1, adapter, 3);
+  EXPECT_EQ(Events(), (Strings{"m@production swapped"}));
+}
+
+TEST_F(FollowedAdapterTest, HoldsItsBaseWhereItDoesNotOpenOverTheNewOneUntilItHasMovedToo) {
+  const std::string base = AddModel(0), next = AddModel(1), adapter = AddAdapter(2, 0), other = AddAdapter(4, 0),
+                    fitting = AddAdapter(3, 1);
+  FollowBoth(base, adapter);
+  Promote(next);
+  for (int i = 0; i < 2; ++i) follower_->Look();
+  ExpectServed(base, 0, adapter, 2);
+  Promote(other, "a");  // which fits the old one alone
+  follower_->Look();
+  ExpectServed(base, 0, other, 4);
+  Promote(fitting, "a");
+  follower_->Look();
+  ExpectServed(next, 1, fitting, 4);
+  EXPECT_EQ(Events(), (Strings{"m@production refused: 'tone', which changes with it: it was made for another base", "a@production swapped",
+                               "m@production swapped", "a@production swapped"}));
+}
+
+TEST_F(FollowedAdapterTest, MovesWithItsBaseInWhicheverOrderTheyMove) {
+  const std::string base = AddModel(0), next = AddModel(1), adapter = AddAdapter(2, 0), fitting = AddAdapter(3, 1);
+  FollowBoth(base, adapter);
+  Promote(fitting, "a");
+  follower_->Look();
+  ExpectServed(base, 0, adapter, 2);
+  EXPECT_EQ(Events(), (Strings{"a@production refused: it was made for another base"}));
+  Promote(next);
+  follower_->Look();
+  ExpectServed(next, 1, fitting, 4);
+  Promote(base);
+  Promote(adapter, "a");  // both before anybody looks
+  follower_->Look();
+  ExpectServed(base, 0, adapter, 2);
+  EXPECT_EQ(events_.size(), 5u);
+  follower_->Look();
+  EXPECT_EQ(events_.size(), 5u);
+}
+
+TEST_F(FollowedAdapterTest, ABrokenAdapterHoldsNoBaseWhereTheOneBeforeFits) {
+  const std::string base = AddModel(0), next = AddModel(1), adapter = AddAdapter(2), broken = AddAdapter(3, 7);
+  FollowBoth(base, adapter);
+  Promote(broken, "a");
+  Promote(next);
+  follower_->Look();
+  ExpectServed(next, 1, adapter, 3);
+  EXPECT_EQ(Events(), (Strings{"m@production swapped", "a@production refused: it was made for another base"}));
+}
+
+TEST_F(FollowedAdapterTest, AMoveThatWasRefusedDoesNotUndoWhatTheAdminRoutesDidSince) {
+  const std::string base = AddModel(0), next = AddModel(1), adapter = AddAdapter(2, 0), other = AddAdapter(3);
+  FollowBoth(base, adapter);
+  Promote(next);
+  follower_->Look();
+  ASSERT_EQ(events_.size(), 1u);
+  server_->loader().Load({{"m", files_.store.OpenFolder(base).path()}});
+  EXPECT_EQ(Embed("tone"), std::pair(adapter, Of(2)));
+  Promote(other, "a");
+  follower_->Look();
+  EXPECT_EQ(Embed("m"), std::pair(std::string(), Of(0)));
+  EXPECT_EQ(Embed("tone"), std::pair(other, Of(3)));
 }
 
 }  // namespace

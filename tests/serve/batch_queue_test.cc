@@ -24,7 +24,7 @@ QueuedSequence Sequence(size_t length, int32_t first = 0) {
 // A computation that the test lets through batch by batch: the answer to a sequence is {its length, the sum of its ids}.
 class Gate {
  public:
-  void operator()(const TokenBatch& batch, Output output, std::span<float> out) {
+  void operator()(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) {
     {
       std::unique_lock lock(mutex_);
       std::vector<size_t> lengths;
@@ -35,7 +35,14 @@ class Gate {
       if (!open_) --num_allowed_;
       if (failing_) throw Error(ErrorCode::kInternal, "the computation failed");
     }
-    if (output == Output::kTokens) {  // to a token: its id
+    if (wanted.output == Output::kMasks) {  // to a token that is asked about: its id and its place in the batch
+      for (size_t i = 0; i < wanted.tokens.size(); ++i) {
+        out[2 * i] = static_cast<float>(batch.token_ids[wanted.tokens[i]]);
+        out[2 * i + 1] = static_cast<float>(wanted.tokens[i]);
+      }
+      return;
+    }
+    if (wanted.output == Output::kTokens) {  // to a token: its id
       std::copy(batch.token_ids.begin(), batch.token_ids.end(), out.begin());
       return;
     }
@@ -78,17 +85,18 @@ class Gate {
 class BatchQueueTest : public testing::Test {
  protected:
   BatchQueue& Make(BatchQueueOptions options = {}) {
-    options.output_size = 2;
-    options.token_output_size = 1;
-    queue_.emplace(options, [this](const TokenBatch& batch, Output output, std::span<float> out) { gate_(batch, output, out); });
+    options.row_sizes = {2, 1, 0, 2};
+    queue_.emplace(options, [this](const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) { gate_(batch, wanted, out); });
     return *queue_;
   }
   ~BatchQueueTest() override { gate_.Open(); }
 
-  BatchQueue::Ticket Submit(std::vector<QueuedSequence> sequences, std::future<BatchResult>& result, Output output = Output::kSequence) {
+  BatchQueue::Ticket Submit(std::vector<QueuedSequence> sequences, std::future<BatchResult>& result, Output output = Output::kSequence,
+                            BatchQueue::Take take = nullptr) {
     const auto promise = std::make_shared<std::promise<BatchResult>>();
     result = promise->get_future();
-    return queue_->Submit(std::move(sequences), [promise](BatchResult result) { promise->set_value(std::move(result)); }, output);
+    return queue_->Submit(
+        std::move(sequences), [promise](BatchResult result) { promise->set_value(std::move(result)); }, output, std::move(take));
   }
 
   Gate gate_;
@@ -124,6 +132,57 @@ TEST_F(BatchQueueTest, ComputesRowsOfTokensApartFromRowsOfSequences) {
   EXPECT_EQ(sequences.get().values, (std::vector<float>{4, 126}));
   EXPECT_EQ(more_tokens.get().values, (std::vector<float>{40}));
   EXPECT_EQ(gate_.Batches(3), (std::vector<std::vector<size_t>>{{5}, {2, 1, 3}, {4}}));
+}
+
+TEST_F(BatchQueueTest, GivesRowsOfTheTokensThatAreAskedAboutOneSequenceAtATime) {
+  Make();
+  std::future<BatchResult> first, masks, others;
+  Submit({Sequence(5)}, first);
+  gate_.Batches(1);
+  const auto asking = [](QueuedSequence sequence, std::vector<size_t> tokens) {
+    sequence.tokens = std::move(tokens);
+    return sequence;
+  };
+  std::vector<std::vector<float>> taken(3);
+  Submit({asking(Sequence(3, 10), {0, 2}), asking(Sequence(2, 20), {}), asking(Sequence(2, 30), {1})}, masks, Output::kMasks,
+         [&](size_t index, std::span<const float> rows) { taken[index].assign(rows.begin(), rows.end()); });
+  Submit({asking(Sequence(2, 40), {1})}, others, Output::kMasks);
+  gate_.Open();
+  EXPECT_TRUE(masks.get().values.empty());
+  EXPECT_EQ(others.get().values, (std::vector<float>{41, 4}));  // behind the first sequence of the other request
+  EXPECT_EQ(taken, (std::vector<std::vector<float>>{{10, 0, 12, 2}, {}, {31, 8}}));
+  EXPECT_EQ(gate_.Batches(2)[1], (std::vector<size_t>{3, 2, 2, 2}));
+}
+
+TEST_F(BatchQueueTest, WhatTakingRowsThrowsEndsItsRequestAndNoOther) {
+  Make({.max_request_tokens = 4});
+  std::future<BatchResult> first, failing, other;
+  Submit({Sequence(1)}, first);
+  gate_.Batches(1);
+  size_t num_taken = 0;
+  Submit(std::vector<QueuedSequence>(3, Sequence(4)), failing, Output::kSequence, [&](size_t, std::span<const float>) {
+    ++num_taken;
+    throw Error(ErrorCode::kInternal, "no room for it");
+  });
+  Submit({Sequence(2, 7)}, other);
+  gate_.Open();
+  EXPECT_THROW(std::rethrow_exception(failing.get().error), Error);
+  EXPECT_EQ(other.get().values, (std::vector<float>{2, 15}));
+  queue_.reset();
+  EXPECT_EQ(num_taken, 1u);  // the rest was not computed
+}
+
+TEST_F(BatchQueueTest, KeepsTheRowsOfABatchWithinTheirLimit) {
+  Make({.max_batch_values = 10});
+  std::future<BatchResult> results[3];
+  Submit({Sequence(1)}, results[0]);
+  gate_.Batches(1);
+  Submit({Sequence(6), Sequence(4), Sequence(1)}, results[1], Output::kTokens);
+  Submit({Sequence(11)}, results[2], Output::kTokens);  // more than the limit: computed all the same, alone
+  gate_.Open();
+  EXPECT_EQ(results[1].get().values.size(), 11u);
+  EXPECT_EQ(results[2].get().values.size(), 11u);
+  EXPECT_EQ(gate_.Batches(4), (std::vector<std::vector<size_t>>{{1}, {6, 4}, {11}, {1}}));
 }
 
 TEST_F(BatchQueueTest, FillsABatchUpToItsLimitAndNotBeyond) {

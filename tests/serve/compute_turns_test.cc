@@ -100,7 +100,7 @@ TEST(ComputeTurns, AFloodOfOneQueueLetsAnotherWaitForOneBatch) {
   std::mutex mutex;
   std::string order;
   const auto compute = [&](char name) {
-    return [&, name](const TokenBatch&, Output, std::span<float>) {
+    return [&, name](const TokenBatch&, const RowsWanted&, std::span<float>) {
       Spend(2ms);
       const std::lock_guard lock(mutex);
       order += name;
@@ -109,8 +109,8 @@ TEST(ComputeTurns, AFloodOfOneQueueLetsAnotherWaitForOneBatch) {
   std::atomic<size_t> num_left = 0;
   const auto done = [&](BatchResult) { --num_left; };
   const std::vector<QueuedSequence> flood(50, QueuedSequence{{1, 2}, {0, 0}});
-  BatchQueue busy({.output_size = 1, .max_batch_tokens = 2, .turns = &turns}, compute('b'));
-  BatchQueue quiet({.output_size = 1, .max_batch_tokens = 2, .turns = &turns}, compute('q'));
+  BatchQueue busy({.row_sizes = {1}, .max_batch_tokens = 2, .turns = &turns}, compute('b'));
+  BatchQueue quiet({.row_sizes = {1}, .max_batch_tokens = 2, .turns = &turns}, compute('q'));
   ComputeTurns::Party holder;
   std::optional<ComputeTurns::Turn> held(turns.Take(holder));
   num_left = 3;

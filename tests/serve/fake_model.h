@@ -4,6 +4,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/error.h"
 #include "serve/served_model.h"
 #include "tests/support/test_support.h"
 
@@ -41,12 +42,14 @@ class FakeModel : public ServedModel {
   std::string_view pooling() const override { return "mean"; }
   bool normalizes() const override { return options_.normalizes; }
   ProblemType problem_type() const override { return options_.num_labels == 1 ? ProblemType::kMultiLabel : ProblemType::kSingleLabel; }
-  size_t token_output_size() const override { return options_.is_classifier ? 0 : kTokenSize; }
+  size_t row_size(Output output) const override {
+    return output == Output::kSequence ? output_size() : output == Output::kTokens && !options_.is_classifier ? kTokenSize : 0;
+  }
   const std::vector<std::string>& tasks() const override { return tasks_; }
   std::string_view dtype() const override { return "float32"; }
   const std::map<std::string, std::string>& prompts() const override { return prompts_; }
 
-  void Compute(const TokenBatch& batch, Output output, std::span<float> out) override {
+  void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) override {
     if (batch.token_ids == std::vector<int32_t>{0}) {  // the check of a new model
       std::fill(out.begin(), out.end(), 0.0f);
       return;
@@ -60,7 +63,7 @@ class FakeModel : public ServedModel {
       changed_.notify_all();
       changed_.wait(lock, [this] { return !held_; });
     }
-    if (output == Output::kTokens) {
+    if (wanted.output == Output::kTokens) {
       for (size_t t = 0; t < batch.num_tokens(); ++t) {
         out[2 * t] = static_cast<float>(batch.token_ids[t]);
         out[2 * t + 1] = 0.5f;
@@ -74,6 +77,11 @@ class FakeModel : public ServedModel {
       std::copy(row.begin(), row.end(), out.begin() + static_cast<ptrdiff_t>(s * output_size()));
     }
   }
+
+  std::unique_ptr<ServedModel> OpenAdapter(const std::string&) const override {
+    throw Error(ErrorCode::kUnsupported, "tests open the adapters of a fake model");
+  }
+  int32_t shift() const { return options_.shift; }
 
   void Answer(Task& task, std::span<const TextInput> texts, std::string& out) override {
     // The names and pairs of the texts, whatever the task: what a task makes of them is tested where it is.

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <map>
 #include <optional>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -63,7 +66,10 @@ TEST(ComputeJoined, GivesTheBitsOfEachModelAlone) {
       std::vector<JoinedPart> parts;
       for (size_t i = 0; i < batches.size(); ++i) {
         std::fill(found[i].begin(), found[i].end(), -1.0f);
-        parts.push_back({.model = models.models[i % 3].get(), .batch = &batches[i], .per_token = i % 2 == 1, .out = found[i]});
+        parts.push_back({.model = models.models[i % 3].get(),
+                         .batch = &batches[i],
+                         .wanted = {i % 2 == 1 ? Output::kTokens : Output::kSequence},
+                         .out = found[i]});
       }
       Models fresh;  // packed for this instruction set
       for (size_t i = 0; i < parts.size(); ++i) parts[i].model = fresh.models[i % 3].get();
@@ -90,7 +96,7 @@ TEST(JoinedAdapters, ComputesTogetherWhatWaitsForATurn) {
   std::vector<std::thread> threads;
   for (size_t i = 0; i < 3; ++i)
     threads.emplace_back(
-        [&, i] { joined.Compute(turns, {.model = models.models[i].get(), .batch = &batches[i], .per_token = false, .out = found[i]}); });
+        [&, i] { joined.Compute(turns, {.model = models.models[i].get(), .batch = &batches[i], .wanted = {}, .out = found[i]}); });
   while (joined.num_waiting() < 3) std::this_thread::yield();
   turn.reset();
   for (std::thread& thread : threads) thread.join();
@@ -110,7 +116,7 @@ TEST(JoinedAdapters, TakesNoMoreThanItsTokensTogether) {
   for (size_t i = 0; i < 6; ++i)
     threads.emplace_back([&, i] {
       found[i].resize(3 * models.models[i % 3]->model().num_labels());
-      joined.Compute(turns, {.model = models.models[i % 3].get(), .batch = &batches[i], .per_token = false, .out = found[i]});
+      joined.Compute(turns, {.model = models.models[i % 3].get(), .batch = &batches[i], .wanted = {}, .out = found[i]});
     });
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(joined.num_batches(), 6u);
@@ -123,9 +129,9 @@ TEST(JoinedAdapters, AFaultReachesAllWhoWereComputedTogetherAndNobodyElse) {
   ComputeTurns turns;
   TokenBatch bad = {{100000}, {0}, {0, 1}};
   std::vector<float> out(models.models[0]->model().num_labels());
-  EXPECT_THROW(joined.Compute(turns, {.model = models.models[0].get(), .batch = &bad, .per_token = false, .out = out}), Error);
+  EXPECT_THROW(joined.Compute(turns, {.model = models.models[0].get(), .batch = &bad, .wanted = {}, .out = out}), Error);
   const TokenBatch fine = RandomBatch(1, 1);
-  joined.Compute(turns, {.model = models.models[0].get(), .batch = &fine, .per_token = false, .out = out});
+  joined.Compute(turns, {.model = models.models[0].get(), .batch = &fine, .wanted = {}, .out = out});
   EXPECT_TRUE(SameBits(out, models.models[0]->Logits(fine)));
 }
 
@@ -162,6 +168,118 @@ TEST_F(ServedAdapters, AnswerManyClientsAtOnceWithTheBitsThatEachHasAlone) {
   for (std::thread& client : clients) client.join();
 }
 
+// The texts of a client, and what is answered.
+constexpr std::array kTexts = {"a cat", "the night is red and open", "small people", "water"};
+
+TEST_F(ServedAdapters, ComeGoAndChangePlacesAndSoDoesTheirBaseWithoutALostRequestOrAnotherBit) {
+  const ServedModelOptions options = {.num_threads = 2, .max_length = {}, .team = std::make_shared<ThreadTeam>(2), .takes_adapters = true};
+  ModelServerOptions server_options;
+  server_options.open = {.model = [&](const std::string& folder) { return OpenServedModel(folder, options); },
+                         .adapter = [](const ServedModel& base, const std::string& folder) { return base.OpenAdapter(folder); }};
+  std::vector<NamedModel> models;
+  models.push_back({"base", OpenServedModel(kBase, options)});
+  ServeModels(std::move(models), std::move(server_options));
+  const std::vector<std::string> adapters = {FixturePath("adapters/bert"), FixturePath("adapters/bert_patterns")};
+  const auto adapter_of = [&](const std::string& name, const std::string& folder) { return ModelSource{name, folder, {.base = "base"}}; };
+  for (const char* name : {"one", "two"}) server_->loader().Load({adapter_of(name, adapters[0])});
+  // Alone: by text, of the base and of each adapter.
+  const auto ask = [](RawClient& client, const std::string& name, size_t text) {
+    client.Send(PostJson("/models/" + name + "/predict", nlohmann::json{{"inputs", kTexts[text]}}.dump()));
+    const RawAnswer answer = client.Receive();
+    return std::to_string(answer.status) + " " + answer.body;
+  };
+  std::map<std::string, std::vector<std::set<std::string>>> right;
+  RawClient first(server_->port());
+  for (size_t text = 0; text < kTexts.size(); ++text) {
+    right["base"].push_back({ask(first, "base", text)});
+    right["one"].push_back({ask(first, "one", text)});
+    right["two"].push_back(right["one"].back());
+  }
+  server_->loader().Load({adapter_of("two", adapters[1])});
+  for (size_t text = 0; text < kTexts.size(); ++text) right["two"][text].insert(ask(first, "two", text));
+  ASSERT_EQ(right["two"][0].size(), 2u);
+
+  std::atomic<bool> stopping = false;
+  std::atomic<size_t> num_answered = 0, num_wrong = 0;
+  std::vector<std::thread> clients;
+  for (size_t c = 0; c < 6; ++c)
+    clients.emplace_back([&, c] {
+      RawClient client(server_->port());
+      const std::string name = std::array{"base", "one", "two"}[c % 3];
+      for (size_t i = c; !stopping; ++i) {
+        num_wrong += !right.at(name)[i % kTexts.size()].contains(ask(client, name, i % kTexts.size()));
+        ++num_answered;
+      }
+    });
+  for (size_t i = 0; i < 24; ++i) {
+    const size_t before = num_answered;
+    if (i % 4 == 0) server_->loader().Load({adapter_of("two", adapters[i / 4 % 2])});
+    if (i % 4 == 1) server_->loader().Load({adapter_of("more", adapters[1])});
+    if (i % 4 == 2) server_->loader().Load({{"base", kBase}});  // and with it one, two and more
+    if (i % 4 == 3) server_->loader().Unload("more");
+    while (num_answered < before + 12) std::this_thread::yield();
+  }
+  stopping = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(num_wrong, 0u);
+  EXPECT_EQ(server_->models().All().size(), 3u);
+}
+
+// A model whose weights are shared has no memory of its own for them: what it holds beside its base is what it brings.
+TEST(OpenServedModel, AnAdapterSharesTheWeightsOfItsBase) {
+  const std::unique_ptr<ServedModel> base = OpenServedModel(kBase, {.num_threads = 1, .max_length = {}, .takes_adapters = true});
+  const std::unique_ptr<ServedModel> one = base->OpenAdapter(FixturePath("adapters/bert")),
+                                     two = base->OpenAdapter(FixturePath("adapters/bert_patterns"));
+  const auto weight = [](const ServedModel& model) {
+    for (const Parameter* parameter : model.text_model()->model().parameters().All())
+      if (parameter->name == "bert.encoder.layer.0.attention.self.query.weight") return parameter;
+    return static_cast<const Parameter*>(nullptr);
+  };
+  ASSERT_NE(weight(*base), nullptr);
+  EXPECT_EQ(weight(*one), weight(*base));
+  EXPECT_EQ(weight(*two), weight(*base));
+  EXPECT_TRUE(base->joins_batches() && one->joins_batches() && two->joins_batches());
+  test::ExpectError(ErrorCode::kUnsupported, "the model of " + kBase + " was not opened to share its weights with adapters",
+                    [&] { one->OpenAdapter(FixturePath("adapters/bert")); });
+  test::ExpectError(ErrorCode::kUnsupported, "the model of " + kBase + " was not opened to share its weights with adapters",
+                    [&] { OpenServedModel(kBase, {.num_threads = 1, .max_length = {}})->OpenAdapter(FixturePath("adapters/bert")); });
+}
+
+// Heads for tokens and for the vocabulary over one base, with what is asked of them.
+TEST(ComputeJoined, GivesTheBitsOfEachHeadAlone) {
+  const std::shared_ptr<Model> base = OpenBase(FixturePath("models/masked_lm"));
+  const std::string folder = FixturePath("models/masked_lm");
+  std::vector<std::unique_ptr<TextModel>> models;
+  for (const char* adapter : {"", "adapters/bert_masked_lm", "adapters/bert_tokens", "adapters/bert_qa"})
+    models.push_back(std::make_unique<TextModel>(
+        folder, TextModelOptions{.num_threads = 1, .adapter = *adapter == 0 ? "" : FixturePath(adapter), .base = base}));
+  std::vector<TokenBatch> batches;
+  std::vector<std::vector<size_t>> tokens;
+  std::vector<RowsWanted> wanted;
+  std::vector<std::vector<float>> expected, found;
+  for (size_t i = 0; i < 12; ++i) {
+    batches.push_back(RandomBatch(1 + i % 3, i));
+    tokens.emplace_back();
+    for (size_t t = 0; t < batches[i].num_tokens(); t += 1 + (t + i) % 9) tokens[i].push_back(t);
+  }
+  for (size_t i = 0; i < 12; ++i) {
+    TextModel& model = *models[i % 4];
+    ASSERT_TRUE(CanJoin(model.model())) << i;
+    const Output output = i % 5 == 4 ? Output::kTokens : i % 4 < 2 ? Output::kMasks : Output::kTokenLabels;
+    wanted.push_back({output, output == Output::kMasks ? std::span<const size_t>(tokens[i]) : std::span<const size_t>()});
+    expected.push_back(model.Compute(batches[i], wanted[i]));
+    found.emplace_back(expected[i].size(), -1.0f);
+  }
+  for (const size_t num_threads : {1, 3}) {
+    std::vector<JoinedPart> parts;
+    for (size_t i = 0; i < 12; ++i)
+      parts.push_back({.model = models[i % 4].get(), .batch = &batches[i], .wanted = wanted[i], .out = found[i]});
+    Inference inference(num_threads);
+    ComputeJoined(inference, *base, parts);
+    for (size_t i = 0; i < 12; ++i) EXPECT_TRUE(SameBits(found[i], expected[i])) << num_threads << " threads, part " << i;
+  }
+}
+
 TEST(OpenServedModel, JoinsOnlyWhatItsBaseCanCompute) {
   ServedModelOptions options = {.num_threads = 1, .max_length = {}};
   options.base = OpenBase(kBase);
@@ -172,8 +290,8 @@ TEST(OpenServedModel, JoinsOnlyWhatItsBaseCanCompute) {
   ComputeTurns turns;
   const TokenBatch batch = RandomBatch(3, 1);
   std::vector<float> alone(3 * model->output_size()), together(alone.size());
-  model->Compute(batch, Output::kSequence, alone);
-  model->ComputeInTurn(turns, batch, Output::kSequence, together);
+  model->Compute(batch, {Output::kSequence}, alone);
+  model->ComputeInTurn(turns, batch, {Output::kSequence}, together);
   EXPECT_TRUE(SameBits(together, alone));
   EXPECT_FALSE(OpenServedModel(kBase, {.num_threads = 1, .max_length = {}})->joins_batches());
 }

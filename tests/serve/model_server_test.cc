@@ -154,7 +154,9 @@ TEST_F(ModelServerTest, EndsWithRequestsInTheQueueAndTheWorker) {
 
 // The routes of /admin too.
 ModelServerOptions WithAdmin(ModelServerOptions options = {}) {
-  options.admin = {.keys = ApiKeys::Parse("master", "test"), .model_root = MLAC_TEST_FIXTURES, .open = [](const std::string&) { return std::make_unique<FakeModel>(); }};
+  options.open = {.model = [](const std::string&) { return std::make_unique<FakeModel>(); },
+                  .adapter = [](const ServedModel&, const std::string&) { return std::make_unique<FakeModel>(); }};
+  options.admin = {.keys = ApiKeys::Parse("master", "test"), .model_root = MLAC_TEST_FIXTURES};
   return options;
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "tests/support/test_support.h"
 #include "tests/text/small_tokenizer.h"
 #include "text/lower_case.h"
 
@@ -37,6 +38,19 @@ TEST(CutIntoWindows, CutsTheSecondOfAPairAlone) {
   EXPECT_THAT(Ids(windows), ElementsAre(ElementsAre(2, 5, 6, 3, 9, 11, 3), ElementsAre(2, 5, 6, 3, 8, 9, 3)));
   EXPECT_THAT(windows[1].sequence_ids, ElementsAre(-1, 0, 0, -1, 1, 1, -1));
   EXPECT_THAT(windows[1].token_type_ids, ElementsAre(0, 0, 0, 0, 1, 1, 1));
+}
+
+TEST(CutIntoWindows, RefusesMoreWindowsThanAreAllowedBeforeItMakesThem) {
+  const Encoding one = LoadSmall().Encode("cat dog a e .", {.with_offsets = true});
+  for (const size_t max_length : {4, 5, 6, 7})
+    for (const size_t stride : {0, 1}) {
+      const size_t count = CutIntoWindows(one, max_length, stride).size();
+      EXPECT_EQ(CutIntoWindows(one, max_length, stride, count).size(), count);
+      test::ExpectError(ErrorCode::kTooLarge,
+                        "windows of " + std::to_string(max_length) + " tokens: a text of " + std::to_string(one.token_ids.size()) +
+                            " takes " + std::to_string(count) + ", at most " + std::to_string(count - 1) + " are possible",
+                        [&] { CutIntoWindows(one, max_length, stride, count - 1); });
+    }
 }
 
 TEST(CutIntoWindows, RefusesAWindowThatWouldNotMove) {

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/random.h"
-#include "pipelines/task.h"
+#include "pipelines/sequence_task.h"
 #include "pipelines/text_model.h"
 #include "tests/support/reference.h"
 #include "tests/support/test_support.h"

@@ -1,0 +1,40 @@
+#pragma once
+// A task in two halves: what has to be computed for its texts, and what the rows that a model gives for that say. Between them a server computes sequences
+// of many requests as one ragged batch.
+#include <string>
+#include <vector>
+
+#include "pipelines/rows.h"
+#include "pipelines/task.h"
+
+namespace mlac {
+
+// The sequences of some texts (windows of long ones are sequences of their own), and what is asked of them.
+struct TaskBatch {
+  TokenBatch batch;
+  Output output = Output::kSequence;
+  std::vector<size_t> tokens = {};  // of Output::kMasks: those of the batch that are asked about, rising
+  double num_answer_bytes = 0;      // about how long the answers may become where that is not in proportion to the texts
+
+  RowsWanted wanted() const { return {output, tokens}; }
+};
+
+// For one thread at a time. The model is the same from Ask to Write, the texts outlive both.
+class SequenceTask : public Task {
+ public:
+  // Throws what is wrong with the texts, kUnsupported for a model that does not do the task.
+  virtual TaskBatch Ask(const TextModel& model, std::span<const TextInput> texts) = 0;
+  // The rows of a sequence of that batch. Each comes once, in any order.
+  virtual void Take(const TextModel& model, size_t sequence, std::span<const float> rows) = 0;
+  // Appends the answers, when all rows were taken.
+  virtual void Write(const TextModel& model, std::span<const TextInput> texts, std::string& out) = 0;
+
+  void Add(TextModel& model, std::span<const TextInput> texts, std::string& out) final;
+};
+
+std::unique_ptr<SequenceTask> MakeFillMask(const TaskOptions& options);
+std::unique_ptr<SequenceTask> MakeQuestionAnswering(const TaskOptions& options);
+std::unique_ptr<SequenceTask> MakeTokenClassification(const TaskOptions& options);
+std::unique_ptr<SequenceTask> MakeZeroShotClassification(const TaskOptions& options);
+
+}  // namespace mlac
