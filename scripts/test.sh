@@ -77,6 +77,11 @@ installed_c_library() {
 
 section "fixtures"
 if MLAC_MINILM=$(scripts/fetch.sh minilm); then export MLAC_MINILM; else echo "no MiniLM: the tests that need it are skipped"; fi
+if antiberty=$(scripts/fetch.sh antiberty) && tests/parity/antiberty_folder.py "$antiberty" build/antiberty; then
+  export MLAC_ANTIBERTY=$PWD/build/antiberty
+else
+  echo "no AntiBERTy: the test that needs it is skipped"
+fi
 
 step "lint" scripts/lint.sh
 step "references of the documentation" tests/docs/references_test.sh

@@ -180,5 +180,17 @@ TEST(MiniLm, GivesTheCommittedBitsOnEveryInstructionSet) {
   });
 }
 
+TEST(AntiBerty, AnswersAreThoseOfTheReference) {
+  const char* folder = std::getenv("MLAC_ANTIBERTY");
+  if (folder == nullptr) GTEST_SKIP() << "MLAC_ANTIBERTY does not name the model's folder";
+  const SafetensorsFile expected = test::OpenFixture("antiberty/expected.safetensors");
+  const TokenBatch batch = test::ReadBatch(expected);
+  const std::unique_ptr<Model> model = OpenModel(folder);
+  mlac::Run run;
+  const Tensor hidden_states = model->Encode(run, batch);
+  Check(hidden_states.floats().first(batch.offsets[1] * hidden_states.dim(1)), expected, "last_hidden_state", "AntiBERTy");
+  Check(model->PredictTokens(run, hidden_states).floats(), expected, "logits", "AntiBERTy");
+}
+
 }  // namespace
 }  // namespace mlac
