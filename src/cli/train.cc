@@ -25,9 +25,6 @@
 namespace mlac {
 namespace {
 
-// A learning rate that suits a few new weights: full training's is too slow for them.
-constexpr double kLoraLearningRate = 5e-4;
-
 struct TrainOptions {
   FineTuneOptions fine_tune;
   std::optional<size_t> max_length;

@@ -206,6 +206,8 @@ LabelledTexts ReadLabelledTexts(TableReader& reader, const LabelledTextsOptions&
   return data;
 }
 
+bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }
+
 LabelledTexts Subset(const LabelledTexts& data, std::span<const size_t> rows) {
   LabelledTexts subset;
   subset.source = data.source;

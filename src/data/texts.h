@@ -48,6 +48,9 @@ inline constexpr char kListSeparator[] = "\x1f";
 LabelledTexts ReadLabelledTexts(const std::string& path, const LabelledTextsOptions& options);
 LabelledTexts ReadLabelledTexts(TableReader& reader, const LabelledTextsOptions& options);  // reader's columns: text, label
 
+// Nothing but white space of ASCII, or nothing at all.
+bool IsBlank(std::string_view text);
+
 // The given rows, in the given order, of the same source with the same label names.
 LabelledTexts Subset(const LabelledTexts& data, std::span<const size_t> rows);
 

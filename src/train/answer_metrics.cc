@@ -126,6 +126,14 @@ Figures ComputeAnswerMetrics(std::span<const AnswerScore> scores, const MetricsO
   for (size_t q = 0; q < all.size(); ++q) all[q] = q;
   for (const Mean& mean : means) figures.figures.push_back({mean.name, mean.title, MeanOf(mean, scores, all)});
   if (!options.intervals || scores.empty()) return figures;
+  for (const Mean& mean : means) {
+    RowFigure by_row = {.name = mean.name, .form = RowFigure::Form::kRatio, .num_units = scores.size(), .a = {}, .b = {}};
+    for (const AnswerScore& score : scores) {
+      by_row.a.push_back(mean.counts(score) ? mean.value(score) : 0);
+      by_row.b.push_back(mean.counts(score) ? 1 : 0);
+    }
+    figures.by_row.push_back(std::move(by_row));
+  }
   std::vector<std::vector<double>> values(means.size());
   ForEachResample(scores.size(), [&](std::span<const size_t> questions) {
     for (size_t m = 0; m < means.size(); ++m) values[m].push_back(MeanOf(means[m], scores, questions));

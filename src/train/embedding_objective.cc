@@ -155,6 +155,7 @@ std::vector<QueryFigures> RankPositives(const EmbeddingRows& unit, const TupleTo
       g[d] = known.Contain(tuples.id(anchors[i], 0), tuples.id(documents[d], 1)) ? 1.0f : 0.0f;
     }
     figures[i] = MeasureRanking(s, g);
+    figures[i].row = static_cast<uint32_t>(anchors[i]);
   });
   return figures;
 }
@@ -167,6 +168,10 @@ Figures Correlations(const EmbeddingRows& unit, const TupleTokens& tuples, const
   for (const char* name : {"spearman", "pearson"})  // errors say nothing: cosines need not have the range of the scores
     for (Figure& figure : all.figures)
       if (figure.name == name) kept.figures.push_back(std::move(figure));
+  if (!options.intervals) return kept;
+  const std::vector<double> scores(tuples.scores.begin(), tuples.scores.end()), found(cosines.begin(), cosines.end());
+  for (const auto& [name, form] : {std::pair{"spearman", RowFigure::Form::kSpearman}, {"pearson", RowFigure::Form::kPearson}})
+    kept.by_row.push_back({.name = name, .form = form, .num_units = scores.size(), .a = found, .b = scores});
   return kept;
 }
 
@@ -274,13 +279,21 @@ Figures MeasureEmbeddings(std::span<const float> vectors, size_t size, const Tup
   Figures figures = ComputeRankingMetrics(RankPositives(unit, tuples, run), options);
   figures.num_examples = tuples.size();
   if (tuples.columns < 3) return figures;
-  size_t num_right = 0;
+  std::vector<double> is_right;
   for (size_t anchor = 0; anchor < unit.num_rows(); anchor += tuples.columns) {
     const auto cosine = [&](size_t row) { return kernels::Dot(unit.row(anchor).data(), unit.row(row).data(), size); };
-    num_right += cosine(anchor + 1) > cosine(anchor + 2) ? 1 : 0;
+    is_right.push_back(cosine(anchor + 1) > cosine(anchor + 2) ? 1 : 0);
   }
+  const auto num_right = static_cast<size_t>(std::count(is_right.begin(), is_right.end(), 1.0));
   Figure accuracy = {"accuracy", "accuracy of triples", static_cast<double>(num_right) / static_cast<double>(tuples.size())};
-  if (options.intervals) accuracy.interval = WilsonInterval(num_right, tuples.size());
+  if (options.intervals) {
+    accuracy.interval = WilsonInterval(num_right, tuples.size());
+    figures.by_row.push_back({.name = "accuracy",
+                              .form = RowFigure::Form::kRatio,
+                              .num_units = tuples.size(),
+                              .a = is_right,
+                              .b = std::vector<double>(tuples.size(), 1)});
+  }
   figures.figures.push_back(std::move(accuracy));
   return figures;
 }

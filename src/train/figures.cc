@@ -32,6 +32,12 @@ std::optional<double> ValueOf(const Figures& figures, const std::string& name) {
   return std::nullopt;
 }
 
+const RowFigure* FindByRow(const Figures& figures, const std::string& name) {
+  for (const RowFigure& figure : figures.by_row)
+    if (figure.name == name) return &figure;
+  return nullptr;
+}
+
 std::string Headline(const Figures& figures) {
   std::string out;
   for (size_t i = 0; i < std::min<size_t>(figures.figures.size(), 2); ++i) {

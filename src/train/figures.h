@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "train/metrics.h"
+#include "train/row_figures.h"
 
 namespace mlac {
 
@@ -24,7 +25,8 @@ struct Figures {
   // Where there are classes: one each, by name. Confusion is not known.
   std::vector<std::string> class_names = {};
   std::vector<ClassMetrics> per_class = {};
-  std::string class_title = "label";  // what a class is: "label", "entity"
+  std::string class_title = "label";   // what a class is: "label", "entity"
+  std::vector<RowFigure> by_row = {};  // those of `figures` that can be computed on samples of rows; none where no intervals were asked for
 };
 
 // For people, from the name in metrics.json: "macro F1" of "macro_f1", "nDCG@10" of "ndcg_at_10".
@@ -32,6 +34,9 @@ std::string FigureTitle(std::string name);
 
 // The value of a figure, "loss" included; nothing for one that is not there.
 std::optional<double> ValueOf(const Figures& figures, const std::string& name);
+
+// The figure as a function of rows, or nullptr.
+const RowFigure* FindByRow(const Figures& figures, const std::string& name);
 
 // The first two: "accuracy 0.9120, macro-F1 0.9101".
 std::string Headline(const Figures& figures);

@@ -18,6 +18,9 @@
 
 namespace mlac {
 
+// A learning rate that suits the few new weights of an adapter: full training's is too slow for them.
+inline constexpr double kLoraLearningRate = 5e-4;
+
 struct FineTuneOptions {
   std::string model;                // the folder to start from
   std::string data;                 // CSV, TSV, JSONL, a folder of texts a class; of token-classification JSONL or CoNLL; of questions SQuAD's JSON or JSONL

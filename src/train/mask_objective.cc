@@ -173,6 +173,15 @@ Figures FiguresOf(std::span<const BlockCount> counts, const MetricsOptions& opti
   figures.figures = {{"perplexity", "perplexity", kernels::Exp(*figures.loss)},
                      {"accuracy", "accuracy of masked tokens", Ratio(static_cast<double>(sum.num_right), sum.num_tokens)}};
   if (!options.intervals || counts.empty()) return figures;
+  RowFigure perplexity = {.name = "perplexity", .form = RowFigure::Form::kExpRatio, .num_units = counts.size(), .a = {}, .b = {}};
+  RowFigure accuracy = {.name = "accuracy", .form = RowFigure::Form::kRatio, .num_units = counts.size(), .a = {}, .b = {}};
+  for (const BlockCount& count : counts) {
+    perplexity.a.push_back(count.loss);
+    accuracy.a.push_back(static_cast<double>(count.num_right));
+    accuracy.b.push_back(static_cast<double>(count.num_tokens));
+  }
+  perplexity.b = accuracy.b;
+  figures.by_row = {std::move(perplexity), std::move(accuracy)};
   std::vector<double> losses, accuracies;
   ForEachResample(counts.size(), [&](std::span<const size_t> blocks) {
     const BlockCount sample = sum_of(blocks);

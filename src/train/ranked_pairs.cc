@@ -98,7 +98,10 @@ std::vector<QueryFigures> RankDocuments(std::span<const float> logits, const Ran
       gains.push_back(pairs.tokens.targets[row]);
     }
     const auto num_relevant = std::count_if(gains.begin(), gains.end(), [](float gain) { return gain >= kRelevant; });
-    if (num_relevant > 0 && static_cast<size_t>(num_relevant) < gains.size()) figures.push_back(MeasureRanking(scores, gains));
+    if (num_relevant > 0 && static_cast<size_t>(num_relevant) < gains.size()) {
+      figures.push_back(MeasureRanking(scores, gains));
+      figures.back().row = static_cast<uint32_t>(rows.front());
+    }
   }
   return figures;
 }
@@ -157,13 +160,23 @@ Figures MeasureRankedPairs(std::span<const float> logits, const RankedTokens& pa
     const Figures ranking = ComputeRankingMetrics(queries, options);
     // Without recall, which depends on how many documents a query has.
     figures.figures.assign(ranking.figures.begin(), ranking.figures.begin() + 2);
+    if (options.intervals) figures.by_row.assign(ranking.by_row.begin(), ranking.by_row.begin() + 2);
   }
   figures.figures.push_back(AveragePrecision(logits, targets, options));
-  size_t num_right = 0;
-  for (size_t i = 0; i < logits.size(); ++i) num_right += (logits[i] > 0) == (targets[i] >= kRelevant) ? 1 : 0;
+  std::vector<double> is_right;
+  for (size_t i = 0; i < logits.size(); ++i) is_right.push_back((logits[i] > 0) == (targets[i] >= kRelevant) ? 1 : 0);
+  const auto num_right = static_cast<size_t>(std::count(is_right.begin(), is_right.end(), 1.0));
   Figure accuracy = {"accuracy", "accuracy", static_cast<double>(num_right) / static_cast<double>(logits.size())};
   if (options.intervals) accuracy.interval = WilsonInterval(num_right, logits.size());
   figures.figures.push_back(std::move(accuracy));
+  if (options.intervals) {
+    using Form = RowFigure::Form;
+    const std::vector<double> scores(logits.begin(), logits.end()), gains(targets.begin(), targets.end());
+    figures.by_row.push_back(
+        {.name = "average_precision", .form = Form::kAveragePrecision, .num_units = logits.size(), .a = scores, .b = gains});
+    figures.by_row.push_back(
+        {.name = "accuracy", .form = Form::kRatio, .num_units = logits.size(), .a = is_right, .b = std::vector<double>(logits.size(), 1)});
+  }
   double sum = 0;
   for (const float loss : LossesOf(logits, pairs.tokens, 1, ProblemType::kMultiLabel)) sum += static_cast<double>(loss);
   figures.loss = sum / static_cast<double>(logits.size());

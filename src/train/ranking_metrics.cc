@@ -126,6 +126,18 @@ Figures ComputeRankingMetrics(std::span<const QueryFigures> queries, const Metri
     result.figures.back().value = sum / count;
   }
   if (!options.intervals) return result;
+  for (const auto& [figure, member] : kFigures) {
+    RowFigure by_row = {.name = figure.name,
+                        .form = RowFigure::Form::kRatio,
+                        .num_units = queries.size(),
+                        .a = {},
+                        .b = std::vector<double>(queries.size(), 1)};
+    for (const QueryFigures& query : queries) {
+      by_row.a.push_back(query.*member);
+      by_row.rows.push_back(query.row);
+    }
+    result.by_row.push_back(std::move(by_row));
+  }
   std::vector<std::vector<double>> means(std::size(kFigures));
   ForEachResample(queries.size(), [&](std::span<const size_t> sample) {
     for (size_t k = 0; k < means.size(); ++k) {

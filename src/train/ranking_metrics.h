@@ -1,6 +1,7 @@
 #pragma once
 // How well documents are ranked for queries, and pairs by how well they belong together.
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -15,9 +16,10 @@ inline constexpr float kRelevant = 0.5f;
 
 // What the ranking of one query is worth.
 struct QueryFigures {
+  uint32_t row = 0;  // the first row of the data with that query
   // nDCG@10: Järvelin and Kekäläinen 2002, https://doi.org/10.1145/582415.582418, with gains as they are, as scikit-learn has it.
   double ndcg = 0;
-  double reciprocal_rank = 0;  // of the first relevant document among ten, else 0
+  double reciprocal_rank = 0;                                 // of the first relevant document among ten, else 0
   double recall_at_1 = 0, recall_at_5 = 0, recall_at_10 = 0;  // shares of the relevant documents
 };
 

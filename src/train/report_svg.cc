@@ -56,6 +56,10 @@ double TickFor(double length, double parts) {
   return power * 10;
 }
 
+// Of numbers on a shade of blue: where the page behind it is light, and where it is dark.
+constexpr std::string_view kCountStyle =
+    "<style>.count { fill: #1c2330 } @media (prefers-color-scheme: dark) { .count { fill: #f1f4f8 } }</style>\n";
+
 std::string Open(double width, double height, std::string_view title) {
   return fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
@@ -225,6 +229,7 @@ std::string ConfusionMatrixSvg(const ClassificationMetrics& metrics) {
   out +=
       Text(0, 0, "middle", "true label", fmt::format(" transform=\"translate({:.1f} {:.1f}) rotate(-90)\"", kMargin + 4, top + side / 2));
   out += Text(left - 8, top - 10, "end", "predicted label");
+  out += kCountStyle;
   for (size_t row = 0; row < names.size(); ++row) {
     const double y = top + kCell * static_cast<double>(row);
     out += Text(left - 8, y + kCell / 2 + 4, "end", names[row]);
@@ -248,7 +253,7 @@ std::string ConfusionMatrixSvg(const ClassificationMetrics& metrics) {
       const std::string digits = std::to_string(count);
       const std::string_view size = digits.size() <= 3 ? "12" : digits.size() <= 4 ? "10" : digits.size() <= 5 ? "9" : "7";
       out += Text(x + kCell / 2, y + kCell / 2 + 4, "middle", digits,
-                  fmt::format(" font-size=\"{}\"{}", size, share > 0.4 ? " fill=\"#ffffff\" font-weight=\"600\"" : ""));
+                  fmt::format(" class=\"count\" font-size=\"{}\"{}", size, share > 0.4 ? " font-weight=\"600\"" : ""));
     }
   }
   return out + "</svg>\n";

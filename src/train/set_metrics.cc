@@ -48,6 +48,38 @@ struct Totals {
   }
 };
 
+// The same figures as functions of examples; counts: rising by example.
+std::vector<RowFigure> FiguresByRow(size_t num_examples, std::span<const SetCount> counts) {
+  using Form = RowFigure::Form;
+  const auto make = [&](const char* name) {
+    return RowFigure{.name = name,
+                     .form = Form::kRatio,
+                     .num_units = num_examples,
+                     .a = std::vector<double>(num_examples),
+                     .b = std::vector<double>(num_examples)};
+  };
+  RowFigure f1 = make("f1"), precision = make("precision"), recall = make("recall"), exact = make("exact_match");
+  RowFigure macro = {.name = "macro_f1", .form = Form::kMeanOfRatios, .num_units = num_examples, .a = {}, .b = {}};
+  std::fill(exact.a.begin(), exact.a.end(), 1.0);
+  std::fill(exact.b.begin(), exact.b.end(), 1.0);
+  for (const SetCount& count : counts) {
+    const auto correct = static_cast<double>(count.correct), support = static_cast<double>(count.support),
+               predicted = static_cast<double>(count.predicted);
+    f1.a[count.example] += 2 * correct;
+    f1.b[count.example] += support + predicted;
+    precision.a[count.example] += correct;
+    precision.b[count.example] += predicted;
+    recall.a[count.example] += correct;
+    recall.b[count.example] += support;
+    if (count.correct != count.support || count.correct != count.predicted) exact.a[count.example] = 0;
+    macro.a.push_back(2 * correct);
+    macro.b.push_back(support + predicted);
+    macro.units.push_back(static_cast<uint32_t>(count.example));
+    macro.classes.push_back(static_cast<uint32_t>(count.label));
+  }
+  return {std::move(f1), std::move(precision), std::move(recall), std::move(macro), std::move(exact)};
+}
+
 }  // namespace
 
 Figures ComputeSetMetrics(size_t num_examples, std::span<const SetCount> counts, std::vector<std::string> class_names, const MetricsOptions& options) {
@@ -76,6 +108,7 @@ Figures ComputeSetMetrics(size_t num_examples, std::span<const SetCount> counts,
                                 .recall_interval = WilsonInterval(correct, support), .f1_interval = {}});
   }
   if (!options.intervals || num_examples == 0) return result;
+  result.by_row = FiguresByRow(num_examples, counts);
   std::vector<std::vector<double>> values(std::size(kFigures)), f1(totals.correct.size());
   ForEachResample(num_examples, [&](std::span<const size_t> examples) {
     Totals sample(totals.correct.size());
