@@ -223,8 +223,6 @@ LabelledTexts Subset(const LabelledTexts& data, std::span<const size_t> rows) {
   return subset;
 }
 
-bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }
-
 void SortLabelNames(std::vector<std::string>& names) {
   if (!std::all_of(names.begin(), names.end(), IsInteger)) {
     std::sort(names.begin(), names.end());

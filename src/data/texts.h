@@ -54,9 +54,6 @@ bool IsBlank(std::string_view text);
 // The given rows, in the given order, of the same source with the same label names.
 LabelledTexts Subset(const LabelledTexts& data, std::span<const size_t> rows);
 
-// Whether there is nothing in it but white space of ASCII.
-bool IsBlank(std::string_view text);
-
 // Sorts label names: by value if all are integers, else by their bytes. Equal names must not occur.
 void SortLabelNames(std::vector<std::string>& names);
 

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "data/texts.h"
 #include "project/config.h"
 #include "project/predictions.h"
 #include "project/step.h"
@@ -47,31 +47,46 @@ class Comparer {
     if (before.empty()) return comparison;
     comparison.before = Measure(before);
     comparison.changes = DiffRevisions(store_, before, after, name_, name_);
-    if (TaskOf(model_).labels_texts) {
-      ComparePairs(comparison);
-    } else {
-      for (const Figure& figure : comparison.after.evaluation.figures.figures)
-        if (const std::optional<double> value = ValueOf(comparison.before->evaluation.figures, figure.name))
-          comparison.differences.push_back({figure.name, *value, figure.value});
-    }
+    CompareFigures(comparison);
+    CompareRows(comparison, before, after);
     return comparison;
   }
 
  private:
-  void ComparePairs(Comparison& comparison) const {
-    const PairedPredictions pair = Pair(comparison.before->evaluation, comparison.after.evaluation);
-    for (const char* metric : {"accuracy", "macro_f1", "weighted_f1"}) {
-      const PairedDifference difference = ComparePredictions(pair.truth, pair.before, pair.after, pair.labels.size(), metric);
-      comparison.differences.push_back({metric, difference.before, difference.after, difference.interval});
+  static void CompareFigures(Comparison& comparison) {
+    const TaskEvaluation &before = comparison.before->evaluation, &after = comparison.after.evaluation;
+    for (const Figure& figure : after.figures.figures) {
+      const std::optional<double> value = ValueOf(before.figures, figure.name);
+      if (!value) continue;
+      const std::optional<PairedDifference> paired = CompareFigure(before, after, figure.name);
+      comparison.differences.push_back(
+          {figure.name, *value, figure.value, paired ? std::optional(paired->interval) : std::nullopt, figure.name == "perplexity"});
     }
-    for (size_t i = 0; i < pair.truth.size(); ++i) {
-      if (pair.before[i] == pair.after[i]) continue;
-      const auto label = [&](int32_t number) { return pair.labels[static_cast<size_t>(number)]; };
-      auto& list = pair.after[i] == pair.truth[i]    ? comparison.better
-                   : pair.before[i] == pair.truth[i] ? comparison.worse
-                                                     : comparison.otherwise;
-      list.push_back({rows_.Place(i), rows_.texts[i], label(pair.truth[i]), label(pair.before[i]), label(pair.after[i])});
-    }
+  }
+
+  // What each answers to the rows of the test data.
+  void CompareRows(Comparison& comparison, const std::string& before, const std::string& after) const {
+    const ModelTask& task = TaskOf(model_);
+    std::vector<TextInput> inputs;
+    const std::vector<TestRow> rows = task.rows(data_, SIZE_MAX);
+    for (const TestRow& row : rows) inputs.push_back(row.input);
+    const auto answers = [&](const std::string& revision, const TaskEvaluation& evaluation) {
+      constexpr size_t kAtOnce = 256;  // so that an interruption is seen
+      std::vector<std::string> labels;
+      for (const int32_t label : evaluation.predicted) labels.push_back(evaluation.metrics.label_names[static_cast<size_t>(label)]);
+      if (!labels.empty()) return labels;
+      const RevisionFolder folder = store_.OpenFolder(revision);
+      const std::unique_ptr<TaskModel> model = task.open(folder.path(), data_, num_threads_);
+      for (size_t begin = 0; begin < inputs.size(); begin += kAtOnce) {
+        ThrowIfStopped(stop_);
+        for (Prediction& each : model->Predict(std::span(inputs).subspan(begin, std::min(kAtOnce, inputs.size() - begin))))
+          labels.push_back(std::move(each.label));
+      }
+      return labels;
+    };
+    const std::vector<std::string> first = answers(before, comparison.before->evaluation),
+                                   second = answers(after, comparison.after.evaluation);
+    for (size_t i = 0; i < rows.size(); ++i) comparison.rows.Add(task, rows[i], first[i], second[i]);
   }
 
   void ReadTestData(const Record& record) {
@@ -89,8 +104,6 @@ class Comparer {
     data_.text_column = parameter("data.text", "text");
     data_.target_column = parameter("data.target", "label");
     data_.test = store_.ReadManifest(test->second).entries().size() == 1 ? store_.OnlyFile(*test_folder_) : test_folder_->path();
-    if (TaskOf(model_).labels_texts)
-      rows_ = ReadLabelledTexts(data_.test, {.text_column = data_.text_column, .label_column = data_.target_column});
   }
 
   ComparedModel Measure(const std::string& revision) {
@@ -104,7 +117,7 @@ class Comparer {
     if (TaskOf(model_).labels_texts) model.confusion_matrix = ConfusionMatrixSvg(model.evaluation.metrics);
     const std::string curves = folder.path() + "/" + kLearningCurvesFile;
     if (FileExists(curves)) model.learning_curves = ReadFile(curves, kMostSvgBytes);
-    const std::unique_ptr<TaskModel> open = TaskOf(model_).open(folder.path(), num_threads_);
+    const std::unique_ptr<TaskModel> open = TaskOf(model_).open(folder.path(), data_, num_threads_);
     if (latency_tokens_ == 0) latency_tokens_ = std::min(kLatencyTokens, open->max_tokens());
     model.latency = open->MeasureLatency(std::min(latency_tokens_, open->max_tokens()), stop_);
     return model;
@@ -117,7 +130,6 @@ class Comparer {
   ModelConfig model_;  // its task is what is looked at
   std::optional<RevisionFolder> test_folder_;
   ModelData data_;
-  LabelledTexts rows_;
   size_t latency_tokens_ = 0;
 };
 

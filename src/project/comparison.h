@@ -26,6 +26,7 @@ struct FigureDifference {
   std::string name;  // "accuracy"
   double before = 0, after = 0;
   std::optional<Interval> interval = {};  // of the difference, where rows can be paired
+  bool less_is_better = false;            // as of perplexity
 };
 
 struct Comparison {
@@ -36,7 +37,7 @@ struct Comparison {
   std::string test_source;                    // "test.csv"
   std::vector<FigureDifference> differences;  // empty without `before`
   RevisionDiff changes;                       // empty without `before`
-  std::vector<ChangedRow> better, worse, otherwise;
+  ChangedRows rows;                           // empty without `before`
 };
 
 // after: a revision that `mlac apply` published; its own test data is what both are measured on, now and on this machine. before: "" for

@@ -28,6 +28,9 @@ th { color: var(--soft); font-weight: 500; } td.number, th.number { text-align: 
 td.text { min-width: 16rem; overflow-wrap: anywhere; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1.5rem; }
 figure { margin: 0; } figure img { width: 100%; height: auto; } figcaption { color: var(--soft); font-size: .9rem; }
+@media (max-width: 40rem) {
+  table { font-size: .85rem; } th, td { padding-right: .4rem; } td.number, th.number { white-space: normal; } td.text { min-width: 10rem; }
+}
 code { background: var(--shade); padding: .1em .3em; border-radius: 3px; overflow-wrap: anywhere; }
 )";
 
@@ -95,6 +98,13 @@ std::string ShownInterval(const Interval& interval, const char* format) {
   return fmt::format("{} to {}", fmt::format(fmt::runtime(format), interval.low), fmt::format(fmt::runtime(format), interval.high));
 }
 
+// 1: surely better, -1: surely worse, 0: neither.
+int Direction(const FigureDifference& figure) {
+  if (!figure.interval) return 0;
+  const int direction = figure.interval->low > 0 ? 1 : figure.interval->high < 0 ? -1 : 0;
+  return figure.less_is_better ? -direction : direction;
+}
+
 Table FigureTable(const Comparison& c) {
   const Figures& after = c.after.evaluation.figures;
   if (!c.before) {
@@ -112,7 +122,7 @@ Table FigureTable(const Comparison& c) {
     table.rows.push_back({figure.name, fmt::format("{:.4f}", figure.before), fmt::format("{:.4f}", figure.after),
                           fmt::format("{:+.4f}", figure.after - figure.before),
                           figure.interval ? ShownInterval(*figure.interval, "{:+.4f}") : ""});
-    table.mood.push_back(!figure.interval ? 0 : figure.interval->low > 0 ? 1 : figure.interval->high < 0 ? -1 : 0);
+    table.mood.push_back(Direction(figure));
   }
   const auto plain = [&](const std::string& name, double before, double after_value, const char* format) {
     const auto show = [&](double value) { return fmt::format(fmt::runtime(format), value); };
@@ -150,8 +160,13 @@ Table Labels(const Comparison& c) {
 
 Table Changes(const Comparison& c) {
   Table table = {{"what", "before", "after"}, {false, false, false}, {}};
-  for (const ValueChange& change : c.changes.parameters)
+  const std::vector<ValueChange>& parameters = c.changes.parameters;
+  const bool has_seed =
+      std::any_of(parameters.begin(), parameters.end(), [](const ValueChange& each) { return each.name == "train.seed"; });
+  for (const ValueChange& change : parameters) {
+    if (change.name == "seed" && has_seed) continue;  // of the record, which says it twice
     table.rows.push_back({Printable(change.name, 60), Printable(change.before, 80), Printable(change.after, 80)});
+  }
   for (const DataChange& change : c.changes.data) {
     const auto shown = [](const std::string& revision, const std::optional<size_t>& rows) {
       return revision.empty() ? std::string("none")
@@ -183,10 +198,12 @@ std::string Verdict(const Comparison& c) {
   if (!c.before) return fmt::format("The first revision, measured on {} texts of {}.", num_texts, c.test_source);
   if (c.differences.empty() || !c.differences.front().interval)
     return fmt::format("Both measured on {} texts of {}.", num_texts, c.test_source);
-  const Interval& interval = *c.differences.front().interval;
-  const char* verdict = interval.low > 0 ? "It is better" : interval.high < 0 ? "It is worse" : "Neither is surely better";
+  const int direction = Direction(c.differences.front());
+  const char* verdict = direction > 0 ? "It is better" : direction < 0 ? "It is worse" : "Neither is surely better";
+  if (c.rows.better.size() + c.rows.worse.size() + c.rows.otherwise.size() == 0)
+    return fmt::format("{} on {} texts of {}: no row is answered otherwise.", verdict, num_texts, c.test_source);
   return fmt::format("{} on {} texts of {}: {} rows got better, {} worse, {} are wrong otherwise.", verdict, num_texts, c.test_source,
-                     c.better.size(), c.worse.size(), c.otherwise.size());
+                     c.rows.better.size(), c.rows.worse.size(), c.rows.otherwise.size());
 }
 
 }  // namespace
@@ -215,8 +232,9 @@ std::string ComparisonHtml(const Comparison& c) {
   out += "<h2>Learning</h2>\n<div class=\"pair\">\n" +
          (c.before ? Picture(c.before->learning_curves, "learning curves", c.before->title) : "") +
          Picture(c.after.learning_curves, "learning curves", c.after.title) + "</div>\n";
-  for (const auto& [title, rows] :
-       {std::pair{"Rows that got worse", &c.worse}, {"Rows that got better", &c.better}, {"Rows that are wrong otherwise", &c.otherwise}}) {
+  for (const auto& [title, rows] : {std::pair{"Rows that got worse", &c.rows.worse},
+                                    {"Rows that got better", &c.rows.better},
+                                    {"Rows that are wrong otherwise", &c.rows.otherwise}}) {
     if (rows->empty()) continue;
     out += fmt::format("<h2>{} ({})</h2>\n{}", title, rows->size(), Rows(*rows, kRowsOnPage).Html());
     if (rows->size() > kRowsOnPage) out += fmt::format("<p class=\"soft\">and {} more</p>\n", rows->size() - kRowsOnPage);
@@ -229,7 +247,7 @@ std::string ComparisonMarkdown(const Comparison& c) {
   if (const Table changes = Changes(c); !changes.rows.empty()) out += "\n### What changed\n\n" + changes.Markdown();
   if (const Table labels = Labels(c); !labels.rows.empty())
     out += "\n<details><summary>Labels</summary>\n\n" + labels.Markdown() + "\n</details>\n";
-  for (const auto& [title, rows] : {std::pair{"Rows that got worse", &c.worse}, {"Rows that got better", &c.better}})
+  for (const auto& [title, rows] : {std::pair{"Rows that got worse", &c.rows.worse}, {"Rows that got better", &c.rows.better}})
     if (!rows->empty())
       out += fmt::format("\n<details><summary>{} ({})</summary>\n\n{}\n</details>\n", title, rows->size(),
                          Rows(*rows, kRowsInMarkdown).Markdown());

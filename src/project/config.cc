@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "hub/record.h"
 #include "project/model_task.h"
+#include "project/train_keys.h"
 
 namespace mlac {
 namespace {
@@ -32,14 +33,15 @@ constexpr Key<RowFilter> kFilterKeys[] = {
 };
 
 constexpr Key<DataConfig> kSplitKeys[] = {
-    {{"test", Shape::kShare, "Share of the rows that become the test data, of each label alike; equal texts stay together", "", true},
+    {{"test", Shape::kShare, "Share of the rows that become the test data, of each label alike; rows with the same text, context or query stay "
+      "together", "", true},
      [](const YamlValue& v, DataConfig& d) { d.test_split = v.ShareBelowOne(); }},
     {{"seed", Shape::kInteger, "Decides which rows", "0"}, [](const YamlValue& v, DataConfig& d) { d.split_seed = v.Integer(0, UINT64_MAX); }},
 };
 
 constexpr Key<DataConfig> kDataKeys[] = {
-    {{"train", Shape::kPathOrPaths, "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label; several files are "
-      "joined", "", true},
+    {{"train", Shape::kPathOrPaths, "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label, or what the task takes; "
+      "several files are joined", "", true},
      [](const YamlValue& v, DataConfig& d) { d.train = v.Texts(); }},
     {{"test", Shape::kPath, "Texts that figures, tests and gates are decided on, never trained on", "made by split"},
      [](const YamlValue& v, DataConfig& d) { d.test = v.Text(); }},
@@ -51,35 +53,10 @@ constexpr Key<DataConfig> kDataKeys[] = {
      [](const YamlValue& v, DataConfig& d) {
        for (const YamlValue& item : v.Items()) ReadSection(item, kFilterKeys, d.filters.emplace_back());
      }},
-    {{"dedupe", Shape::kBool, "Of rows of train with the same text only the first stays", "false"},
+    {{"dedupe", Shape::kBool, "Of rows of train with the same text (or question and context, or texts of a row) only the first stays", "false"},
      [](const YamlValue& v, DataConfig& d) { d.dedupe = v.Bool(); }},
     {{"split", Shape::kSection, "Makes the test data from train", "", false, "models.NAME.data.split"},
      [](const YamlValue& v, DataConfig& d) { ReadSection(v, kSplitKeys, d); }},
-};
-
-constexpr Key<TrainConfig> kTrainKeys[] = {
-    {{"epochs", Shape::kInteger, "Times that each text is seen", "3"},
-     [](const YamlValue& v, TrainConfig& t) { t.options.num_epochs = v.Integer(1, 1'000'000); }},
-    {{"lr", Shape::kNumber, "Highest learning rate", "5e-5"}, [](const YamlValue& v, TrainConfig& t) { t.options.learning_rate = v.Number(0, 1); }},
-    {{"batch_size", Shape::kInteger, "Texts a step", "32"}, [](const YamlValue& v, TrainConfig& t) { t.options.batch_size = v.Integer(1, 1'000'000); }},
-    {{"seed", Shape::kInteger, "Decides the order, the dropout and the new head", "0"},
-     [](const YamlValue& v, TrainConfig& t) { t.options.seed = v.Integer(0, UINT64_MAX); }},
-    {{"max_length", Shape::kInteger, "Tokens a text may have, longer ones are cut", "the model's own limit"},
-     [](const YamlValue& v, TrainConfig& t) { t.max_length = v.Integer(1, 1'000'000); }},
-    {{"validation_split", Shape::kShare, "Share of train set aside to choose the best epoch by; 0: none, the last epoch is kept", "0.1"},
-     [](const YamlValue& v, TrainConfig& t) { t.validation_split = v.ShareBelowOne(); }},
-    {{"patience", Shape::kInteger, "Epochs without a better validation score before it stops; 0: never", "2"},
-     [](const YamlValue& v, TrainConfig& t) { t.options.patience = v.Integer(0, 1'000'000); }},
-    {{"warmup", Shape::kNumber, "Share of the steps in which the learning rate rises", "0.1"},
-     [](const YamlValue& v, TrainConfig& t) { t.options.warmup = v.Number(0, 1); }},
-    {{"weight_decay", Shape::kNumber, "Decay of weights, biases and norms excepted", "0.01"},
-     [](const YamlValue& v, TrainConfig& t) { t.options.weight_decay = v.Number(0, 1); }},
-    {{"max_grad_norm", Shape::kNumber, "Longer gradients are scaled to this length; 0: never", "1"},
-     [](const YamlValue& v, TrainConfig& t) { t.options.max_grad_norm = v.Number(0, 1e9); }},
-    {{"freeze", Shape::kBool, "Only the head learns: faster, and less exact", "false"},
-     [](const YamlValue& v, TrainConfig& t) { t.options.freeze = v.Bool(); }},
-    {{"class_weights", Shape::kBool, "Rare labels weigh as much as frequent ones", "false"},
-     [](const YamlValue& v, TrainConfig& t) { t.class_weights = v.Bool(); }},
 };
 
 constexpr Key<OptimizeConfig> kOptimizeKeys[] = {
@@ -155,7 +132,7 @@ constexpr Key<ModelConfig> kModelKeys[] = {
     {{"data", Shape::kSection, "Where the texts are", "", true, "models.NAME.data"},
      [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kDataKeys, m.data); }},
     {{"train", Shape::kSection, "How it learns", "", false, "models.NAME.train"},
-     [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kTrainKeys, m.train); }},
+     [](const YamlValue& v, ModelConfig& m) { ReadTrainKeys(v, m.train); }},
     {{"optimize", Shape::kSection, "How it becomes smaller and faster", "", false, "models.NAME.optimize"},
      ReadOptimize},
     {{"tests", Shape::kPath, "The model's own tests; a model that fails one is not published"}, [](const YamlValue& v, ModelConfig& m) { m.tests = v.Text(); }},
@@ -168,15 +145,11 @@ constexpr Key<ModelConfig> kModelKeys[] = {
 // What the other sections say must be there for the task.
 void CheckTask(const YamlValue& entry, ModelConfig& model) {
   const ModelTask& task = TaskOf(model);
-  if (task.labels_texts) return;
-  const auto refuse = [&](bool is_set, const char* key) {
-    if (is_set) entry.Throw(fmt::format("{} is for text-classification; {} has no table of texts and labels", key, task.name));
-  };
-  refuse(model.data.train.size() > 1, "a list of files in data.train");
-  refuse(!model.data.filters.empty(), "data.filter");
-  refuse(model.data.dedupe, "data.dedupe");
-  refuse(model.data.test_split > 0, "data.split");
-  refuse(model.train.class_weights, "train.class_weights");
+  for (const RowFilter& filter : model.data.filters)
+    if (!filter.column.empty() && !task.has_columns)
+      entry.Throw(fmt::format("data.filter: 'column' is for tables; the data of {} has no columns", task.name));
+  for (const auto& [key, given] : entry.Entries())
+    if (key == "train") CheckTrainKeys(given, task.name);
 }
 
 void ReadModels(const YamlValue& value, ProjectConfig& project) {
@@ -228,7 +201,7 @@ std::vector<SectionInfo> ProjectSections() {
           Info("models.NAME.data", "The texts of a model, and what is done with them before anything learns from them.", kDataKeys),
           Info("models.NAME.data.filter[]", "One condition.", kFilterKeys),
           Info("models.NAME.data.split", "Test data from training data.", kSplitKeys),
-          Info("models.NAME.train", "Each is the option of `mlac train` of that name.", kTrainKeys),
+          {"models.NAME.train", "Each is the option of `mlac train` of that name.", TrainKeyInfos()},
           Info("models.NAME.optimize", "Each is the option of `mlac optimize` of that name.", kOptimizeKeys),
           Info("models.NAME.gates[]", "A gate as a map. A gate that is only a text is the text of `require`.", kGateKeys)};
 }

@@ -9,7 +9,7 @@
 
 #include "project/gate.h"
 #include "project/yaml_keys.h"
-#include "train/trainer.h"
+#include "train/fine_tune.h"
 
 namespace mlac {
 
@@ -30,13 +30,6 @@ struct DataConfig {
   uint64_t split_seed = 0;
 };
 
-struct TrainConfig {
-  TrainingOptions options;
-  bool class_weights = false;  // rare labels weigh as much as frequent ones
-  double validation_split = 0.1;
-  std::optional<size_t> max_length;  // tokens
-};
-
 struct OptimizeConfig {
   bool int8 = false;
   std::optional<double> max_drop;  // percentage points of metric
@@ -49,7 +42,7 @@ struct ModelConfig {
   std::string task = "text-classification";
   std::string base;  // a folder
   DataConfig data;
-  TrainConfig train;
+  FineTuneOptions train = {};  // what the section says; not where model and data are
   OptimizeConfig optimize;
   std::string tests;  // a file, "" for none
   std::vector<Gate> gates;

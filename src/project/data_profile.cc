@@ -14,7 +14,6 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/sha256.h"
-#include "data/texts.h"
 
 namespace mlac {
 namespace {
@@ -30,23 +29,24 @@ struct Profile {
 
 constexpr size_t kMostBytes = size_t{8} << 30;
 
-std::string PathOf(const std::string& folder, const std::string& hash, const std::string& text_column, const std::string& target_column) {
+std::string PathOf(const std::string& folder, const ModelTask& task, const std::string& hash, const ModelData& columns) {
   Sha256 key;
-  for (const std::string& part : {hash, text_column, target_column}) key.AddField(part);
+  for (const std::string& part : {hash, columns.text_column, columns.target_column}) key.AddField(part);
+  if (!task.labels_texts) key.AddField(task.name);
   return folder + "/" + key.Finish().substr(0, 40);
 }
 
-Profile ProfileOf(const std::string& path, const std::string& text_column, const std::string& target_column) {
-  const LabelledTexts texts = ReadLabelledTexts(path, {.text_column = text_column, .label_column = target_column});
+uint64_t RowHash(std::initializer_list<std::string_view> parts) {
+  Sha256 hash;
+  for (const std::string_view part : parts) hash.AddField(part);
+  return std::stoull(hash.Finish().substr(0, 16), nullptr, 16);
+}
+
+Profile ProfileOf(const ModelTask& task, const std::string& path, const ModelData& columns) {
   Profile profile;
-  profile.rows.reserve(texts.size());
-  for (size_t i = 0; i < texts.size(); ++i) {
-    const std::string& label = texts.label_names[static_cast<size_t>(texts.labels[i])];
-    ++profile.labels[label];
-    Sha256 hash;
-    hash.AddField(texts.texts[i]);
-    hash.AddField(label);
-    profile.rows.push_back(std::stoull(hash.Finish().substr(0, 16), nullptr, 16));
+  for (const PreparedRow& row : task.read_rows(path, columns, {}).rows) {
+    if (task.labels_texts) ++profile.labels[row.label];
+    profile.rows.push_back(task.labels_texts ? RowHash({row.text, row.label}) : RowHash({row.line}));
   }
   return profile;
 }
@@ -99,23 +99,23 @@ std::string Describe(const Profile& before, const Profile& after) {
 
 }  // namespace
 
-void SaveDataProfile(const Store& store, const std::string& hash, const std::string& path, const std::string& text_column,
-                     const std::string& target_column) {
-  const std::string place = PathOf(store.Part("data-profiles"), hash, text_column, target_column);
+void SaveDataProfile(const Store& store, const ModelTask& task, const std::string& hash, const std::string& path,
+                     const ModelData& columns) {
+  const std::string place = PathOf(store.Part("data-profiles"), task, hash, columns);
   if (FileExists(place)) return;
-  const Profile profile = ProfileOf(path, text_column, target_column);
+  const Profile profile = ProfileOf(task, path, columns);
   AtomicFile file(place);
   file.Write(json(profile.labels).dump() + "\n");
   file.Write(std::as_bytes(std::span(profile.rows)));
   file.Commit();
 }
 
-std::string DescribeDataChange(const Store& store, const std::string& old_hash, const std::string& path, const std::string& text_column,
-                               const std::string& target_column) {
-  const std::optional<Profile> before = ReadProfile(PathOf(store.folder() + "/data-profiles", old_hash, text_column, target_column));
+std::string DescribeDataChange(const Store& store, const ModelTask& task, const std::string& old_hash, const std::string& path,
+                               const ModelData& columns) {
+  const std::optional<Profile> before = ReadProfile(PathOf(store.folder() + "/data-profiles", task, old_hash, columns));
   if (!before) return "";
   try {
-    return Describe(*before, ProfileOf(path, text_column, target_column));
+    return Describe(*before, ProfileOf(task, path, columns));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kIo) throw;
     return "";  // the step that reads it says what is wrong

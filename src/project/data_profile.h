@@ -3,16 +3,17 @@
 #include <string>
 
 #include "hub/store.h"
+#include "project/model_task.h"
 
 namespace mlac {
 
 // Remembers the rows of the data at path, whose content is `hash`; nothing happens if they are known. Throws what reading the data throws.
-void SaveDataProfile(const Store& store, const std::string& hash, const std::string& path, const std::string& text_column,
-                     const std::string& target_column);
+// columns: its text_column and target_column.
+void SaveDataProfile(const Store& store, const ModelTask& task, const std::string& hash, const std::string& path, const ModelData& columns);
 
 // "12 rows added, 3 removed, 1 label new: 'fish'"; "" if the rows behind old_hash are not known or the file cannot be read as such data any
 // more.
-std::string DescribeDataChange(const Store& store, const std::string& old_hash, const std::string& path, const std::string& text_column,
-                               const std::string& target_column);
+std::string DescribeDataChange(const Store& store, const ModelTask& task, const std::string& old_hash, const std::string& path,
+                               const ModelData& columns);
 
 }  // namespace mlac

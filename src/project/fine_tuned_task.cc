@@ -4,21 +4,20 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/machine.h"
+#include "optimize/merged_folder.h"
 #include "pipelines/sequence_task.h"
 #include "project/config.h"
 #include "train/fine_tune_task.h"
-#include "train/tagged_texts.h"
 
 namespace mlac {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using nlohmann::json;
 
 // Keeps the notes of reading data.
 class NoteKeeper : public FineTuneObserver {
@@ -43,126 +42,19 @@ double Quantile(std::vector<double> values, double share) {
   return values[std::min(values.size() - 1, static_cast<size_t>(share * static_cast<double>(values.size())))];
 }
 
-// The code points [begin, end) of a text.
-std::string CodePoints(const std::string& text, size_t begin, size_t end) {
-  std::string out;
-  size_t number = 0;
-  for (const char c : text) {
-    if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) ++number;
-    if (number > begin && number <= end) out += c;
-  }
-  return out;
-}
-
-class EntityFinder : public TaskModel {
- public:
-  EntityFinder(const std::string& folder, size_t num_threads)
-      : model_(folder, {.num_threads = num_threads, .max_length = {}, .truncate = true}) {
-    model_.Require("token-classification");
-  }
-
-  const std::vector<std::string>& labels() const override { return no_labels_; }
-  size_t max_tokens() const override { return model_.model().max_positions(); }
-
-  std::vector<Prediction> Predict(std::span<const std::string> texts) override {
-    const std::unique_ptr<Task> task = MakeTokenClassification({.format = OutputFormat::kJson, .aggregation = Aggregation::kFirst});
-    std::vector<TextInput> inputs;
-    for (const std::string& text : texts) inputs.push_back({text, std::nullopt});
-    std::string answers;
-    task->Begin(answers);
-    task->Add(model_, inputs, answers);
-    task->End(answers);
-    std::vector<Prediction> predictions;
-    const json parsed = json::parse(answers);
-    for (size_t i = 0; i < texts.size(); ++i) predictions.push_back(PredictionOf(texts[i], parsed.at(i)));
-    return predictions;
-  }
-
-  Latency MeasureLatency(size_t num_tokens, const std::atomic<bool>& stop) override {
-    return MeasurePasses(model_, num_tokens, stop, [&](const TokenBatch& batch) { model_.TokenLogits(batch); });
-  }
-
- private:
-  static Prediction PredictionOf(const std::string& text, const json& entities) {
-    Prediction prediction;
-    prediction.probability = 1;
-    prediction.meaning = "";
-    for (const json& entity : entities) {
-      const std::string type = entity.at("entity_group");
-      const char* between = prediction.label.empty() ? "" : "; ";
-      prediction.label += fmt::format("{}{}: {}", between, type, CodePoints(text, entity.at("start"), entity.at("end")));
-      *prediction.meaning += between + type;
-      prediction.probability = std::min(prediction.probability, entity.at("score").get<float>());
-    }
-    return prediction;
-  }
-
-  TextModel model_;
-  const std::vector<std::string> no_labels_;
-};
-
-// A model of any head: one pass over a batch.
-class AnyModel : public TaskModel {
- public:
-  AnyModel(const std::string& folder, size_t num_threads)
-      : model_(folder, {.num_threads = num_threads, .max_length = {}, .truncate = true}) {}
-
-  const std::vector<std::string>& labels() const override { return no_labels_; }
-  size_t max_tokens() const override { return model_.model().max_positions(); }
-
-  // Computes the texts; there is nothing to say of each.
-  std::vector<Prediction> Predict(std::span<const std::string> texts) override {
-    std::vector<TextInput> inputs;
-    for (const std::string& text : texts) inputs.push_back({text, std::nullopt});
-    Pass(model_.Encode(inputs).batch);
-    return std::vector<Prediction>(texts.size());
-  }
-
-  Latency MeasureLatency(size_t num_tokens, const std::atomic<bool>& stop) override {
-    return MeasurePasses(model_, num_tokens, stop, [&](const TokenBatch& batch) { Pass(batch); });
-  }
-
- private:
-  void Pass(const TokenBatch& batch) {
-    constexpr size_t kFirst[] = {0};
-    switch (model_.model().head()) {
-      case Head::kSequenceClassification:
-        model_.Logits(batch);
-        return;
-      case Head::kTokenClassification:
-      case Head::kQuestionAnswering:
-        model_.TokenLogits(batch);
-        return;
-      case Head::kMaskedLanguageModel:
-        model_.MaskedLogits(batch, kFirst);
-        return;
-      case Head::kNone:
-        model_.Embed(batch);
-        return;
-    }
-  }
-
-  TextModel model_;
-  const std::vector<std::string> no_labels_;
-};
-
 }  // namespace
 
 FineTuneOptions TrainingOptionsOf(const ModelConfig& model, const std::string& base, const ModelData& data, const std::string& out,
                                   size_t num_threads) {
-  FineTuneOptions options = {.model = base,
-                             .data = data.train,
-                             .validation = data.validation,
-                             .test = "",
-                             .validation_split = model.train.validation_split,
-                             .text_column = data.text_column,
-                             .target_column = data.target_column,
-                             .max_length = model.train.max_length,
-                             .out = out,
-                             .resume = FolderExists(out),
-                             .command = "mlac apply",
-                             .resume_command = "mlac apply",
-                             .training = model.train.options};
+  FineTuneOptions options = model.train;
+  options.model = base;
+  options.data = data.train;
+  options.validation = data.validation;
+  options.text_column = data.text_column;
+  options.target_column = data.target_column;
+  options.out = out;
+  options.resume = FolderExists(out);
+  options.command = options.resume_command = "mlac apply";
   options.training.num_threads = num_threads;
   return options;
 }
@@ -205,19 +97,19 @@ TaskEvaluation EvaluateTask(const std::string& folder, const std::string& data, 
   return evaluation;
 }
 
-std::unique_ptr<TaskModel> OpenEntityFinder(const std::string& folder, size_t num_threads) {
-  return std::make_unique<EntityFinder>(folder, num_threads);
-}
-
-std::unique_ptr<TaskModel> OpenAnyModel(const std::string& folder, size_t num_threads) {
-  return std::make_unique<AnyModel>(folder, num_threads);
-}
-
-std::vector<TextInput> InputsOfTaggedTexts(const std::string& data, const ModelData&, size_t at_most) {
-  const TaggedTexts texts = ReadTaggedTexts(data);
-  std::vector<TextInput> inputs;
-  for (size_t i = 0; i < std::min(at_most, texts.size()); ++i) inputs.push_back({texts.texts.texts[i], std::nullopt});
-  return inputs;
+FineTuneResult TrainModel(const std::string& task, const FineTuneOptions& options, FineTuneObserver& observer,
+                          const std::atomic<bool>& stop) {
+  if (options.lora.rank == 0) return FineTune(task, options, observer, stop);
+  FineTuneOptions adapter = options;
+  adapter.out += ".adapter";
+  adapter.resume = FolderExists(adapter.out);
+  FineTuneResult result = FineTune(task, adapter, observer, stop);
+  StagedFolder staged(options.out, /*overwrite=*/true);  // of a run that was killed behind this
+  WriteMergedFolder(options.model, adapter.out, staged.path());
+  for (const char* name : {"training.json", kLearningCurvesFile, kMetricsFile, kConfusionMatrixFile})
+    if (FileExists(adapter.out + "/" + name)) std::filesystem::copy_file(adapter.out + "/" + name, staged.path() + "/" + name);
+  staged.Commit();
+  return result;
 }
 
 TaskModel::Latency MeasurePasses(const TextModel& model, size_t num_tokens, const std::atomic<bool>& stop,

@@ -29,6 +29,10 @@ std::vector<Finding> CheckDataOf(const std::string& task, const ModelData& data,
 TaskEvaluation EvaluateTask(const std::string& folder, const std::string& data, const ModelData& columns, size_t num_threads,
                             const std::atomic<bool>& stop);
 
+// FineTune; an adapter is learnt in the folder out.adapter and merged into the base, so that `out` is a model that needs no other.
+FineTuneResult TrainModel(const std::string& task, const FineTuneOptions& options, FineTuneObserver& observer,
+                          const std::atomic<bool>& stop);
+
 template <const char* kTask>
 std::vector<Finding> CheckTaskData(const ModelData& data, std::vector<std::string>& notes) {
   return CheckDataOf(kTask, data, notes);
@@ -37,15 +41,8 @@ std::vector<Finding> CheckTaskData(const ModelData& data, std::vector<std::strin
 template <const char* kTask>
 FineTuneResult TrainTask(const ModelConfig& model, const std::string& base, const ModelData& data, const std::string& out,
                          size_t num_threads, FineTuneObserver& observer, const std::atomic<bool>& stop) {
-  return FineTune(kTask, TrainingOptionsOf(model, base, data, out, num_threads), observer, stop);
+  return TrainModel(kTask, TrainingOptionsOf(model, base, data, out, num_threads), observer, stop);
 }
-
-// Of token-classification: answers are "PER: Ann; LOC: Paris", their meaning "PER; LOC".
-std::unique_ptr<TaskModel> OpenEntityFinder(const std::string& folder, size_t num_threads);
-std::vector<TextInput> InputsOfTaggedTexts(const std::string& data, const ModelData& columns, size_t at_most);
-
-// Of tasks whose answers are not compared one by one: it has a latency and takes memory.
-std::unique_ptr<TaskModel> OpenAnyModel(const std::string& folder, size_t num_threads);
 
 // TaskModel::MeasureLatency with this pass over a batch of one sequence.
 TaskModel::Latency MeasurePasses(const TextModel& model, size_t num_tokens, const std::atomic<bool>& stop,

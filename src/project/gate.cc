@@ -210,8 +210,7 @@ class Parser {
 };
 
 bool HasInterval(const Gate& gate, const GateFigures& known) {
-  if (gate.against_production)
-    return known.is_paired && gate.figure.kind == FigureKind::kMetric && gate.figure.name != kLoss && gate.factor == 1;
+  if (gate.against_production) return gate.figure.kind == FigureKind::kMetric && gate.figure.name != kLoss && gate.factor == 1;
   return Holds(known.with_interval, gate.figure.name) || gate.figure.kind == FigureKind::kClassMetric;
 }
 
@@ -287,10 +286,10 @@ std::vector<std::string> GateNames(const GateFigures& known) {
 Gate ParseGate(std::string_view text, bool confident, const GateFigures& known) {
   Gate gate = Parser(text, known).Run(confident);
   if (confident && !HasInterval(gate, known))
-    throw GateSyntaxError(0, fmt::format("there is no interval that '{}' could be decided by", gate.figure.Text()),
-                          fmt::format("confident is for {}{}{}", fmt::join(known.with_interval, " and "),
-                                      known.has_classes ? ", the figures of a label against a number" : "",
-                                      known.is_paired ? ", and metrics against 'production + or - a number'" : ""));
+    throw GateSyntaxError(
+        0, fmt::format("there is no interval that '{}' could be decided by", gate.figure.Text()),
+        fmt::format("confident is for {}{}, and metrics against 'production + or - a number'", fmt::join(known.with_interval, " and "),
+                    known.has_classes ? ", the figures of a label against a number" : ""));
   return gate;
 }
 

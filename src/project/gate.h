@@ -18,13 +18,12 @@ struct GateFigures {
   std::span<const std::string_view> metrics;        // by the names of metrics.json, the most telling first
   std::span<const std::string_view> with_interval;  // those of them that have one
   bool has_classes = false;                         // per_class.LABEL.f1 and so on
-  bool is_paired = false;                           // two models are compared row by row, so that their difference has an interval
 };
 inline constexpr std::string_view kClassifierMetrics[] = {"accuracy", "macro_f1", "weighted_f1", "loss"};
 inline constexpr std::string_view kClassifierIntervals[] = {"accuracy", "macro_f1"};
 // Of text-classification.
 inline constexpr GateFigures kClassifierFigures = {
-    .metrics = kClassifierMetrics, .with_interval = kClassifierIntervals, .has_classes = true, .is_paired = true};
+    .metrics = kClassifierMetrics, .with_interval = kClassifierIntervals, .has_classes = true};
 
 // What a gate looks at: a figure of metrics.json, the size of the folder, or a latency.
 struct GateFigure {

@@ -1,6 +1,5 @@
 #include "project/labelled_rows.h"
 
-#include "base/error.h"
 #include "base/file.h"
 #include "data/table.h"
 #include "data/texts.h"
@@ -32,21 +31,13 @@ LabelledRows ReadLabelledRows(const std::string& path, const std::vector<std::st
   return rows;
 }
 
-void WriteCsv(const std::string& path, const LabelledRows& rows) {
-  AtomicFile file(path);
+std::string CsvLine(const std::vector<std::string>& cells) {
   std::string line;
-  const auto write = [&](const std::vector<std::string>& cells) {
-    line.clear();
-    for (size_t i = 0; i < cells.size(); ++i) {
-      if (i > 0) line += ',';
-      AppendCell(line, cells[i]);
-    }
-    line += '\n';
-    file.Write(line);
-  };
-  write(rows.columns);
-  for (const std::vector<std::string>& cells : rows.cells) write(cells);
-  file.Commit();
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (i > 0) line += ',';
+    AppendCell(line, cells[i]);
+  }
+  return line + '\n';
 }
 
 }  // namespace mlac

@@ -1,5 +1,5 @@
 #pragma once
-// Rows of labelled data with the columns that are asked for: read from any table, written as CSV.
+// Rows of labelled data with the columns that are asked for, from any table, and as CSV has them.
 #include <string>
 #include <vector>
 
@@ -14,7 +14,7 @@ struct LabelledRows {
 // ReadLabelledTexts.
 LabelledRows ReadLabelledRows(const std::string& path, const std::vector<std::string>& columns);
 
-// RFC 4180, the first line names the columns; whole or not at all.
-void WriteCsv(const std::string& path, const LabelledRows& rows);
+// A row as RFC 4180 has it, each cell in quotation marks, with the end of its line.
+std::string CsvLine(const std::vector<std::string>& cells);
 
 }  // namespace mlac

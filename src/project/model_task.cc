@@ -12,6 +12,7 @@
 #include "pipelines/text_model.h"
 #include "project/config.h"
 #include "project/fine_tuned_task.h"
+#include "project/task_models.h"
 #include "train/text_targets.h"
 
 namespace mlac {
@@ -31,19 +32,17 @@ class TextClassifier : public TaskModel {
   size_t max_tokens() const override { return model_.model().max_positions(); }
 
   // [texts, labels]
-  std::vector<float> Logits(std::span<const std::string> texts) {
+  std::vector<float> Logits(std::span<const TextInput> texts) {
     std::vector<float> logits;
     for (size_t begin = 0; begin < texts.size(); begin += kTextsAtOnce) {
-      std::vector<TextInput> part;
-      for (const std::string& text : texts.subspan(begin, std::min(kTextsAtOnce, texts.size() - begin)))
-        part.push_back({text, std::nullopt});
-      const std::vector<float> some = model_.Logits(model_.Encode(part).batch);
+      const std::vector<float> some =
+          model_.Logits(model_.Encode(texts.subspan(begin, std::min(kTextsAtOnce, texts.size() - begin))).batch);
       logits.insert(logits.end(), some.begin(), some.end());
     }
     return logits;
   }
 
-  std::vector<Prediction> Predict(std::span<const std::string> texts) override {
+  std::vector<Prediction> Predict(std::span<const TextInput> texts) override {
     const size_t num_labels = labels().size();
     const std::vector<float> logits = Logits(texts), probabilities = Probabilities(logits, num_labels);
     const std::vector<int32_t> best = Argmax(logits, num_labels);
@@ -81,14 +80,7 @@ std::vector<Finding> CheckClassification(const ModelData& data, std::vector<std:
   return CheckData(parts);
 }
 
-FineTuneResult TrainClassification(const ModelConfig& model, const std::string& base, const ModelData& data, const std::string& out,
-                                   size_t num_threads, FineTuneObserver& observer, const std::atomic<bool>& stop) {
-  FineTuneOptions options = TrainingOptionsOf(model, base, data, out, num_threads);
-  options.sequence.class_weights = model.train.class_weights;
-  return FineTuneClassifier(options, observer, stop);
-}
-
-std::unique_ptr<TaskModel> OpenClassifier(const std::string& folder, size_t num_threads) {
+std::unique_ptr<TaskModel> OpenClassifier(const std::string& folder, const ModelData&, size_t num_threads) {
   return std::make_unique<TextClassifier>(folder, num_threads);
 }
 
@@ -111,7 +103,9 @@ TaskEvaluation EvaluateClassification(const std::string& folder, const std::stri
   std::vector<float> logits;
   for (size_t begin = 0; begin < texts.size(); begin += kTextsAtOnce) {
     ThrowIfStopped(stop);
-    const std::vector<float> some = model.Logits(std::span(texts.texts).subspan(begin, std::min(kTextsAtOnce, texts.size() - begin)));
+    std::vector<TextInput> part;
+    for (size_t i = begin; i < std::min(begin + kTextsAtOnce, texts.size()); ++i) part.push_back({texts.texts[i], std::nullopt});
+    const std::vector<float> some = model.Logits(part);
     logits.insert(logits.end(), some.begin(), some.end());
   }
   result.predicted = Argmax(logits, num_labels);
@@ -127,61 +121,104 @@ TaskEvaluation EvaluateClassification(const std::string& folder, const std::stri
   return result;
 }
 
-std::vector<TextInput> InputsOfClassification(const std::string& data, const ModelData& columns, size_t at_most) {
-  const LabelledTexts texts = ReadLabelledTexts(data, {.text_column = columns.text_column, .label_column = columns.target_column});
-  std::vector<TextInput> inputs;
-  for (size_t i = 0; i < std::min(at_most, texts.size()); ++i) inputs.push_back({texts.texts[i], std::nullopt});
-  return inputs;
+std::vector<TestRow> RowsOfLabels(const ModelData& data, size_t at_most) {
+  const LabelledTexts texts = ReadLabelledTexts(data.test, {.text_column = data.text_column, .label_column = data.target_column});
+  std::vector<TestRow> rows;
+  for (size_t i = 0; i < std::min(at_most, texts.size()); ++i)
+    rows.push_back({{texts.texts[i], std::nullopt, texts.Place(i)}, {texts.label_names[static_cast<size_t>(texts.labels[i])]}});
+  return rows;
 }
 
 // ---- The table ----
 
 constexpr std::string_view kEntityMetrics[] = {"f1", "precision", "recall", "macro_f1", "exact_match", "loss"};
 constexpr std::string_view kEntityIntervals[] = {"f1", "precision", "recall", "macro_f1", "exact_match"};
-constexpr std::string_view kEntityTests[] = {"examples", "invariances", "latency", "memory"};
 constexpr std::string_view kAnswerMetrics[] = {"f1", "exact_match", "has_answer_f1", "has_answer_exact_match", "no_answer_exact_match"};
 constexpr std::string_view kMaskMetrics[] = {"accuracy", "perplexity", "loss"};
 constexpr std::string_view kMaskIntervals[] = {"accuracy", "perplexity"};
 // Of scored pairs the correlations, of triples the accuracy, of pairs how far in front the right one stands.
 constexpr std::string_view kSimilarityMetrics[] = {"spearman",  "pearson",     "accuracy",    "ndcg_at_10",
                                                    "mrr_at_10", "recall_at_1", "recall_at_5", "recall_at_10"};
-constexpr std::string_view kRankingMetrics[] = {"ndcg_at_10",  "mrr_at_10",   "average_precision", "accuracy",
-                                                "recall_at_1", "recall_at_5", "recall_at_10"};
-constexpr std::string_view kMachineTests[] = {"latency", "memory"};
-constexpr char kTokenClassification[] = "token-classification", kQuestionAnswering[] = "question-answering", kFillMask[] = "fill-mask",
-               kSentenceSimilarity[] = "sentence-similarity", kTextRanking[] = "text-ranking";
-
-// A task whose answers are measured all together.
-template <const char* kName>
-constexpr ModelTask Measured(std::span<const std::string_view> metrics, std::span<const std::string_view> with_interval) {
-  return {.name = kName,
-          .check = CheckTaskData<kName>,
-          .train = TrainTask<kName>,
-          .open = OpenAnyModel,
-          .evaluate = EvaluateTask,
-          .figures = {.metrics = metrics, .with_interval = with_interval},
-          .test_kinds = kMachineTests,
-          .labels_texts = false};
-}
+constexpr std::string_view kRankingMetrics[] = {"ndcg_at_10", "mrr_at_10", "average_precision", "accuracy"};
+constexpr std::string_view kAnswerTests[] = {"examples", "invariances", "slices", "latency", "memory"};
+constexpr std::string_view kMaskTests[] = {"examples", "invariances", "latency", "memory"};  // figures are of blocks of texts, not of rows
+constexpr std::string_view kSearchTests[] = {"rankings", "invariances", "slices", "latency", "memory"};
+constexpr char kTextClassification[] = "text-classification", kTokenClassification[] = "token-classification",
+               kQuestionAnswering[] = "question-answering", kFillMask[] = "fill-mask", kSentenceSimilarity[] = "sentence-similarity",
+               kTextRanking[] = "text-ranking";
 
 constexpr ModelTask kTasks[] = {
-    {"text-classification", CheckClassification, TrainClassification, OpenClassifier, EvaluateClassification, InputsOfClassification},
+    {.name = kTextClassification,
+     .check = CheckClassification,
+     .train = TrainTask<kTextClassification>,
+     .open = OpenClassifier,
+     .evaluate = EvaluateClassification,
+     .rows = RowsOfLabels,
+     .read_rows = ReadRowsOfLabels,
+     .extension = ".csv"},
     {.name = kTokenClassification,
      .check = CheckTaskData<kTokenClassification>,
      .train = TrainTask<kTokenClassification>,
      .open = OpenEntityFinder,
      .evaluate = EvaluateTask,
-     .inputs = InputsOfTaggedTexts,
+     .rows = RowsOfEntities,
+     .read_rows = ReadRowsOfEntities,
      .figures = {.metrics = kEntityMetrics, .with_interval = kEntityIntervals, .has_classes = true},
-     .test_kinds = kEntityTests,
+     .test_kinds = kAnswerTests,
+     .has_columns = false,
      .labels_texts = false},
-    Measured<kQuestionAnswering>(kAnswerMetrics, kAnswerMetrics),
-    Measured<kFillMask>(kMaskMetrics, kMaskIntervals),
-    Measured<kSentenceSimilarity>(kSimilarityMetrics, kSimilarityMetrics),
-    Measured<kTextRanking>(kRankingMetrics, kRankingMetrics),
+    {.name = kQuestionAnswering,
+     .check = CheckTaskData<kQuestionAnswering>,
+     .train = TrainTask<kQuestionAnswering>,
+     .open = OpenAnswerFinder,
+     .evaluate = EvaluateTask,
+     .rows = RowsOfQuestions,
+     .read_rows = ReadRowsOfQuestions,
+     .same_answer = SameAnswer,
+     .figures = {.metrics = kAnswerMetrics, .with_interval = kAnswerMetrics},
+     .test_kinds = kAnswerTests,
+     .has_columns = false,
+     .labels_texts = false},
+    {.name = kFillMask,
+     .check = CheckTaskData<kFillMask>,
+     .train = TrainTask<kFillMask>,
+     .open = OpenMaskFiller,
+     .evaluate = EvaluateTask,
+     .rows = RowsOfMasks,
+     .read_rows = ReadRowsOfTexts,
+     .same_answer = SameWord,
+     .figures = {.metrics = kMaskMetrics, .with_interval = kMaskIntervals},
+     .test_kinds = kMaskTests,
+     .labels_texts = false},
+    {.name = kSentenceSimilarity,
+     .check = CheckTaskData<kSentenceSimilarity>,
+     .train = TrainTask<kSentenceSimilarity>,
+     .open = OpenSimilarity,
+     .evaluate = EvaluateTask,
+     .rows = RowsOfTuples,
+     .read_rows = ReadRowsOfTuples,
+     .recorded_as = "feature-extraction",
+     .figures = {.metrics = kSimilarityMetrics, .with_interval = kSimilarityMetrics},
+     .test_kinds = kSearchTests,
+     .labels_texts = false},
+    {.name = kTextRanking,
+     .check = CheckTaskData<kTextRanking>,
+     .train = TrainTask<kTextRanking>,
+     .open = OpenRanker,
+     .evaluate = EvaluateTask,
+     .rows = RowsOfRankedPairs,
+     .read_rows = ReadRowsOfTuples,
+     .recorded_as = "text-classification",
+     .figures = {.metrics = kRankingMetrics, .with_interval = kRankingMetrics},
+     .test_kinds = kSearchTests,
+     .labels_texts = false},
 };
 
 }  // namespace
+
+std::vector<float> TaskModel::Scores(const std::string&, std::span<const std::string>) {
+  throw Error(ErrorCode::kUnsupported, "the model ranks no texts");
+}
 
 std::span<const ModelTask> AllModelTasks() {
   static const std::vector<ModelTask> kLearnt = [] {  // those that train/ can learn

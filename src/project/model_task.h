@@ -12,18 +12,13 @@
 #include "data/check.h"
 #include "pipelines/text_model.h"
 #include "project/gate.h"
+#include "project/prepared_rows.h"
 #include "train/fine_tune.h"
 #include "train/metrics.h"
 
 namespace mlac {
 
 struct ModelConfig;
-
-// Where the data of a model is, after all that is done with it: paths, "" for what there is not.
-struct ModelData {
-  std::string train, validation, test;
-  std::string text_column = "text", target_column = "label";
-};
 
 struct Prediction {
   std::string label;                 // or what else the task answers: "PER: Ann; LOC: Paris", "" for nothing
@@ -33,13 +28,25 @@ struct Prediction {
   std::optional<std::string> meaning = {};
 };
 
+// A row of the test data as the model takes it, with its place.
+struct TestRow {
+  TextInput input;                 // question-answering: the question and its context; text-ranking: the query and a document
+  std::vector<std::string> truth;  // the answers that are right; none: not known
+};
+
 // A model that is loaded. Not for several threads at once.
 class TaskModel {
  public:
   virtual ~TaskModel() = default;
   virtual const std::vector<std::string>& labels() const = 0;  // empty of a task that does not choose among labels
   virtual size_t max_tokens() const = 0;                       // of one sequence
-  virtual std::vector<Prediction> Predict(std::span<const std::string> texts) = 0;
+  virtual std::vector<Prediction> Predict(std::span<const TextInput> inputs) = 0;
+  // How well each text answers the query, or belongs to it: the more, the better. Throws kUnsupported where the task has no such thing.
+  virtual std::vector<float> Scores(const std::string& query, std::span<const std::string> texts);
+  // The input as `mlac run` takes it.
+  virtual TextInput Prepared(const TextInput& input) const { return input; }
+  // An input that has the text in it.
+  virtual TextInput InputWith(const std::string& text) const { return {text, std::nullopt}; }
   // Time of one sequence of so many tokens: warm, the median over 5 runs of the runs' quantiles (each of 100 passes). stop: looked at
   // between runs.
   struct Latency {
@@ -53,14 +60,19 @@ class TaskModel {
 struct TaskEvaluation {
   Figures figures;
   std::string metrics_json = {};
-  // Of text-classification alone:
+  // Of text-classification alone; figures.by_row is what the others have:
   ClassificationMetrics metrics;          // its label_names: those of the model, then further ones that the data has
   std::vector<int32_t> truth, predicted;  // indices into them, one a row
   size_t num_unknown = 0;                 // rows with a label that the model does not know: it gets them wrong, and there is no loss
 };
 
+// Stands in texts of fill-mask for the word that is missing, whatever a model's own mask token is.
+inline constexpr std::string_view kMaskWord = "[MASK]";
+
 // The lists that a file of tests may have, by name.
 inline constexpr std::string_view kAllTestKinds[] = {"examples", "invariances", "directional", "slices", "latency", "memory"};
+
+inline bool SameText(const std::string& a, const std::string& b) { return a == b; }
 
 struct ModelTask {
   std::string_view name;  // as `mlac train` and `mlac run` know it
@@ -69,16 +81,22 @@ struct ModelTask {
   // Writes the folder `out`, going on from what a run that ended early left there.
   FineTuneResult (*train)(const ModelConfig& model, const std::string& base, const ModelData& data, const std::string& out,
                           size_t num_threads, FineTuneObserver& observer, const std::atomic<bool>& stop);
-  std::unique_ptr<TaskModel> (*open)(const std::string& folder, size_t num_threads);
-  // num_texts: how many were answered so far, for progress; may throw.
+  // data: the test data, which some tasks look at before they answer: whether nothing may be the answer, among which texts the nearest is
+  // looked for.
+  std::unique_ptr<TaskModel> (*open)(const std::string& folder, const ModelData& data, size_t num_threads);
   TaskEvaluation (*evaluate)(const std::string& folder, const std::string& data, const ModelData& columns, size_t num_threads,
                              const std::atomic<bool>& stop);
-  // The first texts of a file of data, as the model takes them; nullptr where tests and recorded answers need none.
-  std::vector<TextInput> (*inputs)(const std::string& data, const ModelData& columns, size_t at_most) = nullptr;
+  // The test data, at most so many rows: in the order in which `evaluate` has them.
+  std::vector<TestRow> (*rows)(const ModelData& data, size_t at_most);
+  // What the steps that change data read, and the end of the name of what they write.
+  PreparedRows (*read_rows)(const std::string& path, const ModelData& columns, const std::vector<std::string>& filter_columns);
+  std::string_view extension = ".jsonl";
+  bool (*same_answer)(const std::string& found, const std::string& expected) = SameText;
+  std::string_view recorded_as = "";  // the task of pipelines/ that answers are recorded with, if its name is another one
   GateFigures figures = kClassifierFigures;
   std::span<const std::string_view> test_kinds = kAllTestKinds;
-  // One label a text, of a table with a column for each: rows can be split, filtered and joined, and two models compared row by row.
-  bool labels_texts = true;
+  bool has_columns = true;   // the data are tables, whose columns filters may name
+  bool labels_texts = true;  // one label a text: there are confusion matrices, and figures are computed again from labels
 };
 
 std::span<const ModelTask> AllModelTasks();

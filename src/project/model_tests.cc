@@ -20,11 +20,14 @@ constexpr uint64_t kMostRows = uint64_t{1} << 40;
 
 // clang-format off
 constexpr Key<ExampleTest> kExampleKeys[] = {
-    {{"text", Shape::kTextOrTexts, "A text, or several", "", true}, [](const YamlValue& v, ExampleTest& t) { t.texts = v.Texts(); }},
-    {{"expect", Shape::kText, "The label that it must get", "", true}, [](const YamlValue& v, ExampleTest& t) { t.expect = v.Text(); }},
+    {{"text", Shape::kTextOrTexts, "A text, or several; of fill-mask with [MASK] for the word that is missing", "", true},
+     [](const YamlValue& v, ExampleTest& t) { t.texts = v.Texts(); }},
+    {{"question", Shape::kText, "Of question-answering: what is asked of the text"}, [](const YamlValue& v, ExampleTest& t) { t.question = v.Text(); }},
+    {{"expect", Shape::kText, "The answer that it must get: a label, entities, a part of the text, a word; the tasks below say which", "", true},
+     [](const YamlValue& v, ExampleTest& t) { t.expect = v.Text(); }},
     {{"min", Shape::kShare, "Share of the texts that must get it, where not all have to", "all of them"},
      [](const YamlValue& v, ExampleTest& t) { t.min_share = v.Share(); }},
-    {{"min_probability", Shape::kNumber, "The probability that the label must have", "any"},
+    {{"min_probability", Shape::kNumber, "The probability that it must have", "any"},
      [](const YamlValue& v, ExampleTest& t) { t.min_probability = v.Number(0, 1); }},
 };
 
@@ -36,6 +39,8 @@ constexpr Key<InvarianceTest> kInvarianceKeys[] = {
       "(a word of a list becomes another one of it)", "", true},
      [](const YamlValue& v, InvarianceTest& t) { t.change = v.OneOf(kChanges); }},
     {{"text", Shape::kTextOrTexts, "A text, or several", "rows of the test data"}, [](const YamlValue& v, InvarianceTest& t) { t.texts = v.Texts(); }},
+    {{"question", Shape::kText, "Of question-answering, with text: what is asked of it. Of questions, queries and pairs of texts the first is changed"},
+     [](const YamlValue& v, InvarianceTest& t) { t.question = v.Text(); }},
     {{"rows", Shape::kInteger, "Rows of the test data, the first to which the change applies", "200"},
      [](const YamlValue& v, InvarianceTest& t) { t.num_rows = v.Integer(1, kMostRows); }},
     {{"lists", Shape::kTextLists, "Words that stand for one another: of names one list, of synonyms one a meaning", "a list of first names, for names"},
@@ -45,9 +50,15 @@ constexpr Key<InvarianceTest> kInvarianceKeys[] = {
          if (t.lists.back().size() < 2) item.Throw("expected at least two words");
        }
      }},
-    {{"min", Shape::kShare, "Share of the texts whose label must stay, where not all have to", "all of them"},
+    {{"min", Shape::kShare, "Share of the texts whose answer must stay, where not all have to", "all of them"},
      [](const YamlValue& v, InvarianceTest& t) { t.min_share = v.Share(); }},
     {{"seed", Shape::kInteger, "Decides which letters change places", "0"}, [](const YamlValue& v, InvarianceTest& t) { t.seed = v.Integer(0, UINT64_MAX); }},
+};
+
+constexpr Key<RankingTest> kRankingKeys[] = {
+    {{"query", Shape::kText, "A text that is looked for", "", true}, [](const YamlValue& v, RankingTest& t) { t.query = v.Text(); }},
+    {{"best", Shape::kTextOrTexts, "What must be found first: a text, or several", "", true}, [](const YamlValue& v, RankingTest& t) { t.best = v.Texts(); }},
+    {{"others", Shape::kTextOrTexts, "What must come behind", "", true}, [](const YamlValue& v, RankingTest& t) { t.others = v.Texts(); }},
 };
 
 constexpr Key<DirectionalTest> kDirectionalKeys[] = {
@@ -64,11 +75,9 @@ constexpr Key<DirectionalTest> kDirectionalKeys[] = {
     {{"by", Shape::kNumber, "By at least so much", "0"}, [](const YamlValue& v, DirectionalTest& t) { t.by = v.Number(0, 1); }},
 };
 
-constexpr std::string_view kSliceMetrics[] = {"accuracy", "macro_f1", "weighted_f1"};
-
 constexpr Key<SliceTest> kSliceKeys[] = {
     {{"name", Shape::kText, "What the part is called", "", true}, [](const YamlValue& v, SliceTest& t) { t.name = v.Text(); }},
-    {{"column", Shape::kText, "A column of the test data"}, [](const YamlValue& v, SliceTest& t) { t.column = v.Text(); }},
+    {{"column", Shape::kText, "A column of the test data (text-classification only)"}, [](const YamlValue& v, SliceTest& t) { t.column = v.Text(); }},
     {{"equals", Shape::kTextOrTexts, "Its value, or several"}, [](const YamlValue& v, SliceTest& t) { t.equals = v.Texts(); }},
     {{"min_length", Shape::kInteger, "Texts with at least so many characters"},
      [](const YamlValue& v, SliceTest& t) { t.min_length = v.Integer(0, kMostRows); }},
@@ -83,7 +92,7 @@ constexpr Key<SliceTest> kSliceKeys[] = {
          v.Throw(error.message(), error.hint());
        }
      }},
-    {{"metric", Shape::kText, "accuracy, macro_f1 or weighted_f1", "accuracy"}, [](const YamlValue& v, SliceTest& t) { t.metric = v.OneOf(kSliceMetrics); }},
+    {{"metric", Shape::kText, "A figure of the task, but for the loss", "its first"}, [](const YamlValue& v, SliceTest& t) { t.metric = v.Text(); }},
     {{"min", Shape::kShare, "What it must be at least", "", true}, [](const YamlValue& v, SliceTest& t) { t.min = v.Share(); }},
 };
 
@@ -96,7 +105,7 @@ constexpr Key<LatencyTest> kLatencyKeys[] = {
 // clang-format on
 template <typename T, size_t kCount>
 void ReadList(const YamlValue& value, const Key<T> (&keys)[kCount], std::vector<T>& list,
-              std::type_identity_t<void (*)(const YamlValue& item, const T& test)> check) {
+              std::type_identity_t<void (*)(const YamlValue& item, T& test)> check) {
   for (const YamlValue& item : value.Items()) {
     T test;
     ReadSection(item, keys, test);
@@ -105,32 +114,36 @@ void ReadList(const YamlValue& value, const Key<T> (&keys)[kCount], std::vector<
   }
 }
 
-void CheckInvariance(const YamlValue& item, const InvarianceTest& test) {
+void CheckInvariance(const YamlValue& item, InvarianceTest& test) {
+  if (!test.question.empty() && test.texts.empty()) item.Throw("'question' stands together with 'text', which it is asked of");
   if (test.change == "synonyms" && test.lists.empty())
     item.Throw("the key 'lists' is missing (a list of lists of texts)", "lists: [[big, large], [fast, quick]]");
 }
 
-void CheckDirectional(const YamlValue& item, const DirectionalTest& test) {
+void CheckDirectional(const YamlValue& item, DirectionalTest& test) {
   if (test.add.empty() == test.from.empty()) item.Throw("expected one of 'add' and 'replace'");
   if (!test.from.empty() && test.text.find(test.from) == std::string::npos)
     item.Throw(fmt::format("'{}' does not stand in the text", test.from));
 }
 
-void CheckSlice(const YamlValue& item, const SliceTest& test) {
+void CheckSlice(const YamlValue& item, SliceTest& test) {
+  test.line = item.line();
   if (test.column.empty() != test.equals.empty()) item.Throw("'column' and 'equals' stand together");
   if (test.column.empty() && !test.min_length && !test.max_length && test.matches.empty())
     item.Throw("this is all of the test data", "column and equals, min_length, max_length or matches say which part");
 }
 
-void CheckLatency(const YamlValue& item, const LatencyTest& test) {
+void CheckLatency(const YamlValue& item, LatencyTest& test) {
   if (!test.p50_ms && !test.p99_ms) item.Throw("expected 'p50' or 'p99'", "p99: 10 ms");
 }
 
 // clang-format off
 constexpr Key<ModelTests> kTestKeys[] = {
-    {{"examples", Shape::kSections, "Texts with the label that they must get", "", false, "examples[]"},
-     [](const YamlValue& v, ModelTests& t) { ReadList(v, kExampleKeys, t.examples, [](const YamlValue&, const ExampleTest&) {}); }},
-    {{"invariances", Shape::kSections, "Changes of texts that must not change the label", "", false, "invariances[]"},
+    {{"examples", Shape::kSections, "Texts with the answer that they must get", "", false, "examples[]"},
+     [](const YamlValue& v, ModelTests& t) { ReadList(v, kExampleKeys, t.examples, [](const YamlValue&, ExampleTest&) {}); }},
+    {{"rankings", Shape::kSections, "Queries with the texts that must be found before others", "", false, "rankings[]"},
+     [](const YamlValue& v, ModelTests& t) { ReadList(v, kRankingKeys, t.rankings, [](const YamlValue&, RankingTest&) {}); }},
+    {{"invariances", Shape::kSections, "Changes of texts that must not change the answer", "", false, "invariances[]"},
      [](const YamlValue& v, ModelTests& t) { ReadList(v, kInvarianceKeys, t.invariances, CheckInvariance); }},
     {{"directional", Shape::kSections, "Changes of a text that must make a label more or less probable", "", false, "directional[]"},
      [](const YamlValue& v, ModelTests& t) { ReadList(v, kDirectionalKeys, t.directional, CheckDirectional); }},
@@ -187,12 +200,16 @@ ModelTests ReadModelTests(const std::string& path) {
 }
 
 std::vector<SectionInfo> ModelTestSections() {
-  return {Info("", "The file that `tests` of a model names.", kTestKeys),
-          Info("examples[]", "An example.", kExampleKeys),
-          Info("invariances[]", "A change that must leave the label as it is.", kInvarianceKeys),
-          Info("directional[]", "A change with a direction. Either `add`, or `replace` and `with`.", kDirectionalKeys),
-          Info("slices[]", "A part of the test data: the rows of which all that is given holds.", kSliceKeys),
-          Info("latency[]", "A latency, on the machine that runs the tests.", kLatencyKeys)};
+  return {
+      Info("", "The file that `tests` of a model names.", kTestKeys),
+      Info("examples[]", "An example.", kExampleKeys),
+      Info("rankings[]",
+           "A ranking. One of sentence-similarity goes by how near the texts' vectors are, one of text-ranking by how well they answer.",
+           kRankingKeys),
+      Info("invariances[]", "A change that must leave the answer as it is.", kInvarianceKeys),
+      Info("directional[]", "A change with a direction. Either `add`, or `replace` and `with`.", kDirectionalKeys),
+      Info("slices[]", "A part of the test data: the rows of which all that is given holds.", kSliceKeys),
+      Info("latency[]", "A latency, on the machine that runs the tests.", kLatencyKeys)};
 }
 
 }  // namespace mlac

@@ -14,8 +14,9 @@ namespace mlac {
 
 struct ExampleTest {
   std::vector<std::string> texts;
-  std::string expect;    // the label
-  double min_share = 1;  // of texts that must get it
+  std::string question = {};  // of question-answering: what is asked of the texts
+  std::string expect;         // the label
+  double min_share = 1;       // of texts that must get it
   std::optional<double> min_probability;
 };
 
@@ -23,9 +24,15 @@ struct InvarianceTest {
   std::string change;                           // "typos", "case", "names", "synonyms"
   std::vector<std::vector<std::string>> lists;  // of names: one list; of synonyms: one a meaning
   std::vector<std::string> texts;               // none: rows of the test data
+  std::string question = {};                    // of question-answering, with texts: what is changed
   size_t num_rows = 200;                        // of the test data, the first that the change applies to
   double min_share = 1;                         // of texts whose label must stay
   uint64_t seed = 0;                            // which letters change places
+};
+
+struct RankingTest {
+  std::string query;
+  std::vector<std::string> best, others;  // each of best must come before all others
 };
 
 struct DirectionalTest {
@@ -41,8 +48,9 @@ struct SliceTest {
   std::vector<std::string> equals;
   std::optional<size_t> min_length, max_length;  // characters of the text
   std::string matches;                           // a regular expression (PCRE) that is found in the text
-  std::string metric = "accuracy";
+  std::string metric = {};                       // "": the first of the task's that parts of the test data have
   double min = 0;
+  size_t line = 0;  // of the file, for messages
 };
 
 struct LatencyTest {
@@ -53,6 +61,7 @@ struct LatencyTest {
 struct ModelTests {
   std::string file;  // "topics.yaml"
   std::vector<ExampleTest> examples;
+  std::vector<RankingTest> rankings;
   std::vector<InvarianceTest> invariances;
   std::vector<DirectionalTest> directional;
   std::vector<SliceTest> slices;

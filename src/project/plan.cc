@@ -239,7 +239,7 @@ class ModelPlanner {
     if (hash == old_hash) return fmt::format("was {}", then.shown);
     std::string change;
     if (now.name.starts_with("data."))
-      change = DescribeDataChange(*store_, old_hash, project_.Path(now.shown), model_.data.text_column, model_.data.target_column);
+      change = DescribeDataChange(*store_, TaskOf(model_), old_hash, project_.Path(now.shown), ColumnsOf(model_));
     return change.empty() ? "changed" : change;
   }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -22,8 +23,37 @@ json IntervalJson(const Interval& interval) { return {interval.low, interval.hig
 Interval ReadInterval(const json& value) { return {value.at(0), value.at(1)}; }
 json OrNull(const std::optional<double>& value) { return value ? json(*value) : json(nullptr); }
 
+json ToJson(const RowFigure& figure) {
+  json out = {{"name", figure.name}, {"form", static_cast<int>(figure.form)}, {"num_units", figure.num_units}, {"a", figure.a}};
+  if (!std::all_of(figure.b.begin(), figure.b.end(), [](double b) { return b == 1; })) out["b"] = figure.b;
+  for (const auto& [name, numbers] : {std::pair{"units", &figure.units}, {"classes", &figure.classes}, {"rows", &figure.rows}})
+    if (!numbers->empty()) out[name] = *numbers;
+  return out;
+}
+
+// Throws kInvalidInput for numbers that do not fit together.
+RowFigure ReadRowFigure(const json& value) {
+  using Form = RowFigure::Form;
+  RowFigure figure = {.name = value.at("name"), .num_units = value.at("num_units"), .a = value.at("a"), .b = {}};
+  const int form = value.at("form");
+  if (form < static_cast<int>(Form::kRatio) || form > static_cast<int>(Form::kAveragePrecision))
+    throw Error(ErrorCode::kInvalidInput, fmt::format("there is no form {} of a figure", form));
+  figure.form = static_cast<Form>(form);
+  figure.b = value.contains("b") ? value.at("b").get<std::vector<double>>() : std::vector<double>(figure.a.size(), 1);
+  for (const auto& [name, numbers] : {std::pair{"units", &figure.units}, {"classes", &figure.classes}, {"rows", &figure.rows}})
+    if (value.contains(name)) *numbers = value.at(name).get<std::vector<uint32_t>>();
+  const size_t num_entries = figure.form == Form::kMeanOfRatios ? figure.units.size() : figure.num_units;
+  const bool fits = figure.a.size() == num_entries && figure.b.size() == num_entries &&
+                    (figure.form != Form::kMeanOfRatios || figure.classes.size() == num_entries) &&
+                    (figure.rows.empty() || figure.rows.size() == figure.num_units) &&
+                    std::all_of(figure.units.begin(), figure.units.end(), [&](uint32_t unit) { return unit < figure.num_units; });
+  if (!fits) throw Error(ErrorCode::kInvalidInput, fmt::format("the numbers of {} do not fit together", figure.name));
+  return figure;
+}
+
 json FiguresToJson(const Figures& figures) {
-  json list = json::array(), classes = json::array();
+  json list = json::array(), classes = json::array(), by_row = json::array();
+  for (const RowFigure& figure : figures.by_row) by_row.push_back(ToJson(figure));
   for (const Figure& figure : figures.figures)
     list.push_back({{"name", figure.name},
                     {"title", figure.title},
@@ -41,7 +71,8 @@ json FiguresToJson(const Figures& figures) {
           {"num_examples", figures.num_examples},
           {"loss", OrNull(figures.loss)},
           {"class_title", figures.class_title},
-          {"per_class", classes}};
+          {"per_class", classes},
+          {"by_row", by_row}};
 }
 
 Figures ReadFigures(const json& value) {
@@ -70,6 +101,7 @@ Figures ReadFigures(const json& value) {
     figures.class_names.push_back(entry.at("name"));
     figures.per_class.push_back(c);
   }
+  for (const json& entry : value.value("by_row", json::array())) figures.by_row.push_back(ReadRowFigure(entry));
   return figures;
 }
 
@@ -126,6 +158,16 @@ PairedPredictions Pair(const TaskEvaluation& before, const TaskEvaluation& after
     pair.before.push_back(entry->second);
   }
   return pair;
+}
+
+std::optional<PairedDifference> CompareFigure(const TaskEvaluation& before, const TaskEvaluation& after, const std::string& metric) {
+  if (metric == "loss") return std::nullopt;
+  if (!after.truth.empty()) {
+    const PairedPredictions pair = Pair(before, after);
+    return ComparePredictions(pair.truth, pair.before, pair.after, pair.labels.size(), metric);
+  }
+  const RowFigure *first = FindByRow(before.figures, metric), *second = FindByRow(after.figures, metric);
+  return first == nullptr || second == nullptr ? std::nullopt : CompareRowFigures(*first, *second);
 }
 
 }  // namespace mlac

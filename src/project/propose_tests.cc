@@ -5,11 +5,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <functional>
+#include <map>
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/utf8.h"
 #include "data/texts.h"
 #include "project/model_tests.h"
+#include "project/task_models.h"
 #include "project/text_changes.h"
 #include "train/report_escape.h"
 #include "train/report_text.h"
@@ -47,28 +52,28 @@ double ShareOfRight(const LabelledTexts& rows, const std::vector<Prediction>& pr
   return static_cast<double>(num_right) / static_cast<double>(which.size());
 }
 
-size_t LengthOf(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+// Lines for the shortest and the longest quarter of the texts. lengths: one a unit. line: of the units of one, with what says which; "" for
+// none.
+std::string SlicesByLength(const std::vector<size_t>& lengths,
+                           const std::function<std::string(const std::string& slice, const std::vector<size_t>& units)>& line) {
+  std::vector<size_t> sorted = lengths;
+  std::sort(sorted.begin(), sorted.end());
+  const size_t low = sorted[sorted.size() / 4], high = sorted[sorted.size() * 3 / 4];
+  std::vector<size_t> short_ones, long_ones;
+  for (size_t unit = 0; unit < lengths.size(); ++unit) {
+    if (lengths[unit] <= low) short_ones.push_back(unit);
+    if (lengths[unit] >= high) long_ones.push_back(unit);
+  }
+  return line(fmt::format("name: short texts, max_length: {}", low), short_ones) +
+         line(fmt::format("name: long texts, min_length: {}", high), long_ones);
 }
 
 std::string LengthSlices(const LabelledTexts& rows, const std::vector<Prediction>& predictions) {
   std::vector<size_t> lengths;
-  for (const std::string& text : rows.texts) lengths.push_back(LengthOf(text));
-  std::vector<size_t> sorted = lengths;
-  std::sort(sorted.begin(), sorted.end());
-  const size_t low = sorted[sorted.size() / 4], high = sorted[sorted.size() * 3 / 4];
-  std::string out;
-  const auto add = [&](const char* name, const char* key, size_t bound, auto in) {
-    std::vector<size_t> which;
-    for (size_t i = 0; i < rows.size(); ++i)
-      if (in(lengths[i])) which.push_back(i);
-    if (!which.empty())
-      out += fmt::format("  - {{name: {}, {}: {}, min: {}%}}\n", name, key, bound, Floor(ShareOfRight(rows, predictions, which)));
-  };
-  add("short texts", "max_length", low, [&](size_t length) { return length <= low; });
-  add("long texts", "min_length", high, [&](size_t length) { return length >= high; });
-  return out;
+  for (const std::string& text : rows.texts) lengths.push_back(CountCodePoints(text));
+  return SlicesByLength(lengths, [&](const std::string& slice, const std::vector<size_t>& units) {
+    return fmt::format("  - {{{}, min: {}%}}\n", slice, Floor(ShareOfRight(rows, predictions, units)));
+  });
 }
 
 std::string MixUpSlices(const LabelledTexts& rows, const std::vector<Prediction>& predictions, const ModelData& data,
@@ -90,47 +95,161 @@ std::string MixUpSlices(const LabelledTexts& rows, const std::vector<Prediction>
   return out;
 }
 
-std::string Invariances(TaskModel& model, const LabelledTexts& rows, const std::atomic<bool>& stop) {
-  std::string out = "# Changes that must not change the label; min is a little below what holds today.\ninvariances:\n";
+bool SameMeaning(const Prediction& a, const Prediction& b) { return a.meaning.value_or(a.label) == b.meaning.value_or(b.label); }
+
+std::string Invariances(TaskModel& model, const std::vector<TestRow>& rows, const std::atomic<bool>& stop) {
+  std::string out = "# Changes that must not change the answer; min is a little below what holds today.\ninvariances:\n";
   for (const char* change : {"typos", "case"}) {
     ThrowIfStopped(stop);
     InvarianceTest test;
     test.change = change;
-    std::vector<std::string> before, after;
+    std::vector<TextInput> before, after;
     for (size_t i = 0; i < rows.size() && before.size() < test.num_rows; ++i)
-      for (const std::string& text : ChangedTexts(test, rows.texts[i], i)) {
-        before.push_back(rows.texts[i]);
-        after.push_back(text);
+      for (const std::string& text : ChangedTexts(test, rows[i].input.text, i)) {
+        before.push_back(rows[i].input);
+        after.push_back({text, rows[i].input.pair});
       }
     if (before.empty()) continue;
     const std::vector<Prediction> a = model.Predict(before), b = model.Predict(after);
     size_t num_same = 0;
-    for (size_t i = 0; i < a.size(); ++i) num_same += a[i].label == b[i].label;
+    for (size_t i = 0; i < a.size(); ++i) num_same += SameMeaning(a[i], b[i]);
     out += fmt::format("  - {{change: {}, rows: {}, min: {}%}}\n", change, test.num_rows,
                        Floor(static_cast<double>(num_same) / static_cast<double>(a.size())));
   }
   return out;
 }
 
+// ---- Tasks other than text-classification ----
+
+// Rows that are answered right, the surest first, each answer once.
+std::string SurestExamples(const ModelTask& task, const std::vector<TestRow>& rows, const std::vector<Prediction>& predictions) {
+  constexpr size_t kMostExamples = 10, kLongestContext = 800;  // bytes
+  std::vector<size_t> right;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const TestRow& row = rows[i];
+    const bool is_short = row.input.text.size() <= (row.input.pair ? kLongestExample : 2 * kLongestExample) &&
+                          (!row.input.pair || row.input.pair->size() <= kLongestContext) && !row.input.text.empty();
+    if (is_short && !row.truth.empty() && task.same_answer(predictions[i].label, row.truth.front())) right.push_back(i);
+  }
+  std::stable_sort(right.begin(), right.end(), [&](size_t a, size_t b) { return predictions[a].probability > predictions[b].probability; });
+  std::string out;
+  std::vector<std::string> seen;
+  for (const size_t i : right) {
+    const std::string& answer = predictions[i].label;
+    if (seen.size() == kMostExamples || std::find(seen.begin(), seen.end(), answer) != seen.end()) continue;
+    seen.push_back(answer);
+    const std::string expect = answer.empty() ? "nothing" : answer;
+    out += rows[i].input.pair ? fmt::format("  - {{question: {}, text: {}, expect: {}}}\n", QuoteYaml(rows[i].input.text),
+                                            QuoteYaml(*rows[i].input.pair), QuoteYaml(expect))
+                              : fmt::format("  - {{text: {}, expect: {}}}\n", QuoteYaml(rows[i].input.text), QuoteYaml(expect));
+  }
+  return out.empty() ? "" : "# Answers that the model is surest of: if one of these goes wrong, something is broken.\nexamples:\n" + out;
+}
+
+// A query with a text that belongs to it and up to three that do not.
+struct Candidates {
+  std::string query, best;
+  std::vector<std::string> others;
+};
+
+// Of rows of queries: a document that answers and those of the same query that do not; of pairs of texts: the second texts of the rows
+// behind.
+std::vector<Candidates> CandidatesOf(const ModelTask& task, const std::vector<TestRow>& rows) {
+  constexpr size_t kOthers = 3;
+  std::map<std::string, Candidates> by_query;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const TestRow& row = rows[i];
+    if (!row.input.pair || row.truth.empty() || row.input.text.size() > kLongestExample) continue;
+    Candidates& of = by_query[row.input.text];
+    of.query = row.input.text;
+    if (task.recorded_as == "text-classification") {  // a cross-encoder: the row says whether the document answers
+      if (row.truth.front() == kAnswers && of.best.empty()) of.best = *row.input.pair;
+      if (row.truth.front() == kAnswersNot && of.others.size() < kOthers) of.others.push_back(*row.input.pair);
+      continue;
+    }
+    if (!of.best.empty()) continue;
+    of.best = *row.input.pair;
+    for (size_t k = 1; k < rows.size() && of.others.size() < kOthers; ++k) {
+      const std::string& other = *rows[(i + k) % rows.size()].input.pair;
+      if (std::find(row.truth.begin(), row.truth.end(), other) == row.truth.end() && other != row.input.text) of.others.push_back(other);
+    }
+  }
+  std::vector<Candidates> candidates;
+  for (auto& [query, each] : by_query)
+    if (!each.best.empty() && !each.others.empty()) candidates.push_back(std::move(each));
+  return candidates;
+}
+
+std::string Rankings(const ModelTask& task, TaskModel& model, const std::vector<TestRow>& rows, const std::atomic<bool>& stop) {
+  constexpr size_t kMostRankings = 10, kMostTried = 200;
+  struct Ranking {
+    float margin;
+    const Candidates* candidates;
+  };
+  const std::vector<Candidates> all = CandidatesOf(task, rows);
+  std::vector<Ranking> right;
+  for (size_t i = 0; i < std::min(all.size(), kMostTried); ++i) {
+    ThrowIfStopped(stop);
+    std::vector<std::string> texts = {all[i].best};
+    texts.insert(texts.end(), all[i].others.begin(), all[i].others.end());
+    const std::vector<float> scores = model.Scores(all[i].query, texts);
+    const float margin = scores.front() - *std::max_element(scores.begin() + 1, scores.end());
+    if (margin > 0) right.push_back({margin, &all[i]});
+  }
+  std::stable_sort(right.begin(), right.end(), [](const Ranking& a, const Ranking& b) { return a.margin > b.margin; });
+  std::string out;
+  for (size_t i = 0; i < std::min(right.size(), kMostRankings); ++i) {
+    std::vector<std::string> others;
+    for (const std::string& other : right[i].candidates->others) others.push_back(QuoteYaml(other));
+    out += fmt::format("  - {{query: {}, best: {}, others: [{}]}}\n", QuoteYaml(right[i].candidates->query),
+                       QuoteYaml(right[i].candidates->best), fmt::join(others, ", "));
+  }
+  return out.empty() ? "" : "# Queries whose text comes before others by the widest margin.\nrankings:\n" + out;
+}
+
+// The first figure of short and of long texts.
+std::string FigureSlices(const TaskEvaluation& evaluation, const std::vector<TestRow>& rows) {
+  if (evaluation.figures.by_row.empty()) return "";
+  const RowFigure& figure = evaluation.figures.by_row.front();
+  const RowFigureMeter measure(figure);
+  std::vector<size_t> lengths;  // of each unit
+  for (size_t unit = 0; unit < figure.num_units; ++unit) lengths.push_back(CountCodePoints(rows.at(figure.RowOf(unit)).input.text));
+  const std::string out = SlicesByLength(lengths, [&](const std::string& slice, const std::vector<size_t>& units) {
+    const double value = measure(units);
+    return value > 0 ? fmt::format("  - {{{}, metric: {}, min: {}%}}\n", slice, figure.name, Floor(value)) : "";
+  });
+  return out.empty() ? "" : "# Parts of the test data, and what must hold of them.\nslices:\n" + out;
+}
+
+bool Has(const ModelTask& task, std::string_view kind) {
+  return std::find(task.test_kinds.begin(), task.test_kinds.end(), kind) != task.test_kinds.end();
+}
+
 }  // namespace
 
 std::string ProposeTestsFor(const ModelTask& task, const std::string& folder, const ModelData& data, const std::string& name,
                             size_t num_threads, const std::atomic<bool>& stop) {
-  if (!task.labels_texts)
-    throw Error(ErrorCode::kUnsupported, fmt::format("tests of a model for {} are not proposed", task.name),
-                fmt::format("write {}: docs/mlac-yaml.md has their keys", fmt::join(task.test_kinds, ", ")));
-  const TaskEvaluation evaluation = task.evaluate(folder, data.test, data, num_threads, stop);
-  const std::unique_ptr<TaskModel> model = task.open(folder, num_threads);
-  const LabelledTexts rows = ReadLabelledTexts(data.test, {.text_column = data.text_column, .label_column = data.target_column});
-  const std::vector<Prediction> predictions = model->Predict(rows.texts);
+  const std::unique_ptr<TaskModel> model = task.open(folder, data, num_threads);
+  const std::vector<TestRow> rows = task.rows(data, SIZE_MAX);
   std::string out = fmt::format(
       "# Tests of the model {}, proposed by 'mlac test {} --generate' from {} test texts. Keep what matters, add what it must know.\n",
       name, name, rows.size());
-  out += Examples(rows, predictions, model->labels());
+  std::vector<TextInput> inputs;
+  for (const TestRow& row : rows) inputs.push_back(row.input);
+  if (task.labels_texts) {
+    const TaskEvaluation evaluation = task.evaluate(folder, data.test, data, num_threads, stop);
+    const LabelledTexts texts = ReadLabelledTexts(data.test, {.text_column = data.text_column, .label_column = data.target_column});
+    const std::vector<Prediction> predictions = model->Predict(inputs);
+    out += Examples(texts, predictions, model->labels());
+    out += Invariances(*model, rows, stop);
+    out += "# Parts of the test data, and what must be right of them.\nslices:\n";
+    out += LengthSlices(texts, predictions);
+    return out + MixUpSlices(texts, predictions, data, evaluation.metrics);
+  }
+  if (Has(task, "examples")) out += SurestExamples(task, rows, model->Predict(inputs));
+  if (Has(task, "rankings")) out += Rankings(task, *model, rows, stop);
   out += Invariances(*model, rows, stop);
-  out += "# Parts of the test data, and what must be right of them.\nslices:\n";
-  out += LengthSlices(rows, predictions);
-  out += MixUpSlices(rows, predictions, data, evaluation.metrics);
+  if (Has(task, "slices")) out += FigureSlices(task.evaluate(folder, data.test, data, num_threads, stop), rows);
   return out;
 }
 

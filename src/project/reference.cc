@@ -50,7 +50,8 @@ constexpr char kGates[] = R"(
 
 A bound is a number (`0.43`, `43%`, `10 ms`, `100 MB`), or `production`, alone or with ` + NUMBER`, ` - NUMBER`, ` * NUMBER`: the same figure of the model
 that NAME@production stands for. That model is measured again, on today's test data and on this machine, and the 95 % interval of the difference comes from a
-paired bootstrap, where the task has one answer a row. While there is no production such a gate passes and says so. The figure itself decides; with
+paired bootstrap over rows (or queries, or blocks of texts, where figures are of those). While there is no production such a gate passes and says so. The
+figure itself decides; with
 `confident: true` the end of the interval that is against the gate does.
 )";
 
@@ -58,10 +59,25 @@ constexpr char kTasks[] = R"(
 ## Tasks
 
 What `task` may be, what a gate may look at, and which lists the file of its tests may have. `mlac train TASK` says what its data look
-like; keys of `data` that change rows are for text-classification.
+like.
 
 | task | figures | tests |
 | --- | --- | --- |
+)";
+
+constexpr char kTaskNotes[] = R"(
+What an example expects, what a change must leave as it is, and what filters, dedupe and split look at:
+
+- **text-classification**: a label. The text; rows with one text stay together.
+- **token-classification**: `"PER: Ann Lee; LOC: Paris"`, in the order of the text, or `nothing`; a change must leave types and order. The
+  words with a space between; filters name no column.
+- **question-answering**: a part of the text, compared as SQuAD's script does it, or `nothing`; what is changed is the question. Filters
+  look at the context and name no column; the questions of a context stay together.
+- **fill-mask**: the word in the place of `[MASK]`, whatever a model's own mask token is; rows of the test data are beginnings of its texts
+  with one word taken out. The text.
+- **sentence-similarity**: for the first text of a row the same nearest of the second texts. The first text; its rows stay together.
+- **text-ranking**: for a query and its document the same answer to whether it answers; what is changed is the query. The query; its
+  documents stay together.
 )";
 
 std::string TaskTable() {
@@ -72,9 +88,7 @@ std::string TaskTable() {
     if (task.figures.has_classes) figures += ", `per_class`";
     out += fmt::format("| {} | {} | {} |\n", task.name, figures, fmt::join(task.test_kinds, ", "));
   }
-  return out +
-         "\nOf entities `expect` is \"PER: Ann Lee; LOC: Paris\", in the order of the text, or `nothing`; a change must leave their types "
-         "and order.\n";
+  return out + kTaskNotes;
 }
 
 // A cell of a Markdown table: a bar would end it.
@@ -97,8 +111,9 @@ std::string Section(const SectionInfo& section, std::string_view heading) {
   for (const KeyInfo& key : section.keys) {
     const std::string value =
         key.section.empty() ? std::string(NameOf(key.shape)) : fmt::format("[{}](#{})", NameOf(key.shape), AnchorOf(key.section));
-    out += fmt::format("| `{}` | {} | {} | {} |\n", key.name, value, key.required ? "**required**" : Cell(key.by_default),
-                       Cell(key.description));
+    out +=
+        fmt::format("| `{}` | {} | {} | {} |\n", key.name, value, key.required ? "**required**" : Cell(key.by_default),
+                    Cell(key.only_for.empty() ? std::string(key.description) : fmt::format("{} ({} only)", key.description, key.only_for)));
   }
   return out;
 }

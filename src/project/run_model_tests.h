@@ -25,9 +25,17 @@ struct ChangedRow {
   std::string text, truth, before, after;
 };
 
+// Rows that two models answer differently, by what became of them.
+struct ChangedRows {
+  std::vector<ChangedRow> better, worse, otherwise;  // otherwise: wrong both times
+
+  // Adds the row if the answers differ and it says what is right.
+  void Add(const ModelTask& task, const TestRow& row, const std::string& before, const std::string& after);
+};
+
 struct TestReport {
   std::vector<TestCase> cases;
-  std::vector<ChangedRow> changed;       // those that got better first
+  std::vector<ChangedRow> changed;       // those that got better, then those that got worse, then the others
   bool compared = false;                 // with another model
   size_t num_better = 0, num_worse = 0;  // of `changed`: right now and wrong before; and the other way round
 

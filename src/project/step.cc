@@ -11,6 +11,7 @@
 #include "base/build_info.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "project/train_keys.h"
 #include "train/report_card.h"
 
 namespace mlac {
@@ -100,28 +101,23 @@ ModelData StepRun::Data() const {
                     .target_column = model.data.target_column};
   data.train = project.Path(model.data.train.front());
   for (const std::string_view step : kDataSteps)
-    if (Has(step)) data.train = OutputOf(step) + "/train.csv";
-  if (Has("split")) data.test = OutputOf("split") + "/test.csv";
+    if (Has(step)) data.train = OutputOf(step) + "/" + PreparedFile(model, "train");
+  if (Has("split")) data.test = OutputOf("split") + "/" + PreparedFile(model, "test");
   return data;
 }
+
+ModelData ColumnsOf(const ModelConfig& model) {
+  return {.train = {}, .validation = {}, .test = {}, .text_column = model.data.text_column, .target_column = model.data.target_column};
+}
+
+std::string PreparedFile(const ModelConfig& model, std::string_view part) { return fmt::format("{}{}", part, TaskOf(model).extension); }
 
 std::string StepRun::ModelFolder() const { return OutputOf(Has("optimize") ? "optimize" : "train") + "/model"; }
 
 std::vector<std::pair<std::string, std::string>> TrainParameters(const ModelConfig& model) {
-  const TrainingOptions& t = model.train.options;
-  std::vector<std::pair<std::string, std::string>> parameters = {{"task", model.task},
-                                                                 {"train.epochs", fmt::format("{}", t.num_epochs)},
-                                                                 {"train.lr", fmt::format("{}", t.learning_rate)},
-                                                                 {"train.batch_size", fmt::format("{}", t.batch_size)},
-                                                                 {"train.seed", fmt::format("{}", t.seed)},
-                                                                 {"train.patience", fmt::format("{}", t.patience)},
-                                                                 {"train.warmup", fmt::format("{}", t.warmup)},
-                                                                 {"train.weight_decay", fmt::format("{}", t.weight_decay)},
-                                                                 {"train.max_grad_norm", fmt::format("{}", t.max_grad_norm)},
-                                                                 {"train.freeze", fmt::format("{}", t.freeze)},
-                                                                 {"train.class_weights", fmt::format("{}", model.train.class_weights)}};
-  if (model.data.validation.empty()) parameters.emplace_back("train.validation_split", fmt::format("{}", model.train.validation_split));
-  if (model.train.max_length) parameters.emplace_back("train.max_length", fmt::format("{}", *model.train.max_length));
+  std::vector<std::pair<std::string, std::string>> parameters = {{"task", model.task}};
+  for (auto& [name, value] : TrainKeyValues(model.train))
+    if (name != "validation_split" || model.data.validation.empty()) parameters.emplace_back("train." + name, std::move(value));
   return parameters;
 }
 

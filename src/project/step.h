@@ -112,6 +112,12 @@ std::vector<std::pair<std::string, std::string>> TrainParameters(const ModelConf
 // is "".
 std::string HeadlineJson(const Figures& figures, const std::string& evaluated_on = "");
 
+// The columns of a model's data, without its files.
+ModelData ColumnsOf(const ModelConfig& model);
+
+// The file that a step which changes data writes. part: "train" or "test".
+std::string PreparedFile(const ModelConfig& model, std::string_view part);
+
 // Bytes of weights, configuration and tokenizer: all files of a model folder but card, figures and pictures.
 uint64_t ModelBytes(const std::string& folder);
 

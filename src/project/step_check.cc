@@ -19,13 +19,12 @@ StepDescription Describe(const StepScope& scope) {
 
 // What the user's own files hold, so that `plan` can tell a later change by rows.
 void Remember(const StepRun& run) {
-  if (!TaskOf(run.model).labels_texts) return;
   std::vector<std::string> paths = run.model.data.train;
   for (const std::string& path : {run.model.data.validation, run.model.data.test})
     if (!path.empty()) paths.push_back(path);
   for (const std::string& path : paths) {
     const std::string place = run.project.Path(path);
-    SaveDataProfile(run.steps.store(), run.contents.Hash(place), place, run.model.data.text_column, run.model.data.target_column);
+    SaveDataProfile(run.steps.store(), TaskOf(run.model), run.contents.Hash(place), place, ColumnsOf(run.model));
   }
 }
 

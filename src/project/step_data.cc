@@ -7,29 +7,45 @@
 
 namespace mlac {
 
-std::vector<std::string> PreparedColumns(const ModelConfig& model) {
-  std::vector<std::string> columns = {model.data.text_column, model.data.target_column};
+std::vector<std::string> FilterColumns(const ModelConfig& model) {
+  const bool reads_labels = TaskOf(model).labels_texts;  // texts and labels are read anyway
+  std::vector<std::string> columns;
   for (const RowFilter& filter : model.data.filters)
-    if (!filter.column.empty() && std::find(columns.begin(), columns.end(), filter.column) == columns.end())
+    if (!filter.column.empty() &&
+        !(reads_labels && (filter.column == model.data.text_column || filter.column == model.data.target_column)) &&
+        std::find(columns.begin(), columns.end(), filter.column) == columns.end())
       columns.push_back(filter.column);
   return columns;
 }
 
-LabelledRows ReadTrainRows(const StepRun& run, std::string_view this_step) {
+StepDescription DescribeDataStep(const StepScope& scope) {
+  StepDescription step = {scope.TrainData(), {}};
+  step.inputs.push_back(scope.Parameter("task", scope.model.task));
+  std::vector<std::string> columns = {scope.model.data.text_column, scope.model.data.target_column};
+  for (std::string& column : FilterColumns(scope.model)) columns.push_back(std::move(column));
+  for (const std::string& column : columns) step.inputs.push_back(scope.Parameter("column", column));
+  return step;
+}
+
+PreparedRows ReadRows(const StepRun& run, const std::string& path) {
+  return TaskOf(run.model).read_rows(path, ColumnsOf(run.model), FilterColumns(run.model));
+}
+
+PreparedRows ReadTrainRows(const StepRun& run, std::string_view this_step) {
   std::string path = run.project.Path(run.model.data.train.front());
   for (const StepKind* kind : AllStepKinds()) {
     if (kind->name == this_step) break;
-    if (run.Has(kind->name)) path = run.OutputOf(kind->name) + "/train.csv";
+    if (run.Has(kind->name)) path = run.OutputOf(kind->name) + "/" + PreparedFile(run.model, "train");
   }
-  return ReadLabelledRows(path, PreparedColumns(run.model));
+  return ReadRows(run, path);
 }
 
-void FinishRows(StepRun& run, const LabelledRows& rows, size_t num_before) {
-  WriteCsv(run.output + "/train.csv", rows);
-  run.result = nlohmann::json({{"num_rows", rows.cells.size()}, {"num_before", num_before}}).dump();
-  run.summary = num_before == rows.cells.size()
+void FinishRows(StepRun& run, const PreparedRows& rows, size_t num_before) {
+  WriteRows(run.output + "/" + PreparedFile(run.model, "train"), rows);
+  run.result = nlohmann::json({{"num_rows", rows.rows.size()}, {"num_before", num_before}}).dump();
+  run.summary = num_before == rows.rows.size()
                     ? fmt::format("{} rows", num_before)
-                    : fmt::format("{} of {} rows, {} left out", rows.cells.size(), num_before, num_before - rows.cells.size());
+                    : fmt::format("{} of {} rows, {} left out", rows.rows.size(), num_before, num_before - rows.rows.size());
 }
 
 }  // namespace mlac

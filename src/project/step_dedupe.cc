@@ -1,4 +1,4 @@
-// dedupe: of rows with one and the same text the first stays.
+// dedupe: of rows that are the same but for their label the first stays.
 #include <unordered_set>
 
 #include "project/step_data.h"
@@ -6,25 +6,22 @@
 namespace mlac {
 namespace {
 
-StepDescription Describe(const StepScope& scope) {
-  StepDescription step = {scope.TrainData(), {}};
-  for (const std::string& column : PreparedColumns(scope.model)) step.inputs.push_back(scope.Parameter("column", column));
-  return step;
-}
-
 void Execute(StepRun& run) {
-  const LabelledRows rows = ReadTrainRows(run, "dedupe");
-  LabelledRows kept = {rows.columns, {}};
+  const PreparedRows rows = ReadTrainRows(run, "dedupe");
+  PreparedRows kept = {.head = rows.head, .rows = {}};
   std::unordered_set<std::string_view> seen;
-  for (const std::vector<std::string>& cells : rows.cells)
-    if (seen.insert(cells[0]).second) kept.cells.push_back(cells);
-  FinishRows(run, kept, rows.cells.size());
+  for (const PreparedRow& row : rows.rows)
+    if (seen.insert(row.Key()).second) kept.rows.push_back(row);
+  FinishRows(run, kept, rows.rows.size());
 }
 
 }  // namespace
 
-const StepKind kDedupeStep = {"dedupe", "keeps the first of rows of the training data that have the same text",
-                              false,    [](const ModelConfig& model) { return model.data.dedupe; },
-                              Describe, Execute};
+const StepKind kDedupeStep = {"dedupe",
+                              "keeps the first of rows of the training data that have the same text",
+                              false,
+                              [](const ModelConfig& model) { return model.data.dedupe; },
+                              DescribeDataStep,
+                              Execute};
 
 }  // namespace mlac

@@ -12,8 +12,7 @@ namespace mlac {
 namespace {
 
 StepDescription Describe(const StepScope& scope) {
-  StepDescription step = {scope.TrainData(), {}};
-  for (const std::string& column : PreparedColumns(scope.model)) step.inputs.push_back(scope.Parameter("column", column));
+  StepDescription step = DescribeDataStep(scope);
   for (const RowFilter& filter : scope.model.data.filters)
     step.inputs.push_back(scope.Parameter(
         "data.filter", fmt::format("column '{}' equals {} not {} length {} to {}", filter.column, filter.equals, filter.not_equals,
@@ -21,30 +20,29 @@ StepDescription Describe(const StepScope& scope) {
   return step;
 }
 
-size_t LengthOf(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
 bool Keeps(const RowFilter& filter, const std::string& value) {
   const auto holds = [&](const std::vector<std::string>& values) { return std::find(values.begin(), values.end(), value) != values.end(); };
   if (!filter.equals.empty() && !holds(filter.equals)) return false;
   if (holds(filter.not_equals)) return false;
-  const size_t length = LengthOf(value);
+  const size_t length = CountCodePoints(value);
   return length >= filter.min_length.value_or(0) && (!filter.max_length || length <= *filter.max_length);
 }
 
+// What the filter looks at: the text, the label or another column.
+const std::string& CellOf(const PreparedRow& row, const RowFilter& filter, const ModelConfig& model,
+                          const std::vector<std::string>& columns) {
+  const auto found = std::find(columns.begin(), columns.end(), filter.column);
+  if (found != columns.end()) return row.columns[static_cast<size_t>(found - columns.begin())];
+  return filter.column == model.data.target_column ? row.label : row.text;
+}
+
 void Execute(StepRun& run) {
-  LabelledRows rows = ReadTrainRows(run, "filter");
-  const size_t num_before = rows.cells.size();
-  for (const RowFilter& filter : run.model.data.filters) {
-    const size_t column =
-        filter.column.empty()
-            ? 0
-            : static_cast<size_t>(std::find(rows.columns.begin(), rows.columns.end(), filter.column) - rows.columns.begin());
-    std::erase_if(rows.cells, [&](const std::vector<std::string>& cells) { return !Keeps(filter, cells[column]); });
-  }
-  if (rows.cells.empty())
+  PreparedRows rows = ReadTrainRows(run, "filter");
+  const size_t num_before = rows.rows.size();
+  const std::vector<std::string> columns = FilterColumns(run.model);
+  for (const RowFilter& filter : run.model.data.filters)
+    std::erase_if(rows.rows, [&](const PreparedRow& row) { return !Keeps(filter, CellOf(row, filter, run.model, columns)); });
+  if (rows.rows.empty())
     throw Error(ErrorCode::kInvalidInput, fmt::format("models.{}.data.filter: none of {} rows is left", run.model.name, num_before));
   FinishRows(run, rows, num_before);
 }

@@ -50,11 +50,15 @@ class Measurer {
       measured.value_interval = IntervalOf(gate.figure);
     } else if (compared) {
       measured.production = ValueIn(gate.figure, before_->figures);
-      if (TaskOf(run_.model).figures.is_paired && gate.figure.kind == FigureKind::kMetric && gate.figure.name != "loss") {
-        const PairedPredictions pair = Pair(*before_, after_);
-        const PairedDifference change = ComparePredictions(pair.truth, pair.before, pair.after, pair.labels.size(), gate.figure.name);
-        measured.difference_interval = change.interval;
-      }
+      if (gate.figure.kind == FigureKind::kMetric)
+        if (const std::optional<PairedDifference> change = CompareFigure(*before_, after_, gate.figure.name))
+          measured.difference_interval = change->interval;
+      if (gate.confident && !measured.difference_interval)
+        throw Error(
+            ErrorCode::kInvalidInput,
+            fmt::format("{}: gate '{}': the difference has no interval, because the two models do not read the test data as the same rows",
+                        run_.model.name, gate.Text()),
+            "without 'confident' the figure itself decides");
     }
     return measured;
   }
@@ -75,7 +79,8 @@ class Measurer {
     };
     const auto measure = [&](std::map<size_t, TaskModel::Latency>& known, const std::string& folder) {
       const auto [entry, is_new] = known.try_emplace(gate.figure.num_tokens);
-      if (is_new) entry->second = TaskOf(run_.model).open(folder, run_.num_threads)->MeasureLatency(gate.figure.num_tokens, run_.stop);
+      if (is_new)
+        entry->second = TaskOf(run_.model).open(folder, run_.Data(), run_.num_threads)->MeasureLatency(gate.figure.num_tokens, run_.stop);
       return entry->second;
     };
     // Both now and here: a figure of another processor, or of yesterday, is no measure for today's.

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "optimize/int8_folder.h"
+#include "project/predictions.h"
 #include "project/step.h"
 
 namespace mlac {
@@ -27,20 +28,16 @@ struct Change {
   std::optional<Interval> interval;  // of the difference, where rows can be paired
 };
 
-Change ChangeOf(const TaskEvaluation& before, const TaskEvaluation& after, const std::string& metric, bool is_paired) {
-  if (!is_paired) {
-    const auto value = [&](const Figures& figures) {
-      if (const std::optional<double> found = ValueOf(figures, metric)) return *found;
-      std::vector<std::string> names;
-      for (const Figure& figure : figures.figures) names.push_back(figure.name);
-      throw Error(ErrorCode::kInvalidInput, fmt::format("optimize.metric: {} is not measured on these test data", metric),
-                  KnownNames(metric, names));
-    };
-    return {value(before.figures), value(after.figures), std::nullopt};
-  }
-  const PairedDifference change =
-      ComparePredictions(before.truth, before.predicted, after.predicted, before.metrics.label_names.size(), metric);
-  return {change.before, change.after, change.interval};
+Change ChangeOf(const TaskEvaluation& before, const TaskEvaluation& after, const std::string& metric) {
+  const std::optional<PairedDifference> paired = CompareFigure(before, after, metric);
+  const auto value = [&](const Figures& figures) {
+    if (const std::optional<double> found = ValueOf(figures, metric)) return *found;
+    std::vector<std::string> names;
+    for (const Figure& figure : figures.figures) names.push_back(figure.name);
+    throw Error(ErrorCode::kInvalidInput, fmt::format("optimize.metric: {} is not measured on these test data", metric),
+                KnownNames(metric, names));
+  };
+  return {value(before.figures), value(after.figures), paired ? std::optional(paired->interval) : std::nullopt};
 }
 
 void Execute(StepRun& run) {
@@ -55,7 +52,7 @@ void Execute(StepRun& run) {
     const TaskEvaluation first = TaskOf(run.model).evaluate(before, data.test, data, run.num_threads, run.stop);
     const TaskEvaluation second = TaskOf(run.model).evaluate(after, data.test, data, run.num_threads, run.stop);
     const std::string& metric = run.model.optimize.metric;
-    const Change change = ChangeOf(first, second, metric, TaskOf(run.model).figures.is_paired);
+    const Change change = ChangeOf(first, second, metric);
     const double drop = 100 * (change.before - change.after);
     result["metric"] = {{"name", metric}, {"before", change.before}, {"after", change.after}};
     if (change.interval) result["metric"]["difference_interval"] = {change.interval->low, change.interval->high};

@@ -42,16 +42,29 @@ std::string OwnName(const std::string& path) {
   return (normal.has_filename() ? normal : normal.parent_path()).filename().string();
 }
 
+// The inputs of examples and rankings.
+std::vector<TextInput> InputsOf(const ModelTests& tests) {
+  std::vector<TextInput> inputs;
+  for (const ExampleTest& test : tests.examples)
+    for (const std::string& text : test.texts)
+      inputs.push_back(test.question.empty() ? TextInput{text, std::nullopt} : TextInput{test.question, text});
+  for (const RankingTest& test : tests.rankings) inputs.push_back({test.query, test.best.front()});
+  return inputs;
+}
+
 // What it answers to the examples of its tests, or to the first test texts, for those who load it later. "" if that is nothing.
 std::string AddAnswers(const StepRun& run, const ModelData& data) {
   constexpr size_t kTestTexts = 8;
+  const ModelTask& task = TaskOf(run.model);
   std::vector<TextInput> inputs;
-  if (!run.model.tests.empty())
-    for (const ExampleTest& example : ReadModelTests(run.project.Path(run.model.tests)).examples)
-      for (const std::string& text : example.texts) inputs.push_back({text, std::nullopt});
-  if (inputs.empty() && TaskOf(run.model).inputs != nullptr) inputs = TaskOf(run.model).inputs(data.test, data, kTestTexts);
-  if (inputs.empty()) return "";  // of a task whose answers are measured all together
-  const RecordedAnswers answers = RecordAnswers(run.ModelFolder(), run.model.task, inputs, run.num_threads);
+  if (!run.model.tests.empty()) inputs = InputsOf(ReadModelTests(run.project.Path(run.model.tests)));
+  if (inputs.empty())
+    for (TestRow& row : task.rows(data, kTestTexts)) inputs.push_back(std::move(row.input));
+  if (inputs.empty()) return "";
+  const std::unique_ptr<TaskModel> model = task.open(run.ModelFolder(), data, run.num_threads);
+  for (TextInput& input : inputs) input = model->Prepared(input);
+  const std::string recorded_as(task.recorded_as.empty() ? task.name : task.recorded_as);
+  const RecordedAnswers answers = RecordAnswers(run.ModelFolder(), recorded_as, inputs, run.num_threads);
   if (answers.answers.empty()) return "";
   const std::string path = run.output + "/" + kAnswersFile;
   WriteRecordedAnswers(path, answers);
@@ -72,7 +85,7 @@ Record RecordOf(StepRun& run, const ModelData& data) {
   record.parameters["data.text"] = data.text_column;
   record.parameters["data.target"] = data.target_column;
   if (run.model.optimize.int8) record.parameters["optimize.int8"] = "true";
-  record.seed = run.model.train.options.seed;
+  record.seed = run.model.train.training.seed;
   const GitState git = GitStateOf(run.project.folder);
   record.git_commit = git.commit;
   record.git_dirty = git.dirty;

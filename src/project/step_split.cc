@@ -12,36 +12,35 @@ namespace mlac {
 namespace {
 
 StepDescription Describe(const StepScope& scope) {
-  StepDescription step = {scope.TrainData(), {}};
-  for (const std::string& column : PreparedColumns(scope.model)) step.inputs.push_back(scope.Parameter("column", column));
+  StepDescription step = DescribeDataStep(scope);
   step.inputs.push_back(scope.Parameter("data.split.test", fmt::format("{}", scope.model.data.test_split)));
   step.inputs.push_back(scope.Parameter("data.split.seed", fmt::format("{}", scope.model.data.split_seed)));
   return step;
 }
 
 void Execute(StepRun& run) {
-  const LabelledRows rows = ReadTrainRows(run, "split");
+  const PreparedRows rows = ReadTrainRows(run, "split");
   LabelledTexts texts;  // as SplitStratified takes them
   std::map<std::string, int32_t> ids;
-  for (const std::vector<std::string>& cells : rows.cells) {
-    texts.texts.push_back(cells[0]);
-    const auto [entry, is_new] = ids.emplace(cells[1], static_cast<int32_t>(ids.size()));
-    if (is_new) texts.label_names.push_back(cells[1]);
+  for (const PreparedRow& row : rows.rows) {
+    texts.texts.push_back(row.Group());
+    const auto [entry, is_new] = ids.emplace(row.label, static_cast<int32_t>(ids.size()));
+    if (is_new) texts.label_names.push_back(row.label);
     texts.labels.push_back(entry->second);
     texts.lines.push_back(texts.lines.size() + 2);
   }
   const SplitRows split = SplitStratified(texts, run.model.data.test_split, run.model.data.split_seed);
   if (split.validation.empty())
     throw Error(ErrorCode::kInvalidInput,
-                fmt::format("models.{}.data.split: no row of {} can be set aside", run.model.name, rows.cells.size()),
+                fmt::format("models.{}.data.split: no row of {} can be set aside", run.model.name, rows.rows.size()),
                 "every label keeps a text for training, and equal texts stay together");
   const auto select = [&](const std::vector<size_t>& numbers) {
-    LabelledRows part = {rows.columns, {}};
-    for (const size_t number : numbers) part.cells.push_back(rows.cells[number]);
+    PreparedRows part = {.head = rows.head, .rows = {}};
+    for (const size_t number : numbers) part.rows.push_back(rows.rows[number]);
     return part;
   };
-  WriteCsv(run.output + "/test.csv", select(split.validation));
-  WriteCsv(run.output + "/train.csv", select(split.train));
+  WriteRows(run.output + "/" + PreparedFile(run.model, "test"), select(split.validation));
+  WriteRows(run.output + "/" + PreparedFile(run.model, "train"), select(split.train));
   run.result = nlohmann::json({{"num_train", split.train.size()}, {"num_test", split.validation.size()}}).dump();
   run.summary = fmt::format("{} rows to train, {} to test", split.train.size(), split.validation.size());
 }

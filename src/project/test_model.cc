@@ -49,11 +49,10 @@ ModelData CurrentData(const ProjectConfig& project, const ModelConfig& model, co
   data_only.models.front().tests.clear();  // a file of tests that is being written must not be read here
   const Plan plan = MakePlan(data_only);
   for (const auto& [step, key] : plan.models.front().keys()) {
-    const std::string output = steps.OutputFolder(key);
     if (step == "split" && !steps.Find(key))
       throw Error(ErrorCode::kNotFound, fmt::format("{}: the test data has not been made yet from the data of today", model.name),
                   "'mlac apply' makes it");
-    if (step == "split") data.test = output + "/test.csv";
+    if (step == "split") data.test = steps.OutputFolder(key) + "/" + PreparedFile(model, "test");
   }
   return data;
 }

@@ -37,9 +37,9 @@ std::string TestReport::Text(bool verbose) const {
     for (size_t i = 0; i < changed.size() && i < kMostRows; ++i) {
       const ChangedRow& row = changed[i];
       out += fmt::format("  {}  {}: '{}' -> '{}', true is '{}': {}\n",
-                         row.after == row.truth    ? "+"
-                         : row.before == row.truth ? "-"
-                                                   : " ",
+                         i < num_better               ? "+"
+                         : i < num_better + num_worse ? "-"
+                                                      : " ",
                          row.place, row.before, row.after, row.truth, Printable(row.text, 60));
     }
     if (changed.size() > kMostRows) out += fmt::format("  and {} more (--json shows all)\n", changed.size() - kMostRows);

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/random.h"
+#include "project/model_task.h"
 #include "project/model_tests.h"
 
 namespace mlac {
@@ -82,13 +83,32 @@ std::vector<std::string> Replaced(const std::vector<std::vector<std::string>>& l
   return {changed};
 }
 
-}  // namespace
-
-std::vector<std::string> ChangedTexts(const InvarianceTest& test, const std::string& text, uint64_t number) {
+std::vector<std::string> Change(const InvarianceTest& test, const std::string& text, uint64_t number) {
   if (test.change == "typos") return Typos(test, text, number);
   if (test.change == "case") return Cases(text);
   if (test.change == "names" && test.lists.empty()) return Replaced({FirstNames()}, text, /*exact_case=*/true);
   return Replaced(test.lists, text, test.change == "names");
+}
+
+std::string WithEach(std::string_view text, std::string_view what, std::string_view instead) {
+  std::string out;
+  for (size_t begin = 0;;) {
+    const size_t at = text.find(what, begin);
+    out += text.substr(begin, at - begin);
+    if (at == std::string_view::npos) return out;
+    out += instead;
+    begin = at + what.size();
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> ChangedTexts(const InvarianceTest& test, const std::string& text, uint64_t number) {
+  constexpr std::string_view kPlaceholder = "\x01";  // no letter and no part of a word
+  if (text.find(kMaskWord) == std::string::npos) return Change(test, text, number);
+  std::vector<std::string> changed = Change(test, WithEach(text, kMaskWord, kPlaceholder), number);
+  for (std::string& each : changed) each = WithEach(each, kPlaceholder, kMaskWord);
+  return changed;
 }
 
 }  // namespace mlac

@@ -40,7 +40,8 @@ struct KeyInfo {
   std::string_view description;      // one sentence without a full stop
   std::string_view by_default = "";  // as it is written; "" for none
   bool required = false;
-  std::string_view section = "";  // of a shape with keys: the title of its section
+  std::string_view section = "";   // of a shape with keys: the title of its section
+  std::string_view only_for = "";  // the tasks that have it, where not all do
 };
 
 // A value and where it stands: "models.topics.train.epochs" of "mlac.yaml".

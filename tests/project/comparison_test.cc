@@ -41,7 +41,7 @@ TEST_F(Comparing, SaysWhatChangedAndWhatCameOfIt) {
   EXPECT_EQ(comparison.differences[0].name, "accuracy");
   EXPECT_LT(accuracy.after, accuracy.before) << "a model that learnt nothing";
   EXPECT_EQ(accuracy.before, comparison.before->evaluation.metrics.accuracy);
-  EXPECT_EQ(static_cast<double>(comparison.worse.size()) - static_cast<double>(comparison.better.size()),
+  EXPECT_EQ(static_cast<double>(comparison.rows.worse.size()) - static_cast<double>(comparison.rows.better.size()),
             std::round(30 * (accuracy.before - accuracy.after)));
   const std::string page = ComparisonHtml(comparison), markdown = ComparisonMarkdown(comparison);
   for (const std::string& text : {page, markdown}) {

@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <ostream>
+#include <set>
 
 #include "project/model_task.h"
 #include "project/model_tests.h"
 #include "project/reference.h"
+#include "project/train_keys.h"
 #include "tests/support/test_support.h"
 
 namespace mlac {
@@ -48,18 +50,58 @@ TEST(Config, ReadsAllThatThereIs) {
   EXPECT_EQ(model.data.split_seed, 7u);
   ASSERT_EQ(model.data.filters.size(), 2u);
   EXPECT_EQ(model.data.filters[1].equals, (std::vector<std::string>{"en", "de"}));
-  EXPECT_EQ(model.train.options.num_epochs, 2u);
-  EXPECT_EQ(model.train.options.learning_rate, 1e-4);
-  EXPECT_EQ(model.train.options.seed, UINT64_MAX);
-  EXPECT_TRUE(model.train.options.freeze);
+  EXPECT_EQ(model.train.training.num_epochs, 2u);
+  EXPECT_EQ(model.train.training.learning_rate, 1e-4);
+  EXPECT_EQ(model.train.training.seed, UINT64_MAX);
+  EXPECT_TRUE(model.train.training.freeze);
   EXPECT_EQ(*model.train.max_length, 64u);
   EXPECT_EQ(*model.optimize.max_drop, 0.5);
   ASSERT_EQ(model.gates.size(), 2u);
   EXPECT_TRUE(model.gates[1].confident);
   const ModelConfig& small = project.models[1];
   EXPECT_EQ(small.data.text_column, "text");
-  EXPECT_EQ(small.train.options.num_epochs, 3u);
+  EXPECT_EQ(small.train.training.num_epochs, 3u);
   EXPECT_FALSE(small.prepares_data());
+}
+
+// With which values all keys of `train` can be written.
+constexpr std::pair<const char*, const char*> kAllTrainKeys[] = {
+    {"text-classification",
+     "{epochs: 4, lr: 0.001, batch_size: 7, seed: 9, max_length: 11, validation_split: 0.25, patience: 3, warmup: 0.3, weight_decay: 0.5, "
+     "max_grad_norm: 2.5, gradient_accumulation: 3, layer_decay: 0.9, max_tokens: 512, lora: 4, lora_alpha: 6, lora_dropout: 10%, "
+     "lora_targets: 'query, dense', class_weights: true, label_smoothing: 0.1}"},
+    {"text-ranking", "{freeze: true}"},
+    {"question-answering", "{doc_stride: 0, max_answer_length: 9}"},
+    {"fill-mask", "{mlm_probability: 20%, whole_word_mask: true, line_by_line: true}"},
+    {"sentence-similarity", "{loss: triplet, scale: 30, margin: 0.5, distance: cosine, matryoshka: [64, 32]}"}};
+
+TEST(Config, EveryKeyOfTrainIsReadShownAndReadAgain) {
+  std::set<std::string> seen;
+  for (const auto& [task, train] : kAllTrainKeys) {
+    const std::string head = fmt::format("models: {{topics: {{task: {}, base: m, data: {{train: a, test: b}}, train: ", task);
+    const FineTuneOptions options = ParseProject(head + train + "}}", "mlac.yaml").models[0].train;
+    std::string again;
+    for (const auto& [name, value] : TrainKeyValues(options)) {
+      again += fmt::format("{}{}: '{}'", again.empty() ? "{" : ", ", name, value);
+      if (std::string(train).find(name + ":") != std::string::npos) seen.insert(name);
+    }
+    const FineTuneOptions from_record = ParseProject(head + again + "}}}", "record").models[0].train;
+    EXPECT_EQ(TrainKeyValues(from_record), TrainKeyValues(options)) << task;
+  }
+  for (const KeyInfo& key : TrainKeyInfos())
+    EXPECT_EQ(seen.contains(std::string(key.name)), key.name != "max_tokens")
+        << key.name << ": what changes no bit is not recorded, all else is";
+}
+
+TEST(Config, AnAdapterLearnsAtItsOwnRateUnlessOneIsGiven) {
+  const auto rate = [](const std::string& train) {
+    return ParseProject("models: {a: {base: m, data: {train: a, test: b}, train: " + train + "}}", "mlac.yaml")
+        .models[0]
+        .train.training.learning_rate;
+  };
+  EXPECT_EQ(rate("{lora: 8}"), kLoraLearningRate);
+  EXPECT_EQ(rate("{lr: 1e-4, lora: 8}"), 1e-4);
+  EXPECT_EQ(rate("{epochs: 1}"), 5e-5);
 }
 
 TEST(Config, AnchorsAreForWhatModelsHaveInCommon) {
@@ -68,7 +110,7 @@ TEST(Config, AnchorsAreForWhatModelsHaveInCommon) {
       "*common, base: other}\n",
       "mlac.yaml");
   EXPECT_EQ(project.models[0].base, "m");
-  EXPECT_EQ(project.models[0].train.options.seed, 1u);
+  EXPECT_EQ(project.models[0].train.training.seed, 1u);
   EXPECT_EQ(project.models[1].base, "other");
 }
 
@@ -101,9 +143,11 @@ std::string TaskNames() {
 }
 
 constexpr char kModelKeys[] = "there are: task, base, data, train, optimize, tests, gates";
-constexpr char kTrainKeys[] =
-    "there are: epochs, lr, batch_size, seed, max_length, validation_split, patience, warmup, weight_decay, max_grad_norm, freeze, "
-    "class_weights";
+std::string TrainKeys() {
+  std::string names;
+  for (const KeyInfo& key : TrainKeyInfos()) names += (names.empty() ? "there are: " : ", ") + std::string(key.name);
+  return names;
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Config, WrongConfig,
@@ -132,7 +176,8 @@ INSTANTIATE_TEST_SUITE_P(
               "did you mean 'text-classification'? there are: " + TaskNames()},
         Wrong{With("    base: {a: b}\n"), "mlac.yaml line 4: models.topics.base: expected a text, found a map", ""},
         Wrong{With("    data: {test: b}\n"), "mlac.yaml line 4: models.topics.data: the key 'train' is missing (a file or a list of files)",
-              "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label; several files are joined"},
+              "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label, or what the task takes; several "
+              "files are joined"},
         Wrong{With("    data: {train: [], test: b}\n"),
               "mlac.yaml line 4: models.topics.data.train: expected a text or a list of texts, found a list", ""},
         Wrong{With("    data: {train: [a, {b: c}], test: b}\n"),
@@ -149,7 +194,7 @@ INSTANTIATE_TEST_SUITE_P(
               "mlac.yaml line 4: models.topics.data.split.test: expected a share from 0 to 1, as 20% or 0.2, found '1/5'", ""},
         Wrong{With("    data: {train: a, split: {seed: 1}}\n"),
               "mlac.yaml line 4: models.topics.data.split: the key 'test' is missing (a share, as 20% or 0.2)",
-              "Share of the rows that become the test data, of each label alike; equal texts stay together"},
+              "Share of the rows that become the test data, of each label alike; rows with the same text, context or query stay together"},
         Wrong{With("    data: {train: a, test: b, dedupe: yes}\n"),
               "mlac.yaml line 4: models.topics.data.dedupe: expected true or false, found 'yes'", ""},
         Wrong{With("    data: {train: a, test: b, filter: {min_length: 3}}\n"),
@@ -158,7 +203,7 @@ INSTANTIATE_TEST_SUITE_P(
               "mlac.yaml line 4: models.topics.data.filter[0].minlength: there is no such key",
               "did you mean 'min_length'? there are: column, equals, not, min_length, max_length"},
         Wrong{With("    train: {epoch: 3}\n"), "mlac.yaml line 5: models.topics.train.epoch: there is no such key",
-              std::string("did you mean 'epochs'? ") + kTrainKeys},
+              "did you mean 'epochs'? " + TrainKeys()},
         Wrong{With("    train: {epochs: 0}\n"),
               "mlac.yaml line 5: models.topics.train.epochs: expected a whole number from 1 to 1000000, found '0'", ""},
         Wrong{With("    train: {epochs: -1}\n"),
@@ -171,6 +216,23 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{With("    train: {seed: 18446744073709551616}\n"),
               "mlac.yaml line 5: models.topics.train.seed: expected a whole number from 0, found '18446744073709551616'", ""},
         Wrong{With("    train: {freeze: 1}\n"), "mlac.yaml line 5: models.topics.train.freeze: expected true or false, found '1'", ""},
+        Wrong{With("    train: {lora: 0}\n"),
+              "mlac.yaml line 5: models.topics.train.lora: expected a whole number from 1 to 4096, found '0'", ""},
+        Wrong{With("    train: {lora_alpha: 4}\n"),
+              "mlac.yaml line 5: models.topics.train.lora_alpha: stands without 'lora', the rank of the adapter", "lora: 8"},
+        Wrong{With("    train: {lora: 8, freeze: true}\n"), "mlac.yaml line 5: models.topics.train: 'lora' and 'freeze' exclude each other",
+              ""},
+        Wrong{With("    train: {lora: 8, lora_targets: 'query,,value'}\n"),
+              "mlac.yaml line 5: models.topics.train.lora_targets: expected names or sizes with ',' between them, found 'query,,value'",
+              ""},
+        Wrong{With("    train: {label_smoothing: 0.95}\n"),
+              "mlac.yaml line 5: models.topics.train.label_smoothing: expected a share from 0 to 0.9, found 0.95", ""},
+        Wrong{With("    train: {loss: cosent}\n"),
+              "mlac.yaml line 5: models.topics.train.loss: is for sentence-similarity; this is text-classification", ""},
+        Wrong{With("    task: sentence-similarity\n    train: {loss: cosine}\n"),
+              "mlac.yaml line 6: models.topics.train.loss: there is no 'cosine'", "did you mean 'cosent'? there are: multiple-negatives-ranking, cosent, triplet"},
+        Wrong{With("    task: sentence-similarity\n    train: {matryoshka: [64, small]}\n"),
+              "mlac.yaml line 6: models.topics.train.matryoshka: expected sizes such as 384, 128, 64, found 'small'", ""},
         Wrong{With("    optimize: {max_drop: 1%}\n"),
               "mlac.yaml line 2: models.topics: optimize: 'max_drop' is there and nothing that could drop", "int8: true"},
         Wrong{With("    optimize: {int8: true, max_drop: 101%}\n"),

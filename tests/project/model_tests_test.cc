@@ -129,9 +129,9 @@ class FakeModel : public TaskModel {
     return kLabels;
   }
   size_t max_tokens() const override { return 64; }
-  std::vector<Prediction> Predict(std::span<const std::string> texts) override {
+  std::vector<Prediction> Predict(std::span<const TextInput> texts) override {
     std::vector<Prediction> predictions;
-    for (const std::string& text : texts) {
+    for (const auto& [text, pair, place] : texts) {
       const bool is_long = text.size() > 10;
       const float p = (is_long ? 0.8f : 0.3f) + (text.find('!') != std::string::npos ? 0.1f : 0);
       predictions.push_back({is_long ? "long" : "short", is_long ? p : 1 - p, {p, 1 - p}});
@@ -145,18 +145,24 @@ class FakeModel : public TaskModel {
 
 class FakeOther : public FakeModel {
  public:
-  std::vector<Prediction> Predict(std::span<const std::string> texts) override {
+  std::vector<Prediction> Predict(std::span<const TextInput> texts) override {
     std::vector<Prediction> predictions(texts.size(), Prediction{"short", 1, {0, 1}});
     return predictions;
   }
 };
 
-constexpr ModelTask kFakeTask = {"fake", nullptr, nullptr,
-                                 [](const std::string& folder, size_t) -> std::unique_ptr<TaskModel> {
+std::vector<TestRow> FakeRows(const ModelData& data, size_t at_most) { return FindModelTask("text-classification").rows(data, at_most); }
+
+constexpr ModelTask kFakeTask = {.name = "fake",
+                                 .check = nullptr,
+                                 .train = nullptr,
+                                 .open = [](const std::string& folder, const ModelData&, size_t) -> std::unique_ptr<TaskModel> {
                                    if (folder == "other") return std::make_unique<FakeOther>();
                                    return std::make_unique<FakeModel>();
                                  },
-                                 nullptr};
+                                 .evaluate = nullptr,
+                                 .rows = FakeRows,
+                                 .read_rows = nullptr};
 
 class RunTests : public testing::Test {
  protected:

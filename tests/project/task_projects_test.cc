@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <set>
 
 #include "base/file.h"
 #include "project/comparison.h"
@@ -13,6 +14,7 @@
 #include "project/reproduce.h"
 #include "project/run_model_tests.h"
 #include "project/status.h"
+#include "project/test_model.h"
 #include "tests/project/tiny_project.h"
 
 namespace mlac {
@@ -110,9 +112,13 @@ TEST_F(Entities, AreComparedByTheirFigures) {
   ASSERT_FALSE(comparison.differences.empty());
   EXPECT_EQ(comparison.differences[0].name, "f1");
   EXPECT_GT(comparison.differences[0].before, comparison.differences[0].after);
-  EXPECT_FALSE(comparison.differences[0].interval);
+  ASSERT_TRUE(comparison.differences[0].interval);
+  EXPECT_LT(comparison.differences[0].interval->high, 0);
+  EXPECT_FALSE(comparison.rows.worse.empty());
+  EXPECT_EQ(comparison.rows.worse.front().truth, comparison.rows.worse.front().before);
   const std::string page = ComparisonHtml(comparison);
-  EXPECT_THAT(page, HasSubstr("Both measured on 20 texts of test.conll."));
+  EXPECT_THAT(page, HasSubstr("It is worse on 20 texts of test.conll: 0 rows got better, "));
+  EXPECT_THAT(page, HasSubstr("ANIMAL: cat waterlight"));
   EXPECT_THAT(page, HasSubstr("ANIMAL"));
   EXPECT_EQ(page.find("Confusion"), std::string::npos);
   EXPECT_THAT(ComparisonMarkdown(comparison), HasSubstr("| entity |"));
@@ -126,6 +132,7 @@ TEST_F(Entities, AGateRefusesAWorseOneWithBothFigures) {
   RecordingObserver observer;
   EXPECT_TRUE(project_.Apply(observer).refused());
   EXPECT_THAT(observer.refused["gate"], HasSubstr(", production "));
+  EXPECT_THAT(observer.refused["gate"], HasSubstr("; the difference is -"));
 }
 
 TEST_F(Entities, AFailedExampleSaysWhatWasFound) {
@@ -146,17 +153,40 @@ TEST_F(Entities, WhatTheTaskDoesNotHaveIsRefusedWithWhatItHas) {
   };
   EXPECT_EQ(refused("gates", "[accuracy >= 0.5]", "mlac.yaml line 5: models.topics.gates[0]: column 13: there is no figure 'accuracy'"),
             "there are: f1, precision, recall, macro_f1, exact_match, loss, num_examples, per_class, size, latency_p50, latency_p99");
-  EXPECT_EQ(refused("gates", "[{require: f1 >= production, confident: true}]",
-                    "mlac.yaml line 5: models.topics.gates[0]: column 23: there is no interval that 'f1' could be decided by"),
-            "confident is for f1 and precision and recall and macro_f1 and exact_match, the figures of a label against a number");
-  refused("data", "{train: train.conll, split: {test: 20%}}",
-          "mlac.yaml line 2: models.topics: data.split is for text-classification; token-classification has no table of texts and labels");
+  EXPECT_EQ(
+      refused("gates", "[{require: loss <= production, confident: true}]",
+              "mlac.yaml line 5: models.topics.gates[0]: column 23: there is no interval that 'loss' could be decided by"),
+      "confident is for f1 and precision and recall and macro_f1 and exact_match, the figures of a label against a number, and metrics "
+      "against 'production + or - a number'");
+  refused("data", "{train: train.conll, test: test.conll, filter: [{column: lang, equals: de}]}",
+          "mlac.yaml line 2: models.topics: data.filter: 'column' is for tables; the data of token-classification has no columns");
+  refused("train", "{class_weights: true}",
+          "mlac.yaml line 7: models.topics.train.class_weights: is for text-classification; this is token-classification");
   refused("optimize", "{int8: true, metric: accuracy}", "mlac.yaml line 6: models.topics.optimize.metric: there is no 'accuracy'");
-  WriteTests("slices: [{name: short, max_length: 9, min: 0}]\n");
-  EXPECT_EQ(ExpectError(ErrorCode::kInvalidInput, "tests.yaml: there is no test 'slices' of a model for token-classification",
-                        [&] { project_.MakePlan(); })
-                .hint(),
-            "there are examples, invariances, latency, memory");
+  const auto tests_refused = [&](const std::string& tests, const std::string& message) {
+    WriteTests(tests);
+    return ExpectError(ErrorCode::kInvalidInput, message, [&] { project_.MakePlan(); }).hint();
+  };
+  EXPECT_EQ(tests_refused("directional: [{text: a, add: b, label: c, must: rise}]\n",
+                          "tests.yaml: there is no test 'directional' of a model for token-classification"),
+            "there are examples, invariances, slices, latency, memory");
+  tests_refused("examples: [{text: a, question: b, expect: c}]\n",
+                "tests.yaml: examples: 'question' is for question-answering; this is token-classification");
+  tests_refused("slices:\n  - {name: x, column: lang, equals: de, min: 0}\n",
+                "tests.yaml: line 2: slices: 'column' is for text-classification; this is token-classification");
+  EXPECT_EQ(tests_refused("slices: [{name: x, max_length: 3, metric: accuracy, min: 0}]\n",
+                          "tests.yaml: line 1: slices: there is no figure 'accuracy'"),
+            "there are: f1, precision, recall, macro_f1, exact_match");
+}
+
+TEST_F(Entities, AnInsecureDifferenceIsRefusedWhereItIsToBeSure) {
+  project_.lines["gates"] = "[{require: f1 >= production, confident: true}]";
+  ASSERT_FALSE(project_.Apply().refused()) << "there is no production yet";
+  project_.Promote();
+  project_.lines["train"] = "{epochs: 1, lr: 0}";
+  RecordingObserver observer;
+  EXPECT_TRUE(project_.Apply(observer).refused());
+  EXPECT_THAT(observer.refused["gate"], HasSubstr("f1 >= production (confident): "));
 }
 
 TEST_F(Entities, TheTaskMayStandBehindTheGates) {
@@ -168,6 +198,9 @@ TEST_F(Entities, TheTaskMayStandBehindTheGates) {
 struct OtherTask {
   std::string task, base, file, gates;
   std::string (*rows)(int count);
+  std::string tests;       // that every model passes
+  std::string kinds;       // that are proposed
+  std::string train = {};  // keys of its own
 };
 
 void PrintTo(const OtherTask& task, std::ostream* out) { *out << task.task; }
@@ -176,15 +209,16 @@ std::string QuestionRows(int count) {
   std::string rows;
   for (int i = 0; i < count; ++i)
     rows += fmt::format(
-        "{{\"question\": \"cat ?\", \"context\": \"the people {} cat red night\", \"answers\": {{\"text\": [\"red\"], \"answer_start\": "
+        "{{\"question\": \"cat number {} ?\", \"context\": \"the people {} cat red night\", \"answers\": {{\"text\": [\"red\"], "
+        "\"answer_start\": "
         "[{}]}}}}\n",
-        i % 10, std::string("the people 0 cat ").size());
+        i / 2, i % 10, std::string("the people 0 cat ").size());
   return rows;
 }
 
 std::string Lines(int count) {
   std::string rows;
-  for (int i = 0; i < count; ++i) rows += fmt::format("the people open the small red train not this night {}\n", i % 10);
+  for (int i = 0; i < count; ++i) rows += fmt::format("the people open the small red train not this night {}\n", i % 40);
   return rows;
 }
 
@@ -201,46 +235,157 @@ std::string QueryRows(int count) {
   return rows;
 }
 
-class MeasuredTasks : public testing::TestWithParam<OtherTask> {};
+std::string TaggedRows(int count) { return Sentences(static_cast<size_t>(count)); }
+
+class MeasuredTasks : public testing::TestWithParam<OtherTask> {
+ protected:
+  void SetUp() override {
+    const OtherTask& task = GetParam();
+    const bool is_known =
+        std::any_of(AllModelTasks().begin(), AllModelTasks().end(), [&](const ModelTask& each) { return each.name == task.task; });
+    ASSERT_TRUE(is_known) << "a line of model_task.cc that train/ does not know";
+    project_.folder.Write("train" + task.file, task.rows(48));
+    project_.folder.Write("test" + task.file, task.rows(12));
+    project_.folder.Write("tests.yaml", "latency: [{tokens: 8, p99: 100 s}]\nmemory: 4 GB\n" + task.tests);
+    project_.lines = {{"task", task.task},
+                      {"base", test::FixturePath("models/" + task.base)},
+                      {"data", fmt::format("{{train: train{}, test: test{}}}", task.file, task.file)},
+                      {"train", fmt::format("{{epochs: 1, batch_size: 8{}}}", task.train)},
+                      {"tests", "tests.yaml"},
+                      {"gates", task.gates}};
+  }
+
+  TinyProject project_;
+};
 
 TEST_P(MeasuredTasks, AreLearntTestedGatedPublishedComparedAndMadeAgain) {
   const OtherTask& task = GetParam();
-  const bool is_known =
-      std::any_of(AllModelTasks().begin(), AllModelTasks().end(), [&](const ModelTask& each) { return each.name == task.task; });
-  ASSERT_TRUE(is_known) << "a line of model_task.cc that train/ does not know";
-  TinyProject project;
-  project.folder.Write("train" + task.file, task.rows(48));
-  project.folder.Write("test" + task.file, task.rows(12));
-  project.folder.Write("tests.yaml", "latency: [{tokens: 8, p99: 100 s}]\nmemory: 4 GB\n");
-  project.lines = {{"task", task.task},
-                   {"base", test::FixturePath("models/" + task.base)},
-                   {"data", fmt::format("{{train: train{}, test: test{}}}", task.file, task.file)},
-                   {"train", "{epochs: 1, batch_size: 8}"},
-                   {"tests", "tests.yaml"},
-                   {"gates", task.gates}};
   RecordingObserver observer;
-  const ApplyResult result = project.Apply(observer);
+  const ApplyResult result = project_.Apply(observer);
   ASSERT_FALSE(result.refused()) << observer.refused.begin()->second;
-  EXPECT_TRUE(project.Pending().empty());
-  const Store store = project.OpenStore();
-  const RevisionFolder folder = store.OpenFolder(project.Latest());
+  EXPECT_TRUE(project_.Pending().empty());
+  const Store store = project_.OpenStore();
+  const std::string first = project_.Latest();
+  const RevisionFolder folder = store.OpenFolder(first);
   const std::string card = test::ReadWhole(folder.path() + "/README.md");
   EXPECT_THAT(card, HasSubstr("pipeline_tag: " + task.task));
   EXPECT_THAT(card, HasSubstr("test" + task.file));
   EXPECT_EQ(card.find(" 0 tokens"), std::string::npos) << card;
   const Reproduction made = Reproduce(store, Resolve(store, "topics"), 1, observer, observer.stop);
   EXPECT_TRUE(made.equal()) << (made.different.empty() ? "" : made.different.front());
-  const Comparison comparison = CompareRevisions(store, "topics", "", project.Latest(), 1, observer.stop);
-  EXPECT_THAT(ComparisonHtml(comparison), HasSubstr("The first revision, measured on "));
-  EXPECT_NE(StatusOf(project.Config(), {}).Text().find(" 0."), std::string::npos) << StatusOf(project.Config(), {}).Text();
+  EXPECT_THAT(ComparisonHtml(CompareRevisions(store, "topics", "", first, 1, observer.stop)),
+              HasSubstr("The first revision, measured on "));
+  EXPECT_NE(StatusOf(project_.Config(), {}).Text().find(" 0."), std::string::npos) << StatusOf(project_.Config(), {}).Text();
+  ASSERT_NE(store.FindRecord("topics", first)->answers, "") << "what a swap is checked by";
+
+  // Against production: a gate with an interval, tests with the rows that changed, a comparison with both.
+  project_.Promote();
+  project_.lines["train"] = fmt::format("{{epochs: 2, lr: 1e-3, batch_size: 8, seed: 1{}}}", task.train);
+  project_.lines["gates"] = fmt::format("[{} >= production - 1e9]", FindModelTask(task.task).figures.metrics.front());
+  if (task.task == "sentence-similarity") project_.lines["gates"] = "[mrr_at_10 >= production - 1e9]";
+  ASSERT_FALSE(project_.Apply(observer).refused());
+  EXPECT_THAT(observer.notes, testing::Contains(HasSubstr("; the difference is "))) << "no interval";
+  const Comparison comparison = CompareRevisions(store, "topics", first, project_.Latest(), 1, observer.stop);
+  ASSERT_FALSE(comparison.differences.empty());
+  for (const FigureDifference& difference : comparison.differences) {
+    const bool is_of_words = difference.name == "accuracy" && task.task == "token-classification";  // and words are not the rows
+    EXPECT_EQ(difference.interval.has_value(), !is_of_words) << difference.name;
+  }
+  const TestedModel tested = TestModel(project_.Config(), "topics", {}, observer.stop);
+  EXPECT_TRUE(tested.report.compared);
+  EXPECT_EQ(tested.report.changed.size(), comparison.rows.better.size() + comparison.rows.worse.size() + comparison.rows.otherwise.size());
+}
+
+TEST_P(MeasuredTasks, ProposedTestsPass) {
+  RecordingObserver observer;
+  ASSERT_FALSE(project_.Apply(observer).refused()) << observer.refused.begin()->second;
+  const std::string proposed = ProposeTests(project_.Config(), "topics", 1, observer.stop);
+  EXPECT_THAT(proposed, HasSubstr("# Tests of the model topics, proposed by "));
+  for (size_t begin = 0; begin < GetParam().kinds.size();) {
+    const size_t end = std::min(GetParam().kinds.find(' ', begin), GetParam().kinds.size());
+    EXPECT_THAT(proposed, HasSubstr(fmt::format("\n{}:\n", GetParam().kinds.substr(begin, end - begin))));
+    begin = end + 1;
+  }
+  project_.folder.Write("tests.yaml", proposed);
+  const TestReport report = TestModel(project_.Config(), "topics", {}, observer.stop).report;
+  EXPECT_FALSE(report.cases.empty());
+  EXPECT_FALSE(report.failed()) << report.Text(false) << proposed;
+}
+
+// Two files are joined; of the second half of their rows all are in both; what is left is split by what belongs together.
+TEST_P(MeasuredTasks, DataIsJoinedFilteredDedupedAndSplit) {
+  const OtherTask& task = GetParam();
+  project_.folder.Write("more" + task.file, task.rows(24));
+  project_.lines["data"] =
+      fmt::format("{{train: [train{0}, more{0}], filter: [{{min_length: 2}}], dedupe: true, split: {{test: 25%, seed: 3}}}}", task.file);
+  project_.lines["tests"] = "";
+  RecordingObserver observer;
+  const ApplyResult result = project_.Apply(observer);
+  ASSERT_FALSE(result.refused()) << observer.refused.begin()->second;
+  EXPECT_THAT(observer.steps, testing::IsSupersetOf({"join", "filter", "dedupe", "split"}));
+  const Store store = project_.OpenStore();
+  const Record record = *store.FindRecord("topics", project_.Latest());
+  const ModelTask& info = FindModelTask(task.task);
+  const auto rows = [&](const std::string& role) {
+    const RevisionFolder folder = store.OpenFolder(record.data.at(role));
+    return info.read_rows(store.OnlyFile(folder), {}, {}).rows;
+  };
+  std::set<std::string> keys, groups;
+  const std::vector<PreparedRow> train = rows("train"), test = rows("test");
+  for (const PreparedRow& row : train) {
+    keys.insert(row.Key());
+    groups.insert(row.Group());
+  }
+  EXPECT_EQ(keys.size(), train.size()) << "no row twice";
+  ASSERT_FALSE(test.empty());
+  for (const PreparedRow& row : test) EXPECT_FALSE(groups.contains(row.Group())) << row.line;
+  std::set<std::string> all;
+  for (const PreparedRow& row : info.read_rows(project_.folder / ("train" + task.file), {}, {}).rows) all.insert(row.Key());
+  EXPECT_EQ(train.size() + test.size(), all.size()) << "each row of both files once";
+  EXPECT_TRUE(project_.Pending().empty());
+  const Reproduction made = Reproduce(store, Resolve(store, "topics"), 1, observer, observer.stop);
+  EXPECT_TRUE(made.equal()) << (made.different.empty() ? "" : made.different.front());
+  project_.folder.Write("more" + task.file, task.rows(25));
+  EXPECT_THAT(project_.MakePlan().Text(), HasSubstr("1 row added"));
+}
+
+TEST_P(MeasuredTasks, AnAdapterIsMergedIntoWhatIsPublished) {
+  project_.lines["train"] = fmt::format("{{epochs: 1, batch_size: 4, lora: 2, lora_targets: all-linear{}}}", GetParam().train);
+  RecordingObserver observer;
+  const ApplyResult result = project_.Apply(observer);
+  ASSERT_FALSE(result.refused()) << observer.refused.begin()->second;
+  const Store store = project_.OpenStore();
+  const RevisionFolder folder = store.OpenFolder(project_.Latest());
+  EXPECT_TRUE(FileExists(folder.path() + "/config.json") || FileExists(folder.path() + "/modules.json"));
+  EXPECT_FALSE(FileExists(folder.path() + "/adapter_config.json"));
+  EXPECT_EQ(store.FindRecord("topics", project_.Latest())->parameters.at("train.lora"), "2");
+  const Reproduction made = Reproduce(store, Resolve(store, "topics"), 1, observer, observer.stop);
+  EXPECT_TRUE(made.equal()) << (made.different.empty() ? "" : made.different.front());
 }
 
 INSTANTIATE_TEST_SUITE_P(
     All, MeasuredTasks,
-    testing::Values(OtherTask{"question-answering", "classifier", ".jsonl", "[f1 >= 0, exact_match >= production - 1]", QuestionRows},
-                    OtherTask{"fill-mask", "masked_lm", ".txt", "[perplexity > 0, accuracy >= 0]", Lines},
-                    OtherTask{"sentence-similarity", "embedding", ".csv", "[ndcg_at_10 >= 0, mrr_at_10 >= production - 1]", AnchorRows},
-                    OtherTask{"text-ranking", "classifier", ".csv", "[ndcg_at_10 >= 0, average_precision >= 0]", QueryRows}));
+    testing::Values(
+        OtherTask{"token-classification", "classifier", ".conll", "[f1 >= 0, exact_match >= production - 1]", TaggedRows,
+                  "examples: [{text: the night, expect: nothing, min: 0}]\nslices: [{name: short, max_length: 20, metric: exact_match, "
+                  "min: 0}]\n",
+                  "invariances"},
+        OtherTask{"question-answering", "classifier", ".jsonl", "[f1 >= 0, exact_match >= production - 1]", QuestionRows,
+                  "examples: [{text: the people cat red night, question: 'cat ?', expect: red, min: 0}]\n"
+                  "invariances: [{change: case, min: 0}]\nslices: [{name: all, min_length: 1, metric: exact_match, min: 0}]\n",
+                  "invariances", ", doc_stride: 4, max_answer_length: 5"},
+        OtherTask{"fill-mask", "masked_lm", ".txt", "[perplexity > 0, accuracy >= 0]", Lines,
+                  "examples: [{text: 'the people open the [MASK] red', expect: small, min: 0}]\ninvariances: [{change: typos, min: 0}]\n",
+                  "invariances", ", mlm_probability: 0.3, whole_word_mask: true"},
+        OtherTask{"sentence-similarity", "embedding", ".csv", "[ndcg_at_10 >= 0, mrr_at_10 >= production - 1]", AnchorRows,
+                  "rankings: [{query: the cat 1, best: the cat 1, others: [people of night, small]}]\n"
+                  "slices: [{name: all, min_length: 1, metric: recall_at_1, min: 0}]\n",
+                  "invariances", ", loss: multiple-negatives-ranking, scale: 10, matryoshka: [32, 16]"},
+        OtherTask{"text-ranking", "classifier", ".csv", "[ndcg_at_10 >= 0, average_precision >= 0]", QueryRows,
+                  "invariances: [{change: case, rows: 3, min: 0}]\n"
+                  "slices: [{name: pairs, max_length: 7, metric: accuracy, min: 0}, {name: queries, min_length: 1, metric: ndcg_at_10, "
+                  "min: 0}]\n",
+                  "invariances slices"}));
 
 TEST(OtherTasks, HaveTheirFiguresForSmallerModels) {
   TinyProject project;
