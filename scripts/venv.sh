@@ -15,6 +15,7 @@ pins_of() {
     five)     echo torch==2.13.0 transformers==5.24.0 sentence-transformers==6.2.0 peft==0.21.2 ;;
     clients)  echo huggingface_hub==2.4.0 openai==3.57.0 'tritonclient[http]==2.73.0' datasets==5.2.0 ;;
     openapi)  echo schemathesis==4.32.5 ;;
+    hooks)    echo pre-commit==4.7.0 check-jsonschema==0.39.0 dvc==3.67.1 ;;
     tracking) echo mlflow==3.17.2 ;;  # 3.18.0 does not install
     rivals)   echo torch==2.13.0 transformers==4.57.6 tokenizers==0.22.2 sentence-transformers==5.7.0 onnx==1.23.2 onnxscript==0.7.2 \
                    onnxruntime==1.32.0 openvino==2026.4.1 nncf==3.4.0 ctranslate2==4.8.5 fastapi==0.165.0 uvicorn==0.54.0 uvloop==0.23.0 \
@@ -26,7 +27,7 @@ pins_of() {
     *) return 1 ;;
   esac
 }
-readonly names="parity, five, clients, openapi, tracking, rivals, compressed, tokenizers-rc, llama"
+readonly names="parity, five, clients, openapi, hooks, tracking, rivals, compressed, tokenizers-rc, llama"
 
 fail() { echo "venv.sh: $1" >&2; exit "${2:-1}"; }
 

@@ -13,7 +13,7 @@
 #include "cli/interrupt.h"
 #include "cli/project_options.h"
 #include "cli/tracking.h"
-#include "project/comparison.h"
+#include "project/apply_reports.h"
 #include "project/tracked_apply.h"
 
 namespace mlac {
@@ -22,7 +22,7 @@ namespace {
 struct ApplyCommand {
   ProjectOptions project;
   ApplyOptions apply;
-  std::string plan_file, track;
+  std::string plan_file, markdown, track;
   bool dry_run = false, json = false, report = true;
 };
 
@@ -39,19 +39,11 @@ Plan PlanOf(const ApplyCommand& options, const ProjectConfig& project) {
   return now;
 }
 
-// A page and Markdown for each model that was published: beside production, else beside what was latest before.
-void WriteReports(const ApplyResult& result, const Plan& plan, const Store& store, size_t num_threads, const std::atomic<bool>& stop) {
-  for (size_t i = 0; i < result.models.size(); ++i) {
-    const AppliedModel& model = result.models[i];
-    if (!model.published) continue;
-    std::string before = plan.models[i].production.empty() ? plan.models[i].latest : plan.models[i].production;
-    if (before == model.revision || !store.Has(before)) before.clear();
-    const Comparison comparison = CompareRevisions(store, model.name, before, model.revision, num_threads, stop);
-    const std::string path = fmt::format("{}/{}-{}", store.Part("reports"), model.name, model.revision.substr(0, 12));
-    WriteFileAtomically(path + ".html", ComparisonHtml(comparison));
-    WriteFileAtomically(path + ".md", ComparisonMarkdown(comparison));
-    fmt::print(stderr, "{}: report in {}.html and .md\n", model.name, path);
-  }
+void WriteReports(const ApplyCommand& options, const ApplyResult& result, const Plan& plan, const Store& store) {
+  if (!options.report) return;
+  const ApplyReports reports = WriteApplyReports(result, plan, store, options.apply.num_threads, CatchInterrupts());
+  for (const auto& [name, path] : reports.written) fmt::print(stderr, "{}: report in {}.html and .md\n", name, path);
+  if (!options.markdown.empty()) WriteFileAtomically(options.markdown, reports.markdown);
 }
 
 void Report(const ApplyResult& result, bool json) {
@@ -83,6 +75,7 @@ ApplyResult ApplyTracked(const ApplyTracking& tracking, const ProjectConfig& pro
 
 void Execute(ApplyCommand options) {
   if (!options.plan_file.empty() && !options.project.targets.empty()) throw UsageError("--plan-file and --target exclude each other");
+  if (!options.markdown.empty() && !options.report) throw UsageError("--markdown and --no-report exclude each other");
   const ProjectConfig project = ReadProject(options.project.file);
   const ApplyTracking tracking = {.mlflow = ReadMlflowOptions(options.track), .lineage = ReadLineageOptions()};
   if (options.dry_run) {
@@ -94,13 +87,14 @@ void Execute(ApplyCommand options) {
   const Store store = Store::OpenOrCreate(project.Path(project.store));
   const ApplyLock lock(store);
   const Plan plan = PlanOf(options, project);  // what another apply did until it gave the lock back
+  if (!plan.changes() && !options.markdown.empty()) WriteFileAtomically(options.markdown, "");
   if (!plan.changes() && !options.json) {
     fmt::print("{}", plan.Text());
     return;
   }
   fmt::print(stderr, "{}", plan.Text());
   const ApplyResult result = ApplyTracked(tracking, project, plan, store, options.apply);
-  if (options.report) WriteReports(result, plan, store, options.apply.num_threads, CatchInterrupts());
+  WriteReports(options, result, plan, store);
   Report(result, options.json);
 }
 
@@ -117,6 +111,9 @@ void AddApply(CLI::App& app) {
       ->type_name("FILE");
   command.add_flag("--dry-run", options->dry_run, "Only say what would be done, as 'mlac plan'");
   command.add_flag("!--no-report", options->report, "Write no report of what was published (.mlac/reports)");
+  command
+      .add_option("--markdown", options->markdown, "Write what was published, beside production, and what was refused, for a pull request")
+      ->type_name("FILE");
   AddTrackOption(command, options->track);
   AddThreadsOption(command, options->apply.num_threads);
   AddJsonFlag(command, options->json);

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "project/draft.h"
+#include "train/fine_tune.h"
 
 namespace mlac {
 namespace {
@@ -41,8 +42,12 @@ void Execute(const DraftOptions& options) {
     fmt::print("wrote {}\n", path);
   }
   if (IgnoreStore()) fmt::print("wrote {}: git leaves {} alone\n", kIgnoreFile, kIgnored);
-  fmt::print("{}: texts in '{}', {} labels in '{}'\n", options.train, Printable(draft.text_column), draft.num_labels,
-             Printable(draft.target_column));
+  if (draft.num_labels > 0) {
+    fmt::print("{}: texts in '{}', {} labels in '{}'\n", options.train, Printable(draft.text_column), draft.num_labels,
+               Printable(draft.target_column));
+  } else {
+    fmt::print("{}: {} rows for {}\n", options.train, draft.num_rows, draft.task);
+  }
   if (!fs::exists(options.base))
     fmt::print("{} is not there yet: put the model to start from there, or name another in mlac.yaml\n", options.base);
   fmt::print("next: mlac plan\n");
@@ -54,9 +59,14 @@ void AddInit(CLI::App& app) {
   auto options = std::make_shared<DraftOptions>();
   CLI::App& command = AddCommand(app, "init", "Write mlac.yaml and tests from a look at the data, each line explained",
                                  "mlac init --name topics --data data/train.csv --test data/test.csv -m models/minilm");
-  command.add_option("--data", options->train, "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label")
+  command
+      .add_option("--data", options->train,
+                  "What to learn from: CSV, TSV, JSONL, a folder with a folder of texts for each label, or what another task takes")
       ->required()
       ->type_name("FILE");
+  command.add_option("--task", options->task, "What the model is for; else what the data look like")
+      ->type_name("TASK")
+      ->check(CLI::IsMember(FineTuneTaskNames()).description(""));
   command.add_option("--test", options->test, "Texts to measure on; without them a part of --data is set aside")->type_name("FILE");
   command.add_option("--name", options->name, "The name of the model")->type_name("NAME")->capture_default_str();
   command.add_option("-m,--model", options->base, "The model to start from")->type_name("DIR")->capture_default_str();

@@ -13,7 +13,9 @@
 #include "data/table.h"
 #include "data/texts.h"
 #include "hub/record.h"
+#include "project/model_task.h"
 #include "train/report_escape.h"
+#include "train/text_tuples.h"
 
 namespace mlac {
 namespace {
@@ -98,10 +100,49 @@ void GuessColumns(const std::vector<ColumnLook>& looks, size_t num_rows, Draft& 
     draft.largest_share = std::max(draft.largest_share, static_cast<double>(count) / static_cast<double>(num_rows));
 }
 
+// What is particular to a task: its lines of `data` and of `gates`.
+struct TaskLines {
+  std::string description, rows, columns, dedupe, gates;
+};
+
+TaskLines LinesOfLabels(const Draft& draft) {
+  return {.description = "gives each text one label",
+          .rows = fmt::format("{} rows{} with {} labels", draft.num_rows, draft.num_rows == kLookedAt ? " and more" : "", draft.num_labels),
+          .columns = fmt::format("      text: {}    # the column of texts\n      target: {}    # the column of labels\n",
+                                 QuoteYaml(draft.text_column), QuoteYaml(draft.target_column)),
+          .dedupe = "rows with the same text",
+          .gates = fmt::format(
+              "      - accuracy >= {:.2f}    # better than always answering the largest label; raise it once you know what it reaches\n",
+              std::min(0.95, draft.largest_share + 0.05))};
+}
+
+TaskLines LinesOf(const DraftOptions& options, const Draft& draft) {
+  if (draft.task == "text-classification") return LinesOfLabels(draft);
+  TaskLines lines = {
+      .description = {}, .rows = fmt::format("{} rows", draft.num_rows), .columns = {}, .dedupe = "rows that are the same", .gates = {}};
+  lines.description = draft.task == "token-classification"  ? "finds names and other entities in texts"
+                      : draft.task == "question-answering"  ? "finds the part of a text that answers a question"
+                      : draft.task == "fill-mask"           ? "learns the words of a field from texts without labels"
+                      : draft.task == "sentence-similarity" ? "gives texts that belong together near vectors"
+                                                            : "says how well a text answers a query";
+  if (draft.task == "fill-mask" && TableFormatOf(options.train) != TableFormat::kTextLines)
+    lines.columns = fmt::format("      text: {}    # the column of texts\n", QuoteYaml(draft.text_column));
+  return lines;
+}
+
+// The figure that is compared with production.
+std::string FigureOf(const DraftOptions& options, const std::string& task) {
+  if (task != "sentence-similarity") return std::string(FindModelTask(task).figures.metrics.front());
+  const TupleColumns columns = FindTupleColumns(options.train, {});
+  return columns.score.empty() || !columns.negative.empty() ? "ndcg_at_10" : "spearman";
+}
+
 std::string ProjectFileText(const DraftOptions& options, const Draft& draft) {
+  const TaskLines lines = LinesOf(options, draft);
   const std::string test =
       options.test.empty()
-          ? "      split: {test: 20%, seed: 0}    # a fifth of the rows, of each label alike, is kept for measuring and never trained on\n"
+          ? fmt::format("      split: {{test: 20%, seed: 0}}    # a fifth of the rows{} is kept for measuring and never trained on\n",
+                        draft.num_labels > 0 ? ", of each label alike," : "")
           : fmt::format("      test: {}    # what figures, tests and gates are decided on; never trained on\n", QuoteYaml(options.test));
   return fmt::format(
       R"(# What models this repository makes, from what, and what must hold before one is published.
@@ -111,13 +152,11 @@ store: .mlac    # where models, their history and results are kept. Not for git;
 
 models:
   {name}:
-    task: text-classification    # gives each text one label
+    task: {task}    # {does}
     base: {base}    # the model to start from: a folder in the Hugging Face layout
     data:
-      train: {train}    # what it learns from: {rows} rows{more} with {labels} labels
-{test}      text: {text}    # the column of texts
-      target: {target}    # the column of labels
-      dedupe: false    # true: of rows with the same text only the first stays
+      train: {train}    # what it learns from: {rows}
+{test}{columns}      dedupe: false    # true: of {dedupe} only the first stays
     train:
       epochs: 3    # times that each text is seen; it stops before if nothing gets better
       lr: 5e-5    # how far one step goes; up to 1e-4 for little data
@@ -125,71 +164,94 @@ models:
     # optimize: {{int8: true, max_drop: 0.5%}}    # a quarter of the size, and faster; refused if it loses more than half a percentage point
     tests: tests/{name}.yaml    # what it must know whatever the figures say; a model that fails one is not published
     gates:    # what must hold on the test data before it is published
-      - accuracy >= {gate}    # better than always answering the largest label; raise it once you know what it reaches
-      - accuracy >= production - 0.005    # no worse than what is in production, by half a percentage point. There is none yet: it then passes and says so
+{gates}      - {figure} >= production - 0.005    # no worse than production, by half a percentage point. There is none yet: it then passes and says so
 )",
-      fmt::arg("name", options.name), fmt::arg("base", QuoteYaml(options.base)), fmt::arg("train", QuoteYaml(options.train)),
-      fmt::arg("rows", draft.num_rows), fmt::arg("more", draft.num_rows == kLookedAt ? " and more" : ""),
-      fmt::arg("labels", draft.num_labels), fmt::arg("test", test), fmt::arg("text", QuoteYaml(draft.text_column)),
-      fmt::arg("target", QuoteYaml(draft.target_column)),
-      fmt::arg("gate", fmt::format("{:.2f}", std::min(0.95, draft.largest_share + 0.05))));
+      fmt::arg("name", options.name), fmt::arg("task", draft.task), fmt::arg("does", lines.description),
+      fmt::arg("base", QuoteYaml(options.base)), fmt::arg("train", QuoteYaml(options.train)), fmt::arg("rows", lines.rows),
+      fmt::arg("test", test), fmt::arg("columns", lines.columns), fmt::arg("dedupe", lines.dedupe), fmt::arg("gates", lines.gates),
+      fmt::arg("figure", FigureOf(options, draft.task)));
 }
 
-std::string TestFileText(const DraftOptions& options) {
+// The lists that a task has beside invariances.
+std::string TestExamples(const std::string& task) {
+  if (task == "question-answering")
+    return "# Questions with the answer that they must get:\n# examples:\n#   - {question: \"...\", text: \"...\", expect: \"...\"}\n";
+  if (task == "sentence-similarity" || task == "text-ranking")
+    return "# Queries with what must be found before others:\n# rankings:\n#   - {query: \"...\", best: \"...\", others: [\"...\", "
+           "\"...\"]}\n";
+  const char* what = task == "token-classification" ? "entities" : task == "fill-mask" ? "word in the place of [MASK]" : "label";
+  return fmt::format("# Texts with the {} that they must get:\n# examples:\n#   - {{text: \"...\", expect: \"...\"}}\n", what);
+}
+
+std::string TestFileText(const DraftOptions& options, const Draft& draft) {
+  const bool has_slices = draft.task != "fill-mask";
   return fmt::format(
       R"(# What the model {name} must know, whatever its figures are. 'mlac test {name}' runs this file; so does 'mlac apply' before it publishes.
 # Once there is a model, 'mlac test {name} --generate' proposes tests from what it answers.
 
-# Changes that must not change the label.
+# Changes that must not change the {answer}.
 invariances:
-  - {{change: typos, rows: 100, min: 70%}}    # two letters of a word change places: of 100 texts, 70 must keep their label
+  - {{change: typos, rows: 100, min: 70%}}    # two letters of a word change places: of 100 texts, 70 must keep their {answer}
   - {{change: case, rows: 100, min: 70%}}    # all in lower case, all in upper case
 
-# Texts with the label that they must get:
-# examples:
-#   - {{text: "...", expect: "..."}}
-
-# Parts of the test data, and what must be right of them:
-# slices:
-#   - {{name: short texts, max_length: 40, min: 60%}}
-)",
-      fmt::arg("name", options.name));
+{examples}{slices})",
+      fmt::arg("name", options.name), fmt::arg("answer", draft.num_labels > 0 ? "label" : "answer"),
+      fmt::arg("examples", TestExamples(draft.task)),
+      fmt::arg("slices", has_slices ? "\n# Parts of the test data, and what must be right of them:\n# slices:\n#   - {name: short texts, "
+                                      "max_length: 40, min: 60%}\n"
+                                    : ""));
 }
 
-constexpr char kGithub[] = R"(# Plans on a pull request, applies on the main branch.
+constexpr char kGithub[] = R"(# Plans on a pull request, applies on the main branch and posts the comparison with production.
 name: models
 on:
   pull_request:
   push:
     branches: [main]
+defaults:
+  run: {shell: bash}    # which stops at a failure on the left of a pipe, too
+concurrency:
+  group: models-${{ github.ref }}
 jobs:
   models:
     runs-on: ubuntu-latest    # mlac must be installed there, and the store of mlac.yaml must be one that keeps between runs
     permissions: {contents: read, pull-requests: write}
+    env: {GH_TOKEN: "${{ github.token }}"}
     steps:
       - uses: actions/checkout@v4
       - name: Plan
         run: mlac plan | tee plan.txt
       - name: Show the plan
         if: github.event_name == 'pull_request'
-        run: gh pr comment "${{ github.event.pull_request.number }}" --body-file plan.txt
-        env: {GH_TOKEN: "${{ github.token }}"}
+        run: gh pr comment "$NUMBER" --body-file plan.txt
+        env: {NUMBER: "${{ github.event.pull_request.number }}"}
       - name: Apply
         if: github.event_name == 'push'
-        run: mlac apply
+        run: mlac apply --markdown comparison.md
+      - name: Post the comparison
+        if: github.event_name == 'push' && !cancelled()
+        run: |
+          [ -s comparison.md ] || exit 0    # nothing was published, and nothing refused
+          cat comparison.md >> "$GITHUB_STEP_SUMMARY"
+          number=$(gh pr list --state merged --search "$GITHUB_SHA" --json number --jq '.[0].number // empty')
+          [ -z "$number" ] || gh pr comment "$number" --body-file comparison.md
 )";
 
 constexpr char kGitlab[] =
-    R"(# Plans on a merge request, applies on the main branch. mlac must be installed on the runner, and the store of mlac.yaml must be one that
-# keeps between runs.
+    R"(# Plans on a merge request, applies on the main branch and keeps the comparison with production. mlac must be installed on the runner, and the
+# store of mlac.yaml must be one that keeps between runs.
 plan:
   rules: [{if: $CI_PIPELINE_SOURCE == "merge_request_event"}]
-  script: ["mlac plan | tee plan.txt"]
-  artifacts: {paths: [plan.txt]}
+  script:
+    - mlac plan > plan.txt
+    - cat plan.txt
+  artifacts: {paths: [plan.txt], expose_as: plan}    # a link in the merge request
 apply:
   rules: [{if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH}]
-  script: ["mlac apply"]
-  resource_group: models
+  script:
+    - mlac apply --markdown comparison.md
+  artifacts: {paths: [comparison.md], when: always}
+  resource_group: models    # one at a time
 )";
 
 }  // namespace
@@ -213,15 +275,44 @@ std::vector<std::string> ColumnsOf(const std::string& path) {
   return SplitHeader(line, delimiter);
 }
 
+std::string GuessTask(const std::string& path) {
+  const auto ends = [&](std::initializer_list<std::string_view> endings) {
+    return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return path.ends_with(ending); });
+  };
+  if (FolderExists(path)) return "text-classification";
+  if (ends({".conll", ".iob", ".bio"})) return "token-classification";
+  if (ends({".json"})) return "question-answering";
+  if (ends({".txt"})) return "fill-mask";
+  std::vector<std::string> names = ColumnsOf(path);
+  if (TableFormatOf(path) == TableFormat::kJsonLines) {
+    names.clear();  // lists, too
+    const nlohmann::json row = ParseJson(FirstLine(path), path);
+    if (row.is_object())
+      for (const auto& [name, value] : row.items()) names.push_back(name);
+  }
+  const auto has = [&](std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  if ((has("tokens") && has("tags")) || (has("text") && (has("entities") || has("spans")))) return "token-classification";
+  if (has("question") && has("context")) return "question-answering";
+  if (has("query") && (has("document") || has("documents") || has("passage"))) return "text-ranking";
+  if ((has("anchor") && has("positive")) || (has("sentence1") && has("sentence2") && has("score"))) return "sentence-similarity";
+  return "text-classification";
+}
+
 Draft DraftProject(const DraftOptions& options) {
   CheckArtefactName(options.name);
-  Draft draft = {.text_column = options.text_column,
+  Draft draft = {.task = options.task.empty() ? GuessTask(options.train) : std::string(FindModelTask(options.task).name),
+                 .text_column = options.text_column,
                  .target_column = options.target_column,
                  .num_rows = 0,
                  .num_labels = 0,
                  .largest_share = 0,
                  .files = {}};
-  if (FolderExists(options.train)) {
+  if (draft.task != "text-classification") {
+    if (draft.text_column.empty()) draft.text_column = "text";
+    draft.num_rows = FindModelTask(draft.task)
+                         .read_rows(options.train, {.train = {}, .validation = {}, .test = {}, .text_column = draft.text_column}, {})
+                         .rows.size();
+  } else if (FolderExists(options.train)) {
     const LabelledTexts texts = ReadLabelledTexts(options.train, {});
     draft.text_column = "text";
     draft.target_column = "label";
@@ -235,7 +326,7 @@ Draft DraftProject(const DraftOptions& options) {
     GuessColumns(looks, draft.num_rows, draft);
   }
   draft.files["mlac.yaml"] = ProjectFileText(options, draft);
-  draft.files[fmt::format("tests/{}.yaml", options.name)] = TestFileText(options);
+  draft.files[fmt::format("tests/{}.yaml", options.name)] = TestFileText(options, draft);
   if (options.ci == "github") draft.files[".github/workflows/models.yaml"] = kGithub;
   if (options.ci == "gitlab") draft.files[".gitlab-ci.yml"] = kGitlab;
   return draft;

@@ -9,6 +9,7 @@ namespace mlac {
 
 struct DraftOptions {
   std::string name = "model";         // of the model
+  std::string task = {};              // "": what the data look like
   std::string train = {}, test = {};  // files as they will stand in mlac.yaml; test "": a part of train is set aside
   std::string base = "models/minilm";
   std::string text_column = {}, target_column = {};  // "": guessed
@@ -16,15 +17,20 @@ struct DraftOptions {
 };
 
 struct Draft {
+  std::string task;
   std::string text_column, target_column;    // what was guessed or given
-  size_t num_rows = 0, num_labels = 0;       // of the rows that were looked at
+  size_t num_rows = 0, num_labels = 0;       // of the rows that were looked at; of tasks without labels all rows, and no label
   double largest_share = 0;                  // of the most frequent label
   std::map<std::string, std::string> files;  // by path: content
 };
 
 // Looks at the first rows of train. Throws what reading it throws; kInvalidInput if no column looks like labels, with the columns that
-// there are; kInvalidArgument for a name that the store cannot have.
+// there are; kInvalidArgument for a name that the store cannot have and for a task that there is not.
 Draft DraftProject(const DraftOptions& options);
+
+// What data of that name and with those columns are usually for: "token-classification" of .conll, "question-answering" of questions and
+// contexts, "text-ranking" of queries and documents, "text-classification" where nothing says otherwise. Throws as OpenTable.
+std::string GuessTask(const std::string& path);
 
 // The names of the columns of a table. Throws as OpenTable.
 std::vector<std::string> ColumnsOf(const std::string& path);

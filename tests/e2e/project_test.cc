@@ -203,6 +203,26 @@ TEST_F(ProjectCommands, ReportsAreWrittenAndGarbageOfStepsGoes) {
   EXPECT_TRUE(fs::exists(folder_ / "page.html") && fs::exists(folder_ / "page.md"));
 }
 
+TEST_F(ProjectCommands, WhatWasPublishedOrRefusedIsWrittenForAPullRequest) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("apply --markdown first.md").status, 0);
+  EXPECT_THAT(test::ReadWhole(folder_ / "first.md"), StartsWith("## topics@"));
+  EXPECT_EQ(Run("apply --markdown again.md").status, 0);
+  EXPECT_EQ(test::ReadWhole(folder_ / "again.md"), "");
+  Write("[accuracy >= 0, accuracy >= 1.1]", "{epochs: 1}");
+  EXPECT_EQ(Run("apply --markdown refused.md").status, 1);
+  EXPECT_THAT(test::ReadWhole(folder_ / "refused.md"), StartsWith("## topics: refused by gate\n\naccuracy \\>= 1.1: "));
+  EXPECT_EQ(Run("apply --markdown x.md --no-report").status, 2);
+}
+
+TEST_F(ProjectCommands, InitLooksForTheTask) {
+  folder_.Write("train.conll", "Ann B-PER\nsleeps O\n\nBen B-PER\nruns O\n\n");
+  const ProgramResult result = Run("init --name names --data train.conll --test train.conll");
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("train.conll: 2 rows for token-classification\n"));
+  EXPECT_THAT(Run("init --task dance --data train.conll").error, HasSubstr("--task"));
+}
+
 TEST_F(ProjectCommands, TheSecondApplyAtOnceSaysWhoHoldsTheLock) {
   Write("[accuracy >= 0]", "{epochs: 1000000, patience: 0}");
   const ProgramResult result = RunProgram(

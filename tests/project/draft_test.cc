@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "project/config.h"
 #include "project/model_tests.h"
+#include "project/run_model_tests.h"
 #include "tests/project/tiny_project.h"
 
 namespace mlac {
@@ -34,6 +37,32 @@ TEST(Draft, GuessesTextsAndLabels) {
     EXPECT_EQ(draft.target_column, "topic") << name;
     EXPECT_EQ(draft.num_labels, 2u) << name;
   }
+}
+
+TEST(Draft, LooksForTheTaskAndWritesWhatItHas) {
+  const TemporaryFolder folder;
+  for (const auto& [name, content, task, gate] : std::vector<std::array<std::string, 4>>{
+           {"a.conll", "Ann B-PER\nsleeps O\n\nBen B-PER\n", "token-classification", "f1"},
+           {"b.jsonl", "{\"tokens\": [\"a\", \"b\"], \"tags\": [\"O\", \"B-X\"]}\n", "token-classification", "f1"},
+           {"c.jsonl", "{\"text\": \"a b\", \"entities\": [{\"start\": 0, \"end\": 1, \"label\": \"X\"}]}\n", "token-classification", "f1"},
+           {"d.jsonl", "{\"question\": \"a?\", \"context\": \"a b\", \"answers\": {\"text\": [\"b\"], \"answer_start\": [2]}}\n",
+            "question-answering", "f1"},
+           {"e.txt", "a text\nanother\n", "fill-mask", "accuracy"},
+           {"f.csv", "anchor,positive\na,b\nc,d\n", "sentence-similarity", "ndcg_at_10"},
+           {"g.csv", "sentence1,sentence2,score\na,b,0.5\nc,d,1\n", "sentence-similarity", "spearman"},
+           {"h.csv", "query,document,label\na,b,0\na,d,1\n", "text-ranking", "ndcg_at_10"}}) {
+    const Draft draft = DraftOf(folder, name, content, {.name = "x", .test = "test.file"});
+    EXPECT_EQ(draft.task, task) << name;
+    const ModelConfig model = ParseProject(draft.files.at("mlac.yaml"), "mlac.yaml").models.at(0);
+    EXPECT_EQ(model.task, task) << name;
+    EXPECT_EQ(model.gates.at(0).Text(), gate + " >= production - 0.005") << name;
+    CheckTestKinds(ParseModelTests(draft.files.at("tests/x.yaml"), "x.yaml"), TaskOf(model));
+  }
+  const Draft asked = DraftOf(folder, "i.csv", "text,more\na text,b\nanother,c\n", {.task = "fill-mask"});
+  EXPECT_EQ(asked.task, "fill-mask");
+  EXPECT_EQ(asked.num_rows, 2u);
+  ExpectError(ErrorCode::kInvalidArgument, "there is no task 'dance'",
+              [&] { DraftOf(folder, "i.csv", "text,label\n", {.task = "dance"}); });
 }
 
 TEST(Draft, NamesOfColumnsAreThoseOfTheHeader) {
