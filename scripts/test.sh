@@ -51,7 +51,34 @@ installed_library() {
   build/installed/bin/mlac --version || return 1
   cmake -S examples -B build/example -G Ninja -D CMAKE_BUILD_TYPE=Release -D CMAKE_PREFIX_PATH="$PWD/build/installed" || return 1
   cmake --build build/example || return 1
+  models_as_code || return 1
   [ -z "${MLAC_MINILM:-}" ] || build/example/embed "$MLAC_MINILM" "a cat" "a feline"
+}
+
+# Plan, apply, test, promote and compare from C++; then the program finds nothing left to do, and the second time there is nothing to run.
+models_as_code() {
+  local folder=build/example/project fixtures=$PWD/tests/parity/fixtures
+  rm -rf "$folder" && mkdir "$folder" || return 1
+  for part in train test; do
+    awk -v from="$([ $part = train ] && echo 0 || echo 60)" 'BEGIN { print "text,label"; split("cat red night", own, " "); split("animal colour time", label, " ")
+      for (i = from; i < from + 60; ++i) printf "%s the people %d,%s\n", own[i % 3 + 1], i, label[i % 3 + 1] }' > "$folder/$part.csv"
+  done
+  echo "slices: [{name: all, min_length: 1, min: 0}]" > "$folder/tests.yaml"
+  cat > "$folder/mlac.yaml" << YAML
+models:
+  topics:
+    base: $fixtures/models/classifier
+    data: {train: train.csv, test: test.csv}
+    train: {epochs: 1}
+    tests: tests.yaml
+    gates: [accuracy >= production - 0.5]
+YAML
+  build/example/models_as_code "$folder/mlac.yaml" topics > "$folder/first.txt" || { cat "$folder/first.txt"; return 1; }
+  grep -q "6 steps to run in 1 model" "$folder/first.txt" && grep -q "^ok    slices: all" "$folder/first.txt" && grep -q "^## topics@" "$folder/first.txt" ||
+    { cat "$folder/first.txt"; echo "models_as_code: not what it should print"; return 1; }
+  build/example/models_as_code "$folder/mlac.yaml" topics | grep -q "^topics: nothing to do" || { echo "models_as_code: ran again"; return 1; }
+  build/ci/mlac plan --file "$folder/mlac.yaml" --exit-code || return 1
+  build/ci/mlac show topics@production --store "$folder/.mlac" > /dev/null
 }
 
 # libmlac.so as a user gets it: its component alone, its examples in C, C++ and Python, and the answers of the program.
@@ -96,6 +123,7 @@ step "installed C library" installed_c_library
 [ -z "${MLAC_MINILM:-}" ] || step "commands of the page about adapters" tests/docs/tutorial_test.sh build/ci/mlac docs/adapters.md
 if command -v chromium > /dev/null && command -v chromedriver > /dev/null; then step "the page in Chromium" tests/e2e/page_test.py build/ci/mlac; fi
 [ -z "${MLAC_CLIENTS_PYTHON:-}" ] || step "clients of the server" tests/e2e/clients_test.sh build/ci/mlac
+[ -z "${MLAC_HOOKS_PYTHON:-}" ] || step "hooks and files for CI" tests/e2e/hooks_test.sh build/ci/mlac
 [ -z "${MLAC_MLFLOW_PYTHON:-}" ] || step "runs tracked by MLflow" tests/e2e/mlflow_test.sh build/ci/mlac
 ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1} run_ctest asan -LE e2e
 
