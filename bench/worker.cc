@@ -21,6 +21,7 @@
 #include <string>
 #include <tuple>
 
+#include "autograd/bf16_training.h"
 #include "autograd/gemm_parallel.h"
 #include "base/error.h"
 #include "kernels/cross_entropy.h"
@@ -104,8 +105,8 @@ struct Engine {
 // A step as train/trainer.cc makes it: forward, loss, backward, clipping, AdamW.
 class TrainingStep {
  public:
-  TrainingStep(const std::string& folder, ThreadTeam& team)
-      : model_(OpenModel(folder)), run_({.team = &team, .tape = &tape_}), optimizer_(AllTrainable(*model_), {}) {
+  TrainingStep(const std::string& folder, ThreadTeam& team, DType dtype)
+      : model_(OpenModel(folder)), run_({.team = &team, .tape = &tape_, .dtype = dtype}), optimizer_(AllTrainable(*model_), {}) {
     if (model_->num_labels() == 0) throw Error(ErrorCode::kInvalidArgument, folder + " is no classifier");
   }
 
@@ -121,6 +122,7 @@ class TrainingStep {
     kernels::CrossEntropy(logits.floats().data(), labels.data(), labels.size(), model_->num_labels(), losses.data(), scales.data(),
                           gradient.mutable_floats().data());
     tape_.Backward(run_, logits, gradient);
+    for (Optimizer::Slot& slot : optimizer_.slots()) FinishWeightGradient(run_, *slot.parameter);
     double loss = 0;
     for (const double each : losses) loss += each / static_cast<double>(losses.size());
     return {loss, optimizer_.GradientNorm(run_)};
@@ -267,9 +269,8 @@ class Worker {
   }
 
   json Train(const json& command) {
-    if (ParseDType(command) != DType::kF32) throw Error(ErrorCode::kUnsupported, "mlac does not train in bf16 yet");
     Engine& engine = EngineFor(command);
-    TrainingStep step(command.at("model"), engine.team);
+    TrainingStep step(command.at("model"), engine.team, ParseDType(command));
     const TokenBatch batch = BatchOf(command.at("ids"));
     const auto labels = command.at("labels").get<std::vector<int32_t>>();
     const TrainingStep::Result first = step.Gradients(batch, labels);

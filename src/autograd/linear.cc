@@ -4,10 +4,12 @@
 
 #include <algorithm>
 
+#include "autograd/bf16_training.h"
 #include "autograd/gemm_parallel.h"
 #include "autograd/narrow_linear.h"
 #include "base/error.h"
 #include "kernels/bf16_gemm.h"
+#include "kernels/bf16_pack.h"
 #include "kernels/gemm.h"
 #include "kernels/int8_gemm.h"
 #include "kernels/vector_ops.h"
@@ -50,12 +52,15 @@ void LinearBackward(Run& run, const Tensor& x, const Tensor& z, Parameter& weigh
     });
     gradient = gradient_z;
   }
-  if (weight.trainable) AddWeightGradient(run, gradient, x, weight);
+  const bool bf16 = run.dtype() == DType::kBF16;
+  if (weight.trainable && !bf16) AddWeightGradient(run, gradient, x, weight);
   if (bias != nullptr && bias->trainable)
     run.ParallelFor(outputs, 16, [&](size_t begin, size_t end, size_t) {
       kernels::AddRows(gradient.floats().data(), rows, outputs, bias->gradient.mutable_floats().data(), begin, end);
     });
-  if (x.tape_id() != 0) {  // dX [T, K] = dZ W
+  if (bf16) {
+    run.tape()->Accumulate(run, x.tape_id(), Bf16LinearGradients(run, x, gradient, weight));
+  } else if (x.tape_id() != 0) {  // dX [T, K] = dZ W
     const Tensor packed = PackForGemm(run, weight.value.floats().data(), inputs, Layout::kRows, outputs, inputs);
     Tensor gradient_x = run.NewTensor({rows, inputs});
     ParallelGemm(run, {.a = gradient.floats().data(), .a_stride = outputs, .packed_b = packed.floats().data(), .num_k = outputs,
@@ -143,36 +148,48 @@ const PackedWeight::Layout& PackedWeight::Bf16(Run& run, const Parameter& weight
   });
 }
 
+namespace {
+
+// activation(x W^T + b) in f32.
+Tensor F32Product(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, Activation activation, PackedWeight& packed_weight) {
+  const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
+  Tensor y = run.NewTensor({rows, outputs});
+  kernels::GemmArguments product = {.a = x.floats().data(), .a_stride = inputs, .num_k = inputs, .num_columns = outputs,
+                                    .bias = bias == nullptr ? nullptr : bias->value.floats().data(), .c = y.mutable_floats().data(),
+                                    .c_stride = outputs, .activation = activation};
+  if (run.tape() == nullptr && rows <= kMostRowsUnpacked && packed_weight.FirstUse()) {
+    ParallelGemmUnpacked(run, product, weight.value.floats().data(), inputs, Layout::kTransposed, rows);
+    return y;
+  }
+  const bool changes = weight.trainable;
+  const Tensor packed = changes ? PackForGemm(run, weight.value.floats().data(), inputs, Layout::kTransposed, inputs, outputs)
+                                : packed_weight.F32(run, weight).values;
+  product.packed_b = packed.floats().data();
+  ParallelGemm(run, product, rows);
+  return y;
+}
+
+}  // namespace
+
 Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bias, Activation activation, PackedWeight& packed_weight,
                      bool narrow) {
-  const bool inference = run.tape() == nullptr;
   if (weight.value.dtype() == DType::kI8) {
-    if (!inference) throw Error(ErrorCode::kUnsupported, fmt::format("'{}' is int8, which cannot be trained", weight.name));
+    if (run.training()) throw Error(ErrorCode::kUnsupported, fmt::format("'{}' is int8, which cannot be trained", weight.name));
     return Int8LinearForward(run, x, weight, bias, activation, packed_weight);
   }
-  if (inference && run.dtype() == DType::kBF16) return Bf16LinearForward(run, x, weight, bias, activation, packed_weight, narrow);
-  const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
-  const bool record = !inference && (x.tape_id() != 0 || weight.trainable || (bias != nullptr && bias->trainable));
-  Tensor y = run.NewTensor({rows, outputs});
-  // The backward pass needs z, what goes into the activation; inference applies it to the tile while that is in L1.
-  Tensor z = record && activation != Activation::kNone ? run.NewTensor({rows, outputs}) : y;
-  kernels::GemmArguments product = {.a = x.floats().data(), .a_stride = inputs, .num_k = inputs, .num_columns = outputs,
-                                    .bias = bias == nullptr ? nullptr : bias->value.floats().data(), .c = z.mutable_floats().data(),
-                                    .c_stride = outputs, .activation = record ? Activation::kNone : activation};
-  if (inference && rows <= kMostRowsUnpacked && packed_weight.FirstUse()) {
-    ParallelGemmUnpacked(run, product, weight.value.floats().data(), inputs, Layout::kTransposed, rows);
-  } else {
-    const bool changes = weight.trainable;
-    const Tensor packed = changes ? PackForGemm(run, weight.value.floats().data(), inputs, Layout::kTransposed, inputs, outputs)
-                                  : packed_weight.F32(run, weight).values;
-    product.packed_b = packed.floats().data();
-    ParallelGemm(run, product, rows);
-  }
-  if (!record) return y;
-  if (activation != Activation::kNone)
-    run.ParallelFor(rows * outputs, 1024, [&](size_t begin, size_t end, size_t) {
+  const bool bf16 = run.dtype() == DType::kBF16;
+  if (bf16 && !run.training()) return Bf16LinearForward(run, x, weight, bias, activation, packed_weight, narrow);
+  const bool record = run.tape() != nullptr && (x.tape_id() != 0 || weight.trainable || (bias != nullptr && bias->trainable));
+  // The backward pass needs z, what goes into the activation; without it f32 applies that to the tile while it is in L1.
+  const bool apart = activation != Activation::kNone && (record || bf16);
+  const Tensor z = bf16 ? Bf16TrainingProduct(run, x, weight, bias, packed_weight)
+                        : F32Product(run, x, weight, bias, apart ? Activation::kNone : activation, packed_weight);
+  Tensor y = apart ? run.NewTensor(z.shape()) : z;
+  if (apart)
+    run.ParallelFor(z.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
       kernels::Activate(activation, z.floats().data() + begin, y.mutable_floats().data() + begin, end - begin);
     });
+  if (!record) return y;
   run.tape()->Record(y, [x, z, &weight, bias, activation](Run& run, const Tensor& gradient) {
     LinearBackward(run, x, z, weight, bias, activation, gradient);
   });

@@ -1,5 +1,5 @@
 #pragma once
-// y = activation(x W^T + b), one entry on the tape. In inference W may be int8, or computed with in bf16.
+// y = activation(x W^T + b), one entry on the tape. In inference W may be int8; products may be of bf16.
 #include <atomic>
 #include <cstddef>
 #include <functional>
@@ -54,7 +54,7 @@ std::shared_ptr<PackedWeight> PackedOf(Parameter& weight);
 void AddWeightGradient(Run& run, const Tensor& gradient_z, const Tensor& x, Parameter& weight);
 
 // x: [rows, inputs]; weight: [outputs, inputs]; bias: [outputs] or nullptr. Returns [rows, outputs]: f32, or bf16 where `narrow` and the run
-// computes in bf16, which is what the next linear layer would round it to. Throws kUnsupported where an int8 weight would need a gradient.
+// computes in bf16 without learning, which is what the next linear layer would round it to. Throws kUnsupported where an int8 weight would need a gradient.
 Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bias, kernels::Activation activation, PackedWeight& packed,
                      bool narrow = false);
 

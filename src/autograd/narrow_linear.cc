@@ -1,9 +1,9 @@
 #include "autograd/narrow_linear.h"
 
-#include <algorithm>
-
 #include "autograd/gemm_parallel.h"
+#include "autograd/narrow_product.h"
 #include "kernels/bf16_gemm.h"
+#include "kernels/bf16_pack.h"
 #include "kernels/instruction_set.h"
 #include "kernels/int8_gemm.h"
 #include "kernels/quantize.h"
@@ -11,24 +11,6 @@
 // T: rows. K: inputs. N: outputs.
 namespace mlac {
 namespace {
-
-constexpr size_t kTileRows = 16;  // AMX reads whole tiles of A
-
-size_t RoundUp(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-
-// Threads take rows where there are many, else columns, so that each streams its part of the weight alone. Panels go in fours: a tile of A for four
-// tiles of B.
-void CutProduct(Run& run, size_t rows, size_t panels, const std::function<void(size_t, size_t, size_t, size_t)>& product) {
-  constexpr size_t kRowsPerThread = 32, kPanels = 4;
-  if (rows >= kRowsPerThread * run.num_threads()) {
-    run.ParallelFor(rows, kTileRows, [&](size_t begin, size_t end, size_t) { product(begin, end, 0, panels); });
-  } else {
-    run.ParallelFor(panels, kPanels, [&](size_t begin, size_t end, size_t) { product(0, rows, begin, end); });
-  }
-}
-
-// Rows that a thread rounds at least: less is done before another thread has heard of it.
-constexpr size_t kRoundGrain = 32;
 
 struct QuantizedInput {
   const uint8_t* values;
@@ -39,7 +21,7 @@ struct QuantizedInput {
 QuantizedInput Quantize(Run& run, const Tensor& x) {
   const size_t rows = x.dim(0), size = x.dim(1);
   const auto& made = run.NarrowInput(x, DType::kU8, [&](Run::Narrow& narrow) {
-    narrow.values = run.NewTensor({RoundUp(rows, kTileRows), kernels::Int8RowBytes(size)}, DType::kU8);
+    narrow.values = run.NewTensor({WholeTiles(rows), kernels::Int8RowBytes(size)}, DType::kU8);
     narrow.scales = run.NewTensor({rows});
     narrow.zeros = run.NewTensor({rows}, DType::kI32);
     uint8_t* values = reinterpret_cast<uint8_t*>(narrow.values.mutable_bytes().data());
@@ -55,16 +37,7 @@ QuantizedInput Quantize(Run& run, const Tensor& x) {
 }
 
 const kernels::Bf16* Round(Run& run, const Tensor& x) {
-  if (x.dtype() == DType::kBF16) return reinterpret_cast<const kernels::Bf16*>(x.data());
-  const size_t rows = x.dim(0), size = x.dim(1), stride = kernels::Bf16RowSize(size);
-  const auto& made = run.NarrowInput(x, DType::kBF16, [&](Run::Narrow& narrow) {
-    narrow.values = run.NewTensor({RoundUp(rows, kTileRows), stride}, DType::kBF16);
-    auto* values = reinterpret_cast<kernels::Bf16*>(narrow.values.mutable_bytes().data());
-    run.ParallelFor(rows, kRoundGrain, [&](size_t begin, size_t end, size_t) {
-      kernels::ToBf16Rows(x.floats().data() + begin * size, size, end - begin, size, values + begin * stride);
-    });
-  });
-  return reinterpret_cast<const kernels::Bf16*>(made.values.data());
+  return x.dtype() == DType::kBF16 ? reinterpret_cast<const kernels::Bf16*>(x.data()) : RoundedInput(run, x);
 }
 
 // Without bf16 instructions: rounded values, f32 products.
@@ -111,7 +84,7 @@ Tensor Bf16LinearForward(Run& run, const Tensor& x, const Parameter& weight, con
   const PackedWeight::Layout& b = packed.Bf16(run, weight, bias);
   const kernels::Bf16* a = Round(run, x);
   narrow = narrow && kernels::Bf16RowSize(outputs) == outputs;  // else the rows have a tail that nobody fills
-  Tensor y = narrow ? run.NewTensor({RoundUp(rows, kTileRows), outputs}, DType::kBF16).Rows(0, rows) : run.NewTensor({rows, outputs});
+  Tensor y = narrow ? run.NewTensor({WholeTiles(rows), outputs}, DType::kBF16).Rows(0, rows) : run.NewTensor({rows, outputs});
   kernels::Bf16GemmArguments arguments = {.a = a, .packed_b = reinterpret_cast<const kernels::Bf16*>(b.values.data()), .num_k = inputs,
                                           .num_columns = outputs, .bias = b.bias.floats().data(), .c_stride = outputs, .activation = activation};
   if (narrow) {

@@ -1,5 +1,6 @@
 #include "autograd/recompute.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace mlac {
@@ -12,7 +13,8 @@ void RecomputedBackward(Run& run, const std::function<Tensor(Run&)>& section, co
   run.SetDropoutPlace(place);
   Tensor again = section(run);
   run.SetDropoutPlace(now);
-  run.CloseSection(run.bytes_in_use() - bytes_before);
+  // Its result was there already. Operators may also have let go of something that was kept from before.
+  run.CloseSection(std::max(run.bytes_in_use(), bytes_before + again.num_bytes()) - bytes_before - again.num_bytes());
   run.tape()->Accumulate(run, again.tape_id(), gradient);
 }
 

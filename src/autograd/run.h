@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <utility>
@@ -17,6 +18,7 @@
 namespace mlac {
 
 class ParameterStore;
+struct Parameter;
 
 // Rows of a pass that belong to one of several adapters over a base: those from where the ones before end up to `end`. adapter: the store of its
 // model, which only layers look into (nn/layers.h); null: none.
@@ -31,7 +33,7 @@ using TokenRows = std::shared_ptr<const std::vector<size_t>>;
 struct RunOptions {
   ThreadTeam* team = nullptr;  // nullptr: the calling thread alone
   Tape* tape = nullptr;        // nullptr: inference
-  DType dtype = DType::kF32;   // what products of inference are computed in: kF32 or kBF16
+  DType dtype = DType::kF32;   // what products of linear layers are computed in: kF32 or kBF16
   bool recompute = false;      // training keeps the input of each layer and computes the rest again (autograd/recompute.h)
 };
 
@@ -60,6 +62,8 @@ class Run {
 
   // Without the tape for the time of body: a forward pass of training that nothing remembers.
   void WithoutTape(const std::function<void()>& body);
+  // Whether there is a tape, on or not: forward passes give the bits of a training step.
+  bool training() const { return tape_ != nullptr; }
   bool recomputes() const { return recompute_ && tape() != nullptr; }
   // For autograd/recompute.cc: a section will be computed again; it has been, and what its operators kept.
   void OpenSection() { ++open_sections_; }
@@ -80,6 +84,13 @@ class Run {
   // What `round` made of x, values of this type (kU8 or kBF16); kept until another tensor or type comes, because queries, keys and values are computed
   // from one input.
   const Narrow& NarrowInput(const Tensor& x, DType dtype, const std::function<void(Narrow&)>& round);
+
+  // Rows of a weight's gradient in training in bf16, dZ and X rounded, that wait for the next part of the batch (autograd/bf16_training.cc).
+  struct WaitingRows {
+    Tensor gradient, input;
+    size_t count = 0;
+  };
+  WaitingRows& Waiting(const Parameter& weight) { return waiting_[&weight]; }
 
   // Which adapters the rows of the encoder's layers have; none: those of the model that is run. In inference.
   void SetAdapterRows(std::vector<AdapterRows> rows) { adapter_rows_ = std::move(rows); }
@@ -109,6 +120,7 @@ class Run {
   BufferPool pool_;
   std::vector<std::vector<float>> scratch_;
   Narrow narrow_;
+  std::map<const Parameter*, WaitingRows> waiting_;
   std::vector<AdapterRows> adapter_rows_;
   TokenRows token_rows_;
   DropoutPlace dropout_;

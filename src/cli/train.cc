@@ -31,6 +31,7 @@ struct TrainOptions {
   std::string distance = "euclidean", matryoshka;
   std::string lora_targets;  // apart by commas
   std::string track;
+  DtypeOptions dtype;
   bool json = false, multi_label = false, regression = false;
 };
 
@@ -336,6 +337,7 @@ void Execute(const CLI::App& command, TrainOptions options) {
   if (options.fine_tune.overwrite && options.fine_tune.resume) throw UsageError("--overwrite and --resume exclude each other");
   if (!options.matryoshka.empty()) options.fine_tune.embedding.matryoshka = ReadSizes(options.matryoshka);
   options.fine_tune.embedding.distance = options.distance == "cosine" ? EmbeddingDistance::kCosine : EmbeddingDistance::kEuclidean;
+  options.fine_tune.training.dtype = options.dtype.Checked();
   options.fine_tune.max_length = options.max_length;
   options.fine_tune.command = CardCommand(command);
   options.fine_tune.resume_command = ResumeCommand(command);
@@ -401,6 +403,7 @@ void AddTask(CLI::App& train, const TaskEntry& task) {
   AddLoraOptions(command, fine_tune.lora, options->lora_targets);
   if (texts || ranking) command.add_flag("--freeze", fine_tune.training.freeze, "Only the head learns: faster, and less exact");
   command.add_option("--max-length", options->max_length, task.max_length)->type_name("N");
+  AddDtypeOptions(command, options->dtype);
   AddTrackOption(command, options->track);
   AddThreadsOption(command, fine_tune.training.num_threads);
   AddJsonFlag(command, options->json);

@@ -15,26 +15,17 @@ using Bf16 = uint16_t;
 // Elements of a row: num_k, rounded up to the step of the tiles.
 size_t Bf16RowSize(size_t num_k);
 
-// Rounds to nearest even; NaN stays NaN, what is below 2^-126 becomes a zero of its sign. x: [rows][x_stride], `size` used;
-// out: [rows][Bf16RowSize(size)], filled up with zeros.
-void ToBf16Rows(const float* x, size_t x_stride, size_t num_rows, size_t size, Bf16* out);
-
-// f32 rounded to bf16, as f32: what ToBf16Rows keeps. Where no bf16 products exist, f32 products of these stand in.
-void RoundToBf16(const float* x, size_t count, float* out);
-
 // One packing serves both paths: [columns / 16][k / 2][16][2], k filled up to Bf16RowSize, columns to an even number of panels.
 inline constexpr size_t kBf16PanelWidth = 16;
 size_t NumBf16Panels(size_t num_columns);  // an even number: cut work at even panels
 size_t PackedBf16Size(size_t num_k, size_t num_columns);  // elements
 
-// Rounds and packs panels [panel_begin, panel_end) of b.
-void PackBf16Panels(const float* b, size_t stride, Layout layout, size_t num_k, size_t num_columns, size_t panel_begin, size_t panel_end, Bf16* packed);
-
 struct Bf16GemmArguments {
   const Bf16* a = nullptr;  // [rows][Bf16RowSize(num_k)], readable in whole steps of 16 rows from row_begin
   const Bf16* packed_b = nullptr;
   size_t num_k = 0, num_columns = 0;
-  const float* bias = nullptr;  // [num_columns], filled up to whole panels
+  const float* bias = nullptr;  // [num_columns], filled up to whole panels; nullptr: zero
+  bool accumulate = false;      // C = what it holds + the sums: f32, without bias and activation
   float* c = nullptr;           // [rows][c_stride], or nullptr where c_bf16 is given
   Bf16* c_bf16 = nullptr;       // [rows][c_stride], rounded
   size_t c_stride = 0;

@@ -49,6 +49,7 @@ MlflowRun::Pairs ParametersOfRun(const std::string& task, const FineTuneOptions&
                                  {"max_length", options.max_length ? fmt::format("{}", *options.max_length) : "of the model"},
                                  {"validation_split", options.validation.empty() ? fmt::format("{}", options.validation_split) : "a file"}};
   if (options.lora.rank > 0) parameters.emplace_back("lora.rank", fmt::format("{}", options.lora.rank));
+  if (t.dtype == DType::kBF16) parameters.emplace_back("dtype", "bf16");
   return parameters;
 }
 

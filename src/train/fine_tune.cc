@@ -15,6 +15,7 @@
 #include "base/sha256.h"
 #include "data/split.h"
 #include "data/texts.h"
+#include "kernels/instruction_set.h"
 #include "models/model_folder.h"
 #include "text/length_limit.h"
 #include "text/tokenizer.h"
@@ -68,6 +69,13 @@ std::string ShownLora(const LoraOptions& lora) {
                      lora.targets.empty() ? "queries and values" : fmt::format("{}", fmt::join(lora.targets, ", ")));
 }
 
+// "f32", or what multiplies bf16 here, whose bits differ: "bf16 amx", "bf16 avx512-bf16"; "bf16 rounded" in f32 products.
+std::string ShownDtype(DType dtype) {
+  if (dtype == DType::kF32) return "f32";
+  const kernels::Bf16Path path = kernels::Bf16PathInUse();
+  return path == kernels::Bf16Path::kNone ? "bf16 rounded" : fmt::format("bf16 {}", kernels::Name(path));
+}
+
 // What must be the same for a resumed run to give the bits of an unbroken one.
 std::map<std::string, std::string> IdentityOf(const FineTuneOptions& options, const FineTuneTask& task, const Model& model, const std::string& source,
                                               size_t max_length) {
@@ -91,7 +99,8 @@ std::map<std::string, std::string> IdentityOf(const FineTuneOptions& options, co
                                                  {"--freeze", fmt::format("{}", t.freeze)},
                                                  {"--gradient-accumulation", fmt::format("{}", t.gradient_accumulation)},
                                                  {"--layer-decay", fmt::format("{}", t.layer_decay)},
-                                                 {"--lora", ShownLora(options.lora)}};
+                                                 {"--lora", ShownLora(options.lora)},
+                                                 {"--dtype", ShownDtype(t.dtype)}};
   for (const auto& [name, value] : task.parameters()) identity[name] = value;
   return identity;
 }
@@ -156,6 +165,7 @@ std::vector<std::pair<std::string, std::string>> ParametersOf(const FineTuneOpti
   if (t.gradient_accumulation > 1) parameters.emplace_back("gradient accumulation", fmt::format("{} batches a step", t.gradient_accumulation));
   if (t.layer_decay < 1) parameters.emplace_back("layer decay", fmt::format("{}", t.layer_decay));
   if (options.lora.rank > 0) parameters.emplace_back("LoRA", ShownLora(options.lora));
+  if (t.dtype != DType::kF32) parameters.emplace_back("products", ShownDtype(t.dtype));
   for (const auto& parameter : task.parameters()) parameters.push_back(parameter);
   parameters.emplace_back("frozen encoder", t.freeze ? "yes" : "no");
   parameters.emplace_back("seed", fmt::format("{}", t.seed));

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "autograd/bf16_training.h"
 #include "base/error.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/vector_ops.h"
@@ -115,6 +116,9 @@ class MaskObjective : public Objective {
 
   void AddDecoderGradient(Run& run) {
     if (tied_ == nullptr || !tied_->trainable) return;
+    SwapGradients(true);
+    FinishWeightGradient(run, *tied_);  // what still waits is the decoder's: embeddings add f32 at once
+    SwapGradients(false);
     float* sum = tied_->gradient.mutable_floats().data();
     const float* summand = decoder_gradient_.floats().data();
     run.ParallelFor(decoder_gradient_.num_elements(), 4096,

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <optional>
 
+#include "autograd/bf16_training.h"
 #include "autograd/run.h"
 #include "base/error.h"
 #include "base/random.h"
@@ -57,7 +58,7 @@ class Trainer {
   Trainer(Model& model, Objective& objective, const TrainingOptions& options, const CheckpointOptions& checkpoint, TrainingObserver& observer,
           const std::atomic<bool>& stop)
       : model_(model), objective_(objective), options_(options), checkpoint_(checkpoint), observer_(observer), stop_(stop),
-        team_(options.num_threads), run_({.team = &team_, .tape = &tape_, .recompute = options.gradient_checkpointing}),
+        team_(options.num_threads), run_({.team = &team_, .tape = &tape_, .dtype = options.dtype, .recompute = options.gradient_checkpointing}),
         evaluation_run_({.team = &team_, .tape = nullptr}),
         optimizer_(ChooseTrainable(model, options.freeze), AdamW(model, options)) {
     steps_per_epoch_ = (objective.num_examples() + options.step_size() - 1) / options.step_size();
@@ -125,18 +126,17 @@ class Trainer {
     const size_t max_tokens = options_.max_tokens == 0 ? batch.num_tokens() : options_.max_tokens;
     // A batch of batch_size examples has as many sequences as its share of the step.
     const size_t max_sequences = (batch.num_sequences() + options_.gradient_accumulation - 1) / options_.gradient_accumulation;
-    const auto for_each_part = [&](mlac::Run& run, const std::function<void(const TokenBatch& part, size_t first)>& body) {
+    const auto for_each_part = [&](const std::function<void(const TokenBatch& part, size_t first)>& body) {
       ForEachPart(batch.offsets, max_tokens, max_sequences, [&](size_t begin, size_t end) {
-        run.BeginDropout(options_.seed, static_cast<uint32_t>(state_.step), static_cast<uint32_t>(batch.offsets[begin]), static_cast<uint32_t>(begin));
+        run_.BeginDropout(options_.seed, static_cast<uint32_t>(state_.step), static_cast<uint32_t>(batch.offsets[begin]), static_cast<uint32_t>(begin));
         body(Slice(batch, begin, end), begin);
       });
     };
-    if (objective_.couples_examples() && (batch.num_tokens() > max_tokens || batch.num_sequences() > max_sequences)) {
-      for_each_part(evaluation_run_, [&](const TokenBatch& part, size_t first) { objective_.Observe(evaluation_run_, part, first); });
-      evaluation_run_.EndDropout();
-    }
+    if (objective_.couples_examples() && (batch.num_tokens() > max_tokens || batch.num_sequences() > max_sequences))
+      run_.WithoutTape([&] { for_each_part([&](const TokenBatch& part, size_t first) { objective_.Observe(run_, part, first); }); });
     double loss = 0;
-    for_each_part(run_, [&](const TokenBatch& part, size_t first) { objective_.AddGradients(run_, tape_, part, first, loss); });
+    for_each_part([&](const TokenBatch& part, size_t first) { objective_.AddGradients(run_, tape_, part, first, loss); });
+    for (Optimizer::Slot& slot : optimizer_.slots()) FinishWeightGradient(run_, *slot.parameter);
     loss /= objective_.total_weight();
     if (!std::isfinite(loss)) NotFinite("the loss is not finite; " + LargestWeight(model_), indices);
     double norm = 0;

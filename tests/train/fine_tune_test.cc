@@ -247,6 +247,7 @@ TEST_F(FineTune, IsRefusedWhenResumedWithOtherInputs) {
   };
   refused("--batch-size 8; now it is 9", [](FineTuneOptions& o) { o.training.batch_size = 9; });
   refused("class weights no; now it is yes", [](FineTuneOptions& o) { o.sequence.class_weights = true; });
+  refused("--dtype f32; now it is bf16 ", [](FineTuneOptions& o) { o.training.dtype = DType::kBF16; });
   refused("--epochs 2; now it is 3", [](FineTuneOptions& o) { o.training.num_epochs = 3; });
   refused("--freeze false; now it is true", [](FineTuneOptions& o) { o.training.freeze = true; });
   refused("--lr 0.001; now it is 0.002", [](FineTuneOptions& o) { o.training.learning_rate = 0.002; });

@@ -316,6 +316,28 @@ TEST_P(TaskKinds, WriteTheSameBytesForAnyThreadsPartsAndInterruptions) {
   EXPECT_EQ(ContentOf(options.out), expected) << "resumed";
 }
 
+// The decoder of fill-mask shares its weight with the embeddings, the vectors of sentence-similarity are computed twice, and rows wait from part to part.
+TEST_P(TaskKinds, WriteTheSameBytesInBf16ForAnyThreadsAndParts) {
+  const Kind kind = GetParam().make();
+  FineTuneOptions options = Options(kind);
+  options.training.num_epochs = 1;
+  FineTune(kind.task, options, observer, observer.stop);
+  const std::map<std::string, std::string> f32 = ContentOf(options.out);
+  options.training.dtype = DType::kBF16;
+  options.out = folder / "bf16";
+  FineTune(kind.task, options, observer, observer.stop);
+  const std::map<std::string, std::string> expected = ContentOf(options.out);
+  EXPECT_NE(expected.at("model.safetensors"), f32.at("model.safetensors"));
+  EXPECT_THAT(ReadJsonFile(options.out + "/training.json").at("parameters").at("products").get<std::string>(), testing::StartsWith("bf16 "));
+  EXPECT_THAT(expected.at("README.md"), testing::HasSubstr("| products | bf16 "));
+  options.training.num_threads = 3;
+  options.training.max_tokens = 30;
+  options.training.gradient_checkpointing = true;
+  options.out = folder / "again";
+  FineTune(kind.task, options, observer, observer.stop);
+  EXPECT_EQ(ContentOf(options.out), expected) << "3 threads, parts of 30 tokens, gradient checkpointing";
+}
+
 // With the bytes of one adapter for any threads and parts, gradients gathered from two batches a step included.
 TEST_P(TaskKinds, TrainAnAdapterThatOpensWithItsBase) {
   const Kind kind = GetParam().make();

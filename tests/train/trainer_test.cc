@@ -92,10 +92,12 @@ TEST(Trainer, GivesTheSameBitsInLessMemoryWithGradientCheckpointing) {
     SCOPED_TRACE(family);
     const auto train = [&](const std::function<void(TrainingOptions&)>& set) {
       TinyRun run;
-      run.model = OpenModel(test::FixturePath(family), HeadRequest{.head = Head::kSequenceClassification, .num_labels = test::kTinyLabels, .fresh = true, .seed = 7});
+      run.model = OpenModel(test::FixturePath(family),
+                            HeadRequest{.head = Head::kSequenceClassification, .num_labels = test::kTinyLabels, .fresh = true, .seed = 7});
       run.options.num_epochs = 1;
       set(run.options);
-      return std::pair(run.Train(), run.result.memory);
+      std::vector<float> weights = run.Train();
+      return std::pair(std::move(weights), run.result.memory);
     };
     const auto [expected, plain] = train([](TrainingOptions&) {});
     EXPECT_EQ(plain.without_recompute, 0u);
@@ -110,6 +112,50 @@ TEST(Trainer, GivesTheSameBitsInLessMemoryWithGradientCheckpointing) {
       EXPECT_GT(memory.without_recompute, memory.peak) << "max_tokens " << max_tokens;
     }
   }
+}
+
+// On every path, the one that multiplies rounded numbers in f32 included.
+TEST(Trainer, GivesTheSameBitsInBf16ForAnyThreadsPartsAndGradientCheckpointing) {
+  test::ForEachBound([](std::string_view bound) {
+    const auto train = [](const std::function<void(TrainingOptions&)>& set) {
+      TinyRun run;
+      run.options.dtype = DType::kBF16;
+      run.options.batch_size = 16;  // 48 to 224 tokens: some batches fill a block of the weights' gradients, none fills two
+      set(run.options);
+      return run.Train();
+    };
+    const std::vector<float> expected = train([](TrainingOptions&) {});
+    for (const size_t max_tokens : {1, 30, 60, 129}) {
+      EXPECT_TRUE(SameBits(train([&](TrainingOptions& options) {
+                             options.max_tokens = max_tokens;
+                             options.num_threads = 1 + max_tokens % 3;
+                             options.gradient_checkpointing = max_tokens % 2 == 0;
+                           }),
+                           expected))
+          << bound << ", max_tokens " << max_tokens;
+    }
+    EXPECT_TRUE(SameBits(train([](TrainingOptions& options) {
+                           options.batch_size = 4;
+                           options.gradient_accumulation = 4;
+                         }),
+                         expected))
+        << bound << ", four batches a step";
+    EXPECT_FALSE(SameBits(train([](TrainingOptions& options) { options.dtype = DType::kF32; }), expected)) << bound << ": nothing was rounded";
+  });
+}
+
+TEST(Trainer, LearnsInBf16WhatItLearnsInF32) {
+  const auto train = [](DType dtype) {
+    TinyRun run;
+    run.options.dtype = dtype;
+    run.options.num_epochs = 20;
+    run.options.learning_rate = 5e-3;
+    run.Train();
+    return run.result.epochs.back().train_loss;
+  };
+  const double f32 = train(DType::kF32);
+  EXPECT_LT(f32, 0.7) << "it learnt nothing: the test shows nothing";
+  EXPECT_NEAR(train(DType::kBF16), f32, 0.15);
 }
 
 TEST(Trainer, GivesTheCommittedBitsAfterTwentyStepsOnEveryInstructionSet) {
@@ -179,6 +225,7 @@ const std::vector<Variant>& Variants() {
          run.options.gradient_accumulation = 4;
          run.options.layer_decay = 0.8;
        }},
+      {"bf16", [](TinyRun& run) { run.options.dtype = DType::kBF16; }},
       {"one text a step, one part a text",
        [](TinyRun& run) {
          run.train = TinyTexts(7, 1);
