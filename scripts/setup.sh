@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# dev setup [WHAT...]: installs the Debian packages that packages.txt marks with one of WHAT (default: build). Where that is not
-# possible it names what is missing. Says nothing, and asks no network, if all is there.
+# dev setup [--list] [WHAT...]: installs the Debian packages that packages.txt marks with one of WHAT (default: build). Where that is not
+# possible it names what is missing. Says nothing, and asks no network, if all is there. --list: prints their names and installs nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,7 +15,10 @@ wanted() {
     /^[^#]/ && NF { n = split($2, marks, ","); for (i = 1; i <= n; ++i) if (marks[i] in want) { print $1; next } }' packages.txt
 }
 
+list=no
+if [ "${1:-}" = --list ]; then list=yes; shift; fi
 [ $# -gt 0 ] || set -- build
+if [ $list = yes ]; then wanted "$@"; exit 0; fi
 if ! command -v dpkg-query > /dev/null; then
   echo "dev setup: no Debian system; needed are (by Debian's names): $(wanted "$@" | paste -s -d ' ')" >&2
   exit 0  # CMake and the scripts say what is missing

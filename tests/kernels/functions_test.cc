@@ -190,9 +190,9 @@ TEST(Dropout, DropsWhatTheGeneratorDecidesOnEveryInstructionSet) {
 
 TEST(InstructionSet, UpperBoundsChooseTheWidestAtOrBelow) {
   const std::vector<std::string> available = AvailableInstructionSets();
-  EXPECT_EQ(available.front(), "scalar");
+  EXPECT_TRUE(available.front() == "scalar" || available == std::vector<std::string>{"neon"});  // all of 64-bit Arm has NEON
   UseInstructionSet("scalar");
-  EXPECT_EQ(InstructionSetInUse(), "scalar");
+  EXPECT_EQ(InstructionSetInUse(), available.front());
   UseInstructionSet("amx");
   EXPECT_EQ(InstructionSetInUse(), available.back());
   UseInstructionSet("avxvnni");

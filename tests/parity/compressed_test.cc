@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "models/model_folder.h"
+#include "tests/support/bit_hashes.h"
 #include "tests/support/numbers.h"
 #include "tests/support/reference.h"
 #include "tests/support/test_support.h"
@@ -64,6 +65,16 @@ TEST(CompressedTensors, AnswersHaveTheSameBitsOnEveryPath) {
     if (first.empty()) first = found;
     EXPECT_TRUE(test::SameBits(found, first)) << bound;
   });
+}
+
+TEST(CompressedTensors, GivesTheCommittedBitsOnEveryPath) {
+  const TokenBatch batch = test::ReadBatch(test::OpenFixture("compressed/expected.safetensors"));
+  const auto check = [&](std::string_view bound) {
+    const Answer answer = Ask(test::FixturePath("compressed/model"), batch);
+    test::ExpectBitHashes("int8", {{"last_hidden_state", test::HexHash(answer.hidden_states)}, {"logits", test::HexHash(answer.logits)}}, bound);
+  };
+  if (test::WritesBitHashes()) return check("scalar");
+  test::ForEachBound(check);
 }
 
 }  // namespace
