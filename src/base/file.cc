@@ -16,10 +16,12 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <new>
 #include <vector>
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/folder_contents.h"
 #include "base/system_call.h"
 
 namespace mlac {
@@ -191,24 +193,6 @@ void Unregister(const std::byte* data) {
 
 // ---- Folders ----
 
-// Syncs everything in folder and then the folder itself.
-void SyncTree(const std::string& folder) {
-  std::error_code error;
-  for (fs::directory_iterator entry = ListFolder(folder, error), end; !error && entry != end; entry.increment(error)) {
-    const std::string path = entry->path().string();
-    if (entry->is_symlink()) continue;
-    if (entry->is_directory()) {
-      SyncTree(path);
-    } else if (entry->is_regular_file()) {
-      const FileDescriptor file(Retry([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW); }));
-      if (file.get() < 0) ThrowSystem("cannot open", path, errno);
-      SyncFile(file.get(), path);
-    }
-  }
-  if (error) ThrowSystem("cannot list", folder, error.value());
-  SyncFolder(folder);
-}
-
 bool IsMountPoint(const std::string& folder) {
   struct statx status;
   return statx(AT_FDCWD, folder.c_str(), 0, STATX_TYPE, &status) == 0 && (status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0 &&
@@ -337,10 +321,7 @@ bool LiesIn(const std::string& path, const std::string& folder) {
 
 std::vector<std::string> NamesIn(const std::string& folder) {
   std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry = ListFolder(folder, error), end; !error && entry != end; entry.increment(error))
-    names.push_back(entry->path().filename().string());
-  if (error) ThrowSystem("cannot list", folder, error.value());
+  if (const int error = ReadNames(folder, names); error != 0) ThrowSystem("cannot list", folder, error);
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -461,24 +442,22 @@ StagedFolder::StagedFolder(const std::string& target, bool overwrite) : target_(
 }
 
 void StagedFolder::RemoveLeftovers(const std::string& target) {
-  const fs::path above = FolderAbove(target);
-  const std::string name = fs::path(target).filename().string() + std::string(kPartial);
-  std::vector<fs::path> leftovers;
-  std::error_code error;
-  for (fs::directory_iterator entry = ListFolder(above, error), end; !error && entry != end; entry.increment(error)) {
-    const std::string found = entry->path().filename().string();
+  const std::string above = FolderAbove(target), name = fs::path(target).filename().string() + std::string(kPartial);
+  std::vector<std::string> names;
+  if (ReadNames(above, names) != 0) return;  // where nothing is, nothing was left
+  for (const std::string& found : names) {
     // "-old": the folder that Exchange moved aside.
-    if (found.starts_with(name) && (found.size() == name.size() + kPartialLetters || found.ends_with("-old"))) leftovers.push_back(entry->path());
-  }
-  for (const fs::path& path : leftovers) {
-    RemoveAll(path, error);
-    if (error) ThrowSystem("cannot remove", path.string(), error.value());
+    if (found.starts_with(name) && (found.size() == name.size() + kPartialLetters || found.ends_with("-old"))) RemoveAll(above + "/" + found);
   }
 }
 
 StagedFolder::~StagedFolder() {
-  std::error_code ignored;
-  if (!staging_.empty()) RemoveAll(staging_, ignored);
+  if (staging_.empty()) return;
+  try {
+    std::error_code ignored;
+    RemoveAll(staging_, ignored);
+  } catch (const std::bad_alloc&) {  // to list a folder takes memory; RemoveLeftovers has it then
+  }
 }
 
 void StagedFolder::Commit() {

@@ -12,8 +12,6 @@
 namespace mlac {
 namespace {
 
-namespace fs = std::filesystem;
-
 ErrorCode CodeOf(int error) {
   switch (error) {
     case ENOENT: case ENOTDIR: return ErrorCode::kNotFound;
@@ -22,13 +20,6 @@ ErrorCode CodeOf(int error) {
     case ELOOP: case ENAMETOOLONG: return ErrorCode::kInvalidArgument;
     default: return ErrorCode::kIo;
   }
-}
-
-template <typename Call>
-auto RetryFilesystem(std::error_code& error, Call call) {
-  auto result = call();
-  while (error.value() == EINTR) result = call();
-  return result;
 }
 
 }  // namespace
@@ -46,14 +37,6 @@ void SyncFolder(const std::string& folder) {
   const FileDescriptor fd(Retry([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (fd.get() < 0) ThrowSystem("cannot open", folder, errno);
   if (Retry([&] { return fsync(fd.get()); }) != 0 && errno != EINVAL && errno != ENOTSUP) ThrowSystem("cannot sync", folder, errno);
-}
-
-fs::directory_iterator ListFolder(const fs::path& folder, std::error_code& error) {
-  return RetryFilesystem(error, [&] { return fs::directory_iterator(folder, error); });
-}
-
-void RemoveAll(const fs::path& path, std::error_code& error) {
-  RetryFilesystem(error, [&] { return fs::remove_all(path, error); });
 }
 
 }  // namespace mlac

@@ -60,8 +60,7 @@ void AddInit(CLI::App& app) {
   CLI::App& command = AddCommand(app, "init", "Write mlac.yaml and tests from a look at the data, each line explained",
                                  "mlac init --name topics --data data/train.csv --test data/test.csv -m models/minilm");
   command
-      .add_option("--data", options->train,
-                  "What to learn from: CSV, TSV, JSONL, a folder with a folder of texts for each label, or what another task takes")
+      .add_option("--data", options->train, "What to learn from: CSV, TSV, JSONL, a folder of texts a label, or what another task takes")
       ->required()
       ->type_name("FILE");
   command.add_option("--task", options->task, "What the model is for; else what the data look like")

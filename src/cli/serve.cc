@@ -323,7 +323,7 @@ void AddServe(CLI::App& app) {
             "Folders in the Hugging Face layout, or NAME@ALIAS, which is followed; NAME=DIR calls one otherwise", "DIR")
       .take_all();
   AddOption(command, "--adapter", options->adapters,
-            "An adapter over the model, served beside it under its name, or NAME@ALIAS, which is followed; may be given again", "NAME=DIR")
+            "An adapter over the model, served beside it; NAME@ALIAS is followed; may be given again", "NAME=DIR")
       .take_all();
   AddOption(command, "--served-model-name", options->name, "What clients call the one model; else the name of its folder", "NAME");
   AddAccessOptions(command, *options);

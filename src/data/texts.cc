@@ -10,6 +10,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/nearest_name.h"
 #include "base/utf8.h"
 
@@ -82,13 +83,8 @@ class LabelIds {
 // The names in a folder, in the order of their bytes; hidden ones are left out.
 std::vector<fs::path> SortedEntries(const fs::path& folder) {
   std::vector<fs::path> entries;
-  std::error_code error;
-  fs::directory_iterator iterator(folder, error);
-  if (error) throw Error(ErrorCode::kIo, fmt::format("{}: cannot read the folder: {}", folder.string(), error.message()));
-  for (const auto& entry : iterator) {
-    if (!entry.path().filename().string().starts_with('.')) entries.push_back(entry.path());
-  }
-  std::sort(entries.begin(), entries.end(), [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
+  for (const std::string& name : NamesIn(folder.string()))
+    if (!name.starts_with('.')) entries.push_back(folder / name);
   return entries;
 }
 

@@ -10,6 +10,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <utility>
+#include <vector>
 
 #include "http/request_check.h"
 #include "http/stream.h"
@@ -25,6 +26,8 @@ using boost::system::error_code;
 // What a client still sends after the last answer is read over, or its system would throw the answer away (RFC 9112 section 9.6); up
 // to this much.
 constexpr size_t kMaxLingerBytes = 32 << 20;
+// What waits for the end of a client that was too slow to ask: it has had its time.
+constexpr std::chrono::milliseconds kSlowLinger{500};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr int kClientGone = 499;
 
@@ -101,6 +104,7 @@ void Connection::Close() {
   phase_ = Phase::kClosed;
   timer_.cancel();
   stream_->Close();
+  ReleaseUnsent();
   if (const std::shared_ptr<HttpExchange> exchange = std::move(exchange_)) exchange->Cancel();
   if (counted_unanswered_) {
     access_.status = kClientGone;
@@ -136,8 +140,7 @@ void Connection::WaitForDeadline() {
     if (error || self->phase_ == Phase::kClosed) return;  // set anew, or over
     self->timer_waits_ = false;
     if (self->deadline_ == Clock::time_point::max()) return;
-    if (Clock::now() < self->deadline_) return self->WaitForDeadline();
-    self->OnDeadline();
+    self->Guarded([&] { Clock::now() < self->deadline_ ? self->WaitForDeadline() : self->OnDeadline(); });
   });
 }
 
@@ -147,6 +150,9 @@ void Connection::OnDeadline() {
       if (guard_.head().empty()) return Close();
       return RefuseAndClose(HttpError(408, "the head of the request took too long"));
     case Phase::kBody: return RefuseAndClose(HttpError(408, "the body of the request took too long"));
+    case Phase::kWriting:  // a client that takes a byte now and then would keep the rest in the system's memory for hours
+      stream_->DropUnsent();
+      return Close();
     default: return Close();
   }
 }
@@ -304,11 +310,9 @@ void Connection::FinishRequest() {
 
 void Connection::OnAnswer(HttpResponse response) {
   exchange_ = nullptr;
-  if (phase_ == Phase::kHandling) Write(std::move(response));
-}
-
-void Connection::OnPostedAnswer(HttpResponse response) {
-  Guarded([&] { OnAnswer(std::move(response)); });
+  Guarded([&] {
+    if (phase_ == Phase::kHandling) Write(std::move(response));
+  });
 }
 
 // Answers what cannot go on: the rest of the connection's bytes is not read as requests.
@@ -334,6 +338,7 @@ void Connection::Write(HttpResponse response) {
   access_.status = response.status;
   access_.notes = std::move(response.notes);
   access_.num_response_bytes = is_head_request_ ? 0 : response.body.size();
+  HoldUnsent(access_.num_response_bytes);
   const unsigned version = guard_.http_1_0() ? 10 : 11;
   SetDeadline(shared_.options.write_timeout);
   const auto done = [self = shared_from_this()](const error_code& error, size_t) { self->Guarded([&] { self->OnWritten(error); }); };
@@ -349,6 +354,34 @@ void Connection::Write(HttpResponse response) {
   send(std::move(message));
 }
 
+void Connection::HoldUnsent(size_t num_bytes) {
+  CloseSlowReaders(num_bytes);
+  write_start_ = Clock::now();
+  num_unsent_bytes_ = num_bytes;
+  thread_.num_unsent_bytes += num_bytes;
+}
+
+void Connection::ReleaseUnsent() { thread_.num_unsent_bytes -= std::exchange(num_unsent_bytes_, 0); }
+
+// Makes room for num_bytes: a client that asks for much and takes little holds the memory of its answer for the whole of write_timeout,
+// and many would hold it all.
+void Connection::CloseSlowReaders(size_t num_bytes) {
+  const auto has_room = [&] { return thread_.num_unsent_bytes + num_bytes <= shared_.options.max_unsent_bytes; };
+  if (has_room()) return;
+  const Clock::time_point since = Clock::now() - shared_.options.slow_write;
+  std::vector<std::shared_ptr<Connection>> slow;
+  for (Connection* connection : thread_.connections) {
+    if (connection->num_unsent_bytes_ == 0 || connection->write_start_ >= since) continue;
+    if (auto held = connection->weak_from_this().lock()) slow.push_back(std::move(held));
+  }
+  std::sort(slow.begin(), slow.end(), [](const auto& a, const auto& b) { return a->write_start_ < b->write_start_; });
+  for (const std::shared_ptr<Connection>& connection : slow) {
+    if (has_room()) return;
+    connection->stream_->DropUnsent();
+    connection->Close();
+  }
+}
+
 void Connection::AddCorsFields(HttpResponse& response) const {
   if (!origin_) return;
   response.fields.push_back({"access-control-allow-origin", *origin_});
@@ -361,6 +394,7 @@ void Connection::AddCorsFields(HttpResponse& response) const {
 
 void Connection::OnWritten(const error_code& error) {
   if (phase_ == Phase::kClosed) return;
+  ReleaseUnsent();
   if (error) return Close();
   LogAccess();
   if (!keep_alive_ || peer_done_) return Linger();  // the client may have finished while the answer went out
@@ -382,13 +416,17 @@ void Connection::LogAccess() {
   counted_unanswered_ = false;
   shared_.num_unanswered.fetch_sub(1);
   access_.duration_ms = std::chrono::duration<double, std::milli>(Clock::now() - request_start_).count();
-  if (shared_.options.on_access) shared_.options.on_access(access_);
+  if (!shared_.options.on_access) return;
+  try {
+    shared_.options.on_access(access_);
+  } catch (const std::exception&) {  // no memory for a line of the log: closing, too, comes by here
+  }
 }
 
 // The last answer is out. Closing at once would throw it away where bytes of the client are unread, so its end is waited for.
 void Connection::Linger() {
   phase_ = Phase::kLingering;
-  SetDeadline(shared_.options.linger_timeout);
+  SetDeadline(access_.status == 408 ? std::min(kSlowLinger, shared_.options.linger_timeout) : shared_.options.linger_timeout);
   stream_->FinishSending([self = shared_from_this()](const error_code&, size_t) {
     self->Guarded([&] {
       if (self->phase_ != Phase::kLingering) return;

@@ -21,6 +21,7 @@ class HttpStream;
 // connections with it.
 struct IoThread {
   std::list<Connection*> connections;
+  size_t num_unsent_bytes = 0;  // of answers that are being written
   boost::asio::io_context context{1};
 };
 
@@ -40,8 +41,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Closes if it has waited for a request since before `since`; returns whether it did.
   bool CloseIfIdleSince(Clock::time_point since);
 
-  void OnAnswer(HttpResponse response);
-  void OnPostedAnswer(HttpResponse response);  // from another thread
+  void OnAnswer(HttpResponse response);  // on this connection's thread
   IoThread& thread() { return thread_; }
   const ServerShared& shared() const { return shared_; }
 
@@ -60,6 +60,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void FinishRequest();
   void RefuseAndClose(const HttpError& error);
   void Write(HttpResponse response);
+  void HoldUnsent(size_t num_bytes);
+  void ReleaseUnsent();
+  void CloseSlowReaders(size_t num_bytes);
   void OnWritten(const boost::system::error_code& error);
   void LogAccess();
   void Linger();
@@ -97,6 +100,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Clock::time_point request_start_;
   bool counted_unanswered_ = false;
   std::shared_ptr<HttpExchange> exchange_;
+  size_t num_unsent_bytes_ = 0;  // while it is written
+  Clock::time_point write_start_;
   size_t num_lingered_ = 0;
 };
 

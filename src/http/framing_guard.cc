@@ -14,6 +14,8 @@ namespace {
 constexpr size_t kMaxExtensionBytes = 4096;
 // Digits of a chunk's size: 16 fill 64 bits.
 constexpr size_t kMaxSizeDigits = 16;
+// The memory of a head that is kept for the next one; more would stay with each idle connection.
+constexpr size_t kMaxKeptHead = 1024;
 
 // tchar of RFC 9110 section 5.6.2.
 constexpr std::array<bool, 256> kIsTokenByte = [] {
@@ -71,7 +73,7 @@ void FramingGuard::Reset() {
   std::string head = std::move(head_);
   head.clear();
   *this = FramingGuard(limits_);
-  head_ = std::move(head);  // its memory, for the next head
+  if (head.capacity() <= kMaxKeptHead) head_ = std::move(head);  // its memory, for the next head
 }
 
 size_t FramingGuard::TakeHead(std::string_view bytes) {

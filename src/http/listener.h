@@ -23,6 +23,7 @@ class Listener {
   ~Listener();
 
   Acceptor& acceptor() { return acceptor_; }
+  bool waits = false;                                      // somebody accepts, or will try again
   int port() const { return port_; }                       // 0 of one that has none
   const std::string& address() const { return address_; }  // "127.0.0.1:8080", or a path
   bool is_loopback() const { return is_loopback_; }        // TCP, for this machine alone

@@ -25,6 +25,7 @@ class HttpResponder {
   // As Send, in the form that the server gives its errors: HttpError's status, mlac::Error's by its code, 503 for lack of memory, 500
   // for any other.
   void SendError(const std::exception_ptr& error) const;
+  void SendError(const HttpError& error) const;  // the cheap way, where many are refused: nothing is thrown
   // Puts a field on whatever answer is sent from now on, errors included.
   void AddField(HttpField field) const;
 

@@ -24,6 +24,8 @@ using boost::system::error_code;
 
 // How long accepting rests when there is no room for another connection.
 constexpr std::chrono::milliseconds kAcceptPause{100};
+// Before a thread that found no memory goes on.
+constexpr std::chrono::milliseconds kMemoryPause{5};
 // Where there is no room, connections that have waited this long for a request give way.
 constexpr std::chrono::seconds kMinIdle{1};
 
@@ -31,7 +33,8 @@ std::string HostOfUrl(const std::string& url) {
   if (url.empty()) return "";
   const std::optional<HttpTarget> target = ParseTarget("GET", url);
   if (!target || target->authority.empty())
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("public URL '{}' is no URL", url), "as in --public-url https://models.example.org");
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("public URL '{}' is no URL", url),
+                "as in --public-url https://models.example.org");
   return std::string(HostOf(target->authority));
 }
 
@@ -65,7 +68,10 @@ struct HttpServer::Impl {
   std::vector<std::thread> threads;
 
   void Listen();
+  void AcceptAll();
   void Accept(Listener& listener);
+  void Rest(Listener& listener);
+  void RunThread(IoThread& thread);
   void Start(IoThread& thread, HttpStream::Socket socket);
   void MakeRoom();
   void StopAccepting();
@@ -91,20 +97,47 @@ void HttpServer::Impl::Listen() {
   shared.checks_host = options.api_keys.empty() && first.is_loopback() && std::all_of(listeners.begin(), listeners.end(), is_local);
 }
 
+// Those that nobody accepts at: all of them at first, and one where there was no memory to wait for the next client.
+void HttpServer::Impl::AcceptAll() {
+  for (Listener& listener : listeners)
+    if (!listener.waits && listener.acceptor().is_open()) Accept(listener);
+}
+
 void HttpServer::Impl::Accept(Listener& listener) {
   IoThread& thread = *io[next_thread];
   next_thread = (next_thread + 1) % io.size();
   listener.acceptor().async_accept(thread.context, [this, &thread, &listener](const error_code& error, HttpStream::Socket socket) {
+    listener.waits = false;
     if (!error && !stopped) Start(thread, std::move(socket));
     if (!listener.acceptor().is_open()) return;
     // An accept that fails has no descriptor or memory left; trying again at once would spin.
     if (!error && shared.num_connections.load() < shared.options.max_connections) return Accept(listener);
     MakeRoom();
-    const auto pause = std::make_shared<asio::steady_timer>(io[0]->context, kAcceptPause);
-    pause->async_wait([this, &listener, pause](const error_code&) {
-      if (listener.acceptor().is_open()) Accept(listener);
-    });
+    Rest(listener);
   });
+  listener.waits = true;
+}
+
+void HttpServer::Impl::Rest(Listener& listener) {
+  const auto pause = std::make_shared<asio::steady_timer>(io[0]->context, kAcceptPause);
+  pause->async_wait([this, &listener, pause](const error_code&) {
+    listener.waits = false;
+    if (listener.acceptor().is_open()) Accept(listener);
+  });
+  listener.waits = true;
+}
+
+// Runs a thread of the server. What finds no memory ends its connection; at the first of io it may have been the wait for the next client.
+void HttpServer::Impl::RunThread(IoThread& thread) {
+  for (;;) {
+    try {
+      if (&thread == io[0].get()) AcceptAll();
+      thread.context.run();
+      return;
+    } catch (const std::exception&) {
+      std::this_thread::sleep_for(kMemoryPause);
+    }
+  }
 }
 
 void HttpServer::Impl::Start(IoThread& thread, HttpStream::Socket socket) {
@@ -174,17 +207,8 @@ HttpServer::HttpServer(HttpServerOptions options, HttpRouter router) : impl_(std
   }
   if (shared.options.tls) shared.tls = LoadTls(*shared.options.tls);
   impl_->Listen();
-  for (Listener& listener : impl_->listeners) impl_->Accept(listener);
   for (const std::unique_ptr<IoThread>& thread : impl_->io)
-    impl_->threads.emplace_back([&context = thread->context] {
-      for (;;) {
-        try {
-          context.run();
-          return;
-        } catch (const std::exception&) {  // no memory for a new connection, which is closed thereby
-        }
-      }
-    });
+    impl_->threads.emplace_back([impl = impl_.get(), &thread = *thread] { impl->RunThread(thread); });
 }
 
 HttpServer::~HttpServer() { impl_->Stop(); }

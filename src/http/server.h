@@ -47,6 +47,10 @@ struct HttpServerOptions {
   // At shutdown, how long a connection has to have been quiet to be closed: a request may be on its way.
   std::chrono::milliseconds drain_idle{1'000};
   size_t max_connections = 16'384;  // more wait in the system's queue; connections that idle give way
+  // Of bodies of answers that clients have not taken yet, on each thread of the server: beyond that, those that have been at one for
+  // longer than slow_write lose their connection, the longest first.
+  size_t max_unsent_bytes = size_t{256} << 20;
+  std::chrono::milliseconds slow_write{1'000};
 
   ApiKeys api_keys = {};
   std::string public_url = "";                       // "https://models.example.org": its host is ours too

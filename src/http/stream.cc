@@ -73,6 +73,11 @@ void HttpStream::FinishSending(Handler handler) {
   asio::post(socket_.get_executor(), [handler = std::move(handler)] { handler({}, 0); });
 }
 
+void HttpStream::DropUnsent() {
+  error_code ignored;
+  socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+}
+
 void HttpStream::Close() {
   error_code ignored;
   socket_.close(ignored);

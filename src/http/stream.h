@@ -39,6 +39,8 @@ class HttpStream {
   // Says that nothing more comes. Under TLS the handler is called when the client has said so too, or does not speak TLS any more.
   void FinishSending(Handler handler);
   void Close();
+  // From here on, closing drops what the client has not taken yet and resets the connection. Else the system goes on offering it.
+  void DropUnsent();
 
  private:
   struct Tls;

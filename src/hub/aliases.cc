@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/nearest_name.h"
+#include "base/system_call.h"
 #include "hub/seal.h"
 
 namespace mlac {
@@ -99,6 +100,7 @@ bool Move(const Store& store, std::string_view name, std::string_view alias, std
                           .time = TimeNow(),
                           .why = std::string(why)};
   WriteFileAtomically(path, text + LineOf(move));
+  if (!exists) SyncFolder(store.Part("aliases"));  // where the folder of the name may be new
   return true;
 }
 

@@ -5,14 +5,14 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
+#include <vector>
 
+#include "base/error.h"
+#include "base/folder_contents.h"
 #include "base/system_call.h"
 
 namespace mlac {
 namespace {
-
-namespace fs = std::filesystem;
 
 // From a file `path` inside checkouts/REVISION to its blob.
 std::string LinkTarget(std::string_view path, std::string_view sha256) {
@@ -48,16 +48,20 @@ void MakeCheckout(const std::string& folder, const Manifest& manifest) {
 
 bool IsWholeCheckout(const std::string& folder, const Manifest& manifest) {
   if (!IsFolderItself(folder)) return false;
+  std::vector<FolderEntry> entries;
+  try {
+    entries = EntriesIn(folder);
+  } catch (const Error&) {  // a part of it has just gone, or cannot be read
+    return false;
+  }
   size_t num_links = 0;
-  std::error_code error;
-  for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-    if (!entry->is_symlink(error) && entry->is_directory(error)) continue;
-    const std::string path = entry->path().string();
-    const ManifestEntry* file = manifest.Find(std::string_view(path).substr(folder.size() + 1));
-    if (error || file == nullptr || !IsLinkTo(path, LinkTarget(file->path, file->sha256))) return false;
+  for (const FolderEntry& entry : entries) {
+    if (entry.is_folder) continue;
+    const ManifestEntry* file = manifest.Find(entry.path);
+    if (file == nullptr || !IsLinkTo(folder + "/" + entry.path, LinkTarget(file->path, file->sha256))) return false;
     ++num_links;
   }
-  return !error && num_links == manifest.entries().size();
+  return num_links == manifest.entries().size();
 }
 
 }  // namespace mlac

@@ -11,13 +11,18 @@
 #include <cstdio>
 #include <map>
 #include <set>
+#include <span>
 
+#include "base/folder_contents.h"
 #include "base/system_call.h"
 #include "hub/aliases.h"
 #include "hub/checkout.h"
 
 namespace mlac {
 namespace {
+
+// Revisions that are removed together. Each is an open file meanwhile; a sync for all of them takes the time of one.
+constexpr size_t kMostLocks = 64;
 
 // By revision: the records that it has.
 using AllRecords = std::map<std::string, std::vector<Record>>;
@@ -47,9 +52,13 @@ class Collector {
     FindNeeded();
     // Read in full before the first one goes: a manifest that is damaged names no blobs, and they would all be lost.
     for (const std::string& revision : store_.Revisions()) manifests_.emplace(revision, store_.ReadManifest(revision));
+    std::vector<std::string> unneeded;
     for (const auto& [revision, manifest] : manifests_)
-      if (!needed_.contains(revision)) RemoveRevision(revision);
-    if (!options_.dry_run) SyncRemoved();
+      if (!needed_.contains(revision)) unneeded.push_back(revision);
+    for (size_t i = 0; i < unneeded.size(); i += kMostLocks)
+      RemoveRevisions(std::span(unneeded).subspan(i, std::min(kMostLocks, unneeded.size() - i)));
+    // What names blobs must be gone from the disk before they are.
+    if (!options_.dry_run && !result_.revisions.empty()) SyncFolder(store_.Part("revisions"));
     RemoveBlobs();
     RemoveLeftovers();
     result_.num_revisions_kept = manifests_.size() - result_.revisions.size();
@@ -94,43 +103,42 @@ class Collector {
     }
   }
 
-  void RemoveRevision(const std::string& revision) {
-    const std::string manifest = store_.Part("revisions") + "/" + revision;
-    const FileDescriptor lock = LockIfUnused(manifest);
-    if (lock.get() < 0) {
-      result_.in_use.push_back(revision);
-      return;
-    }
-    CollectResult::Removed removed = {.revision = revision, .names = {}};
-    for (const Record& record : records_[revision]) removed.names.push_back(record.name);
-    if (!options_.dry_run) {
-      // The records first: one without its revision would be damage, a revision without records is what the next collection removes.
-      for (const std::string& name : removed.names) {
-        const std::string folder = store_.Part("records/" + name);
-        Unlink(fmt::format("{}/{}.json", folder, revision));
-        changed_folders_.insert(folder);
+  // Those that nobody has open. The records first, and off the disk before their revision: one without it would be damage, a revision
+  // without records is what the next collection removes.
+  void RemoveRevisions(std::span<const std::string> revisions) {
+    std::vector<FileDescriptor> locks;
+    std::vector<std::string> removed;
+    std::set<std::string> changed_folders;
+    for (const std::string& revision : revisions) {
+      FileDescriptor lock = LockIfUnused(ManifestOf(revision));
+      if (lock.get() < 0) {
+        result_.in_use.push_back(revision);
+        continue;
       }
+      locks.push_back(std::move(lock));
+      removed.push_back(revision);
+      CollectResult::Removed& told = result_.revisions.emplace_back();
+      told.revision = revision;
+      for (const Record& record : records_[revision]) {
+        told.names.push_back(record.name);
+        if (options_.dry_run) continue;
+        const std::string folder = store_.Part("records/" + record.name);
+        Unlink(fmt::format("{}/{}.json", folder, revision));
+        changed_folders.insert(folder);
+      }
+    }
+    if (options_.dry_run) return;
+    for (const std::string& folder : changed_folders) SyncFolder(folder);
+    for (const std::string& revision : removed) {
       // In one step, so that none is left in pieces.
       const std::string checkout = store_.Part("checkouts") + "/" + revision, aside = store_.Part("tmp") + "/checkout-" + revision;
       if (rename(checkout.c_str(), aside.c_str()) != 0 && errno != ENOENT) ThrowSystem("cannot remove", checkout, errno);
-      RemoveTree(aside);
-      Unlink(manifest);
+      RemoveAll(aside);
+      Unlink(ManifestOf(revision));
     }
-    result_.revisions.push_back(std::move(removed));
   }
 
-  static void RemoveTree(const std::string& path) {
-    std::error_code error;
-    RemoveAll(path, error);
-    if (error) ThrowSystem("cannot remove", path, error.value());
-  }
-
-  // What names blobs must be gone from the disk before they are.
-  void SyncRemoved() const {
-    if (result_.revisions.empty()) return;
-    for (const std::string& folder : changed_folders_) SyncFolder(folder);
-    SyncFolder(store_.Part("revisions"));
-  }
+  std::string ManifestOf(const std::string& revision) const { return store_.Part("revisions") + "/" + revision; }
 
   void RemoveBlobs() {
     std::set<std::string> removed, kept;
@@ -157,7 +165,7 @@ class Collector {
   void RemoveLeftovers() {
     const auto remove = [&](const std::string& path) {
       ++result_.num_leftovers_removed;
-      if (!options_.dry_run) RemoveTree(path);
+      if (!options_.dry_run) RemoveAll(path);
     };
     const auto remove_partial = [&](const std::string& folder) {
       if (!IsFolderItself(folder)) return;
@@ -177,7 +185,7 @@ class Collector {
   const CollectOptions& options_;
   AllRecords records_;
   std::map<std::string, Manifest> manifests_;
-  std::set<std::string> needed_, changed_folders_;
+  std::set<std::string> needed_;
   std::vector<std::string> waiting_;  // needed, and what they were made from not yet looked at
   CollectResult result_;
 };

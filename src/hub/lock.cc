@@ -77,8 +77,9 @@ FileLock::~FileLock() {
   // Takes its own name off; where others share the lock, another one's may stand there by now.
   std::array<char, kLongestHolder> text;
   const ssize_t count = Retry([&] { return pread(file_.get(), text.data(), text.size(), 0); });
-  const std::string own = fmt::format("process {} of ", getpid());
-  if (count > 0 && std::string_view(text.data(), static_cast<size_t>(count)).starts_with(own)) {
+  std::array<char, 40> own;  // no string: a lock may end because there is no memory
+  const auto end = fmt::format_to_n(own.data(), own.size(), "process {} of ", getpid()).out;
+  if (count > 0 && std::string_view(text.data(), static_cast<size_t>(count)).starts_with(std::string_view(own.data(), end))) {
     const int ignored = ftruncate(file_.get(), 0);
     (void)ignored;
   }

@@ -109,7 +109,8 @@ Store Store::Open(const std::string& folder) {
 Store Store::OpenOrCreate(const std::string& folder) {
   if (folder.find('\0') != std::string::npos) throw Error(ErrorCode::kInvalidArgument, fmt::format("the path {} holds a NUL byte", Quoted(folder)));
   if (FileExists(fmt::format("{}/{}", folder, kFormatFile))) return Open(folder);
-  if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) ThrowSystem("cannot create", folder, errno);
+  const bool is_new = mkdir(folder.c_str(), 0777) == 0;
+  if (!is_new && errno != EEXIST) ThrowSystem("cannot create", folder, errno);
   if (!FolderExists(folder)) throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: is a file, not a store", folder));
   if (!IsUnfinishedStore(NamesIn(folder)) && !FileExists(fmt::format("{}/{}", folder, kFormatFile)))
     throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: is no store of mlac, and not empty", folder), "choose another folder");
@@ -117,6 +118,7 @@ Store Store::OpenOrCreate(const std::string& folder) {
   WriteFileAtomically(folder + "/.gitignore", "# Made by mlac.\n*\n");
   // Last: by this file it is a store.
   WriteFileAtomically(fmt::format("{}/{}", folder, kFormatFile), Sealed({{"format_version", kFormatVersion}}, SealForm::kPretty));
+  if (is_new) SyncFolder(folder + "/..");
   return Open(folder);
 }
 

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "autograd/gemm_parallel.h"
+#include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -78,7 +79,8 @@ class AdapterWeights {
     for (const std::set<std::string>* names : {&lora_, &saved_})
       for (const std::string& name : *names) {
         if (used_.contains(name) || (head == Head::kNone && name.find("pooler.") != std::string::npos)) continue;
-        throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' belongs to no layer of the model", file_.name(), KeyOf(name)),
+        throw Error(ErrorCode::kInvalidInput,
+                    fmt::format("{}: tensor {} belongs to no layer of the model", file_.name(), Quoted(KeyOf(name))),
                     "was the adapter made for this base?");
       }
   }
@@ -105,7 +107,7 @@ class AdapterWeights {
 
   void Add(const TensorInfo& info) {
     const auto refuse = [&](ErrorCode code, const std::string& what) {
-      throw Error(code, fmt::format("{}: tensor '{}' {}", file_.name(), info.name, what));
+      throw Error(code, fmt::format("{}: tensor {} {}", file_.name(), Quoted(info.name), what));
     };
     if (!info.name.starts_with(kKeyPrefix)) refuse(ErrorCode::kInvalidInput, fmt::format("has no name that begins with '{}'", kKeyPrefix));
     if (!IsFloat(info)) refuse(ErrorCode::kInvalidInput, fmt::format("is {}; expected F32, F16 or BF16", info.dtype_name));
@@ -144,8 +146,8 @@ class AdapterWeights {
     const bool is_classifier =
         std::any_of(std::begin(kClassifierNames), std::end(kClassifierNames), [&](const char* name) { return module == name; });
     if (has(module) || (is_classifier && std::any_of(std::begin(kClassifierNames), std::end(kClassifierNames), has))) return;
-    throw Error(ErrorCode::kInvalidInput,
-                fmt::format("{}: there is no tensor of '{}', which modules_to_save of {} names", file_.name(), module, kAdapterConfigFile));
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: there is no tensor of {}, which modules_to_save of {} names", file_.name(),
+                                                      Quoted(module), kAdapterConfigFile));
   }
 
   [[noreturn]] void RefuseMissing(const std::string& name, const std::string& who) const {

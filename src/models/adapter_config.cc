@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -65,17 +66,18 @@ const json& At(const json& config, const char* key) {
   throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {}: expected {}, found {}", file, key, expected, value.type_name()));
 }
 
+// Texts are compared as values: nlohmann's == with a text is noexcept and makes a value of it, which ends the process where memory is short.
 void CheckSupported(const json& config, const std::string& file) {
-  if (At(config, "peft_type") != "LORA") Refuse(file, "peft_type", At(config, "peft_type"), "\"LORA\"");
-  if (const json& bias = At(config, "bias"); !bias.is_null() && bias != "none") Refuse(file, "bias", bias, "\"none\"");
+  if (At(config, "peft_type") != json("LORA")) Refuse(file, "peft_type", At(config, "peft_type"), "\"LORA\"");
+  if (const json& bias = At(config, "bias"); !bias.is_null() && bias != json("none")) Refuse(file, "bias", bias, "\"none\"");
   // Others than these begin by moving a part of the base's weights into the adapter.
   if (const json& initial = At(config, "init_lora_weights");
-      initial.is_string() && initial != "gaussian" && initial != "orthogonal" && initial != "eva")
+      initial.is_string() && initial != json("gaussian") && initial != json("orthogonal") && initial != json("eva"))
     Refuse(file, "init_lora_weights", initial, "true, false, \"gaussian\", \"orthogonal\" or \"eva\", which leave the base as it is");
   for (const auto& [key, value] : config.items())
     if (!kKnownKeys.contains(key) && IsActive(value))
       throw Error(ErrorCode::kUnsupported,
-                  fmt::format("{}: {} is {}, which is not supported", file, key, value.is_boolean() ? value.dump() : "set"));
+                  fmt::format("{}: {} is {}, which is not supported", file, Printable(key), value.is_boolean() ? value.dump() : "set"));
 }
 
 // A list of names; nothing for null and for a string, which stands for a pattern.
@@ -96,7 +98,7 @@ void CheckPlainName(const std::string& file, const char* key, const std::string&
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
   });
   if (!is_plain)
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: {}: '{}' is a pattern; supported are names of modules", file, key, name));
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: {}: {} is a pattern; supported are names of modules", file, key, Quoted(name)));
 }
 
 // {"query": 4}: values from low to high by the names of modules.

@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/display.h"
 #include "base/error.h"
 
 namespace mlac {
@@ -85,7 +86,7 @@ std::vector<std::string> ConfigReader::LabelNames() const {
     size_t id = 0;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
     if (error != std::errc() || end != key.data() + key.size() || id >= labels.size() || seen[id])
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: id2label has the key '{}'; expected each of 0 to {} once", file_, key, labels.size() - 1));
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: id2label has the key {}; expected each of 0 to {} once", file_, Quoted(key), labels.size() - 1));
     if (!name.is_string()) Refuse("id2label", "strings", name);
     seen[id] = true;
     labels[id] = name.get<std::string>();

@@ -47,8 +47,9 @@ Quantization ReadQuantization(const json& config, const std::string& file) {
   if (quantization.is_null()) return Quantization::kNone;
   if (!quantization.is_object())
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: quantization_config is {}; expected an object", file, quantization.type_name()));
-  if (At(quantization, "quant_method") != "compressed-tensors") Refuse(file, "quant_method", At(quantization, "quant_method"), "\"compressed-tensors\"");
-  if (At(quantization, "format") != "int-quantized") Refuse(file, "format", At(quantization, "format"), "\"int-quantized\"");
+  // Compared as values: nlohmann's == with a text is noexcept and makes a value of it, which ends the process where memory is short.
+  if (At(quantization, "quant_method") != json("compressed-tensors")) Refuse(file, "quant_method", At(quantization, "quant_method"), "\"compressed-tensors\"");
+  if (At(quantization, "format") != json("int-quantized")) Refuse(file, "format", At(quantization, "format"), "\"int-quantized\"");
   for (const char* field : {"kv_cache_scheme", "sparsity_config", "transform_config"}) ExpectNothing(file, quantization, field);
   const json& groups = At(quantization, "config_groups");
   if (!groups.is_object() || groups.empty()) Refuse(file, "config_groups", groups, "an object with a group");

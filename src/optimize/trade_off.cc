@@ -10,6 +10,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/folder_contents.h"
 #include "data/texts.h"
 #include "pipelines/text_model.h"
 #include "train/fine_tune.h"
@@ -49,8 +50,7 @@ double Quantile(std::vector<double> values, double share) {
 
 size_t FolderBytes(const std::string& folder) {
   size_t bytes = 0;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file()) bytes += entry.file_size();
+  for (const FolderEntry& entry : EntriesIn(folder)) bytes += entry.size;
   return bytes;
 }
 

@@ -67,13 +67,13 @@ void AnswerFinder::Add(const Encoding& window, std::span<const float> logits) {
     const size_t first = options_.align_to_words ? WordBegin(tokenizer_, window, candidate.start) : candidate.start;
     const size_t last = options_.align_to_words ? WordEnd(tokenizer_, window, candidate.end) : candidate.end;
     const size_t begin = window.offsets[first].begin, end = window.offsets[last].end;
-    std::string text(context_.substr(begin, end - begin)), folded = LowerCase(text);
-    const auto [known, is_new] = places_.try_emplace(std::move(folded), answers_.size());
-    if (!is_new) {
-      answers_[known->second].score += candidate.score;
-      continue;
+    std::string text(context_.substr(begin, end - begin));
+    const auto [place, is_new] = places_.try_emplace(LowerCase(text), answers_.size());
+    if (is_new) {
+      answers_.push_back({candidate.score, spans[first].begin, spans[last].end, std::move(text)});
+    } else {
+      answers_[place->second].score += candidate.score;
     }
-    answers_.push_back({candidate.score, spans[first].begin, spans[last].end, std::move(text)});
   }
 }
 

@@ -46,7 +46,7 @@ class AnswerFinder {
   std::string_view context_;
   AnswerOptions options_;
   std::vector<Answer> answers_;
-  std::unordered_map<std::string, size_t> places_;  // of answers, by their text without regard to case
+  std::unordered_map<std::string, size_t> places_;  // in answers_, by the text without regard to case
   float null_score_ = 1e6f;
 };
 

@@ -47,6 +47,7 @@ struct TaskOptions {
   std::vector<std::string> candidate_labels = {};
   std::string hypothesis_template = "This example is {}.";  // {}: the label
   bool multi_label = false;
+  bool label_pairs = false;  // in JSON a text has [{"label", "score"}, ...], as the Hub answers, instead of two lists
   // text-ranking
   std::string query = {};
   bool raw_scores = false;  // logits instead of their sigmoids

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -81,8 +82,9 @@ class ZeroShotClassification : public SequenceTask {
       for (const size_t i : order) out += fmt::format("  {}\t{:.4f}\n", options_.candidate_labels[i], scores[i]);
       return;
     }
-    out += first_ ? "{\"sequence\": " : ", {\"sequence\": ";
-    first_ = false;
+    if (!std::exchange(first_, false)) out += ", ";
+    if (options_.label_pairs) return AppendPairs(order, scores, out);
+    out += "{\"sequence\": ";
     AppendJsonString(out, text);
     out += ", \"labels\": [";
     for (size_t i = 0; i < order.size(); ++i) {
@@ -95,6 +97,18 @@ class ZeroShotClassification : public SequenceTask {
       AppendFloat(out, scores[order[i]]);
     }
     out += "]}";
+  }
+
+  void AppendPairs(std::span<const size_t> order, std::span<const float> scores, std::string& out) const {
+    out += '[';
+    for (size_t i = 0; i < order.size(); ++i) {
+      out += i > 0 ? R"(,{"label":)" : R"({"label":)";
+      AppendJsonString(out, options_.candidate_labels[order[i]]);
+      out += R"(,"score":)";
+      AppendFloat(out, scores[order[i]]);
+      out += '}';
+    }
+    out += ']';
   }
 
   TaskOptions options_;

@@ -120,10 +120,8 @@ class ModelApplier {
       observer_.OnStepEnd(step.step, 0, "as for a model before");
       return "";
     }
-    store_.Part("work");
-    const std::string work = steps_.WorkFolder(step.key);
     if (!kind.resumes) steps_.RemoveWork(step.key);
-    fs::create_directories(work + "/output");
+    steps_.MakeWork(step.key);
     Contents contents(&store_);
     StepRun run = {.project = project_,
                    .model = model_,
@@ -131,7 +129,7 @@ class ModelApplier {
                    .contents = contents,
                    .keys = keys_,
                    .key = step.key,
-                   .output = work + "/output",
+                   .output = steps_.WorkFolder(step.key) + "/output",
                    .production = production_,
                    .num_threads = options_.num_threads,
                    .observer = observer_,

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "pipelines/task.h"
+#include "pipelines/sequence_task.h"
 #include "project/fine_tuned_task.h"
 #include "project/task_models.h"
 #include "train/tagged_texts.h"

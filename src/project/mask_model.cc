@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "pipelines/task.h"
+#include "pipelines/sequence_task.h"
 #include "project/fine_tuned_task.h"
 #include "project/task_models.h"
 #include "train/mask_objective.h"

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/build_info.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder_contents.h"
 #include "project/config.h"
 #include "project/fine_tuned_task.h"
 #include "train/report_card.h"
@@ -52,11 +54,10 @@ ModelCard CardOf(const PublishedParts& parts, const ordered_json& training, cons
 void WritePublishedFolder(const PublishedParts& parts, const std::string& out) {
   static const std::set<std::string> kWrittenAnew = {kModelCardFile, kMetricsFile, kConfusionMatrixFile, kLearningCurvesFile,
                                                      kTrainingFile};
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(parts.model)) {
-    const fs::path relative = fs::relative(entry.path(), parts.model);
-    if (kWrittenAnew.contains(relative.string())) continue;
-    if (entry.is_directory()) fs::create_directories(out / relative);
-    if (entry.is_regular_file()) fs::copy_file(entry.path(), out / relative);
+  for (const FolderEntry& entry : EntriesIn(parts.model)) {
+    if (kWrittenAnew.contains(entry.path)) continue;
+    if (entry.is_folder) fs::create_directories(out + "/" + entry.path);
+    if (entry.is_file) fs::copy_file(parts.model + "/" + entry.path, out + "/" + entry.path);
   }
   for (const char* name : {kTrainingFile, kLearningCurvesFile}) fs::copy_file(parts.trained + "/" + name, out + "/" + name);
   FineTuneResult result;
@@ -67,7 +68,7 @@ void WritePublishedFolder(const PublishedParts& parts, const std::string& out) {
     const ordered_json training = ordered_json::parse(ReadFile(parts.trained + "/" + kTrainingFile, kMostBytes));
     WriteFileAtomically(out + "/" + kModelCardFile, ModelCardMarkdown(CardOf(parts, training, result)));
   } catch (const std::exception& error) {
-    if (dynamic_cast<const Error*>(&error) != nullptr) throw;
+    if (dynamic_cast<const Error*>(&error) != nullptr || dynamic_cast<const std::bad_alloc*>(&error) != nullptr) throw;
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}/{}: is no record of a training", parts.trained, kTrainingFile), error.what());
   }
   WriteFileAtomically(out + "/" + kMetricsFile, parts.evaluation.metrics_json);

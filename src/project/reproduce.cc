@@ -8,6 +8,7 @@
 
 #include "base/build_info.h"
 #include "base/error.h"
+#include "base/folder_contents.h"
 #include "optimize/int8_folder.h"
 #include "project/apply.h"
 #include "project/config.h"
@@ -67,7 +68,7 @@ class Sources {
   std::string Link(const std::string& role, const std::string& revision, const std::string& name) {
     folders_.push_back(store_.OpenFolder(revision));
     const std::string path = fmt::format("{}/{}/{}", folder_, role, fs::path(name).filename().string());
-    fs::remove_all(fs::path(path).parent_path());
+    RemoveAll(fs::path(path).parent_path().string());
     fs::create_directories(fs::path(path).parent_path());
     fs::create_symlink(folders_.back().path(), path);
     return path;
@@ -121,7 +122,7 @@ Reproduction Reproduce(const Store& store, const ResolvedReference& reference, s
                     predictions = work + "/" + kPredictionsFile;
   task.train(config, sources.Link("base", record.base, ParameterOf(record, "base")), data, trained, num_threads, observer, stop);
   for (const std::string& folder : {optimized, published}) {
-    fs::remove_all(folder);
+    RemoveAll(folder);
     fs::create_directories(folder);
   }
   if (config.optimize.int8) WriteInt8Folder(trained, optimized);
@@ -137,7 +138,7 @@ Reproduction Reproduce(const Store& store, const ResolvedReference& reference, s
                        published);
   const Manifest found = Scan(published), expected = store.ReadManifest(record.revision);
   Reproduction result = {record.revision, found.Revision(), Different(expected, found)};
-  fs::remove_all(work);
+  RemoveAll(work);
   return result;
 }
 

@@ -11,6 +11,7 @@
 #include "base/build_info.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder_contents.h"
 #include "project/train_keys.h"
 #include "train/report_card.h"
 
@@ -132,8 +133,8 @@ uint64_t ModelBytes(const std::string& folder) {
   static const std::set<std::string> kReports = {kModelCardFile,       kMetricsFile,  kLearningCurvesFile,
                                                  kConfusionMatrixFile, kTrainingFile, "optimization.json"};
   uint64_t bytes = 0;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && !kReports.contains(entry.path().filename().string())) bytes += entry.file_size();
+  for (const FolderEntry& entry : EntriesIn(folder))
+    if (!kReports.contains(OwnName(entry.path))) bytes += entry.size;
   return bytes;
 }
 

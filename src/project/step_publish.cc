@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/folder_contents.h"
 #include "hub/aliases.h"
 #include "project/model_tests.h"
 #include "project/predictions.h"
@@ -30,7 +31,7 @@ std::vector<Finding> FindingsOf(const std::string& result) {
   std::vector<Finding> findings;
   for (const json& finding : parsed.at("findings"))
     findings.push_back({.code = finding.at("code"),
-                        .severity = finding.at("severity") == "warning" ? Severity::kWarning : Severity::kNote,
+                        .severity = finding.at("severity") == json("warning") ? Severity::kWarning : Severity::kNote,
                         .count = finding.at("count"),
                         .message = finding.at("message"),
                         .examples = finding.at("examples")});
@@ -125,7 +126,7 @@ void Execute(StepRun& run) {
                           .findings = FindingsOf(run.ResultOf("check"))},
                          folder);
     revision = run.steps.store().Add(folder, RecordOf(run, data));
-    fs::remove_all(folder);  // the store has it
+    RemoveAll(folder);  // the store has it
   }
   const bool moved = Aliases(run.steps.store()).Publish(run.model.name, revision);
   run.result = json({{"revision", revision}}).dump();

@@ -1,18 +1,19 @@
 #include "project/step_store.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder_contents.h"
 #include "base/json.h"
 #include "base/sha256.h"
+#include "base/system_call.h"
 
 namespace mlac {
 namespace {
@@ -56,24 +57,6 @@ StepRecord ParseRecordJson(const json& value) {
   return record;
 }
 
-void SyncPath(const std::string& path) {
-  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0 || fsync(file.get()) != 0)
-    throw Error(ErrorCode::kIo, fmt::format("{}: cannot sync: {}", path, std::system_category().message(errno)));
-}
-
-void SyncTree(const std::string& folder) {
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() || entry.is_directory()) SyncPath(entry.path().string());
-  SyncPath(folder);
-}
-
-void RemoveTree(const std::string& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) throw Error(ErrorCode::kIo, fmt::format("{}: cannot remove: {}", path, error.message()));
-}
-
 }  // namespace
 
 std::string StepKey(std::string_view step, const std::vector<StepInput>& inputs) {
@@ -104,16 +87,21 @@ std::optional<StepRecord> StepStore::Find(const std::string& key) const {
   return std::nullopt;
 }
 
-void StepStore::RemoveWork(const std::string& key) const { RemoveTree(WorkFolder(key)); }
+void StepStore::RemoveWork(const std::string& key) const { RemoveAll(WorkFolder(key)); }
+
+void StepStore::MakeWork(const std::string& key) const {
+  fs::create_directories(WorkFolder(key) + "/output");
+  for (const std::string& folder : {WorkFolder(key), store_.Part("work"), store_.folder()}) SyncFolder(folder);
+}
 
 void StepStore::Commit(const StepRecord& record) const {
   const std::string work = WorkFolder(record.key), place = store_.Part("steps") + "/" + record.key;
   WriteFileAtomically(work + "/" + kRecordFile, RecordJson(record));
   SyncTree(work);
-  RemoveTree(place);  // a damaged one
-  if (rename(work.c_str(), place.c_str()) != 0)
-    throw Error(ErrorCode::kIo, fmt::format("{}: cannot rename to {}: {}", work, place, std::system_category().message(errno)));
-  SyncPath(store_.folder() + "/steps");
+  RemoveAll(place);  // a damaged one
+  if (rename(work.c_str(), place.c_str()) != 0) ThrowSystem("cannot create", place, errno);
+  SyncFolder(store_.folder() + "/steps");
+  SyncFolder(store_.folder());  // where steps may be new
 }
 
 std::map<std::string, std::string> StepStore::LastKeys(const std::string& model) const {
@@ -143,7 +131,7 @@ void StepStore::RemoveWorkExcept(const std::vector<std::string>& keep) const {
   if (!FolderExists(folder)) return;
   const std::set<std::string> kept(keep.begin(), keep.end());
   for (const std::string& name : NamesIn(folder))
-    if (!kept.contains(name)) RemoveTree(folder + "/" + name);
+    if (!kept.contains(name)) RemoveAll(folder + "/" + name);
 }
 
 uint64_t StepStore::RemoveUnneeded(bool dry_run) const {
@@ -158,9 +146,8 @@ uint64_t StepStore::RemoveUnneeded(bool dry_run) const {
   if (!FolderExists(folder)) return 0;
   for (const std::string& name : NamesIn(folder)) {
     if (needed.contains(name)) continue;
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder + "/" + name))
-      if (entry.is_regular_file()) bytes += entry.file_size();
-    if (!dry_run) RemoveTree(folder + "/" + name);
+    for (const FolderEntry& entry : EntriesIn(folder + "/" + name)) bytes += entry.size;
+    if (!dry_run) RemoveAll(folder + "/" + name);
   }
   return bytes;
 }

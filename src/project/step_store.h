@@ -46,6 +46,8 @@ class StepStore {
   // Where a step writes: WorkFolder(key)/output. It stays after a kill, so that training finds its checkpoint.
   std::string WorkFolder(const std::string& key) const;
   void RemoveWork(const std::string& key) const;
+  // Makes the work folder and its output/ where they are missing, so that a power loss does not take them with what a step left to go on from.
+  void MakeWork(const std::string& key) const;
   // The record and the output appear together, or neither. Syncs.
   void Commit(const StepRecord& record) const;
 

@@ -113,7 +113,7 @@ std::string KnownNames(std::string_view name, std::span<const std::string> known
   const std::string nearest = DidYouMean(name, known);
   std::vector<std::string> shown;
   for (const std::string& each : known) {
-    if (shown.size() == 30) break;
+    if (shown.size() == 40) break;
     shown.push_back(Printable(each, 100));
   }
   return fmt::format("{}{}there {}: {}{}", nearest, nearest.empty() ? "" : " ", known.size() == 1 ? "is" : "are", fmt::join(shown, ", "),

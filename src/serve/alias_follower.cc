@@ -129,7 +129,7 @@ bool AliasFollower::HasMoved(Followed& followed) {
   const bool is_time = followed.waits && Clock::now() >= followed.retry;
   if (state == followed.state && !is_time) return false;
   try {
-    revision = Aliases(options_.store).Find(followed.alias.name, followed.alias.alias);
+    const std::optional<std::string> revision = Aliases(options_.store).Find(followed.alias.name, followed.alias.alias);
     if (!revision) throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such file any more", followed.path));
     followed.state = state;
     followed.unreadable = false;
@@ -142,6 +142,7 @@ bool AliasFollower::HasMoved(Followed& followed) {
     if (followed.pending) followed.replaced = served->origin().revision;
     return followed.pending;               // else unloaded, or moved away and back, the one between refused
   } catch (const std::exception& error) {  // it is looked at again the next time; said once
+    followed.state.reset();
     if (!followed.unreadable)
       Say({FollowEvent::Kind::kUnreadable, followed.alias.model, followed.reference(), followed.seen, "", MessageOf(error)});
     followed.unreadable = true;
@@ -192,11 +193,6 @@ void AliasFollower::Move(const std::vector<Followed*>& group) {
     metrics_.CountMove(event.model, /*refused=*/false);
     Say(event);
   }
-  followed.state = state;
-  followed.unreadable = false;
-  if (*revision == followed.seen && !is_time) return;
-  if (*revision != followed.seen) followed.next_wait = options_.first_retry;
-  Load(followed, *revision);
 }
 
 void AliasFollower::Load(Followed& followed) {

@@ -260,7 +260,12 @@ void BatchQueue::ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> tu
       if (--request.num_left == 0) batch.finished.push_back(item.request);
     }
   }
-  if (options_.on_batch && !failure) options_.on_batch(stats);
+  if (options_.on_batch && !failure) {
+    try {
+      options_.on_batch(stats);
+    } catch (const std::exception&) {  // no memory to count it: the answers are there all the same
+    }
+  }
   for (const std::shared_ptr<QueuedRequest>& request : batch.finished) Deliver(request);
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <string.h>
 
 #include <algorithm>
 #include <iterator>
@@ -40,9 +41,15 @@ constexpr TaskName kTaskNames[] = {
     {"candidate_labels", "parameters", "zero-shot-classification"},
 };
 
+// Whether the name stands anywhere in the body. Not by std::string::find, which stops at each quote: 12 ms for 2 MB of quotes.
+bool MayHaveName(const std::string& body, std::string_view name) {
+  const std::string quoted = fmt::format("\"{}\"", name);
+  return memmem(body.data(), body.size(), quoted.data(), quoted.size()) != nullptr;
+}
+
 // The task that the form of the body asks for, "" where that is the model's first.
 std::string_view TaskOfForm(const std::string& body) {
-  const auto has = [&](const TaskName& entry) { return body.find(fmt::format("\"{}\"", entry.name)) != std::string::npos; };
+  const auto has = [&](const TaskName& entry) { return MayHaveName(body, entry.name); };
   std::string_view task;
   if (std::none_of(std::begin(kTaskNames), std::end(kTaskNames), has)) return task;  // most bodies are not read twice
   const auto look = [&](std::string_view name, std::string_view field) {
@@ -74,7 +81,7 @@ void PeekTask(const std::string& body, std::string&, std::string_view& task) { t
 }  // namespace
 
 bool HasName(const std::string& body, std::string_view name) {
-  if (body.find(fmt::format("\"{}\"", name)) == std::string::npos) return false;  // most bodies are not read twice
+  if (!MayHaveName(body, name)) return false;  // most bodies are not read twice
   bool has = false;
   JsonReader(body, kHubFieldStatus).ReadObject([&](std::string_view found, JsonValue&) { has |= found == name; });
   return has;

@@ -10,6 +10,9 @@ namespace {
 
 using Kind = JsonValue::Kind;
 
+// Each window of a context keeps as many candidates, and compares them.
+constexpr int64_t kMaxAnswers = 100;
+
 std::pair<std::string, std::string> ReadQuestion(JsonValue& value) {
   std::pair<std::string, std::string> question;
   const std::string path = value.path();
@@ -46,7 +49,7 @@ Inputs ReadQuestions(JsonValue& value, const InputLimits& limits) {
 
 void ReadParameter(std::string_view name, JsonValue& value, TaskOptions& options) {
   const auto count = [&](int64_t min) { return static_cast<size_t>(value.Integer(min, INT32_MAX)); };
-  if (name == "top_k" || name == "topk") options.top_k = count(1);
+  if (name == "top_k" || name == "topk") options.top_k = static_cast<size_t>(value.Integer(1, kMaxAnswers));
   if (name == "max_answer_len") options.max_answer_length = count(1);
   if (name == "max_seq_len") options.window = count(1);
   if (name == "doc_stride") options.doc_stride = count(0);

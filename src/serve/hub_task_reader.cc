@@ -24,13 +24,8 @@ HubTaskBody ReadHubTask(std::string body, const InferenceService& service,
   return result;
 }
 
-void AnswerHubTask(ModelCall call, HubTaskBody body, std::unique_ptr<SequenceTask> (*make)(const TaskOptions& options),
-                   HttpResponder responder, std::function<std::string(std::string answers)> finish) {
-  TaskRequest request = {.task = nullptr,
-                         .texts = std::move(body.texts),
-                         .is_batch = body.is_batch,
-                         .field_status = kHubFieldStatus,
-                         .finish = std::move(finish)};
+void AnswerHubTask(ModelCall call, HubTaskBody body, std::unique_ptr<SequenceTask> (*make)(const TaskOptions& options), HttpResponder responder) {
+  TaskRequest request = {.task = nullptr, .texts = std::move(body.texts), .is_batch = body.is_batch, .field_status = kHubFieldStatus};
   body.options.max_windows = call.service->options().max_client_batch_size;
   try {
     request.task = make(body.options);
@@ -40,9 +35,11 @@ void AnswerHubTask(ModelCall call, HubTaskBody body, std::unique_ptr<SequenceTas
   call.service->Answer(std::move(call.slot), std::move(request), std::move(responder));
 }
 
-std::vector<std::string> ReadStrings(JsonValue& value) {
+std::vector<std::string> ReadStrings(JsonValue& value, const InputLimits& limits) {
   std::vector<std::string> strings;
   value.ForEachItem([&](JsonValue& item) {
+    if (strings.size() == limits.max_inputs)
+      throw HttpError(limits.too_many_status, fmt::format("'{}' has more than {} texts", value.path(), limits.max_inputs), value.path());
     strings.push_back(item.String());
     if (strings.back().empty()) throw HttpError(400, fmt::format("'{}' cannot be empty", item.path()), item.path());
   });

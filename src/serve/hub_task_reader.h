@@ -23,11 +23,10 @@ HubTaskBody ReadHubTask(std::string body, const InferenceService& service,
                         Inputs (*read_inputs)(JsonValue& value, const InputLimits& limits),
                         const std::function<void(std::string_view name, JsonValue& value, TaskOptions& options)>& read_parameter);
 
-// Has the task answer. finish: as TaskRequest's.
-void AnswerHubTask(ModelCall call, HubTaskBody body, std::unique_ptr<SequenceTask> (*make)(const TaskOptions& options), HttpResponder responder,
-                   std::function<std::string(std::string answers)> finish = {});
+// Has the task answer.
+void AnswerHubTask(ModelCall call, HubTaskBody body, std::unique_ptr<SequenceTask> (*make)(const TaskOptions& options), HttpResponder responder);
 
-// A list of texts, none empty.
-std::vector<std::string> ReadStrings(JsonValue& value);
+// A list of texts, none empty, as many as a request may have inputs.
+std::vector<std::string> ReadStrings(JsonValue& value, const InputLimits& limits);
 
 }  // namespace mlac

@@ -1,7 +1,4 @@
 // zero-shot-classification in Hugging Face's form: [{"label", "score"}, ...] where the pipeline of transformers writes two lists.
-#include <nlohmann/json.hpp>
-
-#include "base/json.h"
 #include "serve/hub_form.h"
 #include "serve/hub_task_reader.h"
 #include "serve/text_options.h"
@@ -11,35 +8,8 @@ namespace {
 
 using Kind = JsonValue::Kind;
 
-void AppendLabels(std::string& out, const nlohmann::json& answer) {
-  const nlohmann::json &labels = answer.at("labels"), &scores = answer.at("scores");
-  out += '[';
-  for (size_t i = 0; i < labels.size(); ++i) {
-    out += i > 0 ? R"(,{"label":)" : R"({"label":)";
-    AppendJsonString(out, labels[i].get_ref<const std::string&>());
-    out += R"(,"score":)";
-    AppendFloat(out, scores[i].get<float>());  // written as the shortest decimal of that float, so it comes back as it was
-    out += '}';
-  }
-  out += ']';
-}
-
-std::string ToPairs(const std::string& answers) {
-  const nlohmann::json parsed = ParseJson(answers, "answers");
-  std::string out;
-  if (parsed.is_object()) {
-    AppendLabels(out, parsed);
-    return out;
-  }
-  for (const nlohmann::json& answer : parsed) {
-    out += out.empty() ? '[' : ',';
-    AppendLabels(out, answer);
-  }
-  return out + ']';
-}
-
-void ReadParameter(std::string_view name, JsonValue& value, TaskOptions& options) {
-  if (name == "candidate_labels") options.candidate_labels = ReadStrings(value);
+void ReadParameter(std::string_view name, JsonValue& value, const InputLimits& limits, TaskOptions& options) {
+  if (name == "candidate_labels") options.candidate_labels = ReadStrings(value, limits);
   if (name == "multi_label") options.multi_label = value.Bool();
   if (name != "hypothesis_template") return;
   options.hypothesis_template = value.String();
@@ -49,12 +19,16 @@ void ReadParameter(std::string_view name, JsonValue& value, TaskOptions& options
 }  // namespace
 
 void HubZeroShotClassification(ModelCall call, HttpResponder responder) {
-  HubTaskBody body = ReadHubTask(std::move(call.http.body), *call.service, ReadTextsOrPairs, ReadParameter);
-  const size_t limit = call.service->options().max_client_batch_size;
-  if (body.texts.size() * body.options.candidate_labels.size() > limit)
+  const InputLimits limits = HubLimits(*call.service);
+  const auto read_parameter = [&](std::string_view name, JsonValue& value, TaskOptions& options) {
+    ReadParameter(name, value, limits, options);
+  };
+  HubTaskBody body = ReadHubTask(std::move(call.http.body), *call.service, ReadTextsOrPairs, read_parameter);
+  if (body.texts.size() * body.options.candidate_labels.size() > limits.max_inputs)
     throw HttpError(kHubTooManyStatus, "texts times 'parameters.candidate_labels' are more inputs than the server takes",
                     "parameters.candidate_labels", "send them in several requests");
-  AnswerHubTask(std::move(call), std::move(body), MakeZeroShotClassification, std::move(responder), ToPairs);
+  body.options.label_pairs = true;
+  AnswerHubTask(std::move(call), std::move(body), MakeZeroShotClassification, std::move(responder));
 }
 
 }  // namespace mlac

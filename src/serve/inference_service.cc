@@ -107,7 +107,7 @@ struct InferenceService::TaskJob : Request {
     request.task->Write(model(), request.texts, answers);
     if (is_batch) request.task->End(answers);
     num_truncated = request.task->num_truncated();
-    return {.body = request.finish ? request.finish(std::move(answers)) : std::move(answers)};
+    return {.body = std::move(answers)};
   }
 
   TaskRequest request;
@@ -161,11 +161,15 @@ void InferenceService::Stop() {
 InferenceService::Slot InferenceService::Admit() {
   if (num_in_flight_->fetch_add(1) >= options_.max_concurrent_requests) {
     num_in_flight_->fetch_sub(1);
-    HttpError error(429, "the model is overloaded", "", "try again in a moment");
-    error.fields = {{"retry-after", "1"}};
-    throw error;
+    return nullptr;
   }
-  return Slot(nullptr, [count = num_in_flight_](void*) { count->fetch_sub(1); });
+  return Slot(num_in_flight_.get(), [count = num_in_flight_](void*) { count->fetch_sub(1); });
+}
+
+HttpError InferenceService::Overloaded() {
+  HttpError error(429, "the model is overloaded", "", "try again in a moment");
+  error.fields = {{"retry-after", "1"}};
+  return error;
 }
 
 void InferenceService::Infer(Slot slot, InferenceRequest request, HttpResponder responder, Format format) {
@@ -326,8 +330,13 @@ void InferenceService::Enqueue(const std::shared_ptr<Request>& request, std::vec
                                BatchQueue::Take take) {
   const auto done = [this, request](BatchResult result) {
     if (request->answers_at_once || result.error) return Finish(*request, std::move(result));
-    const auto shared = std::make_shared<BatchResult>(std::move(result));
-    worker_.Post([this, request, shared] { Finish(*request, std::move(*shared)); });
+    try {
+      const auto shared = std::make_shared<BatchResult>(std::move(result));
+      worker_.Post([this, request, shared] { Finish(*request, std::move(*shared)); });
+    } catch (...) {  // no memory to hand it over
+      request->slot.reset();
+      request->responder.SendError(std::current_exception());
+    }
   };
   const BatchQueue::Ticket ticket = queue_.Submit(std::move(sequences), done, output, std::move(take));
   // A ticket does no harm when its request has gone; the service may have gone with it.

@@ -42,7 +42,6 @@ struct TaskRequest {
   std::vector<TextInput> texts;   // at least one
   bool is_batch = false;          // whether the answer is a list of one for each text, or that of the one text
   int field_status = 422;
-  std::function<std::string(std::string answers)> finish = {};  // what is sent, from what the task wrote; without it that
 };
 
 struct InferenceAnswer {
@@ -81,8 +80,10 @@ class InferenceService : public std::enable_shared_from_this<InferenceService> {
   const ModelOrigin& origin() const { return origin_; }
   const InferenceServiceOptions& options() const { return options_; }
 
-  // Throws HttpError 429 with Retry-After if all slots are taken. Taken before a request is looked at, so that overload is cheap.
+  // Null if all slots are taken; the request is then answered with Overloaded. Taken before a request is looked at, so that overload is
+  // cheap.
   Slot Admit();
+  static HttpError Overloaded();  // 429 with Retry-After
   // Encodes, computes and answers; returns at once. format may be called on any thread. What goes wrong is sent as an error.
   void Infer(Slot slot, InferenceRequest request, HttpResponder responder, Format format);
   // The same of a task, whose sequences join those of other requests.

@@ -4,13 +4,25 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <span>
 #include <unordered_set>
+#include <vector>
 
 #include "base/utf8.h"
 
 namespace mlac {
 
 namespace ondemand = simdjson::ondemand;
+
+namespace {
+
+// A step from a value into one inside it: the name of a field, or the index of an item.
+struct PathStep {
+  std::string_view name = {};  // null: an item
+  size_t index = 0;
+};
+
+}  // namespace
 
 struct JsonReader::Impl {
   std::string text;  // with simdjson's padding behind size bytes
@@ -19,7 +31,7 @@ struct JsonReader::Impl {
   size_t max_keys;
   ondemand::parser parser;
   ondemand::document document;
-  std::string path;
+  std::vector<PathStep> path;  // made into text where an error needs it: a body of 10^6 numbers has 10^6 places
   size_t depth = 0, num_keys = 0;
   // Strings without their escapes, one behind the other. simdjson 3.0 has room of its own for them (ondemand::parser::allocate), but does not
   // look whether it got it, and writes through a null pointer where memory is short.
@@ -76,29 +88,25 @@ class Level {
 // Adds to the path of errors as long as it lives.
 class PathPart {
  public:
-  PathPart(std::string& path, std::string_view part) : path_(path), size_(path.size()) { path_ += part; }
-  ~PathPart() { path_.resize(size_); }
+  PathPart(std::vector<PathStep>& path, PathStep step) : path_(path) { path_.push_back(step); }
+  ~PathPart() { path_.pop_back(); }
 
  private:
-  std::string& path_;
-  size_t size_;
+  std::vector<PathStep>& path_;
 };
 
 // Where a string begins that has no end, or holds a control character: what simdjson says without a position.
 size_t FindBrokenString(std::string_view text) {
-  bool inside = false;
-  size_t start = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (inside && text[i] == '\\') {
-      ++i;
-    } else if (text[i] == '"') {
-      inside = !inside;
-      start = i;
-    } else if (inside && static_cast<unsigned char>(text[i]) < 0x20) {
-      return i;
+  for (size_t start = text.find('"'); start != std::string_view::npos; start = text.find('"', start + 1)) {
+    size_t i = start + 1;
+    for (; i < text.size() && text[i] != '"'; ++i) {
+      if (static_cast<unsigned char>(text[i]) < 0x20) return i;
+      i += text[i] == '\\';
     }
+    if (i >= text.size()) return start;
+    start = i;
   }
-  return inside ? start : text.size();
+  return text.size();
 }
 
 }  // namespace
@@ -154,7 +162,7 @@ void JsonReader::Impl::ReadFields(ondemand::object object, size_t position, Json
     if (!names.insert(name).second) Invalid(name_position, "a name that stands twice in its object");
     ondemand::value value;
     Check(field.value().get(value));
-    const PathPart part(path, path.empty() ? std::string(name) : fmt::format(".{}", name));
+    const PathPart part(path, {.name = name});
     JsonValue json = JsonValue::Access::Make(reader, value);
     on_field(name, json);
     JsonValue::Access::Skip(json);
@@ -164,14 +172,14 @@ void JsonReader::Impl::ReadFields(ondemand::object object, size_t position, Json
 void JsonReader::Impl::ReadItems(ondemand::array array, size_t position, JsonReader& reader, const std::function<void(JsonValue&)>& on_item) {
   const Level level(depth);
   if (depth > kMaxDepth) Invalid(position, fmt::format("nested deeper than {} levels", kMaxDepth));
-  size_t index = 0;
+  const PathPart part(path, {});
   for (auto item : array) {
     ondemand::value value;
     Check(std::move(item).get(value));
-    const PathPart part(path, fmt::format("[{}]", index++));
     JsonValue json = JsonValue::Access::Make(reader, value);
     on_item(json);
     JsonValue::Access::Skip(json);
+    ++path.back().index;
   }
 }
 
@@ -246,7 +254,18 @@ std::string_view JsonValue::text_of_kind() const {
   return "";
 }
 
-std::string JsonValue::path() const { return Access::Reader(*this).path.substr(0, path_size_); }
+std::string JsonValue::path() const {
+  std::string text;
+  for (const PathStep& step : std::span(Access::Reader(*this).path).first(path_size_)) {
+    if (step.name.data() == nullptr) {
+      text += fmt::format("[{}]", step.index);
+    } else {
+      if (!text.empty()) text += '.';
+      text += step.name;
+    }
+  }
+  return text;
+}
 
 HttpError JsonValue::Error(std::string_view must_be) const {
   const JsonReader::Impl& impl = Access::Reader(*this);

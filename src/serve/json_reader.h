@@ -42,7 +42,7 @@ class JsonValue {
   class JsonReader* reader_ = nullptr;
   void* value_ = nullptr;  // simdjson's
   Kind kind_ = Kind::kNull;
-  size_t position_ = 0, path_size_ = 0;  // path_size_: how much of the reader's path is its own
+  size_t position_ = 0, path_size_ = 0;  // path_size_: how many steps of the reader's path are its own
   bool used_ = false;
 };
 

@@ -43,7 +43,10 @@ void Handle(const ModelSet& models, const ModelRoute& route, bool is_twin, HttpR
   if (name.empty() && route.peek && models.All().size() > 1) route.peek(request.body, name, task);
   ModelCall call = {.service = Choose(models, name, task, route.pattern.starts_with("/v1/")), .slot = nullptr, .http = std::move(request)};
   NameRevision(*call.service, responder);
-  if (route.method == "POST") call.slot = call.service->Admit();
+  if (route.method == "POST") {
+    call.slot = call.service->Admit();
+    if (!call.slot) return responder.SendError(InferenceService::Overloaded());
+  }
   route.handler(std::move(call), std::move(responder));
 }
 

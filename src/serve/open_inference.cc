@@ -100,10 +100,12 @@ HttpResponse Format(const OpenInferenceRequest& request, const InferenceService&
 
 void Infer(const ModelSet::ServicePtr& service, HttpRequest http, HttpResponder responder) {
   InferenceService::Slot slot = service->Admit();
+  if (!slot) return responder.SendError(InferenceService::Overloaded());
   const ServedModel& model = service->model();
   if (OutputNames(model).empty())
     throw Refuse(fmt::format("the model does {}, which this protocol is not spoken for", model.tasks().front()), "model");
-  OpenInferenceRequest request = ReadOpenInference(std::move(http.body), http.Field("inference-header-content-length"));
+  OpenInferenceRequest request =
+      ReadOpenInference(std::move(http.body), http.Field("inference-header-content-length"), 2 * service->options().max_client_batch_size);
   CheckOutputs(request, model);
   const OpenInferenceInput *text = request.Find("text"), *ids = request.Find("input_ids");
   if ((text == nullptr) == (ids == nullptr)) throw Refuse("one of the inputs 'text' and 'input_ids' is expected", "inputs");

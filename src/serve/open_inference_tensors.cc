@@ -19,13 +19,28 @@ static_assert(std::endian::native == std::endian::little);
 
 constexpr int kFieldStatus = 400;
 constexpr int64_t kMaxDimension = int64_t{1} << 32;
+constexpr size_t kMaxNumDimensions = 8;
 
 using Kind = JsonValue::Kind;
 
+// How many texts the inputs may still bring: each costs a few bytes of the body, but many of memory.
+class TextBudget {
+ public:
+  explicit TextBudget(size_t max_texts) : max_texts_(max_texts) {}
+  void Take() {
+    if (num_taken_++ == max_texts_) throw HttpError(kFieldStatus, fmt::format("the inputs hold more than {} texts", max_texts_), "inputs");
+  }
+
+ private:
+  const size_t max_texts_;
+  size_t num_taken_ = 0;
+};
+
 // Lists in lists, as far as the reader goes, come out row by row.
-void ReadData(JsonValue& value, OpenInferenceInput& input) {
-  if (value.kind() == Kind::kArray) return value.ForEachItem([&](JsonValue& item) { ReadData(item, input); });
+void ReadData(JsonValue& value, OpenInferenceInput& input, TextBudget& budget) {
+  if (value.kind() == Kind::kArray) return value.ForEachItem([&](JsonValue& item) { ReadData(item, input, budget); });
   if (value.kind() == Kind::kString) {
+    budget.Take();
     input.texts.push_back(value.String());
   } else if (value.kind() == Kind::kNumber) {
     input.integers.push_back(value.Integer(INT64_MIN, INT64_MAX));
@@ -39,7 +54,7 @@ struct PendingInput {
   std::optional<size_t> binary_size;
 };
 
-PendingInput ReadInput(JsonValue& value) {
+PendingInput ReadInput(JsonValue& value, TextBudget& budget) {
   PendingInput pending;
   OpenInferenceInput& input = pending.input;
   bool has_shape = false;
@@ -49,9 +64,13 @@ PendingInput ReadInput(JsonValue& value) {
     if (name == "datatype") input.datatype = std::array{"BYTES", "INT64"}[field.Choice({"BYTES", "INT64"})];
     if (name == "shape") {
       has_shape = true;
-      field.ForEachItem([&](JsonValue& item) { input.shape.push_back(item.Integer(0, kMaxDimension)); });
+      field.ForEachItem([&](JsonValue& item) {
+        if (input.shape.size() == kMaxNumDimensions)
+          throw HttpError(kFieldStatus, fmt::format("'{}' has more than {} dimensions", field.path(), kMaxNumDimensions), field.path());
+        input.shape.push_back(item.Integer(0, kMaxDimension));
+      });
     }
-    if (name == "data") ReadData(field, input);
+    if (name == "data") ReadData(field, input, budget);
     if (name == "parameters")
       field.ForEachField([&](std::string_view parameter, JsonValue& setting) {
         if (parameter == "binary_data_size") pending.binary_size = static_cast<size_t>(setting.Integer(0, INT64_MAX));
@@ -81,7 +100,7 @@ OpenInferenceOutput ReadOutput(JsonValue& value) {
 }
 
 // Takes the values of one input off the front of the bytes behind the JSON text.
-void TakeBinary(OpenInferenceInput& input, size_t size, std::string_view& bytes) {
+void TakeBinary(OpenInferenceInput& input, size_t size, std::string_view& bytes, TextBudget& budget) {
   const auto refuse = [&](std::string_view what) {
     return HttpError(kFieldStatus, fmt::format("the binary data of an input of {} {}", input.datatype, what), "inputs");
   };
@@ -104,6 +123,7 @@ void TakeBinary(OpenInferenceInput& input, size_t size, std::string_view& bytes)
     const std::string_view text = data.substr(0, length);
     if (FindInvalidUtf8(text) != std::string_view::npos)
       throw refuse(fmt::format("has a text, number {}, that is no UTF-8", input.texts.size()));
+    budget.Take();
     input.texts.emplace_back(text);
     data.remove_prefix(length);
   }
@@ -133,7 +153,7 @@ const OpenInferenceInput* OpenInferenceRequest::Find(std::string_view name) cons
   return nullptr;
 }
 
-OpenInferenceRequest ReadOpenInference(std::string body, std::string_view header_length) {
+OpenInferenceRequest ReadOpenInference(std::string body, std::string_view header_length, size_t max_texts) {
   std::string binary;
   if (!header_length.empty()) {
     size_t length = 0;
@@ -147,9 +167,10 @@ OpenInferenceRequest ReadOpenInference(std::string body, std::string_view header
   }
   OpenInferenceRequest request;
   std::vector<PendingInput> pending;
+  TextBudget budget(max_texts);
   JsonReader(std::move(body), kFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
     if (name == "id") request.id = value.String();
-    if (name == "inputs") value.ForEachItem([&](JsonValue& item) { pending.push_back(ReadInput(item)); });
+    if (name == "inputs") value.ForEachItem([&](JsonValue& item) { pending.push_back(ReadInput(item, budget)); });
     if (name == "outputs") value.ForEachItem([&](JsonValue& item) { request.outputs.push_back(ReadOutput(item)); });
     if (name == "parameters")
       value.ForEachField([&](std::string_view parameter, JsonValue& setting) {
@@ -159,7 +180,7 @@ OpenInferenceRequest ReadOpenInference(std::string body, std::string_view header
   if (pending.empty()) throw HttpError(kFieldStatus, "'inputs' is missing or empty", "inputs");
   std::string_view rest = binary;
   for (PendingInput& input : pending) {
-    if (input.binary_size) TakeBinary(input.input, *input.binary_size, rest);
+    if (input.binary_size) TakeBinary(input.input, *input.binary_size, rest, budget);
     CheckCount(input.input);
     request.inputs.push_back(std::move(input.input));
   }

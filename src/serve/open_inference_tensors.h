@@ -36,8 +36,8 @@ struct OpenInferenceRequest {
 };
 
 // header_length: the field Inference-Header-Content-Length, "" for a body that is JSON alone. Each input holds as many values as its shape
-// says. Throws HttpError 400 for anything that is not so.
-OpenInferenceRequest ReadOpenInference(std::string body, std::string_view header_length);
+// says, and all together at most max_texts texts. Throws HttpError 400 for anything that is not so.
+OpenInferenceRequest ReadOpenInference(std::string body, std::string_view header_length, size_t max_texts);
 
 // Collects the outputs of one answer.
 class OpenInferenceWriter {

@@ -53,7 +53,6 @@ void Write(char32_t scalar, const ScalarProperties& properties, SourceSpan sourc
 class AccentStripper {
  public:
   AccentStripper(bool lowercase, AlignedText& out) : lowercase_(lowercase), out_(out) {}
-  ~AccentStripper() { Flush(); }
   AccentStripper(const AccentStripper&) = delete;
   AccentStripper& operator=(const AccentStripper&) = delete;
 
@@ -66,7 +65,7 @@ class AccentStripper {
     }
   }
 
-  // To be called before ASCII, which are all starters and are written directly.
+  // To be called before ASCII, which are all starters and are written directly, and at the end.
   void Flush() {
     if (!any_marks_) return;
     if (!kept_.empty()) WriteMarks();
@@ -210,6 +209,7 @@ void BertNormalizer::Normalize(const TextPiece& in, AlignedText& out) const {
       put(scalar, properties, source);
     }
   }
+  stripper.Flush();
 }
 
 }  // namespace mlac

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/sha256.h"
+#include "base/system_call.h"
 #include "tensor/safetensors.h"
 
 namespace mlac {
@@ -99,7 +100,10 @@ class FolderAbove {
     std::error_code ignored;
     if (made_) std::filesystem::remove(path_, ignored);  // which leaves a folder that is not empty
   }
-  void Keep() { made_ = false; }
+  void Keep() {
+    if (made_) SyncFolder(path_.string() + "/..");
+    made_ = false;
+  }
 
  private:
   std::filesystem::path path_;

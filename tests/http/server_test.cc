@@ -1,9 +1,11 @@
 #include "http/server.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <condition_variable>
 #include <filesystem>
+#include <list>
 #include <mutex>
 #include <new>
 #include <optional>
@@ -399,10 +401,65 @@ TEST_F(ServerTest, ClosesClientsThatAreTooSlow) {
   EXPECT_TRUE(body.AtEnd());
   EXPECT_EQ(idle.Receive().status, 200);
   EXPECT_TRUE(idle.AtEnd());
-  // The reader takes nothing until the server has given up.
+  // The reader takes nothing until the server has given up; nor does the system keep what is left for it.
   for (HttpAccess access = accesses_.Take(); access.status != 499; access = accesses_.Take()) {
   }
-  EXPECT_EQ(reader.Receive().status, 0);
+  std::string taken(1 << 16, '\0');
+  ssize_t count;
+  while ((count = recv(reader.fd(), taken.data(), taken.size(), 0)) > 0) {
+  }
+  EXPECT_EQ(count, -1);  // a reset; 0 would be an end in good order
+}
+
+TEST_F(ServerTest, ClosesThoseWhoTakeTheirAnswersSlowlyWhereTheyHoldTooMuch) {
+  const std::string get = "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n";  // 64 MiB
+  for (const size_t num_answers : {2, 1}) {
+    HttpServerOptions options;
+    options.max_unsent_bytes = num_answers * (size_t{64} << 20);
+    options.slow_write = 0ms;
+    Serve(std::move(options));
+    RawClient slow(server_->port()), other(server_->port());
+    char byte;
+    slow.Send(get);
+    ASSERT_EQ(recv(slow.fd(), &byte, 1, MSG_PEEK), 1);  // its answer is being written
+    other.Send(get);
+    EXPECT_EQ(other.Receive().body.size(), size_t{64} << 20);
+    EXPECT_EQ(slow.Receive().status, num_answers == 2 ? 200 : 0);
+  }
+}
+
+TEST_F(ServerTest, WaitsLittleForTheEndOfAClientThatWasTooSlow) {
+  Serve({.head_timeout = 50ms, .body_timeout = 50ms, .linger_timeout = 1h});
+  for (const char* bytes : {"GET / HT", "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\nhel"}) {
+    RawClient client(server_->port());
+    client.Send(bytes);
+    EXPECT_EQ(client.Receive().status, 408) << bytes;
+    while (client.Send("x")) std::this_thread::yield();  // fails once the server has closed, not before
+  }
+}
+
+TEST_F(ServerTest, AConnectionThatWaitsKeepsLittleMemory) {
+  HttpServerOptions options;
+  options.limits.max_body_bytes = 100'000;
+  Serve(std::move(options));
+  std::string large_head = "GET / HTTP/1.1\r\nHost: localhost\r\n";
+  large_head += "A: " + std::string(8000, 'a') + "\r\nB: " + std::string(8000, 'b') + "\r\n\r\n";
+  const std::string large_body = Post("/json", std::string(100'000, 'x'));
+  std::list<RawClient> clients;
+  const auto connect = [&](size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+      RawClient& client = clients.emplace_back(server_->port());
+      for (const std::string& bytes : {large_head, large_body, kGet}) {
+        client.Send(bytes);
+        ASSERT_EQ(client.Receive().status, 200);
+      }
+    }
+  };
+  connect(10);  // what is made once
+  constexpr size_t kCount = 100;
+  const size_t before = mallinfo2().uordblks;
+  connect(kCount);
+  EXPECT_LE((mallinfo2().uordblks - before) / kCount, size_t{16} << 10);  // of which the client's side has a little, too
 }
 
 TEST_F(ServerTest, HoldsNoMoreConnectionsThanToldAndServesTheNextWhenOneGoes) {

@@ -16,6 +16,7 @@
 #include "hub/collect.h"
 #include "hub/verify.h"
 #include "tests/hub/store_folder.h"
+#include "tests/hub/undertakings.h"
 #include "tests/support/system_faults.h"
 
 namespace mlac {
@@ -24,9 +25,14 @@ namespace {
 namespace fs = std::filesystem;
 using test::ExpectError;
 using test::InChild;
+using test::Latest;
+using test::StateOf;
 using test::StoreFolder;
+using test::StoreState;
 using test::SystemFault;
 using test::TemporaryFolder;
+using test::Undertaking;
+using test::Undertakings;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -293,68 +299,7 @@ TEST(FileLock, SaysWhoHoldsItAndEndsWithItsProcess) {
 
 // ---- Faults and ends at every point ----
 
-// The revisions, records and aliases of a store, byte for byte but for times; and that all of it is whole.
-struct State {
-  std::set<std::string> revisions, names;
-  bool operator==(const State&) const = default;
-};
-State StateOf(const std::string& folder) {
-  const Store store = Store::Open(folder);
-  EXPECT_THAT(Verify(store).damages, testing::IsEmpty());
-  State state;
-  for (const std::string& revision : store.Revisions())
-    if (!store.RecordsOf(revision).empty()) state.revisions.insert(revision);
-  for (const std::string& name : store.Names())
-    for (const std::string& revision : store.RevisionsOf(name)) state.names.insert(name + "@" + revision);
-  return state;
-}
-
 const std::vector<std::string_view> kFunctions = {"open", "openat", "fstat", "pread", "write", "fsync", "syncfs", "close", "mkdir", "rename", "renameat2", "unlink", "unlinkat", "symlink", "syscall"};
-
-// What a test does to a store, at each point of which something goes wrong.
-struct Undertaking {
-  std::string name;
-  std::function<void(const Store&, const TemporaryFolder&)> prepare, act;
-};
-
-std::vector<Undertaking> Undertakings() {
-  const auto add = [](const Store& store, const TemporaryFolder& folder) { store.Add(folder / "d", {.name = "topics", .revision = ""}); };
-  const auto prepare = [](const Store& store, const TemporaryFolder& folder) {
-    folder.Write("old/f", "old");
-    folder.Write("old/same", "same");
-    const std::string revision = store.Add(folder / "old", {.name = "topics", .revision = ""});
-    Aliases(store).Publish("topics", revision);
-    folder.Write("d/inner/f", "new");
-    folder.Write("d/same", "same");
-    folder.Write("d/empty", "");
-  };
-  const auto prepare_many = [=](const Store& store, const TemporaryFolder& folder) {
-    prepare(store, folder);
-    for (int i = 0; i < 40; ++i) folder.Write(fmt::format("d/many/{}", i), fmt::format("{}", i % 36));
-  };
-  return {{"add", prepare, add},
-          {"add many", prepare_many, add},
-          {"publish", [=](const Store& store, const TemporaryFolder& folder) { prepare(store, folder), add(store, folder); },
-           [](const Store& store, const TemporaryFolder& folder) { Aliases(store).Publish("topics", Scan(folder / "d").Revision()); }},
-          {"open", [=](const Store& store, const TemporaryFolder& folder) { prepare(store, folder), add(store, folder); },
-           [](const Store& store, const TemporaryFolder& folder) { store.OpenFolder(Scan(folder / "d").Revision()); }},
-          {"collect",
-           [=](const Store& store, const TemporaryFolder& folder) {
-             prepare(store, folder);
-             add(store, folder);
-             store.OpenFolder(Scan(folder / "d").Revision());
-             store.OpenFolder(Scan(folder / "old").Revision());
-             // The newest one keeps neither.
-             folder.Write("last/f", "last");
-             const std::string revision = store.Add(folder / "last", {.name = "topics", .revision = "", .time = "2999"});
-             Aliases(store).Publish("topics", revision);
-             folder.Write(".mlac/tmp/left/over", "");
-           },
-           [](const Store& store, const TemporaryFolder&) { CollectGarbage(store, {.keep_last = 0}); }}};
-}
-
-// The aliases, as revisions.
-std::optional<std::string> Latest(const Store& store) { return Aliases(store).Find("topics", kLatest); }
 
 TEST(Faults, EveryFailingCallLeavesTheOldStateOrTheNewOne) {
   size_t points = 0;
@@ -364,7 +309,7 @@ TEST(Faults, EveryFailingCallLeavesTheOldStateOrTheNewOne) {
         const TemporaryFolder folder;
         const Store store = Store::OpenOrCreate(folder / ".mlac");
         undertaking.prepare(store, folder);
-        const State before = StateOf(store.folder());
+        const StoreState before = StateOf(store.folder());
         std::string failure;
         bool struck = false;
         {
@@ -377,11 +322,11 @@ TEST(Faults, EveryFailingCallLeavesTheOldStateOrTheNewOne) {
           struck = fault.struck();
         }
         const std::string where = fmt::format("{}, {} {}: {}", undertaking.name, function, nth, failure);
-        const State found = StateOf(store.folder());
+        const StoreState found = StateOf(store.folder());
         EXPECT_TRUE(undertaking.name == "collect" || std::includes(found.names.begin(), found.names.end(), before.names.begin(), before.names.end())) << where;
         EXPECT_TRUE(Latest(store) && store.Has(*Latest(store))) << where;
         undertaking.act(store, folder);  // again, without a fault
-        const State after = StateOf(store.folder());
+        const StoreState after = StateOf(store.folder());
         EXPECT_TRUE(fs::is_empty(store.Part("tmp")) || failure.empty() || undertaking.name == "collect") << where << " left " << testing::PrintToString(NamesIn(store.Part("tmp")));
         if (!struck) {
           EXPECT_EQ(failure, "") << where;
@@ -418,7 +363,7 @@ TEST(Faults, InterruptedCallsAreCarriedOn) {
 TEST(Kill, AtEveryCallLeavesTheOldStateOrTheNewOneAndTheNextRunEndsAsIfUndisturbed) {
   size_t points = 0;
   for (const Undertaking& undertaking : Undertakings()) {
-    State undisturbed;
+    StoreState undisturbed;
     {
       const TemporaryFolder folder;
       const Store store = Store::OpenOrCreate(folder / ".mlac");
@@ -432,14 +377,14 @@ TEST(Kill, AtEveryCallLeavesTheOldStateOrTheNewOneAndTheNextRunEndsAsIfUndisturb
         const TemporaryFolder folder;
         const Store store = Store::OpenOrCreate(folder / ".mlac");
         undertaking.prepare(store, folder);
-        const State before = StateOf(store.folder());
+        const StoreState before = StateOf(store.folder());
         const int status = InChild([&] {
           const SystemFault fault(function, nth, SystemFault::kKill);
           undertaking.act(store, folder);
           return fault.struck() ? 1 : 0;
         });
         const std::string where = fmt::format("{}, {} {}", undertaking.name, function, nth);
-        const State found = StateOf(store.folder());
+        const StoreState found = StateOf(store.folder());
         EXPECT_TRUE(undertaking.name == "collect" || found == before || found == undisturbed) << where;
         EXPECT_TRUE(Latest(store) && store.Has(*Latest(store))) << where;
         undertaking.act(store, folder);

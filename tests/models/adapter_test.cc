@@ -124,6 +124,8 @@ TEST(AdapterConfig, RefusesWhatWouldChangeTheAnswersNamingTheKey) {
       "init_lora_weights is \"pissa\"; supported is true, false, \"gaussian\", \"orthogonal\" or \"eva\", which leave the base as it is",
       "init_lora_weights", "pissa");
   refused(unsupported, "rank_pattern: '.*query' is a pattern; supported are names of modules", "rank_pattern", {{".*query", 2}});
+  refused(unsupported, "rank_pattern: 'a\\nb' is a pattern; supported are names of modules", "rank_pattern", {{"a\nb", 2}});
+  refused(unsupported, "use\\nthis is true, which is not supported", "use\nthis", true);
   refused(invalid, "rank_pattern: 'query': expected a number from 1 to 65536, found 0", "rank_pattern", {{"query", 0}});
   refused(invalid, "alpha_pattern: 'query': expected a number from 0 to 1000000000, found string", "alpha_pattern", {{"query", "x"}});
   refused(invalid, "alpha_pattern: expected an object, found array", "alpha_pattern", {1});

@@ -23,6 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using test::Artefacts;
 using test::ExpectError;
 using test::FixturePath;
 using test::LabelledCsv;
@@ -32,18 +33,6 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-// All that must not depend on time: aliases' revisions, blobs by name and content, manifests.
-std::map<std::string, std::string> Artefacts(const TinyProject& project) {
-  const Store store = project.OpenStore();
-  std::map<std::string, std::string> found;
-  for (const std::string& revision : store.Revisions()) found["revision " + revision] = store.ReadManifest(revision).Text();
-  for (const auto& entry : fs::recursive_directory_iterator(project.folder / ".mlac/blobs"))
-    if (entry.is_regular_file()) found["blob " + entry.path().filename().string()] = test::ReadWhole(entry.path().string());
-  for (const std::string& name : store.Names())
-    for (const std::string& alias : Aliases(store).Of(name)) found["alias " + name + "@" + alias] = *Aliases(store).Find(name, alias);
-  return found;
-}
 
 TEST(Apply, PublishesAFolderWithTheFiguresOfItsTestData) {
   const TinyProject project;

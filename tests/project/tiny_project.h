@@ -111,4 +111,16 @@ struct TinyProject {
   }
 };
 
+// All that must not depend on time: aliases' revisions, blobs by name and content, manifests.
+inline std::map<std::string, std::string> Artefacts(const TinyProject& project) {
+  const Store store = project.OpenStore();
+  std::map<std::string, std::string> found;
+  for (const std::string& revision : store.Revisions()) found["revision " + revision] = store.ReadManifest(revision).Text();
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(project.folder / ".mlac/blobs"))
+    if (entry.is_regular_file()) found["blob " + entry.path().filename().string()] = ReadWhole(entry.path().string());
+  for (const std::string& name : store.Names())
+    for (const std::string& alias : Aliases(store).Of(name)) found["alias " + name + "@" + alias] = *Aliases(store).Find(name, alias);
+  return found;
+}
+
 }  // namespace mlac::test

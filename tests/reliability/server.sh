@@ -6,7 +6,7 @@ seconds=${1:-30}
 model=$(scripts/fetch.sh minilm)
 work=$(mktemp -d)
 port=$((20000 + RANDOM % 20000))
-build/release/mlac serve "$model" --port "$port" 2> "$work/server.log" &
+"${MLAC_BINARY:-build/release/mlac}" serve "$model" --port "$port" 2> "$work/server.log" &
 server=$!
 trap 'kill "$server" 2> /dev/null || true; rm -rf "$work"' EXIT
 for _ in $(seq 100); do curl -sf "http://127.0.0.1:$port/health" > /dev/null && break; sleep 0.1; done

@@ -164,6 +164,9 @@ TEST_F(HubTasksTest, AnswersQuestions) {
   EXPECT_EQ(Outcome(PostJson("/v2/models/m/infer", R"({"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}]})")),
             R"x(400 {"error":"the model does question-answering, which this protocol is not spoken for"})x");
   EXPECT_EQ(AskJson(Get("/v2/models/m")).at("outputs"), json::array());
+  EXPECT_EQ(Ask(PostJson("/", R"({"inputs":{"question":"a","context":"b"},"parameters":{"top_k":100}})")).status, 200);
+  EXPECT_EQ(Refusal({{"inputs", one}, {"parameters", {{"top_k", 101}}}}),
+            R"x(422 {"error":"'parameters.top_k' must be an integer from 1 to 100, is 101 (byte 99)","error_type":"Validation"})x");
 }
 
 TEST_F(HubTasksTest, FillsMasks) {
@@ -179,6 +182,16 @@ TEST_F(HubTasksTest, FillsMasks) {
   EXPECT_EQ(Refusal({{"inputs", {"the [MASK]", "no mask"}}}),
             R"x(422 {"error":"inputs[1]: expected the mask token [MASK] in the text, found none","error_type":"Validation"})x");
   EXPECT_EQ(Ask(PostJson("/embed", R"({"inputs":"a"})")).status, 200);  // its encoder gives vectors all the same
+  std::string masks = "the";
+  for (int i = 0; i < 60; ++i) masks += " [MASK]";
+  const std::string refusal = Refusal({{"inputs", std::vector<std::string>(2048, masks)}, {"parameters", {{"top_k", 2147483647}}}});
+  EXPECT_TRUE(refusal.starts_with("413 {\"error\":\"the answer would have some ")) << refusal;
+  json targets = json::array();
+  for (int i = 0; i < 2048; ++i) targets.push_back("the");
+  EXPECT_EQ(Post({{"inputs", texts[0]}, {"parameters", {{"targets", targets}}}}).size(), 1u);
+  targets.push_back("a");
+  EXPECT_EQ(Refusal({{"inputs", texts[0]}, {"parameters", {{"targets", targets}}}}),
+            R"x(413 {"error":"'parameters.targets' has more than 2048 texts","error_type":"Validation"})x");
 }
 
 TEST_F(HubTasksTest, ClassifiesByLabelsOfTheClientsOwn) {
@@ -314,7 +327,7 @@ TEST_F(HubTasksTest, ReadsLongTextsThroughWindowsWithTheBitsOfMlacRun) {
                   {"parameters", {{"max_seq_len", 24}, {"doc_stride", 7}, {"top_k", 4}}}}),
             Alone(MakeQuestionAnswering, {{"where", context}}, {.top_k = 4, .window = 24, .doc_stride = 7})[0]);
   EXPECT_EQ(Refusal({{"inputs", {{"question", "where"}, {"context", context}}},
-                     {"parameters", {{"max_seq_len", 24}, {"doc_stride", 7}, {"top_k", 1000000000}, {"max_answer_len", 1000000000}}}})
+                     {"parameters", {{"max_seq_len", 24}, {"doc_stride", 7}, {"top_k", 100}, {"max_answer_len", 1000000000}}}})
                 .substr(0, 3),
             "200");  // few answers, whatever is allowed
   ServeFamily("bert_tokens");

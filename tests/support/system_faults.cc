@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstdarg>
 
+#include "tests/support/file_log.h"
+
 namespace mlac::test {
 namespace {
 
@@ -38,10 +40,26 @@ ssize_t TransferOrFail(const char* name, int fd, Buffer* buffer, size_t count, M
   return -1;
 }
 
+// Tells the log of files, if there is one, what has been done.
+template <typename Result, typename Tell>
+Result Told(Result result, Tell tell) {
+  if (FileLog* const log = FileLog::Active(); log != nullptr && result != -1) tell(*log);
+  return result;
+}
+
+// What open or openat gives.
+template <typename Open>
+int OpenAndTell(int folder, const char* path, int flags, Open open) {
+  const bool creates = FileLog::Active() != nullptr && FileLog::WouldCreate(folder, path, flags);
+  const int fd = open();
+  return Told(fd, [&](FileLog& log) { log.Opened(fd, folder, path, flags, creates); });
+}
+
 }  // namespace
 
 std::vector<std::string_view> FaultyFunctions() {
-  return {"open", "openat", "fstat", "pread", "write", "fsync", "close", "fchmod", "mkdir", "rename", "renameat2", "unlink", "unlinkat", "symlink", "syncfs", "syscall"};
+  return {"open",  "openat", "fstat",     "pread",  "write",    "fsync",   "close",  "fchmod",
+          "mkdir", "rename", "renameat2", "unlink", "unlinkat", "symlink", "syncfs", "syscall"};
 }
 
 SystemFault::SystemFault(std::string_view function, size_t nth, int error)
@@ -68,7 +86,11 @@ int SystemFault::Strike(std::string_view function) {
 namespace {
 
 using mlac::test::CallOrFail;
+using mlac::test::FileLog;
+using mlac::test::OpenAndTell;
+using mlac::test::Told;
 using mlac::test::TransferOrFail;
+constexpr int kHere = FileLog::kCurrentFolder;
 using ModeType = unsigned;
 
 }  // namespace
@@ -90,6 +112,12 @@ int FaultyUnlink(const char* path) __asm__("unlink");
 int FaultySymlink(const char* target, const char* path) __asm__("symlink");
 int FaultySyncfs(int fd) __asm__("syncfs");
 int FaultyUnlinkat(int folder, const char* path, int flags) __asm__("unlinkat");
+int FaultyRmdir(const char* path) __asm__("rmdir");
+int FaultyRemove(const char* path) __asm__("remove");
+int FaultyLink(const char* from, const char* to) __asm__("link");
+int FaultyFtruncate(int fd, long size) __asm__("ftruncate");
+ssize_t FaultyPwrite(int fd, const void* buffer, size_t count, long offset) __asm__("pwrite");
+ssize_t FaultySendfile(int to, int from, long* offset, size_t count) __asm__("sendfile");
 long FaultySyscall(long number, ...) __asm__("syscall");
 
 int FaultyOpen(const char* path, int flags, ...) {
@@ -97,7 +125,7 @@ int FaultyOpen(const char* path, int flags, ...) {
   va_start(more, flags);
   const ModeType mode = va_arg(more, ModeType);  // undefined but harmless where there is none: the kernel does not look at it then
   va_end(more);
-  return CallOrFail<int(const char*, int, ...)>("open", path, flags, mode);
+  return OpenAndTell(kHere, path, flags, [&] { return CallOrFail<int(const char*, int, ...)>("open", path, flags, mode); });
 }
 
 int FaultyOpenat(int folder, const char* path, int flags, ...) {
@@ -105,7 +133,7 @@ int FaultyOpenat(int folder, const char* path, int flags, ...) {
   va_start(more, flags);
   const ModeType mode = va_arg(more, ModeType);
   va_end(more);
-  return CallOrFail<int(int, const char*, int, ...)>("openat", folder, path, flags, mode);
+  return OpenAndTell(folder, path, flags, [&] { return CallOrFail<int(int, const char*, int, ...)>("openat", folder, path, flags, mode); });
 }
 
 int FaultyFstat(int fd, void* status) { return CallOrFail<int(int, void*)>("fstat", fd, status); }
@@ -115,10 +143,27 @@ ssize_t FaultyPread(int fd, void* buffer, size_t count, long offset) {
 }
 
 ssize_t FaultyWrite(int fd, const void* buffer, size_t count) {
-  return TransferOrFail<ssize_t(int, const void*, size_t)>("write", fd, buffer, count);
+  const ssize_t written = TransferOrFail<ssize_t(int, const void*, size_t)>("write", fd, buffer, count);
+  return Told(written, [&](FileLog& log) { log.Written(fd, written); });
 }
 
-int FaultyFsync(int fd) { return CallOrFail<int(int)>("fsync", fd); }
+ssize_t FaultyPwrite(int fd, const void* buffer, size_t count, long offset) {
+  const ssize_t written = TransferOrFail<ssize_t(int, const void*, size_t, long)>("pwrite", fd, buffer, count, offset);
+  return Told(written, [&](FileLog& log) { log.Written(fd, written, offset); });
+}
+
+ssize_t FaultySendfile(int to, int from, long* offset, size_t count) {
+  const ssize_t written = CallOrFail<ssize_t(int, int, long*, size_t)>("sendfile", to, from, offset, count);
+  return Told(written, [&](FileLog& log) { log.Written(to, written); });
+}
+
+int FaultyFtruncate(int fd, long size) {
+  return Told(CallOrFail<int(int, long)>("ftruncate", fd, size), [&](FileLog& log) { log.Resized(fd, size); });
+}
+
+int FaultyFsync(int fd) {
+  return Told(CallOrFail<int(int)>("fsync", fd), [&](FileLog& log) { log.Synced(fd); });
+}
 
 int FaultyClose(int fd) {
   static auto* const real = mlac::test::Real<int(int)>("close");
@@ -129,19 +174,52 @@ int FaultyClose(int fd) {
   return -1;
 }
 
-int FaultyFchmod(int fd, ModeType mode) { return CallOrFail<int(int, ModeType)>("fchmod", fd, mode); }
-int FaultyMkdir(const char* path, ModeType mode) { return CallOrFail<int(const char*, ModeType)>("mkdir", path, mode); }
-int FaultyRename(const char* from, const char* to) { return CallOrFail<int(const char*, const char*)>("rename", from, to); }
-
-int FaultyRenameat2(int from_folder, const char* from, int to_folder, const char* to, unsigned flags) {
-  return CallOrFail<int(int, const char*, int, const char*, unsigned)>("renameat2", from_folder, from, to_folder, to, flags);
+int FaultyFchmod(int fd, ModeType mode) {
+  return Told(CallOrFail<int(int, ModeType)>("fchmod", fd, mode), [&](FileLog& log) { log.ModeChanged(fd, mode); });
 }
 
-int FaultyUnlink(const char* path) { return CallOrFail<int(const char*)>("unlink", path); }
-int FaultySymlink(const char* target, const char* path) { return CallOrFail<int(const char*, const char*), 's'>("symlink", target, path); }
-int FaultySyncfs(int fd) { return CallOrFail<int(int), 's'>("syncfs", fd); }
+int FaultyMkdir(const char* path, ModeType mode) {
+  return Told(CallOrFail<int(const char*, ModeType)>("mkdir", path, mode), [&](FileLog& log) { log.Entered(kHere, path); });
+}
 
-int FaultyUnlinkat(int folder, const char* path, int flags) { return CallOrFail<int(int, const char*, int)>("unlinkat", folder, path, flags); }
+int FaultyRename(const char* from, const char* to) {
+  return Told(CallOrFail<int(const char*, const char*)>("rename", from, to),
+              [&](FileLog& log) { log.Renamed(kHere, from, kHere, to, false); });
+}
+
+int FaultyRenameat2(int from_folder, const char* from, int to_folder, const char* to, unsigned flags) {
+  constexpr unsigned kExchange = 2;  // RENAME_EXCHANGE
+  return Told(CallOrFail<int(int, const char*, int, const char*, unsigned)>("renameat2", from_folder, from, to_folder, to, flags),
+              [&](FileLog& log) { log.Renamed(from_folder, from, to_folder, to, (flags & kExchange) != 0); });
+}
+
+int FaultyLink(const char* from, const char* to) {
+  return Told(CallOrFail<int(const char*, const char*), 'l'>("link", from, to), [&](FileLog& log) { log.Entered(kHere, to); });
+}
+
+int FaultySymlink(const char* target, const char* path) {
+  return Told(CallOrFail<int(const char*, const char*), 's'>("symlink", target, path), [&](FileLog& log) { log.Entered(kHere, path); });
+}
+
+int FaultyUnlink(const char* path) {
+  return Told(CallOrFail<int(const char*)>("unlink", path), [&](FileLog& log) { log.Removed(kHere, path); });
+}
+
+int FaultyUnlinkat(int folder, const char* path, int flags) {
+  return Told(CallOrFail<int(int, const char*, int)>("unlinkat", folder, path, flags), [&](FileLog& log) { log.Removed(folder, path); });
+}
+
+int FaultyRmdir(const char* path) {
+  return Told(CallOrFail<int(const char*), 'd'>("rmdir", path), [&](FileLog& log) { log.Removed(kHere, path); });
+}
+
+int FaultyRemove(const char* path) {
+  return Told(CallOrFail<int(const char*), 'r'>("remove", path), [&](FileLog& log) { log.Removed(kHere, path); });
+}
+
+int FaultySyncfs(int fd) {
+  return Told(CallOrFail<int(int), 's'>("syncfs", fd), [](FileLog& log) { log.SyncedAll(); });
+}
 
 // As the C library's own, it reads six arguments whatever were given: harmless, but not to AddressSanitizer.
 __attribute__((no_sanitize("address"))) long FaultySyscall(long number, ...) {
