@@ -76,6 +76,7 @@ struct Served {
 };
 
 TEST(FailingAllocationsOfAServer, CostTheRequestItsAnswerAndNothingElse) {
+  size_t num_points = 0, num_costs = 0;
   for (const AskedServer& asked : kRequests) {
     for (const size_t count : {1, 8, 64}) {
       const AllocationReport report = FailEachAllocation(Stride(41), count, [&] {
@@ -87,9 +88,11 @@ TEST(FailingAllocationsOfAServer, CostTheRequestItsAnswerAndNothingElse) {
       Print(fmt::format("{}, {} in a row", asked.name, count), report);
       EXPECT_EQ(report.num_findings, 0u) << asked.name << ": " << testing::PrintToString(report.findings);
       EXPECT_EQ(report.num_spared, 0u) << asked.name << ": a request depends on memory that a destructor of nlohmann's asks for";
-      EXPECT_GT(report.num_short + report.num_closed, 0u) << asked.name;
+      num_points += report.num_points;
+      num_costs += report.num_short + report.num_closed;
     }
   }
+  EXPECT_GT(2 * num_costs, num_points) << "nothing failed";  // some allocations cost nothing: a log line, room for the next request
 }
 
 }  // namespace
