@@ -137,7 +137,7 @@ int FinishOutput(int status) {
   return Report(fmt::format("standard output: cannot write: {}", std::strerror(errno)), "", kFailed);
 }
 
-int Run(CLI::App& app, std::vector<std::string> arguments) {
+int ParseAndRun(CLI::App& app, std::vector<std::string> arguments) {
   try {
     app.parse(std::move(arguments));
     if (app.get_subcommands().empty()) fmt::print("{}", app.help());
@@ -184,7 +184,7 @@ int RunCommandLine(int argc, char** argv, void (*add_commands)(CLI::App&)) {
 
   std::vector<std::string> arguments = HideArguments(argc, argv);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
-  return FinishOutput(Run(app, std::move(arguments)));
+  return FinishOutput(ParseAndRun(app, std::move(arguments)));
 }
 
 }  // namespace mlac

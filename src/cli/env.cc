@@ -88,7 +88,7 @@ std::string Joined(const ordered_json& object) {
   return out;
 }
 
-std::string AsText(const ordered_json& env) {
+std::string EnvironmentAsText(const ordered_json& env) {
   const auto text = [&](const char* name) { return env.at(name).get<std::string>(); };
   const auto number = [&](const char* name) { return env.at(name).get<uint64_t>(); };
   const auto words = [&](const char* name) { return fmt::format("{}", fmt::join(env.at(name).get<std::vector<std::string>>(), " ")); };
@@ -122,7 +122,7 @@ void AddEnv(CLI::App& app) {
   AddJsonFlag(command, options->json);
   command.callback([options] {
     const ordered_json env = Describe();
-    fmt::print("{}", options->json ? env.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(env));
+    fmt::print("{}", options->json ? env.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : EnvironmentAsText(env));
   });
 }
 

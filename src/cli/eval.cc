@@ -22,8 +22,6 @@ struct EvalOptions {
   bool json = false;
 };
 
-std::string FileName(const std::string& path) { return std::filesystem::path(path).filename().string(); }
-
 void Execute(const CLI::App& command, EvalOptions options) {
   // Of pairs and triples, columns are recognised by their names unless they are given.
   TupleColumns& columns = options.evaluation.tuple_columns;
@@ -39,7 +37,7 @@ void Execute(const CLI::App& command, EvalOptions options) {
   for (const std::string& note : result.notes) fmt::print(stderr, "{}\n", note);
   if (result.num_truncated > 0)
     fmt::print(stderr, "{} of {} texts were cut to {} tokens\n", result.num_truncated, result.figures.num_examples, result.max_length);
-  const std::string source = FileName(options.evaluation.data);
+  const std::string source = std::filesystem::path(options.evaluation.data).filename().string();
   fmt::print("{}", options.json                       ? result.metrics_json
                    : result.metrics.num_examples > 0 ? EvaluationReport(result.metrics, source, TerminalWidth(Stream::kOut))
                                                      : FiguresReport(result.figures, source));

@@ -157,7 +157,7 @@ std::string Tensors(const ordered_json& tensors, bool all) {
   return out;
 }
 
-std::string AsText(const ordered_json& model, bool all_tensors) {
+std::string ModelAsText(const ordered_json& model, bool all_tensors) {
   const ordered_json &weights = model.at("weights"), &tokenizer = model.at("tokenizer");
   const auto number = [](const ordered_json& from, const char* key) { return from.at(key).get<uint64_t>(); };
   std::string out;
@@ -199,7 +199,7 @@ void AddInspect(CLI::App& app) {
   AddJsonFlag(command, options->json);
   command.callback([options] {
     const ordered_json model = Describe(*options);
-    fmt::print("{}", options->json ? model.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(model, options->tensors));
+    fmt::print("{}", options->json ? model.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : ModelAsText(model, options->tensors));
   });
 }
 

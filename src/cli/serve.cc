@@ -34,6 +34,9 @@ namespace {
 constexpr std::chrono::seconds kGrace{28};
 // Descriptors for all but connections.
 constexpr size_t kReservedDescriptors = 64;
+// Of a turn, a thread. Twice what a thread multiplies at a time, so that weights are read seldom enough; a turn of a sentence encoder then takes some tens of
+// milliseconds on two cores.
+constexpr size_t kTurnTokens = 256;
 const std::string kSageMakerFolder = "/opt/ml/model";
 
 struct ServeOptions {
@@ -188,8 +191,7 @@ void ReadServerOptions(ServeOptions& options) {
       std::min(server.http.max_connections, num_descriptors > 2 * kReservedDescriptors ? num_descriptors - kReservedDescriptors : kReservedDescriptors);
   if (options.max_length > 0) options.model.max_length = options.max_length;
   options.model.dtype = options.dtype.Checked();
-  // Four groups of 128 tokens a thread keep them all busy.
-  server.inference.max_request_tokens = std::max<size_t>(server.inference.max_request_tokens, 512 * options.model.num_threads);
+  server.inference.max_turn_tokens = kTurnTokens * options.model.num_threads;
   // One team for all models: they compute in turns, each with all threads.
   options.model.team = std::make_shared<ThreadTeam>(options.model.num_threads);
 }
@@ -259,7 +261,7 @@ void Execute(ServeOptions options) {
     options.server.admin = AdminOptions{.keys = ApiKeys::FromFile(options.admin_key_file), .model_root = options.model_root};
   options.server.follow = ReadFollowOptions(arguments, adapters, format);
   options.model.takes_adapters = !adapters.empty() || options.server.admin;
-  options.model.max_batch_tokens = options.server.inference.max_batch_tokens;
+  options.model.max_batch_tokens = options.server.inference.turn_tokens();
   options.server.open = OpenBesideOthers(options);
   std::vector<NamedModel> models = OpenModels(arguments, adapters, options.model);
   std::string description;

@@ -5,7 +5,7 @@
 namespace mlac {
 namespace {
 
-constexpr int kInterrupted = 130;
+constexpr int kExitInterrupted = 130;
 
 }  // namespace
 
@@ -22,7 +22,7 @@ int ServiceSignals::Take() {
   int number = 0;
   sigwait(&signals_, &number);
   if (number == SIGHUP) return number;
-  const auto leave = [](int) { _exit(kInterrupted); };
+  const auto leave = [](int) { _exit(kExitInterrupted); };
   signal(SIGINT, leave);
   signal(SIGTERM, leave);
   sigset_t stops;

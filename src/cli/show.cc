@@ -93,7 +93,7 @@ std::string RecordAsText(const ordered_json& record) {
   return out;
 }
 
-std::string AsText(const ordered_json& revision) {
+std::string RevisionAsText(const ordered_json& revision) {
   std::string out = Line("revision", Colored(Stream::kOut, Color::kYellow, revision.at("revision").get<std::string>()));
   if (const auto aliases = revision.at("aliases").get<std::vector<std::string>>(); !aliases.empty())
     out += Line("stands for", Colored(Stream::kOut, Color::kGreen, fmt::format("{}", fmt::join(aliases, ", "))));
@@ -122,7 +122,7 @@ void AddShow(CLI::App& app) {
     const Store store = OpenStore(options->store);
     if (options->reproduce) return MakeAgain(*options, store, Resolve(store, options->reference));
     const ordered_json revision = Describe(store, Resolve(store, options->reference));
-    fmt::print("{}", options->json ? revision.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(revision));
+    fmt::print("{}", options->json ? revision.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : RevisionAsText(revision));
   });
 }
 

@@ -69,7 +69,7 @@ std::string AsJson(const Tokenizer& tokenizer, const Encoding& encoding, const s
 }
 
 // A line a token: its id, the token, the bytes that it covers and the text that stands there.
-std::string AsText(const Tokenizer& tokenizer, const Encoding& encoding, const std::string& text, const std::string& pair) {
+std::string TokensAsText(const Tokenizer& tokenizer, const Encoding& encoding, const std::string& text, const std::string& pair) {
   std::string out = fmt::format("{} {}", encoding.token_ids.size(), encoding.token_ids.size() == 1 ? "token" : "tokens");
   if (encoding.truncated) out += fmt::format(", cut from {}", encoding.num_tokens_before_truncation);
   out += '\n';
@@ -111,7 +111,7 @@ void Execute(const TokenizeOptions& options) {
     if (options.json)
       fmt::print("{}{}", i == 0 ? "" : ",\n ", AsJson(tokenizer, encoding, texts[i], pair));
     else
-      fmt::print("{}{}", i == 0 ? "" : "\n", AsText(tokenizer, encoding, texts[i], pair));
+      fmt::print("{}{}", i == 0 ? "" : "\n", TokensAsText(tokenizer, encoding, texts[i], pair));
   }
   if (options.json) fmt::print("]\n");
   if (num_too_long > 0)

@@ -14,7 +14,7 @@ namespace mlac {
 namespace {
 
 // Of a variable of the environment. Throws kInvalidArgument for one that would end a line of a request; its value may be a secret.
-std::string Variable(const char* name) {
+std::string FromEnvironment(const char* name) {
   const char* given = std::getenv(name);
   const std::string value = given == nullptr ? "" : given;
   if (std::any_of(value.begin(), value.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }))
@@ -36,7 +36,7 @@ void AddTrackOption(CLI::App& command, std::string& url) {
 
 std::optional<MlflowOptions> ReadMlflowOptions(const std::string& given) {
   std::string url = given;
-  if (url.empty()) url = Variable("MLFLOW_TRACKING_URI");
+  if (url.empty()) url = FromEnvironment("MLFLOW_TRACKING_URI");
   if (url.empty()) return std::nullopt;
   if (given.empty() && !url.starts_with("http://") && !url.starts_with("https://")) {
     Warn("MLFLOW_TRACKING_URI names no server (http:// or https://), so the run is not tracked");
@@ -44,22 +44,22 @@ std::optional<MlflowOptions> ReadMlflowOptions(const std::string& given) {
   }
   ParseUrl(url, given.empty() ? "MLFLOW_TRACKING_URI" : "--track");
   MlflowOptions options = {.url = url,
-                           .token = Variable("MLFLOW_TRACKING_TOKEN"),
-                           .user = Variable("MLFLOW_TRACKING_USERNAME"),
-                           .password = Variable("MLFLOW_TRACKING_PASSWORD"),
+                           .token = FromEnvironment("MLFLOW_TRACKING_TOKEN"),
+                           .user = FromEnvironment("MLFLOW_TRACKING_USERNAME"),
+                           .password = FromEnvironment("MLFLOW_TRACKING_PASSWORD"),
                            .on_warning = Warn};
-  if (const std::string experiment = Variable("MLFLOW_EXPERIMENT_NAME"); !experiment.empty()) options.experiment = experiment;
+  if (const std::string experiment = FromEnvironment("MLFLOW_EXPERIMENT_NAME"); !experiment.empty()) options.experiment = experiment;
   return options;
 }
 
 std::optional<LineageOptions> ReadLineageOptions() {
-  const std::string url = Variable("OPENLINEAGE_URL");
+  const std::string url = FromEnvironment("OPENLINEAGE_URL");
   if (url.empty()) return std::nullopt;
   ParseUrl(url, "OPENLINEAGE_URL");
-  LineageOptions options = {.url = url, .token = Variable("OPENLINEAGE_API_KEY"), .on_warning = Warn};
-  if (const std::string endpoint = Variable("OPENLINEAGE_ENDPOINT"); !endpoint.empty())
+  LineageOptions options = {.url = url, .token = FromEnvironment("OPENLINEAGE_API_KEY"), .on_warning = Warn};
+  if (const std::string endpoint = FromEnvironment("OPENLINEAGE_ENDPOINT"); !endpoint.empty())
     options.endpoint = endpoint.substr(std::min(endpoint.find_first_not_of('/'), endpoint.size()));
-  if (const std::string space = Variable("OPENLINEAGE_NAMESPACE"); !space.empty()) options.job_namespace = space;
+  if (const std::string space = FromEnvironment("OPENLINEAGE_NAMESPACE"); !space.empty()) options.job_namespace = space;
   return options;
 }
 

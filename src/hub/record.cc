@@ -29,7 +29,7 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr std::array<std::string_view, 3> kKinds = {"model", "data", "report"};
-constexpr int kFormatVersion = 1;
+constexpr int kRecordFormatVersion = 1;
 
 // ---- JSON ----
 
@@ -158,7 +158,7 @@ ordered_json RecordFields(const Record& record) {
 }
 
 std::string RecordText(const Record& record) {
-  ordered_json object = {{"format_version", kFormatVersion}, {"name", record.name}, {"revision", record.revision}};
+  ordered_json object = {{"format_version", kRecordFormatVersion}, {"name", record.name}, {"revision", record.revision}};
   object.update(RecordFields(record));
   return Sealed(object, SealForm::kPretty);
 }
@@ -166,8 +166,8 @@ std::string RecordText(const Record& record) {
 Record ParseRecord(std::string_view text, std::string_view where) {
   const ordered_json object = Unsealed(text, SealForm::kPretty, where);
   const Fields fields(object, where);
-  if (const ordered_json& version = fields.At("format_version"); version != kFormatVersion)
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: format_version {} is not known; expected {}", where, version.dump(), kFormatVersion));
+  if (const ordered_json& version = fields.At("format_version"); version != kRecordFormatVersion)
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: format_version {} is not known; expected {}", where, version.dump(), kRecordFormatVersion));
   Record record;
   record.name = fields.Text("name");
   record.revision = fields.Revision("revision", fields.Text("revision"), /*may_be_empty=*/false);

@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kBlock = size_t{1} << 20;
+constexpr size_t kHashBlock = size_t{1} << 20;
 constexpr size_t kLargestIndex = size_t{4} << 30;
 // FAT has the coarsest time stamps, of 2 s.
 constexpr std::time_t kCoarsestStampSeconds = 2;
@@ -239,7 +239,7 @@ class Scanner {
   std::vector<std::string> paths_;
   std::vector<ManifestEntry> entries_;
   std::map<std::string, IndexEntry> next_index_;
-  std::vector<std::byte> block_ = std::vector<std::byte>(kBlock);
+  std::vector<std::byte> block_ = std::vector<std::byte>(kHashBlock);
   ScanProgress progress_;
 };
 

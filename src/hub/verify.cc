@@ -18,7 +18,7 @@
 namespace mlac {
 namespace {
 
-constexpr size_t kShortRevision = 12, kNeededByShown = 3, kLargestIndex = size_t{4} << 30;
+constexpr size_t kShortRevision = 12, kNeededByShown = 3, kLargestScanIndex = size_t{4} << 30;
 
 class Verifier {
  public:
@@ -137,7 +137,7 @@ class Verifier {
       const std::string path = folder + "/" + name;
       if (!IsPartial(name))
         Try(path, [&] {
-          if (!IsWholeIndex(ReadFile(path, kLargestIndex))) Report(path, "is damaged; the next scan makes it anew");
+          if (!IsWholeIndex(ReadFile(path, kLargestScanIndex))) Report(path, "is damaged; the next scan makes it anew");
         });
     }
   }

@@ -10,7 +10,7 @@
 namespace mlac {
 namespace {
 
-constexpr size_t kRowsOnPage = 100, kRowsInMarkdown = 10, kShownText = 160, kMostLabels = 50;
+constexpr size_t kRowsOnPage = 100, kRowsInMarkdown = 10, kTextOnPage = 160, kLabelsOnPage = 50;
 
 constexpr char kStyle[] = R"(
 :root { --page: #ffffff; --ink: #1c2330; --soft: #5b6576; --line: #dde2ea; --good: #12733c; --bad: #b3261e; --shade: #f4f6f9; }
@@ -141,7 +141,7 @@ Table Labels(const Comparison& c) {
   const Figures& after = c.after.evaluation.figures;
   Table table = {{after.class_title, "texts", "precision", "recall", "F1"}, {false, true, true, true, true}, {}};
   if (c.before) table = {{after.class_title, "texts", "F1 before", "F1 after", "difference"}, {false, true, true, true, true}, {}};
-  for (size_t i = 0; i < after.class_names.size() && i < kMostLabels; ++i) {
+  for (size_t i = 0; i < after.class_names.size() && i < kLabelsOnPage; ++i) {
     const ClassMetrics& now = after.per_class[i];
     if (!c.before) {
       table.rows.push_back({Printable(after.class_names[i], 60), fmt::format("{}", now.support), fmt::format("{:.3f}", now.precision),
@@ -184,7 +184,7 @@ Table Rows(const std::vector<ChangedRow>& rows, size_t most) {
   Table table = {{"row", "true", "before", "after", "text"}, {false, false, false, false, false}, {}};
   for (size_t i = 0; i < rows.size() && i < most; ++i)
     table.rows.push_back({Printable(rows[i].place, 60), Printable(rows[i].truth, 40), Printable(rows[i].before, 40),
-                          Printable(rows[i].after, 40), Printable(rows[i].text, kShownText)});
+                          Printable(rows[i].after, 40), Printable(rows[i].text, kTextOnPage)});
   return table;
 }
 

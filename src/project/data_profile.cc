@@ -27,7 +27,7 @@ struct Profile {
   std::vector<uint64_t> rows;
 };
 
-constexpr size_t kMostBytes = size_t{8} << 30;
+constexpr size_t kMostDataBytes = size_t{8} << 30;
 
 std::string PathOf(const std::string& folder, const ModelTask& task, const std::string& hash, const ModelData& columns) {
   Sha256 key;
@@ -53,7 +53,7 @@ Profile ProfileOf(const ModelTask& task, const std::string& path, const ModelDat
 
 std::optional<Profile> ReadProfile(const std::string& path) {
   if (!FileExists(path)) return std::nullopt;
-  const std::string content = ReadFile(path, kMostBytes);
+  const std::string content = ReadFile(path, kMostDataBytes);
   const size_t end = content.find('\n');
   if (end == std::string::npos || (content.size() - end - 1) % sizeof(uint64_t) != 0) return std::nullopt;
   Profile profile;

@@ -16,7 +16,7 @@ namespace {
 
 using Shape = ValueShape;
 
-constexpr uint64_t kMostRows = uint64_t{1} << 40;
+constexpr uint64_t kMostTestRows = uint64_t{1} << 40;
 
 // clang-format off
 constexpr Key<ExampleTest> kExampleKeys[] = {
@@ -42,7 +42,7 @@ constexpr Key<InvarianceTest> kInvarianceKeys[] = {
     {{"question", Shape::kText, "Of question-answering, with text: what is asked of it. Of questions, queries and pairs of texts the first is changed"},
      [](const YamlValue& v, InvarianceTest& t) { t.question = v.Text(); }},
     {{"rows", Shape::kInteger, "Rows of the test data, the first to which the change applies", "200"},
-     [](const YamlValue& v, InvarianceTest& t) { t.num_rows = v.Integer(1, kMostRows); }},
+     [](const YamlValue& v, InvarianceTest& t) { t.num_rows = v.Integer(1, kMostTestRows); }},
     {{"lists", Shape::kTextLists, "Words that stand for one another: of names one list, of synonyms one a meaning", "a list of first names, for names"},
      [](const YamlValue& v, InvarianceTest& t) {
        for (const YamlValue& item : v.Items()) {
@@ -80,9 +80,9 @@ constexpr Key<SliceTest> kSliceKeys[] = {
     {{"column", Shape::kText, "A column of the test data (text-classification only)"}, [](const YamlValue& v, SliceTest& t) { t.column = v.Text(); }},
     {{"equals", Shape::kTextOrTexts, "Its value, or several"}, [](const YamlValue& v, SliceTest& t) { t.equals = v.Texts(); }},
     {{"min_length", Shape::kInteger, "Texts with at least so many characters"},
-     [](const YamlValue& v, SliceTest& t) { t.min_length = v.Integer(0, kMostRows); }},
+     [](const YamlValue& v, SliceTest& t) { t.min_length = v.Integer(0, kMostTestRows); }},
     {{"max_length", Shape::kInteger, "Texts with at most so many characters"},
-     [](const YamlValue& v, SliceTest& t) { t.max_length = v.Integer(0, kMostRows); }},
+     [](const YamlValue& v, SliceTest& t) { t.max_length = v.Integer(0, kMostTestRows); }},
     {{"matches", Shape::kText, "Texts in which this regular expression (PCRE) is found"},
      [](const YamlValue& v, SliceTest& t) {
        t.matches = v.Text();
@@ -157,7 +157,7 @@ constexpr Key<ModelTests> kTestKeys[] = {
 
 // clang-format on
 template <typename T, size_t kCount>
-SectionInfo Info(std::string_view title, std::string_view description, const Key<T> (&keys)[kCount]) {
+SectionInfo InfoOf(std::string_view title, std::string_view description, const Key<T> (&keys)[kCount]) {
   SectionInfo section = {title, description, {}};
   for (const Key<T>& key : keys) section.keys.push_back(key.info);
   return section;
@@ -201,15 +201,15 @@ ModelTests ReadModelTests(const std::string& path) {
 
 std::vector<SectionInfo> ModelTestSections() {
   return {
-      Info("", "The file that `tests` of a model names.", kTestKeys),
-      Info("examples[]", "An example.", kExampleKeys),
-      Info("rankings[]",
+      InfoOf("", "The file that `tests` of a model names.", kTestKeys),
+      InfoOf("examples[]", "An example.", kExampleKeys),
+      InfoOf("rankings[]",
            "A ranking. One of sentence-similarity goes by how near the texts' vectors are, one of text-ranking by how well they answer.",
            kRankingKeys),
-      Info("invariances[]", "A change that must leave the answer as it is.", kInvarianceKeys),
-      Info("directional[]", "A change with a direction. Either `add`, or `replace` and `with`.", kDirectionalKeys),
-      Info("slices[]", "A part of the test data: the rows of which all that is given holds.", kSliceKeys),
-      Info("latency[]", "A latency, on the machine that runs the tests.", kLatencyKeys)};
+      InfoOf("invariances[]", "A change that must leave the answer as it is.", kInvarianceKeys),
+      InfoOf("directional[]", "A change with a direction. Either `add`, or `replace` and `with`.", kDirectionalKeys),
+      InfoOf("slices[]", "A part of the test data: the rows of which all that is given holds.", kSliceKeys),
+      InfoOf("latency[]", "A latency, on the machine that runs the tests.", kLatencyKeys)};
 }
 
 }  // namespace mlac

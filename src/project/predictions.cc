@@ -17,7 +17,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr size_t kMostBytes = size_t{1} << 30;
+constexpr size_t kMostPredictionBytes = size_t{1} << 30;
 
 json IntervalJson(const Interval& interval) { return {interval.low, interval.high}; }
 Interval ReadInterval(const json& value) { return {value.at(0), value.at(1)}; }
@@ -125,7 +125,7 @@ void WritePredictions(const std::string& path, const TaskEvaluation& evaluation)
 
 TaskEvaluation ReadPredictions(const std::string& path) {
   try {
-    const json value = ReadJsonFile(path, kMostBytes);
+    const json value = ReadJsonFile(path, kMostPredictionBytes);
     TaskEvaluation evaluation;
     if (value.contains("figures")) {
       evaluation.figures = ReadFigures(value);

@@ -22,7 +22,7 @@
 namespace mlac {
 namespace {
 
-constexpr size_t kMostLabels = 20;  // that get an example
+constexpr size_t kProposedLabels = 20;  // that get an example
 constexpr size_t kMostMixUps = 5;
 constexpr size_t kLongestExample = 200;  // bytes
 
@@ -39,7 +39,7 @@ std::string Examples(const LabelledTexts& rows, const std::vector<Prediction>& p
           rows.texts[i].size() <= kLongestExample && !rows.texts[i].empty() &&
           (!best || predictions[i].probability > predictions[*best].probability))
         best = i;
-    if (!best || num_examples == kMostLabels) continue;
+    if (!best || num_examples == kProposedLabels) continue;
     ++num_examples;
     out += fmt::format("  - {{text: {}, expect: {}}}\n", QuoteYaml(rows.texts[*best]), QuoteYaml(label));
   }

@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-constexpr size_t kMostBytes = size_t{64} << 20;
+constexpr size_t kMostTrainingBytes = size_t{64} << 20;
 
 ModelCard CardOf(const PublishedParts& parts, const ordered_json& training, const FineTuneResult& result) {
   ModelCard card;
@@ -65,7 +65,7 @@ void WritePublishedFolder(const PublishedParts& parts, const std::string& out) {
   result.metrics = parts.evaluation.metrics;
   try {
     // nlohmann's ordered form keeps the parameters as the card of `mlac train` shows them.
-    const ordered_json training = ordered_json::parse(ReadFile(parts.trained + "/" + kTrainingFile, kMostBytes));
+    const ordered_json training = ordered_json::parse(ReadFile(parts.trained + "/" + kTrainingFile, kMostTrainingBytes));
     WriteFileAtomically(out + "/" + kModelCardFile, ModelCardMarkdown(CardOf(parts, training, result)));
   } catch (const std::exception& error) {
     if (dynamic_cast<const Error*>(&error) != nullptr || dynamic_cast<const std::bad_alloc*>(&error) != nullptr) throw;

@@ -9,7 +9,7 @@
 namespace mlac {
 namespace {
 
-constexpr size_t kPairsAtOnce = 256;
+constexpr size_t kRankedAtOnce = 256;
 
 class Ranker : public TaskModel {
  public:
@@ -43,9 +43,9 @@ class Ranker : public TaskModel {
   // One a pair.
   std::vector<float> Logits(std::span<const TextInput> pairs) {
     std::vector<float> logits;
-    for (size_t begin = 0; begin < pairs.size(); begin += kPairsAtOnce) {
+    for (size_t begin = 0; begin < pairs.size(); begin += kRankedAtOnce) {
       const std::vector<float> some =
-          model_.Logits(model_.Encode(pairs.subspan(begin, std::min(kPairsAtOnce, pairs.size() - begin))).batch);
+          model_.Logits(model_.Encode(pairs.subspan(begin, std::min(kRankedAtOnce, pairs.size() - begin))).batch);
       logits.insert(logits.end(), some.begin(), some.end());
     }
     return logits;

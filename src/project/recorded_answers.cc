@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr size_t kMostBytes = size_t{64} << 20;
+constexpr size_t kMostAnswerBytes = size_t{64} << 20;
 constexpr size_t kShownValue = 60;
 
 std::string Shown(const json& value) { return Printable(value.dump(-1, ' ', false, json::error_handler_t::replace), kShownValue); }
@@ -76,7 +76,7 @@ void WriteRecordedAnswers(const std::string& path, const RecordedAnswers& answer
 }
 
 RecordedAnswers ReadRecordedAnswers(const std::string& path) {
-  const std::string text = ReadFile(path, kMostBytes);
+  const std::string text = ReadFile(path, kMostAnswerBytes);
   RecordedAnswers answers;
   size_t number = 0;
   for (size_t begin = 0; begin < text.size();) {

@@ -55,7 +55,7 @@ figure itself decides; with
 `confident: true` the end of the interval that is against the gate does.
 )";
 
-constexpr char kTasks[] = R"(
+constexpr char kTasksOfReference[] = R"(
 ## Tasks
 
 What `task` may be, what a gate may look at, and which lists the file of its tests may have. `mlac train TASK` says what its data look
@@ -81,7 +81,7 @@ What an example expects, what a change must leave as it is, and what filters, de
 )";
 
 std::string TaskTable() {
-  std::string out = kTasks;
+  std::string out = kTasksOfReference;
   for (const ModelTask& task : AllModelTasks()) {
     std::string figures;
     for (const std::string_view name : task.figures.metrics) figures += fmt::format("{}`{}`", figures.empty() ? "" : ", ", name);

@@ -10,7 +10,7 @@
 namespace mlac {
 namespace {
 
-constexpr size_t kTextsAtOnce = 256;
+constexpr size_t kSentencesAtOnce = 256;
 constexpr size_t kMostCandidates = 10'000;  // texts among which the nearest is looked for
 
 class Similarity : public TaskModel {
@@ -62,9 +62,9 @@ class Similarity : public TaskModel {
 
   std::vector<float> Embed(std::span<const std::string> texts) {
     std::vector<float> vectors;
-    for (size_t begin = 0; begin < texts.size(); begin += kTextsAtOnce) {
+    for (size_t begin = 0; begin < texts.size(); begin += kSentencesAtOnce) {
       std::vector<TextInput> part;
-      for (const std::string& text : texts.subspan(begin, std::min(kTextsAtOnce, texts.size() - begin)))
+      for (const std::string& text : texts.subspan(begin, std::min(kSentencesAtOnce, texts.size() - begin)))
         part.push_back({text, std::nullopt});
       const std::vector<float> some = model_.Embed(model_.Encode(part).batch);
       vectors.insert(vectors.end(), some.begin(), some.end());

@@ -38,7 +38,7 @@ std::vector<Finding> FindingsOf(const std::string& result) {
   return findings;
 }
 
-std::string OwnName(const std::string& path) {
+std::string BareName(const std::string& path) {
   const fs::path normal = fs::path(path).lexically_normal();
   return (normal.has_filename() ? normal : normal.parent_path()).filename().string();
 }
@@ -82,7 +82,7 @@ Record RecordOf(StepRun& run, const ModelData& data) {
   Record record = {
       .name = run.model.name, .revision = {}, .kind = ArtefactKind::kModel, .made_by = run.model.optimize.int8 ? "optimize" : "train"};
   for (const auto& [name, value] : TrainParameters(run.model)) record.parameters[name] = value;
-  record.parameters["base"] = OwnName(run.model.base);
+  record.parameters["base"] = BareName(run.model.base);
   record.parameters["data.text"] = data.text_column;
   record.parameters["data.target"] = data.target_column;
   if (run.model.optimize.int8) record.parameters["optimize.int8"] = "true";
@@ -98,7 +98,7 @@ Record RecordOf(StepRun& run, const ModelData& data) {
   for (const auto& [role, path] : {std::pair{"train", data.train}, {"validation", data.validation}, {"test", data.test}})
     if (!path.empty()) {
       record.data[role] = add(role, path, ArtefactKind::kData);
-      record.parameters[std::string("data.") + role] = OwnName(path);  // stands in the card
+      record.parameters[std::string("data.") + role] = BareName(path);  // stands in the card
     }
   record.answers = AddAnswers(run, data);
   return record;
@@ -122,7 +122,7 @@ void Execute(StepRun& run) {
                           .trained = run.OutputOf("train") + "/model",
                           .model = run.ModelFolder(),
                           .evaluation = ReadPredictions(run.OutputOf("evaluate") + "/" + kPredictionsFile),
-                          .test_source = OwnName(data.test),
+                          .test_source = BareName(data.test),
                           .findings = FindingsOf(run.ResultOf("check"))},
                          folder);
     revision = run.steps.store().Add(folder, RecordOf(run, data));

@@ -14,7 +14,7 @@ namespace {
 using nlohmann::ordered_json;
 using Status = TestCase::Status;
 
-constexpr size_t kMostRows = 20;  // changed rows that people are shown
+constexpr size_t kShownRows = 20;  // changed rows that people are shown
 
 std::string_view NameOf(Status status) { return status == Status::kPassed ? "passed" : status == Status::kFailed ? "failed" : "skipped"; }
 
@@ -34,7 +34,7 @@ std::string TestReport::Text(bool verbose) const {
   if (compared) {
     out += fmt::format("{} rows of the test data are answered otherwise than by production: {} better, {} worse, {} wrong both times\n",
                        changed.size(), num_better, num_worse, changed.size() - num_better - num_worse);
-    for (size_t i = 0; i < changed.size() && i < kMostRows; ++i) {
+    for (size_t i = 0; i < changed.size() && i < kShownRows; ++i) {
       const ChangedRow& row = changed[i];
       out += fmt::format("  {}  {}: '{}' -> '{}', true is '{}': {}\n",
                          i < num_better               ? "+"
@@ -42,7 +42,7 @@ std::string TestReport::Text(bool verbose) const {
                                                       : " ",
                          row.place, row.before, row.after, row.truth, Printable(row.text, 60));
     }
-    if (changed.size() > kMostRows) out += fmt::format("  and {} more (--json shows all)\n", changed.size() - kMostRows);
+    if (changed.size() > kShownRows) out += fmt::format("  and {} more (--json shows all)\n", changed.size() - kShownRows);
   }
   const size_t num_skipped = Count(Status::kSkipped);
   return out + fmt::format("{} passed, {} failed{}\n", Count(Status::kPassed), Count(Status::kFailed),

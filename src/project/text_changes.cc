@@ -19,14 +19,14 @@ const std::vector<std::string>& FirstNames() {
   return kNames;
 }
 
-bool IsLetter(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; }
+bool IsAsciiLetter(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; }
 bool IsWordByte(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || static_cast<unsigned char>(c) >= 0x80; }
 
 std::vector<std::string> Typos(const InvarianceTest& test, const std::string& text, uint64_t number) {
   std::vector<std::pair<size_t, size_t>> words;  // of at least four letters: begin and length
   for (size_t i = 0; i < text.size();) {
     size_t end = i;
-    while (end < text.size() && IsLetter(text[end])) ++end;
+    while (end < text.size() && IsAsciiLetter(text[end])) ++end;
     const bool alone = (i == 0 || !IsWordByte(text[i - 1])) && (end == text.size() || !IsWordByte(text[end]));
     if (end - i >= 4 && alone) words.emplace_back(i, end - i);
     i = std::max(end, i + 1);

@@ -15,7 +15,7 @@
 namespace mlac {
 namespace {
 
-std::string OwnName(const std::string& path) {
+std::string NameOfFile(const std::string& path) {
   const std::filesystem::path normal = std::filesystem::path(path).lexically_normal();
   return (normal.has_filename() ? normal : normal.parent_path()).filename().string();
 }
@@ -35,8 +35,8 @@ void LogDatasets(MlflowRun& run, const std::string& folder) {
 MlflowRun::Pairs ParametersOfRun(const std::string& task, const FineTuneOptions& options) {
   const TrainingOptions& t = options.training;
   MlflowRun::Pairs parameters = {{"task", task},
-                                 {"base", OwnName(options.model)},
-                                 {"data.train", OwnName(options.data)},
+                                 {"base", NameOfFile(options.model)},
+                                 {"data.train", NameOfFile(options.data)},
                                  {"epochs", fmt::format("{}", t.num_epochs)},
                                  {"lr", fmt::format("{}", t.learning_rate)},
                                  {"batch_size", fmt::format("{}", t.batch_size)},

@@ -18,8 +18,8 @@ struct QueuedRequest {
   std::vector<float> values;   // empty where they are taken
   std::vector<size_t> begins;  // where the values of each sequence begin
   size_t num_taken = 0, num_left = 0;  // left: not computed yet
-  size_t num_tokens_in_batch = 0;      // of the batch that is being put together
-  uint64_t counted_batch = 0;          // the last one that its time was counted of
+  bool is_in_batch = false;    // in the one that is being put together
+  uint64_t counted_batch = 0;  // the last one that its time was counted of
   bool over = false;  // cancelled or done
   std::chrono::steady_clock::time_point submitted;
   double compute_ms = 0;
@@ -133,7 +133,7 @@ bool BatchQueue::Reserve(Batch& batch) const noexcept {
 // Goes round the requests, one sequence of each at a time, until nothing more fits. The mutex is held; something waits, and items has room.
 void BatchQueue::TakeBatch(std::vector<Item>& items) {
   size_t num_tokens = 0, num_values = 0;
-  for (const std::shared_ptr<QueuedRequest>& request : waiting_) request->num_tokens_in_batch = 0;
+  for (const std::shared_ptr<QueuedRequest>& request : waiting_) request->is_in_batch = false;
   for (bool took_any = true; took_any;) {
     took_any = false;
     for (auto place = waiting_.begin(); place != waiting_.end();) {
@@ -143,16 +143,15 @@ void BatchQueue::TakeBatch(std::vector<Item>& items) {
       // The first always fits, so that no sequence is too long to be computed.
       const bool fits_batch =
           items.empty() || (num_tokens + length <= options_.max_batch_tokens && num_values + values <= options_.max_batch_values);
-      const bool fits_share = request->num_tokens_in_batch == 0 || request->num_tokens_in_batch + length <= options_.max_request_tokens;
       const bool fits_output = items.empty() || request->output == items.front().request->output;
-      if (!fits_batch || !fits_share || !fits_output) {
+      if (!fits_batch || !fits_output) {
         ++place;
         continue;
       }
       took_any = true;
       num_tokens += length;
       num_values += values;
-      request->num_tokens_in_batch += length;
+      request->is_in_batch = true;
       items.push_back({request, request->num_taken++, std::move(sequence)});
       place = request->num_taken == request->sequences.size() ? waiting_.erase(place) : std::next(place);
     }
@@ -161,7 +160,7 @@ void BatchQueue::TakeBatch(std::vector<Item>& items) {
   Requests served;
   for (auto place = waiting_.begin(); place != waiting_.end();) {
     const auto next = std::next(place);
-    if ((*place)->num_tokens_in_batch > 0) served.splice(served.end(), waiting_, place);
+    if ((*place)->is_in_batch) served.splice(served.end(), waiting_, place);
     place = next;
   }
   waiting_.splice(waiting_.end(), served);

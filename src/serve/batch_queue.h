@@ -45,10 +45,7 @@ struct BatchStats {
 
 struct BatchQueueOptions {
   std::array<size_t, kNumOutputs> row_sizes = {};  // numbers in a row, by Output; 0: those are not asked for
-  size_t max_batch_tokens = 16'384;
-  // Of one request in one batch. Bounds how long a text that arrives next to a large request waits; batches of this size are as fast
-  // per token as larger ones (no padding, some 128 rows at a time).
-  size_t max_request_tokens = 2'048;
+  size_t max_batch_tokens = 16'384;  // unless one sequence alone has more
   size_t max_batch_values = size_t{1} << 23;  // numbers in the rows of a batch (32 MiB): those of masks are as long as the vocabulary
   size_t num_workers = 1;
   ComputeTurns* turns = nullptr;  // with whom it shares the threads that compute; null: with nobody

@@ -123,8 +123,7 @@ InferenceService::InferenceService(std::string name, std::unique_ptr<ServedModel
       turns_(turns),
       queue_({.row_sizes = {model_->row_size(Output::kSequence), model_->row_size(Output::kTokens), model_->row_size(Output::kTokenLabels),
                             model_->row_size(Output::kMasks)},
-              .max_batch_tokens = options_.max_batch_tokens,
-              .max_request_tokens = options_.max_request_tokens,
+              .max_batch_tokens = options_.turn_tokens(),
               .turns = model_->joins_batches() ? nullptr : &turns,
               .on_batch = [this](const BatchStats& stats) { metrics_.CountBatch(name_, stats); }},
              [this](const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) {
@@ -133,7 +132,7 @@ InferenceService::InferenceService(std::string name, std::unique_ptr<ServedModel
              }) {}
 
 void InferenceService::WarmUp(ComputeTurns& turns) {
-  const size_t num_tokens = std::min(options_.max_request_tokens, options_.max_batch_tokens);
+  const size_t num_tokens = options_.turn_tokens();
   const size_t length = model_->max_length() == 0 ? num_tokens : std::min(model_->max_length(), num_tokens);
   TokenBatch batch;
   for (size_t i = 0; i < std::max<size_t>(1, num_tokens / length); ++i) batch.offsets.push_back(batch.offsets.back() + length);

@@ -1,5 +1,6 @@
 #pragma once
 // From texts of a request to the model's answer: admission, tokens, the queue, and the answer's headers. Protocols sit on top.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -54,11 +55,15 @@ struct InferenceAnswer {
 
 struct InferenceServiceOptions {
   size_t max_batch_tokens = 16'384;
-  size_t max_request_tokens = 2'048;  // of one request in one batch
+  // Of a turn, what a worker takes at a time if max_batch_tokens is not less. Larger ones would give no more tokens a second (nothing is padded, and
+  // products go by some 128 rows a thread), but what comes while one is computed waits for all of it.
+  size_t max_turn_tokens = 512;
   size_t max_concurrent_requests = 512;
   size_t max_client_batch_size = 2'048;
   bool auto_truncate = false;  // what `truncate` is where the client does not say
   size_t max_answer_values = size_t{1} << 24;  // numbers in one answer; more are refused before they are computed
+
+  size_t turn_tokens() const { return std::min(max_batch_tokens, max_turn_tokens); }
 };
 
 // One model as it is served. A request holds it until it is answered, so a model that another one has replaced ends with its last request.

@@ -155,7 +155,7 @@ TEST_F(BatchQueueTest, GivesRowsOfTheTokensThatAreAskedAboutOneSequenceAtATime) 
 }
 
 TEST_F(BatchQueueTest, WhatTakingRowsThrowsEndsItsRequestAndNoOther) {
-  Make({.max_request_tokens = 4});
+  Make({.max_batch_tokens = 4});
   std::future<BatchResult> first, failing, other;
   Submit({Sequence(1)}, first);
   gate_.Batches(1);
@@ -186,7 +186,7 @@ TEST_F(BatchQueueTest, KeepsTheRowsOfABatchWithinTheirLimit) {
 }
 
 TEST_F(BatchQueueTest, FillsABatchUpToItsLimitAndNotBeyond) {
-  Make({.max_batch_tokens = 10, .max_request_tokens = 100});
+  Make({.max_batch_tokens = 10});
   std::future<BatchResult> results[4];
   Submit({Sequence(1)}, results[0]);
   gate_.Batches(1);
@@ -199,21 +199,21 @@ TEST_F(BatchQueueTest, FillsABatchUpToItsLimitAndNotBeyond) {
 }
 
 TEST_F(BatchQueueTest, LetsATextAloneNotWaitForTheWholeOfALargeRequest) {
-  Make({.max_batch_tokens = 100, .max_request_tokens = 20});
+  Make({.max_batch_tokens = 20});
   std::future<BatchResult> large, small;
   Submit(std::vector<QueuedSequence>(100, Sequence(10)), large);
-  EXPECT_EQ(gate_.Batches(1), (std::vector<std::vector<size_t>>{{10, 10}}));  // its share, though more would fit
+  EXPECT_EQ(gate_.Batches(1), (std::vector<std::vector<size_t>>{{10, 10}}));
   Submit({Sequence(3)}, small);
   gate_.Allow();
   gate_.Allow();
   EXPECT_EQ(small.get().values[0], 3);  // in the very next batch
-  EXPECT_EQ(gate_.Batches(2)[1], (std::vector<size_t>{10, 3, 10}));
+  EXPECT_EQ(gate_.Batches(2)[1], (std::vector<size_t>{10, 3}));
   gate_.Open();
   EXPECT_EQ(large.get().values.size(), 200u);
 }
 
 TEST_F(BatchQueueTest, TakesTurnsBetweenRequestsSoThatNoneStarves) {
-  Make({.max_batch_tokens = 10, .max_request_tokens = 10});
+  Make({.max_batch_tokens = 10});
   std::future<BatchResult> first, a, b;
   Submit({Sequence(1)}, first);
   gate_.Batches(1);
@@ -242,7 +242,7 @@ TEST_F(BatchQueueTest, DropsWhatIsCancelledBeforeItIsComputed) {
 }
 
 TEST_F(BatchQueueTest, DropsTheRestOfARequestThatIsCancelledInTheMiddle) {
-  Make({.max_request_tokens = 2});
+  Make({.max_batch_tokens = 2});
   std::future<BatchResult> cancelled, last;
   const BatchQueue::Ticket ticket = Submit(std::vector<QueuedSequence>(5, Sequence(2)), cancelled);
   gate_.Batches(1);
@@ -255,7 +255,7 @@ TEST_F(BatchQueueTest, DropsTheRestOfARequestThatIsCancelledInTheMiddle) {
 }
 
 TEST_F(BatchQueueTest, GivesTheErrorOfTheComputationToThoseInTheBatchAndGoesOn) {
-  Make({.max_request_tokens = 2});
+  Make({.max_batch_tokens = 2});
   gate_.Fail();
   std::future<BatchResult> failed, second;
   Submit(std::vector<QueuedSequence>(5, Sequence(2)), failed);
@@ -299,7 +299,7 @@ TEST_F(BatchQueueTest, ReportsEachBatch) {
 
 TEST_F(BatchQueueTest, GivesEveryRequestOfManyThreadsItsOwnAnswerWithTwoWorkers) {
   gate_.Open();
-  Make({.max_batch_tokens = 64, .max_request_tokens = 16, .num_workers = 2});
+  Make({.max_batch_tokens = 32, .num_workers = 2});
   std::vector<std::thread> clients;
   for (size_t c = 0; c < 4; ++c)
     clients.emplace_back([&, c] {

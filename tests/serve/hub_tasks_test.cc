@@ -283,7 +283,7 @@ TEST_F(HubTasksTest, QuestionsMasksAndLabelsOfTheClientsOwnJoinToo) {
 }
 
 TEST_F(HubTasksTest, ATextAloneDoesNotWaitForTheWholeOfALargeRequest) {
-  ServeHeld("bert_tokens", {.max_request_tokens = 20});
+  ServeHeld("bert_tokens", {.max_turn_tokens = 20});
   const std::vector<std::string> texts = ManyTexts();
   RawClient large(server_->port()), small(server_->port());
   large.Send(PostJson("/", json{{"inputs", texts}}.dump()));

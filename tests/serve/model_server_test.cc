@@ -85,7 +85,7 @@ TEST_F(ModelServerTest, ComputesNothingForClientsThatHaveLeftAndFreesTheirSlots)
 }
 
 TEST_F(ModelServerTest, GivesEveryAnswerTheBitsItHasAloneUnderMixedLoad) {
-  Serve({.max_length = 512}, {.inference = {.max_batch_tokens = 256, .max_request_tokens = 64}});
+  Serve({.max_length = 512}, {.inference = {.max_batch_tokens = 256, .max_turn_tokens = 64}});
   std::vector<std::string> bodies, alone;
   Random random(/*seed=*/5);
   const char* words[] = {"a", "b", "c", "hello", "world"};
