@@ -33,7 +33,7 @@ PEERS = {
 # What must hold against torch in f32. f32: the greatest absolute difference of a hidden state. Else: the least cosine of a text's mean.
 BOUNDS = {"f32": 1e-4, "bf16": 0.99, "int8": 0.95}
 
-# Issue 5's targets, ratio of our time to the fastest peer's: with AMX, and elsewhere.
+# The project's targets, ratio of our time to the fastest peer's: with AMX, and elsewhere.
 TARGETS = {
     ("minilm", "f32", "1x8"): (1 / 1.5, 1 / 1.5),
     ("minilm", "f32", "1x128"): (1 / 1.3, 1 / 1.08),

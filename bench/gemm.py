@@ -18,7 +18,7 @@ QUICK_SHAPES, QUICK_ROWS = [SHAPES[2], SHAPES[7]], [1, 16, 128]
 
 
 def target(isa, title, columns, k, rows):
-    """The share that issue 5 asks for; None where it names none."""
+    """The share that the project wants; None where it names none."""
     feed_forward = title == "BERT-base" and columns * k == 768 * 3072
     if isa == "avx512":
         return 0.93 if rows >= 64 else 0.85 if rows >= 16 else None

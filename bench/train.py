@@ -10,7 +10,7 @@ import numpy as np
 import rig
 
 CASES = [("minilm", "MiniLM", 16, 64), ("minilm", "MiniLM", 16, 128), ("bert-base", "BERT-base shape", 16, 64)]
-# Issue 5's targets by dtype, shape: ratio of our time to that of torch in f32. bf16: where there is AMX.
+# The project's targets by dtype, shape: ratio of our time to that of torch in f32. bf16: where there is AMX.
 TARGETS = {("minilm", "f32"): 1 / 1.6, ("minilm", "bf16"): 1 / 3, ("bert-base", "f32"): 1 / 1.35}
 TOLERANCE = {"f32": 1e-3, "bf16": 0.05}  # relative, of loss and gradient length
 
