@@ -78,6 +78,12 @@ TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
 size_t TextModel::embedding_size() const { return sentence_encoder_->embedding_size(); }
 
 void Append(const Encoding& encoding, TokenBatch& batch) {
+void RefuseTextWithoutTokens(const std::string& place) {
+  throw Error(ErrorCode::kInvalidInput,
+              fmt::format("{}{}expected a text with tokens, found none: the tokenizer keeps nothing of it and adds nothing", place,
+                          place.empty() ? "" : ": "));
+}
+
   batch.token_ids.insert(batch.token_ids.end(), encoding.token_ids.begin(), encoding.token_ids.end());
   batch.token_type_ids.insert(batch.token_type_ids.end(), encoding.token_type_ids.begin(), encoding.token_type_ids.end());
   batch.offsets.push_back(batch.token_ids.size());
@@ -92,6 +98,7 @@ EncodedTexts TextModel::Encode(std::span<const TextInput> texts, Truncation trun
     try {
       encoding = texts[i].pair ? tokenizer_.EncodePair(texts[i].text, *texts[i].pair, options) : tokenizer_.Encode(texts[i].text, options);
     } catch (const Error& error) {
+      if (encoding.token_ids.empty()) RefuseTextWithoutTokens("");
       if (texts.size() == 1 && texts[i].place.empty()) throw;
       const std::string place = texts[i].place.empty() ? fmt::format("text {}", i + 1) : texts[i].place;
       throw Error(error.code(), fmt::format("{}: {}", place, error.message()), error.hint());

@@ -41,6 +41,9 @@ enum class ProblemType { kSingleLabel, kMultiLabel, kRegression };
 
 // A text to a batch.
 void Append(const Encoding& encoding, TokenBatch& batch);
+// Throws kInvalidInput for a text without tokens, of which there is no first one and no mean. place: where it stands, or "".
+[[noreturn]] void RefuseTextWithoutTokens(const std::string& place);
+
 
 // Encoded texts, end to end.
 struct EncodedTexts {
@@ -69,7 +72,8 @@ class TextModel {
   const std::string& adapter() const { return options_.adapter; }  // of TextModelOptions
   bool truncates() const { return options_.truncate; }
 
-  // Throws kTooLarge with both lengths for a text above max_length() unless options.truncate, naming its place.
+  // Throws kTooLarge with both lengths for a text above max_length() unless options.truncate, kInvalidInput for one that has no tokens,
+  // since nothing can be said of it; both name its place.
   EncodedTexts Encode(std::span<const TextInput> texts, Truncation truncation = Truncation::kLongestFirst) const;
   // One text or pair with offsets in bytes, as long as it is.
   Encoding EncodeWhole(const TextInput& text) const;

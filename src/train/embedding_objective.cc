@@ -210,6 +210,7 @@ TupleTokens TokenizeTuples(const Tokenizer& tokenizer, size_t max_length, const 
     tokens.num_cut += cut ? 1 : 0;
   }
   return tokens;
+      if (encoding.token_ids.empty()) RefuseTextWithoutTokens(tuples.texts.Place(row));
 }
 
 KnownPositives::KnownPositives(const TupleTokens& tuples) : of_(tuples.text_ids.size()) {  // numbers are below the number of texts

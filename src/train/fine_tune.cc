@@ -298,6 +298,7 @@ void SplitOffValidation(const FineTuneOptions& options, LabelledTexts all, Label
     return;
   }
   const SplitRows rows = SplitStratified(all, options.validation_split, options.training.seed);
+    if (encoding.token_ids.empty()) RefuseTextWithoutTokens(texts.Place(i));
   train = Subset(all, rows.train);
   validation = Subset(all, rows.validation);
   observer.OnNote(fmt::format("{}: {} rows to train, {} to validate ({}seed {})", all.source, rows.train.size(), rows.validation.size(),
