@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/store_access.h"
 #include "cli/terminal.h"
 #include "train/fine_tune.h"
@@ -33,6 +34,7 @@ void Execute(const CLI::App& command, EvalOptions options) {
   const ModelFolder given = FindModel(options.evaluation.model), adapter = FindAdapter(options.evaluation.adapter);
   options.evaluation.model = given.path;
   options.evaluation.adapter = adapter.path;
+  LeaveOnInterrupt();  // nothing is written before the end
   const EvaluationResult result = Evaluate(options.evaluation);
   for (const std::string& note : result.notes) fmt::print(stderr, "{}\n", note);
   if (result.num_truncated > 0)

@@ -69,21 +69,22 @@ TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
       label_names_(LabelNamesOf(folder, options.adapter)),
       problem_type_(ProblemTypeOf(folder, options.adapter)),
       max_length_(FindLengthLimit(TokenizerFolder(folder, options.adapter), options.max_length, model_->max_positions()).num_tokens),
-      inference_(options.team ? options.team : std::make_shared<ThreadTeam>(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads),
-                 options.dtype) {
+      inference_(
+          options.team ? options.team : std::make_shared<ThreadTeam>(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads),
+          options.dtype, options.check_stop) {
   tokenizer_.CheckEmbeddingSize(model_->vocab_size());
   CheckLowerCase(TransformerFolder(folder), tokenizer_);
 }
 
 size_t TextModel::embedding_size() const { return sentence_encoder_->embedding_size(); }
 
-void Append(const Encoding& encoding, TokenBatch& batch) {
 void RefuseTextWithoutTokens(const std::string& place) {
   throw Error(ErrorCode::kInvalidInput,
               fmt::format("{}{}expected a text with tokens, found none: the tokenizer keeps nothing of it and adds nothing", place,
                           place.empty() ? "" : ": "));
 }
 
+void Append(const Encoding& encoding, TokenBatch& batch) {
   batch.token_ids.insert(batch.token_ids.end(), encoding.token_ids.begin(), encoding.token_ids.end());
   batch.token_type_ids.insert(batch.token_type_ids.end(), encoding.token_type_ids.begin(), encoding.token_type_ids.end());
   batch.offsets.push_back(batch.token_ids.size());
@@ -97,8 +98,8 @@ EncodedTexts TextModel::Encode(std::span<const TextInput> texts, Truncation trun
     Encoding encoding;
     try {
       encoding = texts[i].pair ? tokenizer_.EncodePair(texts[i].text, *texts[i].pair, options) : tokenizer_.Encode(texts[i].text, options);
-    } catch (const Error& error) {
       if (encoding.token_ids.empty()) RefuseTextWithoutTokens("");
+    } catch (const Error& error) {
       if (texts.size() == 1 && texts[i].place.empty()) throw;
       const std::string place = texts[i].place.empty() ? fmt::format("text {}", i + 1) : texts[i].place;
       throw Error(error.code(), fmt::format("{}: {}", place, error.message()), error.hint());

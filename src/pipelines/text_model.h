@@ -1,5 +1,6 @@
 #pragma once
 // A model folder, ready for texts: tokenizer, encoder, head and labels together.
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,6 +28,7 @@ struct TextModelOptions {
   std::string adapter = {};  // the folder of an adapter over the model (models/adapter.h), or ""
   // OpenBase of the model's folder, whose weights several adapters and the model itself share; without it each has its own.
   std::shared_ptr<Model> base = nullptr;
+  std::function<void()> check_stop = nullptr;  // as of Inference
 };
 
 // One line of input: a text, or two that are read together.
@@ -39,11 +41,11 @@ struct TextInput {
 // What the logits of a classification head mean: config.json's problem_type.
 enum class ProblemType { kSingleLabel, kMultiLabel, kRegression };
 
-// A text to a batch.
-void Append(const Encoding& encoding, TokenBatch& batch);
 // Throws kInvalidInput for a text without tokens, of which there is no first one and no mean. place: where it stands, or "".
 [[noreturn]] void RefuseTextWithoutTokens(const std::string& place);
 
+// A text to a batch.
+void Append(const Encoding& encoding, TokenBatch& batch);
 
 // Encoded texts, end to end.
 struct EncodedTexts {

@@ -48,7 +48,8 @@ EvaluationResult EvaluateTexts(TextModel& model, const EvaluationOptions& option
   result.num_truncated = TokenizeTexts(model.tokenizer(), model.max_length(), texts, tokens.tokens);
   const std::vector<float> logits = Finite(model.Logits(tokens.tokens), model.model().num_labels(), "logits",
                                            [&](size_t row) { return texts.Place(row); });
-  MeasureSequences(logits, tokens, model.label_names(), model.problem_type(), result.metrics, result.figures, result.metrics_json);
+  MeasureSequences(logits, tokens, model.label_names(), model.problem_type(), options.check_stop, result.metrics, result.figures,
+                   result.metrics_json);
   if (single_label) {
     result.truth = tokens.labels;
     result.predicted = Argmax(logits, model.label_names().size());
@@ -63,7 +64,7 @@ EvaluationResult EvaluateTokens(TextModel& model, const EvaluationOptions& optio
   result.num_truncated = tokens.num_cut;
   const std::vector<float> logits = Finite(model.TokenLogits(tokens.tokens), model.model().num_labels(), "logits",
                                            [&](size_t token) { return texts.texts.Place(TextOf(tokens.tokens.offsets, token)); });
-  result.figures = MeasureTokens(logits, tokens, model.label_names());
+  result.figures = MeasureTokens(logits, tokens, model.label_names(), {.check_stop = options.check_stop});
   return result;
 }
 
@@ -74,7 +75,7 @@ EvaluationResult EvaluateAnswers(TextModel& model, const EvaluationOptions& opti
   EvaluationResult result;
   for (const Finding& finding : CheckAnswers(questions, questions.texts.source, /*trained=*/false)) result.notes.push_back(FindingLine(finding));
   const AnswerLogits predict = [&](const TokenBatch& batch) { return model.TokenLogits(batch); };
-  result.figures = MeasureAnswers(predict, model.tokenizer(), questions, windows);
+  result.figures = MeasureAnswers(predict, model.tokenizer(), questions, windows, {.check_stop = options.check_stop});
   return result;
 }
 
@@ -89,7 +90,7 @@ EvaluationResult EvaluateEmbeddings(TextModel& model, const EvaluationOptions& o
   Run run({.team = &team, .tape = nullptr});
   const std::vector<float> vectors = Finite(model.Embed(tokens.tokens), tokens.columns * model.embedding_size(), "embeddings",
                                             [&](size_t row) { return tuples.texts.Place(row); });
-  result.figures = MeasureEmbeddings(vectors, model.embedding_size(), tokens, run);
+  result.figures = MeasureEmbeddings(vectors, model.embedding_size(), tokens, run, {.check_stop = options.check_stop});
   return result;
 }
 
@@ -99,7 +100,8 @@ EvaluationResult EvaluateMasks(TextModel& model, const EvaluationOptions& option
   EvaluationResult result;
   result.notes = texts.notes;
   const MaskedLogits predict = [&](const TokenBatch& batch, std::span<const size_t> tokens) { return model.MaskedLogits(batch, tokens); };
-  result.figures = MeasureMasks(predict, MeasuringMasker(model.tokenizer()), to_mask, model.model().vocab_size());
+  result.figures =
+      MeasureMasks(predict, MeasuringMasker(model.tokenizer()), to_mask, model.model().vocab_size(), {.check_stop = options.check_stop});
   return result;
 }
 
@@ -111,7 +113,7 @@ EvaluationResult EvaluateRanking(TextModel& model, const EvaluationOptions& opti
   result.num_truncated = tokens.num_cut;
   const std::vector<float> logits = Finite(model.Logits(tokens.tokens.tokens), 1, "logits",
                                            [&](size_t row) { return pairs.texts.Place(row); });
-  result.figures = MeasureRankedPairs(logits, tokens);
+  result.figures = MeasureRankedPairs(logits, tokens, {.check_stop = options.check_stop});
   return result;
 }
 
@@ -123,7 +125,8 @@ TextModel Open(const EvaluationOptions& options) {
                                    .max_length = options.max_length,
                                    .truncate = true,
                                    .dtype = options.dtype,
-                                   .adapter = options.adapter});
+                                   .adapter = options.adapter,
+                                   .check_stop = options.check_stop});
 }
 
 EvaluationResult EvaluateByHead(TextModel& model, const EvaluationOptions& options) {
@@ -146,6 +149,7 @@ EvaluationResult EvaluateByHead(TextModel& model, const EvaluationOptions& optio
 
 EvaluationResult Evaluate(const EvaluationOptions& options) {
   TextModel model = Open(options);
+  if (options.check_stop) options.check_stop();
   EvaluationResult result = EvaluateByHead(model, options);
   result.max_length = model.max_length();
   if (result.metrics_json.empty()) result.metrics_json = FiguresJson(result.figures);

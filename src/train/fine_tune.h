@@ -2,6 +2,7 @@
 // `mlac train TASK`: from a model folder and a file of examples to a folder that can be served. What is the same for all tasks; one file a task beside
 // this one, made by MakeFineTuneTask.
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,11 +65,13 @@ struct FineTuneResult {
 
 // Writes options.out whole or not at all: weights (with options.lora an adapter in their place), config.json, tokenizer files, README.md,
 // metrics.json, training.json and SVGs. What it holds is a function of model, data, parameters, seed and mlac's version alone. Checkpoints
-// stand in out/checkpoint until then. `stop` is looked at while it trains; measuring and writing the result are short and go on. task: a name of
-// FineTuneTaskNames().
-// Throws kAlreadyExists if out exists and neither overwrite nor resume is set, kNotFound if out is there to resume and holds neither a
-// checkpoint nor the result of this very run (which is then only measured again), kInvalidArgument if the model or data lies inside what would
-// be replaced or for another task, and what reading, checking and training throw: all that can be known before training, before it.
+// stand in out/checkpoint until then. Once `stop` is true it throws kCancelled, behind a checkpoint once there is a step; also while the
+// result is measured. Writing it is short and goes on. task: a name of FineTuneTaskNames(). Throws kAlreadyExists if out exists and neither
+// overwrite nor resume is set, kNotFound if out is there to resume and holds neither a checkpoint nor the result of this very run (which is
+// then only measured again), kInvalidArgument if the model or data lies inside what would be replaced or for another task, and what
+// reading, checking and training throw: all that can be known before training, before it; what is wrong with the options alone
+// (training.freeze of a task that has no use for it, kUnsupported; lora.targets that no layer is called, kInvalidArgument) before the data
+// are read.
 FineTuneResult FineTune(const std::string& task, const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop);
 
 // What FineTune would find wrong with the data before it looks at a model: texts that are too long are not known. Throws what reading the data throws.
@@ -93,6 +96,8 @@ struct EvaluationOptions {
   TupleColumns tuple_columns = {};  // sentence-similarity, text-ranking
   size_t num_threads = 1;
   DType dtype = DType::kF32;  // as in TextModelOptions
+  // Called again and again, from several threads at once too: what it throws ends the evaluation. nullptr: nothing is called.
+  std::function<void()> check_stop = nullptr;
 };
 struct EvaluationResult {
   ClassificationMetrics metrics;  // of text-classification with one label a text; else empty
@@ -102,7 +107,6 @@ struct EvaluationResult {
   Figures figures;
   std::string metrics_json;
 };
-// Throws kUnsupported for a model without a head that can be measured, saying what it can do.
 EvaluationResult Evaluate(const EvaluationOptions& options);
 // The same of a model that gives each text one label, and kUnsupported for another.
 EvaluationResult EvaluateClassifier(const EvaluationOptions& options);

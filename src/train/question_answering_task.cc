@@ -87,8 +87,9 @@ class QuestionAnsweringTask : public FineTuneTask {
     return MakeAnswerObjective(model, *tokenizer_, train_, parts_[0], parts_[1], windows_);
   }
 
-  void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const override {
-    result.figures = MeasureAnswers(AnswerLogitsOf(model, run), *tokenizer_, parts_[part], windows_);
+  void Measure(const Model& model, Run& run, size_t part, const std::function<void()>& check_stop, FineTuneResult& result) const override {
+    result.figures =
+        MeasureAnswers(AnswerLogitsOf(model, run, check_stop), *tokenizer_, parts_[part], windows_, {.check_stop = check_stop});
     result.metrics_json = FiguresJson(result.figures);
   }
 

@@ -78,10 +78,11 @@ Figures ComputeRegressionMetrics(std::span<const float> truth, std::span<const f
   if (!options.intervals) return result;
   std::vector<std::vector<double>> values(std::size(kFigures));
   std::vector<double> sample_x(x.size()), sample_y(x.size());
-  ForEachResample(x.size(), [&](std::span<const size_t> examples) {
+  const auto add = [&](std::span<const size_t> examples) {
     for (size_t i = 0; i < examples.size(); ++i) sample_x[i] = x[examples[i]], sample_y[i] = y[examples[i]];
     for (size_t k = 0; k < values.size(); ++k) values[k].push_back(kFigures[k].second(sample_x, sample_y));
-  });
+  };
+  ForEachResample(x.size(), add, options.check_stop);
   for (size_t k = 0; k < values.size(); ++k) result.figures[k].interval = Percentiles(values[k]);
   return result;
 }

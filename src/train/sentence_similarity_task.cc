@@ -119,10 +119,10 @@ class SentenceSimilarityTask : public FineTuneTask {
     return MakeEmbeddingObjective(model, *encoder_, parts_[0].tokens, parts_[1].tokens, options_);
   }
 
-  void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const override {
+  void Measure(const Model& model, Run& run, size_t part, const std::function<void()>& check_stop, FineTuneResult& result) const override {
     const SentenceEncoder encoder(base_, model);
-    result.figures =
-        MeasureEmbeddings(EmbedTuples(model, encoder, run, parts_[part].tokens), encoder.embedding_size(), parts_[part].tokens, run);
+    result.figures = MeasureEmbeddings(EmbedTuples(model, encoder, run, parts_[part].tokens, check_stop), encoder.embedding_size(),
+                                       parts_[part].tokens, run, {.check_stop = check_stop});
     result.metrics_json = FiguresJson(result.figures);
   }
 

@@ -96,13 +96,15 @@ class TextClassificationTask : public FineTuneTask {
     return parameters;
   }
 
+  bool can_freeze() const override { return true; }
+
   std::unique_ptr<Objective> MakeObjective(Model& model) override {
     return MakeSequenceObjective(model, parts_[0].tokens, parts_[1].tokens, options_);
   }
 
-  void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const override {
-    MeasureSequences(Predict(model, run, parts_[part].tokens), parts_[part].tokens, label_names_, options_.problem_type, result.metrics, result.figures,
-                     result.metrics_json);
+  void Measure(const Model& model, Run& run, size_t part, const std::function<void()>& check_stop, FineTuneResult& result) const override {
+    MeasureSequences(Predict(model, run, parts_[part].tokens, check_stop), parts_[part].tokens, label_names_, options_.problem_type,
+                     check_stop, result.metrics, result.figures, result.metrics_json);
   }
 
   ModelCard Card(const FineTuneResult& result) const override {

@@ -75,12 +75,15 @@ class TextRankingTask : public FineTuneTask {
 
   std::vector<std::pair<std::string, std::string>> parameters() const override { return {{"loss", "binary cross-entropy"}}; }
 
+  bool can_freeze() const override { return true; }
+
   std::unique_ptr<Objective> MakeObjective(Model& model) override {
     return MakeRankingObjective(model, parts_[0].tokens, parts_[1].tokens);
   }
 
-  void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const override {
-    result.figures = MeasureRankedPairs(Predict(model, run, parts_[part].tokens.tokens), parts_[part].tokens);
+  void Measure(const Model& model, Run& run, size_t part, const std::function<void()>& check_stop, FineTuneResult& result) const override {
+    result.figures =
+        MeasureRankedPairs(Predict(model, run, parts_[part].tokens.tokens, check_stop), parts_[part].tokens, {.check_stop = check_stop});
     result.metrics_json = FiguresJson(result.figures);
   }
 

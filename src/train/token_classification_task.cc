@@ -67,8 +67,9 @@ class TokenClassificationTask : public FineTuneTask {
     return MakeTokenObjective(model, parts_[0].tokens, parts_[1].tokens, label_names_);
   }
 
-  void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const override {
-    result.figures = MeasureTokens(PredictTokenLabels(model, run, parts_[part].tokens), parts_[part].tokens, label_names_);
+  void Measure(const Model& model, Run& run, size_t part, const std::function<void()>& check_stop, FineTuneResult& result) const override {
+    result.figures = MeasureTokens(PredictTokenLabels(model, run, parts_[part].tokens, check_stop), parts_[part].tokens, label_names_,
+                                   {.check_stop = check_stop});
     result.metrics_json = FiguresJson(result.figures);
   }
 
