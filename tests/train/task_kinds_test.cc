@@ -421,6 +421,34 @@ TEST(FillMask, SaysWhereItMakesANewHead) {
   EXPECT_THAT(ReadWhole(options.out + "/README.md"), HasSubstr("head was made new"));
 }
 
+// A block of words that are all unknown has nothing to guess: its rows, all zeros, must not shift those of others in sums of bf16.
+TEST(FillMask, WritesTheSameBytesInBf16WhereABlockHasNothingToGuess) {
+  const test::TemporaryFolder folder;
+  Kind kind = Masks();
+  std::string lines;
+  size_t count = 0;
+  for (size_t begin = 0; begin < kind.content.size(); ++count) {
+    const size_t end = kind.content.find('\n', begin) + 1;
+    lines += kind.content.substr(begin, end - begin);
+    if (count % 3 == 0) lines += "\u2603\n";
+    begin = end;
+  }
+  kind.content = lines;
+  FineTuneOptions options = OptionsOf(kind, folder);
+  options.validation_split = 0;
+  options.training.num_epochs = 1;
+  options.training.dtype = DType::kBF16;
+  Silent observer;
+  FineTune(kind.task, options, observer, observer.stop);
+  const std::string expected = ReadWhole(options.out + "/model.safetensors");
+  for (const size_t max_tokens : {1, 20}) {
+    options.training.max_tokens = max_tokens;
+    options.out = folder / fmt::format("parts of {}", max_tokens);
+    FineTune(kind.task, options, observer, observer.stop);
+    EXPECT_TRUE(ReadWhole(options.out + "/model.safetensors") == expected) << "parts of " << max_tokens << " tokens";
+  }
+}
+
 // What is written opens as what was trained: the same figures of the same file, whatever stands behind the encoder.
 TEST(SentenceFolders, GiveTheFiguresOfTheTrainedModel) {
   const test::TemporaryFolder folder;
