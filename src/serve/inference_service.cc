@@ -173,7 +173,7 @@ HttpError InferenceService::Overloaded() {
 
 void InferenceService::Infer(Slot slot, InferenceRequest request, HttpResponder responder, Format format) {
   size_t num_bytes = 0;
-  for (const InferenceInput& input : request.inputs) num_bytes += NumBytes(input) + request.prompt.size();
+  for (const InferenceInput& input : request.inputs) num_bytes += NumBytes(input) + request.prompt.size() + request.query.size();
   const auto job = std::make_shared<Job>(std::move(slot), std::move(responder), shared_from_this(), std::move(request), std::move(format));
   if (num_bytes <= kMaxInlineBytes) return Start(job);
   InBackground(job->responder, [this, job] { Start(job); });
@@ -199,6 +199,7 @@ void InferenceService::Answer(Slot slot, TaskRequest request, HttpResponder resp
 void InferenceService::Encode(Job& job) const {
   const Clock::time_point start = Clock::now();
   job.sequences.resize(job.num_inputs);
+  job.num_characters = job.num_inputs * CountCharacters(job.request.query);
   for (size_t i = 0; i < job.num_inputs; ++i) {
     QueuedSequence& sequence = job.sequences[i];
     job.num_characters += NumCharacters(job.request.inputs[i]);
@@ -253,12 +254,14 @@ void InferenceService::EncodeText(Job& job, size_t index, QueuedSequence& sequen
   const bool left = job.request.truncate && job.request.truncate_left;
   const EncodeOptions options = {.max_length = job.request.truncate && !left ? max_length : 0, .truncate = true};
   try {
-    if (const auto* text = std::get_if<std::string>(&input)) {
+    const auto* text = std::get_if<std::string>(&input);
+    if (text != nullptr && job.request.query.empty()) {
       encoding = model_->tokenizer().Encode(job.request.prompt.empty() ? *text : job.request.prompt + *text, options);
     } else {
-      const auto& pair = std::get<std::pair<std::string, std::string>>(input);
       if (left) throw HttpError(job.request.field_status, fmt::format("'{}' is a pair, which is not cut at its beginning", field), field);
-      encoding = model_->tokenizer().EncodePair(pair.first, pair.second, options);
+      const auto* pair = std::get_if<std::pair<std::string, std::string>>(&input);
+      encoding = pair != nullptr ? model_->tokenizer().EncodePair(pair->first, pair->second, options)
+                                 : model_->tokenizer().EncodePair(job.request.query, *text, options);
     }
   } catch (const HttpError&) {
     throw;

@@ -35,6 +35,14 @@ HttpError MissingField(std::string_view field) {
   return HttpError(kHubFieldStatus, fmt::format("'{}' is missing", field), std::string(field));
 }
 
+void CheckRepeatedBytes(double num_bytes, std::string_view what, std::string_view field) {
+  if (num_bytes <= kMaxRepeatedBytes) return;
+  throw HttpError(kHubTooManyStatus,
+                  fmt::format("{}: {:.1f} MiB to be read in all; at most {:.0f} are taken at a time", what, num_bytes / (1 << 20),
+                              kMaxRepeatedBytes / (1 << 20)),
+                  std::string(field), "shorten it, or send several requests");
+}
+
 InferenceRequest ToInference(Inputs inputs, const TextOptions& options, const InferenceService& service) {
   return {.inputs = std::move(inputs.inputs),
           .is_batch = inputs.is_batch,

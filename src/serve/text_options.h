@@ -28,6 +28,11 @@ InputLimits HubLimits(const InferenceService& service);
 // The error of a field that has to be there.
 HttpError MissingField(std::string_view field);
 
+// A short body may have a text read with each of many others, a query or a label: a few MB would take hours to become tokens, however few
+// those are. num_bytes: of all that is read then. what: that, for the message. Throws HttpError 413 beyond kMaxRepeatedBytes.
+constexpr double kMaxRepeatedBytes = 16.0 * (1 << 20);
+void CheckRepeatedBytes(double num_bytes, std::string_view what, std::string_view field);
+
 // The inputs with these options, named "inputs" in errors.
 InferenceRequest ToInference(Inputs inputs, const TextOptions& options, const InferenceService& service);
 

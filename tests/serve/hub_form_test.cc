@@ -164,6 +164,19 @@ TEST_F(HubFormTest, RanksTextsBestFirst) {
       R"x(422 {"error":"the model does not do text-ranking, which the form of the body asks for (it does feature-extraction, sentence-similarity)","error_type":"Validation"})x");
 }
 
+// A query of 2 MB beside 2,048 texts would be 4 GB as pairs.
+TEST_F(HubFormTest, RefusesAQueryThatWouldBeReadTooOftenForItsLength) {
+  Serve({.is_classifier = true, .num_labels = 1});
+  const auto ask = [&](size_t query_size) {
+    const json body = {{"query", std::string(query_size, 'a')}, {"texts", std::vector<std::string>(1024, "a")}};
+    return Refusal(body.dump(), "/rerank");
+  };
+  EXPECT_EQ(ask(16'384).substr(0, 3), "200");  // one word, which no vocabulary has
+  EXPECT_EQ(
+      ask(16'385),
+      R"x(413 {"error":"'query' beside each of 'texts': 16.0 MiB to be read in all; at most 16 are taken at a time (shorten it, or send several requests)","error_type":"Validation"})x");
+}
+
 TEST_F(HubFormTest, GivesAVectorATokenOnEmbedAll) {
   Serve();
   using TokenVectors = std::vector<Vectors>;

@@ -365,6 +365,19 @@ TEST_F(HubTasksTest, RefusesAnAnswerThatWouldBeFarLargerThanItsRequest) {
   EXPECT_TRUE(refusal.find("at most 64 are given at a time (ask for fewer answers") != std::string::npos) << refusal.substr(0, 200);
 }
 
+TEST_F(HubTasksTest, RefusesATextThatWouldBeReadTooOftenWithLabelsForItsLength) {
+  ServeFamily("electra_nli");
+  const auto ask = [&](size_t text_size) {
+    const json parameters = {{"candidate_labels", std::vector<std::string>(1024, "a")}, {"hypothesis_template", "{}"}};
+    return Refusal({{"inputs", std::string(text_size, 'a')}, {"parameters", parameters}});
+  };
+  EXPECT_EQ(ask(16'381).substr(0, 3), "200");  // a word, with a label of one letter and the template of two
+  const std::string refusal = ask(16'382);
+  EXPECT_TRUE(refusal.starts_with(
+      R"x(413 {"error":"each text with each of 'parameters.candidate_labels': 16.0 MiB to be read in all; at most 16 are taken at a time)x"))
+      << refusal.substr(0, 200);
+}
+
 TEST_F(HubTasksTest, RanksAsMlacRun) {
   ServeFamily("mpnet_reranker");
   const std::vector<std::string> texts = ManyTexts();
