@@ -15,6 +15,7 @@
 #include "base/utf8.h"
 #include "capi/open_models.h"
 #include "capi/task_request.h"
+#include "pipelines/sequence_task.h"
 #include "version.h"
 
 struct mlac_error {
@@ -114,6 +115,19 @@ size_t EndOfTurn(size_t begin, size_t count, SizeOf size_of) {
   return end;
 }
 
+// Of a task that asks for sequences a turn is a part of them: a text may be as long as it likes.
+void AddInTurns(SharedModel& model, Task& task, std::span<const TextInput> texts, std::string& answer) {
+  if (auto* const sequences = dynamic_cast<SequenceTask*>(&task)) {
+    const auto compute = [&](const TokenBatch& part, const RowsWanted& wanted) {
+      const std::lock_guard lock(model.turn);
+      return model.text_model.Compute(part, wanted);
+    };
+    return sequences->AddInParts(model.text_model, texts, compute, answer);
+  }
+  const std::lock_guard lock(model.turn);
+  task.Add(model.text_model, texts, answer);
+}
+
 std::string Answer(SharedModel& model, std::string_view name, std::string_view json) {
   const TaskInfo& info = FindTask(name);
   model.text_model.Require(info.name);
@@ -124,8 +138,7 @@ std::string Answer(SharedModel& model, std::string_view name, std::string_view j
   if (request.is_batch) task->Begin(answer);
   for (size_t begin = 0, end; begin < texts.size(); begin = end) {
     end = EndOfTurn(begin, texts.size(), [&](size_t i) { return texts[i].text.size() + (texts[i].pair ? texts[i].pair->size() : 0); });
-    const std::lock_guard lock(model.turn);
-    task->Add(model.text_model, texts.subspan(begin, end - begin), answer);
+    AddInTurns(model, *task, texts.subspan(begin, end - begin), answer);
   }
   if (request.is_batch) task->End(answer);
   model.num_truncated += task->num_truncated();
