@@ -47,6 +47,8 @@ class OpenModels {
     bool closed;    // in a process that was forked since
   };
 
+  OpenModels();
+
   mutable std::mutex mutex_;
   uintptr_t last_ = 0;
   std::map<uintptr_t, Entry> entries_;

@@ -492,6 +492,33 @@ TEST(CApi, RefusesAModelInAForkedProcessInsteadOfWaitingForItsThreads) {
   EXPECT_EQ(model.Embed({"a"}).size(), model.Embed({"b"}).size());
 }
 
+// Whatever lock a thread holds when another one forks, nobody gives it back in the child.
+TEST(CApi, AnswersInAProcessThatIsForkedWhileOtherThreadsAreInCalls) {
+  const CModel model(Plain("st_mean"));
+  std::atomic<bool> over = false;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([&] {
+      size_t size = 0;
+      while (!over) mlac_embedding_size(model.handle(), &size, nullptr);
+    });
+  for (int round = 0; round < 100; ++round) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      alarm(20);  // where it waits for ever
+      size_t size = 0;
+      const bool refused = mlac_embedding_size(model.handle(), &size, nullptr) == MLAC_UNSUPPORTED;
+      _exit(refused && mlac_close(model.handle()) == MLAC_OK ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "round " << round << ": " << status;
+  }
+  over = true;
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST(CApi, SurvivesEveryAllocationThatFails) {
   const CModel alone(Plain("classifier"), R"({"threads": 1})"), together(Plain("classifier"), R"({"threads": 2})");
   const std::string request = R"({"inputs": ["a cat", "the dog sat"], "parameters": {"top_k": 2}})";
