@@ -9,6 +9,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "tests/http/raw_client.h"
@@ -78,6 +79,9 @@ class ServerTest : public testing::Test {
                 }});
     router.Add({.method = "POST", .pattern = "/throw", .handler = [](HttpRequest request, HttpResponder) {
                   if (request.body == "memory") throw std::bad_alloc();
+                  if (request.body == "tensor") throw Error(ErrorCode::kResourceExhausted, "out of memory: a tensor asks for 64 bytes");
+                  if (request.body == "thread") throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+                  if (request.body == "system") throw std::system_error(std::make_error_code(std::errc::io_error));
                   if (request.body == "stranger") throw std::runtime_error("the secret of a library");
                   if (request.body == "http") throw HttpError(422, "not so", "inputs", "but so");
                   throw Error(ErrorCode::kTooLarge, "above the limit");
@@ -234,6 +238,9 @@ TEST_F(ServerTest, TurnsWhatAHandlerThrowsOrForgetsIntoAnAnswer) {
   EXPECT_EQ(Ask(Post("/throw", "http")).status, 422);
   EXPECT_EQ(Ask(Post("/throw", "http")).body, "{\"error\":\"not so (but so)\"}");
   EXPECT_EQ(Ask(Post("/throw", "memory")).status, 503);
+  EXPECT_EQ(Ask(Post("/throw", "tensor")).status, 503);
+  EXPECT_EQ(Ask(Post("/throw", "thread")).status, 503);
+  EXPECT_EQ(Ask(Post("/throw", "system")).status, 500);
   EXPECT_EQ(Ask(Post("/throw", "stranger")).status, 500);
   EXPECT_EQ(Ask(Post("/throw", "stranger")).body, "{\"error\":\"internal error\"}");
   EXPECT_EQ(Ask(Post("/drop", "")).status, 500);
