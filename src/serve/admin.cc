@@ -103,35 +103,36 @@ ModelSource Admin::ReadSource(HttpRequest request) const {
   return source;
 }
 
-void Admin::Load(HttpRequest request, HttpResponder responder) {
-  worker_.Post([this, source = ReadSource(std::move(request)), responder] {
+// Reads, looks and does behind the changes that were asked for before: it may name a model that one of those brings, and the file system
+// may be slow.
+void Admin::Change(HttpRequest request, HttpResponder responder, HttpResponse (Admin::*change)(HttpRequest request)) {
+  worker_.Post([this, request = std::move(request), responder = std::move(responder), change]() mutable {
     try {
-      const bool replaced = loader_.Load({source});
-      const ModelSet::ServicePtr service = models_.Find(source.name);
-      if (!service) throw HttpError(409, "the model was unloaded meanwhile");
-      std::string body = Describe(*service);
-      body.pop_back();
-      responder.Send({.body = body + fmt::format(R"(,"replaced":{}}})", replaced)});
+      responder.Send((this->*change)(std::move(request)));
     } catch (...) {
       responder.SendError(std::current_exception());
     }
   });
 }
 
-void Admin::Unload(const HttpRequest& request, HttpResponder responder) {
-  worker_.Post([this, name = FindModel(models_, request.parameters.front())->name(), responder] {
-    try {
-      const ModelSet::ServicePtr service = FindModel(models_, name);
-      try {
-        loader_.Unload(name);
-      } catch (const Error& error) {
-        throw HttpError(409, error.message(), "", error.hint());
-      }
-      responder.Send({.body = Describe(*service)});
-    } catch (...) {
-      responder.SendError(std::current_exception());
-    }
-  });
+HttpResponse Admin::Load(HttpRequest request) {
+  const ModelSource source = ReadSource(std::move(request));
+  const bool replaced = loader_.Load({source});
+  const ModelSet::ServicePtr service = models_.Find(source.name);
+  if (!service) throw HttpError(409, "the model was unloaded meanwhile");
+  std::string body = Describe(*service);
+  body.pop_back();
+  return {.body = body + fmt::format(R"(,"replaced":{}}})", replaced)};
+}
+
+HttpResponse Admin::Unload(HttpRequest request) {
+  const ModelSet::ServicePtr service = FindModel(models_, request.parameters.front());
+  try {
+    loader_.Unload(service->name());
+  } catch (const Error& error) {
+    throw HttpError(409, error.message(), "", error.hint());
+  }
+  return {.body = Describe(*service)};
 }
 
 void Admin::List(const HttpResponder& responder) const {
@@ -149,9 +150,9 @@ void Admin::AddRoutes(HttpRouter& router) {
   };
   add("GET", "/admin/models", "", [this](HttpRequest, HttpResponder responder) { List(responder); });
   add("PUT", "/admin/models/{name*}", "application/json",
-      [this](HttpRequest request, HttpResponder responder) { Load(std::move(request), std::move(responder)); });
+      [this](HttpRequest request, HttpResponder responder) { Change(std::move(request), std::move(responder), &Admin::Load); });
   add("DELETE", "/admin/models/{name*}", "",
-      [this](HttpRequest request, HttpResponder responder) { Unload(request, std::move(responder)); });
+      [this](HttpRequest request, HttpResponder responder) { Change(std::move(request), std::move(responder), &Admin::Unload); });
 }
 
 }  // namespace mlac

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <latch>
+#include <optional>
 #include <regex>
 
 #include "tests/serve/server_fixture.h"
@@ -25,6 +27,7 @@ class AdminTest : public ModelServerTest {
     ModelServerOptions options;
     options.open.model = [this](const std::string& folder) -> std::unique_ptr<ServedModel> {
       opened_.push_back(folder);
+      if (gate_) gate_->arrive_and_wait();
       if (folder.ends_with("/bad")) throw Error(ErrorCode::kInvalidInput, "config.json: no model");
       return std::make_unique<FakeModel>(FakeModelOptions{.normalizes = false, .shift = folder.ends_with("/two")});
     };
@@ -52,6 +55,7 @@ class AdminTest : public ModelServerTest {
 
   const test::TemporaryFolder root_, outside_;
   std::vector<std::string> opened_;
+  std::optional<std::latch> gate_;  // opening a model waits for the test
 };
 
 TEST_F(AdminTest, LoadsSwapsAndUnloadsWhileItServes) {
@@ -71,6 +75,24 @@ TEST_F(AdminTest, LoadsSwapsAndUnloadsWhileItServes) {
   EXPECT_EQ(Outcome(Delete("new")),
             R"x(409 {"error":"'new' is the only model that is served (load another one first)","error_type":"Validation"})x");
   EXPECT_EQ(AskJson(Put("new", R"({"folder":"deep/in"})")).at("replaced"), true);
+}
+
+TEST_F(AdminTest, AChangeMayNameAModelThatTheOneBeforeItBrings) {
+  ServeWithAdmin();
+  gate_.emplace(2);
+  RawClient first(server_->port()), second(server_->port()), third(server_->port());
+  first.Send(Put("new", R"({"folder":"one"})"));
+  Ask(Get("/health"));  // answered behind what was sent before
+  second.Send(Put("over", R"({"adapter":"three","base":"new"})"));
+  Ask(Get("/health"));
+  third.Send(Delete("over"));
+  Ask(Get("/health"));
+  gate_->arrive_and_wait();
+  EXPECT_EQ(first.Receive().status, 200);
+  const RawAnswer over = second.Receive();
+  EXPECT_EQ(over.status, 200) << over.body;
+  EXPECT_EQ(json::parse(over.body).at("base"), "new");
+  EXPECT_EQ(third.Receive().status, 200);
 }
 
 TEST_F(AdminTest, KeepsWhatItServesWhereAFolderHoldsNoModel) {
