@@ -73,6 +73,7 @@ struct HttpServer::Impl {
   void Rest(Listener& listener);
   void RunThread(IoThread& thread);
   void Start(IoThread& thread, HttpStream::Socket socket);
+  bool HasRoom() const { return shared.num_connections.load() < shared.options.max_connections; }
   void MakeRoom();
   void StopAccepting();
   void Stop();
@@ -111,7 +112,7 @@ void HttpServer::Impl::Accept(Listener& listener) {
     if (!error && !stopped) Start(thread, std::move(socket));
     if (!listener.acceptor().is_open()) return;
     // An accept that fails has no descriptor or memory left; trying again at once would spin.
-    if (!error && shared.num_connections.load() < shared.options.max_connections) return Accept(listener);
+    if (!error && HasRoom()) return Accept(listener);
     MakeRoom();
     Rest(listener);
   });
@@ -122,7 +123,10 @@ void HttpServer::Impl::Rest(Listener& listener) {
   const auto pause = std::make_shared<asio::steady_timer>(io[0]->context, kAcceptPause);
   pause->async_wait([this, &listener, pause](const error_code&) {
     listener.waits = false;
-    if (listener.acceptor().is_open()) Accept(listener);
+    if (!listener.acceptor().is_open()) return;
+    if (HasRoom()) return Accept(listener);
+    MakeRoom();
+    Rest(listener);
   });
   listener.waits = true;
 }

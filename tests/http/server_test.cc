@@ -485,6 +485,22 @@ TEST_F(ServerTest, HoldsNoMoreConnectionsThanToldAndServesTheNextWhenOneGoes) {
   EXPECT_EQ(second.Receive().status, 200);
 }
 
+TEST_F(ServerTest, WaitsForARoomAndTakesNoneBeyondWhileItIsFull) {
+  HttpServerOptions options;
+  options.max_connections = 2;
+  Serve(std::move(options));
+  RawClient busy(server_->port()), idle(server_->port());
+  busy.Send(Post("/hold", ""));
+  const Held held = held_.Take();
+  idle.Send(kGet);
+  EXPECT_EQ(idle.Receive().status, 200);
+  RawClient next(server_->port());
+  next.Send(Post("/hold", ""));
+  const Held taken = held_.Take();  // when the one that idles has given way
+  EXPECT_LE(server_->num_connections(), 2u);
+  EXPECT_TRUE(idle.AtEnd());
+}
+
 TEST_F(ServerTest, ShutdownAnswersWhatItHoldsAndRefusesTheRest) {
   Serve();
   const int port = server_->port();
