@@ -239,7 +239,7 @@ void ServeUntilStopped(ModelServer& server, ServiceSignals& signals, LogFormat f
     try {
       if (has_tls) server.ReloadTls();
       Announce(format, "read the certificate again", "reloaded", server.url());
-    } catch (const Error& error) {  // of files that are being written, perhaps: what was read before goes on
+    } catch (const std::exception& error) {  // of files that are being written, or no memory for them: what was read before goes on
       Announce(format, fmt::format("kept the certificate: {}", error.what()), "not_reloaded", server.url());
     }
     NotifyServiceManager("READY=1");

@@ -15,8 +15,8 @@ using Clock = std::chrono::steady_clock;
 // Requests up to this size become tokens on the thread that received them (some 50 us), and answers up to this size become text on
 // the thread that computed them: handing them over would cost more. Likewise the answers of tasks to so many tokens.
 constexpr size_t kMaxInlineBytes = 4096, kMaxInlineValues = 2048, kMaxInlineTokens = 512;
-// Of the answers of a task, about.
-constexpr double kMaxAnswerBytes = 64.0 * (1 << 20);
+// Of the answers of a task, about. Long ones of a few tokens (all words for a mask) are no work for the thread that computes either.
+constexpr double kMaxAnswerBytes = 64.0 * (1 << 20), kMaxInlineAnswerBytes = 32'768;
 
 double MillisecondsSince(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
 
@@ -312,7 +312,7 @@ std::vector<QueuedSequence> InferenceService::Ask(TaskJob& job, Output& output) 
   for (const TextInput& text : job.request.texts)
     job.num_characters += CountCharacters(text.text) + (text.pair ? CountCharacters(*text.pair) : 0);
   job.num_tokens = batch.num_tokens();
-  job.answers_at_once = job.num_tokens <= kMaxInlineTokens;
+  job.answers_at_once = job.num_tokens <= kMaxInlineTokens && asked.num_answer_bytes <= kMaxInlineAnswerBytes;
   job.tokenization_ms = MillisecondsSince(start);
   output = asked.output;
   return sequences;
