@@ -118,7 +118,7 @@ void Connection::Drain() {
   if (phase_ != Phase::kIdle) return;
   const Clock::duration quiet = Clock::now() - last_activity_;
   const Clock::duration wait = std::max<Clock::duration>(shared_.options.drain_idle - quiet, Clock::duration::zero());
-  SetDeadline(std::chrono::ceil<std::chrono::milliseconds>(wait));
+  Guarded([&] { SetDeadline(std::chrono::ceil<std::chrono::milliseconds>(wait)); });
 }
 
 bool Connection::CloseIfIdleSince(Clock::time_point since) {
