@@ -35,6 +35,8 @@ static_assert(StatusOf(ErrorCode::kInvalidArgument) == MLAC_INVALID_ARGUMENT && 
 
 // A turn of one caller ends at so many texts, or so many bytes of them.
 constexpr size_t kTextsPerTurn = 256, kBytesPerTurn = size_t{1} << 20;
+// Of a task that asks for sequences, at so many tokens for each thread: enough for some 128 rows at a time to keep them all busy.
+constexpr size_t kTokensPerThread = 1024;
 
 // Made before it is needed, because there is no room for it then. Its text stands within the object: no allocation.
 mlac_error out_of_memory = {MLAC_RESOURCE_EXHAUSTED, "out of memory", ""};
@@ -115,14 +117,15 @@ size_t EndOfTurn(size_t begin, size_t count, SizeOf size_of) {
   return end;
 }
 
-// Of a task that asks for sequences a turn is a part of them: a text may be as long as it likes.
+// Where a task asks for sequences, a turn is some of them: a text may be as long as it likes.
 void AddInTurns(SharedModel& model, Task& task, std::span<const TextInput> texts, std::string& answer) {
   if (auto* const sequences = dynamic_cast<SequenceTask*>(&task)) {
     const auto compute = [&](const TokenBatch& part, const RowsWanted& wanted) {
       const std::lock_guard lock(model.turn);
       return model.text_model.Compute(part, wanted);
     };
-    return sequences->AddInParts(model.text_model, texts, compute, answer);
+    return sequences->AddInParts(model.text_model, texts, compute, answer,
+                                 {.num_tokens = kTokensPerThread * model.options.team->num_threads()});
   }
   const std::lock_guard lock(model.turn);
   task.Add(model.text_model, texts, answer);

@@ -228,6 +228,14 @@ TEST(CApi, GivesAsManyTextsAsWantedInTurnsWithTheBitsOfOne) {
   }
 }
 
+TEST(CApi, AnswersALongContextInSeveralTurnsWithTheBitsOfTheProgram) {
+  std::string context = "the cat sat";
+  for (size_t i = 0; i < 800; ++i) context += " on the mat number " + std::to_string(i);  // 2,048 tokens a turn
+  const json request = {{"inputs", {{{"question", "where is the cat"}, {"context", context}}}}, {"parameters", {{"top_k", 3}}}};
+  const Case asked = {Family("bert_qa"), "question-answering", request.dump(), {"--question", "where is the cat", "--top-k", "3", context}};
+  EXPECT_EQ(CModel(asked.folder).Run(asked.task, asked.request), Printed(asked));
+}
+
 TEST(CApi, EmbedsTextsByLengthOrUpToTheirZeroAndTouchesNothingBehind) {
   const CModel model(Plain("st_mean"));
   size_t size = 0;
