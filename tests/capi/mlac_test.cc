@@ -510,9 +510,8 @@ TEST(CApi, AnswersInAProcessThatIsForkedWhileOtherThreadsAreInCalls) {
       size_t size = 0;
       while (!over) mlac_embedding_size(model.handle(), &size, nullptr);
     });
-  for (int round = 0; round < 100; ++round) {
+  for (int round = 0; round < 100 && !HasFailure(); ++round) {
     const pid_t child = fork();
-    ASSERT_GE(child, 0);
     if (child == 0) {
       alarm(20);  // where it waits for ever
       size_t size = 0;
@@ -520,8 +519,8 @@ TEST(CApi, AnswersInAProcessThatIsForkedWhileOtherThreadsAreInCalls) {
       _exit(refused && mlac_close(model.handle()) == MLAC_OK ? 0 : 1);
     }
     int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "round " << round << ": " << status;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "round " << round << ": " << status;
   }
   over = true;
   for (std::thread& thread : threads) thread.join();
