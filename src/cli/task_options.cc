@@ -33,6 +33,15 @@ Value Choose(const char* flag, const std::string& found, const std::map<std::str
   throw UsageError(fmt::format("{} is '{}'", flag, found), HintForUnknown(found, names));
 }
 
+void AddPromptOptions(CLI::App& command, TaskOptions& task) {
+  command.add_option("--prompt-name", task.prompt_name, "Put this prompt of the model before each text ('query'); else its default")
+      ->type_name("NAME");
+  command
+      .add_option_function<std::string>(  // CLI11 makes no value of an optional's ""
+          "--prompt", [&task](const std::string& text) { task.prompt = text; }, "Put this text before each text; \"\": none")
+      ->type_name("TEXT");
+}
+
 void AddQuestionOptions(CLI::App& command, TaskCommandOptions& options) {
   command.add_option("--question", options.question, "The question about the texts that are given as arguments")->type_name("TEXT");
   command.add_option("--question-column", options.question_column, "The column of questions in --file")
@@ -81,6 +90,7 @@ void AddTaskOptions(CLI::App& command, const TaskInfo& info, TaskCommandOptions&
   }
   const auto top_k = [&](const char* description) { command.add_option("--top-k", options.top_k, description)->type_name("K"); };
   if (info.name == "feature-extraction") command.add_flag("--tokens", options.task.tokens, "One vector a token instead of one a text");
+  if (info.name == "feature-extraction" || info.name == "sentence-similarity") AddPromptOptions(command, options.task);
   if (info.name == "text-classification") {
     top_k("The best K labels of each text, or 'all'");
     command
@@ -106,6 +116,7 @@ void AddTaskOptions(CLI::App& command, const TaskInfo& info, TaskCommandOptions&
 }
 
 void TaskCommandOptions::Resolve(const TaskInfo& info, TextInputOptions& input) {
+  if (task.prompt && task.prompt_name) throw UsageError("--prompt and --prompt-name were given", "one of the two");
   if (!top_k.empty()) {
     size_t k = 0;
     if (top_k != "all" && (!CLI::detail::lexical_cast(top_k, k) || k == 0))

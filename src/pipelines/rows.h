@@ -18,7 +18,9 @@ constexpr size_t kNumOutputs = 4;
 
 struct RowsWanted {
   Output output = Output::kSequence;
-  std::span<const size_t> tokens = {};  // of kMasks: which of the batch's, rising
+  // Of kMasks: which of the batch's, rising. Of the vectors of kSequence: where those of a sequence begin that count, where not all do
+  // (SentenceEncoder's pooled_from).
+  std::span<const size_t> tokens = {};
 };
 
 // How many rows the first num_sequences sequences of a batch have: where those of the next begin.

@@ -31,6 +31,9 @@ struct TaskOptions {
   OutputFormat format = OutputFormat::kText;
   std::optional<size_t> top_k = {};  // the best k, 0: all; without it: of labels and answers the best one, of words for a mask five, of ranked texts all
   bool tokens = false;          // feature-extraction: one vector a token
+  // feature-extraction, sentence-similarity: what is put before each text, or which of the model's prompts; without both the model's
+  // default
+  std::optional<std::string> prompt = {}, prompt_name = {};
   std::optional<ScoreFunction> function_to_apply = {};  // text-classification; without it as config.json's problem_type says
   // token-classification
   Aggregation aggregation = Aggregation::kNone;
@@ -82,6 +85,11 @@ struct TaskInfo {
 
 // All tasks.
 std::span<const TaskInfo> AllTasks();
+
+// The prompt that the options and the model say. Throws as SentencePrompts::Find.
+const std::string& PromptOf(const TextModel& model, const TaskOptions& options);
+// Throws kInvalidArgument where both a prompt and the name of one are given.
+void CheckPrompt(const TaskOptions& options);
 
 // Those of the other tasks stand in sequence_task.h.
 std::unique_ptr<Task> MakeFeatureExtraction(const TaskOptions& options);

@@ -11,6 +11,7 @@
 #include "models/inference.h"
 #include "models/model.h"
 #include "models/sentence_encoder.h"
+#include "models/sentence_prompts.h"
 #include "pipelines/rows.h"
 #include "tensor/tensor.h"
 #include "text/tokenizer.h"
@@ -46,7 +47,12 @@ void Append(const Encoding& encoding, TokenBatch& batch);
 struct EncodedTexts {
   TokenBatch batch;
   size_t num_truncated = 0;
+  std::vector<size_t> pooled_from = {};  // SentenceEncoder's: of texts with a prompt that does not count
 };
+
+// The tokens of a text that are its prompt's, as sentence-transformers counts them: those of the prompt alone, cut to max_length, without
+// the special one behind it (those before it count).
+size_t NumPromptTokens(const Tokenizer& tokenizer, const std::string& prompt, size_t max_length);
 
 // Throws kUnsupported where sentence_bert_config.json of the folder asks sentence-transformers to lower-case texts and the tokenizer keeps capitals.
 void CheckLowerCase(const std::string& folder, const Tokenizer& tokenizer);
@@ -63,6 +69,7 @@ class TextModel {
   size_t max_length() const { return max_length_; }
   size_t embedding_size() const;
   const SentenceEncoder& sentence_encoder() const { return *sentence_encoder_; }
+  const SentencePrompts& prompts() const { return prompts_; }
 
   ProblemType problem_type() const { return problem_type_; }
   const std::string& folder() const { return folder_; }
@@ -71,6 +78,10 @@ class TextModel {
 
   // Throws kTooLarge with both lengths for a text above max_length() unless options.truncate, naming its place.
   EncodedTexts Encode(std::span<const TextInput> texts, Truncation truncation = Truncation::kLongestFirst) const;
+  // The same of texts that become vectors, with the prompt before each (of a pair, before its first).
+  EncodedTexts EncodeWithPrompt(std::span<const TextInput> texts, const std::string& prompt) const;
+  // EncodedTexts::pooled_from of sequences that begin with this prompt; empty where its tokens count.
+  std::vector<size_t> PooledFrom(const Offsets& offsets, const std::string& prompt) const;
   // One text or pair with offsets in bytes, as long as it is.
   Encoding EncodeWhole(const TextInput& text) const;
 
@@ -84,8 +95,8 @@ class TextModel {
   Tensor RowsOf(Run& run, const TokenBatch& part, const RowsWanted& wanted) const;
 
   // [texts, embedding_size()]: one vector a text, pooled (and normalised) as the folder says, else the mean of its tokens.
-  // normalize: false leaves out the normalising at the end.
-  std::vector<float> Embed(const TokenBatch& batch, bool normalize = true);
+  // normalize: false leaves out the normalising at the end. pooled_from: EncodedTexts's.
+  std::vector<float> Embed(const TokenBatch& batch, bool normalize = true, std::span<const size_t> pooled_from = {});
   // [tokens, hidden_size]: one vector a token.
   std::vector<float> EmbedTokens(const TokenBatch& batch);
   // [texts, labels].
@@ -101,11 +112,14 @@ class TextModel {
   void Require(std::string_view task) const;
 
  private:
+  EncodedTexts Encode(std::span<const TextInput> texts, Truncation truncation, const std::string& prompt) const;
+
   TextModelOptions options_;
   std::string folder_;
   std::unique_ptr<Model> model_;
   Tokenizer tokenizer_;
   std::unique_ptr<SentenceEncoder> sentence_encoder_;
+  SentencePrompts prompts_;
   std::vector<std::string> label_names_;
   ProblemType problem_type_;
   size_t max_length_;

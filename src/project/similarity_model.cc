@@ -66,7 +66,8 @@ class Similarity : public TaskModel {
       std::vector<TextInput> part;
       for (const std::string& text : texts.subspan(begin, std::min(kSentencesAtOnce, texts.size() - begin)))
         part.push_back({text, std::nullopt});
-      const std::vector<float> some = model_.Embed(model_.Encode(part).batch);
+      const EncodedTexts encoded = model_.EncodeWithPrompt(part, model_.prompts().Default());
+      const std::vector<float> some = model_.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
       vectors.insert(vectors.end(), some.begin(), some.end());
     }
     return vectors;

@@ -15,13 +15,16 @@ constexpr int kHubFieldStatus = 422, kHubTooManyStatus = 413;
 struct TextOptions {
   std::optional<bool> truncate;
   bool truncate_left = false;
-  std::string prompt;
+  std::optional<std::string> prompt;  // that of the name which the request gives
   std::optional<bool> normalize;
   std::optional<size_t> dimensions;
 };
 
 // Reads truncate, truncation_direction, prompt_name, normalize or dimensions; leaves any other name alone. Throws the error of the field.
 void ReadTextOption(std::string_view name, JsonValue& value, const ServedModel& model, TextOptions& options);
+
+// What is put before each text: what the request names, else the model's default. "" of a model that gives no vectors.
+const std::string& PromptOf(const TextOptions& options, const ServedModel& model);
 
 InputLimits HubLimits(const InferenceService& service);
 

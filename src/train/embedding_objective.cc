@@ -190,7 +190,7 @@ EmbeddingLoss EmbeddingLossNamed(std::string_view name) {
               fmt::format("there is no loss '{}'; known are multiple-negatives-ranking, cosent and triplet", name));
 }
 
-TupleTokens TokenizeTuples(const Tokenizer& tokenizer, size_t max_length, const TextTuples& tuples) {
+TupleTokens TokenizeTuples(const Tokenizer& tokenizer, size_t max_length, const TextTuples& tuples, const std::string& prompt) {
   TupleTokens tokens = {.tokens = {},
                         .columns = tuples.num_columns(),
                         .text_ids = {},
@@ -202,7 +202,7 @@ TupleTokens TokenizeTuples(const Tokenizer& tokenizer, size_t max_length, const 
     bool cut = false;
     for (size_t column = 0; column < tokens.columns; ++column) {
       const std::string& text = tuples.text(row, column);
-      const Encoding encoding = tokenizer.Encode(text, {.max_length = max_length, .truncate = true});
+      const Encoding encoding = tokenizer.Encode(prompt + text, {.max_length = max_length, .truncate = true});
       Append(encoding, tokens.tokens);
       tokens.text_ids.push_back(numbers.Of(text));
       cut = cut || encoding.truncated;

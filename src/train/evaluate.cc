@@ -80,15 +80,17 @@ EvaluationResult EvaluateAnswers(TextModel& model, const EvaluationOptions& opti
 
 EvaluationResult EvaluateEmbeddings(TextModel& model, const EvaluationOptions& options) {
   const TextTuples tuples = ReadTextTuples(options.data, options.tuple_columns);
-  const TupleTokens tokens = TokenizeTuples(model.tokenizer(), model.max_length(), tuples);
+  const std::string& prompt = model.prompts().Default();  // as who uses the model has it
+  const TupleTokens tokens = TokenizeTuples(model.tokenizer(), model.max_length(), tuples, prompt);
   EvaluationResult result;
   result.notes = tuples.texts.notes;
   result.notes.push_back(Describe(tuples));
   result.num_truncated = tokens.num_cut;
   ThreadTeam team(options.num_threads);
   Run run({.team = &team, .tape = nullptr});
-  const std::vector<float> vectors = Finite(model.Embed(tokens.tokens), tokens.columns * model.embedding_size(), "embeddings",
-                                            [&](size_t row) { return tuples.texts.Place(row); });
+  const std::vector<float> vectors =
+      Finite(model.Embed(tokens.tokens, /*normalize=*/true, model.PooledFrom(tokens.tokens.offsets, prompt)),
+             tokens.columns * model.embedding_size(), "embeddings", [&](size_t row) { return tuples.texts.Place(row); });
   result.figures = MeasureEmbeddings(vectors, model.embedding_size(), tokens, run);
   return result;
 }

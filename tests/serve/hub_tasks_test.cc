@@ -33,7 +33,8 @@ class HeldModel : public ServedModel {
   size_t row_size(Output output) const override { return model_->row_size(output); }
   std::string_view pooling() const override { return model_->pooling(); }
   bool normalizes() const override { return model_->normalizes(); }
-  const std::map<std::string, std::string>& prompts() const override { return model_->prompts(); }
+  const SentencePrompts& prompts() const override { return model_->prompts(); }
+  bool pools_prompt() const override { return model_->pools_prompt(); }
   std::unique_ptr<ServedModel> OpenAdapter(const std::string& adapter) const override { return model_->OpenAdapter(adapter); }
   const TextModel* text_model() const override { return model_->text_model(); }
   void Answer(Task& task, std::span<const TextInput> texts, std::string& out) override { model_->Answer(task, texts, out); }

@@ -62,6 +62,26 @@ TEST(Evaluate, GivesNoFiguresOfWhatIsNotFinite) {
   }
 }
 
+// As `mlac run` does with such a folder: the figures are of the vectors that its user gets.
+TEST(Evaluate, PutsTheDefaultPromptOfTheFolderBeforeTexts) {
+  const test::TemporaryFolder folder;
+  std::filesystem::copy(test::FixturePath("models/st_mean"), folder.path(), std::filesystem::copy_options::recursive);
+  const std::string plain = folder.Write("plain.csv", "sentence1,sentence2,score\na cat,a dog,0.5\nred,a dog,0.1\nwater,the light,0.7\n"),
+                    typed = folder.Write("typed.csv",
+                                         "sentence1,sentence2,score\nthe time a cat,the time a dog,0.5\nthe time red,the time a dog,0.1\n"
+                                         "the time water,the time the light,0.7\n");
+  const auto figures_of = [&](const std::string& data) {
+    const EvaluationResult result = Evaluate({.model = folder.path(), .data = data});
+    std::vector<double> values;
+    for (const auto& figure : result.figures.figures) values.push_back(figure.value);
+    return values;
+  };
+  const std::vector<double> without = figures_of(plain), expected = figures_of(typed);
+  folder.Write("config_sentence_transformers.json", R"({"prompts": {"query": "the time "}, "default_prompt_name": "query"})");
+  EXPECT_EQ(figures_of(plain), expected);
+  EXPECT_NE(figures_of(plain), without);
+}
+
 // In training, which validates behind each epoch.
 TEST(PredictTokenLabels, NamesTheTextWhoseLogitsAreNotFinite) {
   const std::string fixture = "families/bert_tokens";
