@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "hub/record.h"
 #include "models/adapter.h"
 #include "serve/json_reader.h"
 #include "serve/model_routes.h"
@@ -43,6 +44,20 @@ bool IsPlainPath(const std::string& path) {
     begin = end + 1;
   }
   return true;
+}
+
+// A new name: parts apart by slashes, each as the store has names, so that paths and logs show it as it is. Throws HttpError.
+void CheckNewName(const std::string& name) {
+  for (size_t begin = 0; begin <= name.size();) {
+    const size_t end = std::min(name.find('/', begin), name.size());
+    try {
+      CheckArtefactName(std::string_view(name).substr(begin, end - begin));
+    } catch (const Error& error) {
+      const std::string& text = error.message();
+      throw HttpError(kFieldStatus, fmt::format("the model's name: {}", text.substr(text.rfind(": ") + 2)), "name");
+    }
+    begin = end + 1;
+  }
 }
 
 }  // namespace
@@ -89,6 +104,7 @@ ModelSource Admin::ReadSource(HttpRequest request) const {
     if (field == "base" && value.kind() != JsonValue::Kind::kNull) base = value.String();
   });
   ModelSource source = {.name = request.parameters.front(), .folder = {}};
+  if (models_.Find(source.name) == nullptr) CheckNewName(source.name);
   if (folder.empty() && adapter.empty())
     throw HttpError(kFieldStatus, "'folder' is missing", "folder", "an adapter is named by 'adapter' and 'base'");
   if (!folder.empty() && !adapter.empty()) throw HttpError(kFieldStatus, "'adapter' and 'folder' exclude each other", "adapter");
@@ -103,10 +119,20 @@ ModelSource Admin::ReadSource(HttpRequest request) const {
   return source;
 }
 
+// A model that does not fit will not fit in a moment either: no 429, after which clients try again.
+bool Admin::LoadWithinMemory(const ModelSource& source) {
+  try {
+    return loader_.Load({source});
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kResourceExhausted) throw;
+    throw HttpError(507, error.message(), "", error.hint());
+  }
+}
+
 void Admin::Load(HttpRequest request, HttpResponder responder) {
   worker_.Post([this, source = ReadSource(std::move(request)), responder] {
     try {
-      const bool replaced = loader_.Load({source});
+      const bool replaced = LoadWithinMemory(source);
       const ModelSet::ServicePtr service = models_.Find(source.name);
       if (!service) throw HttpError(409, "the model was unloaded meanwhile");
       std::string body = Describe(*service);

@@ -28,6 +28,7 @@ class Admin {
 
  private:
   void Load(HttpRequest request, HttpResponder responder);
+  bool LoadWithinMemory(const ModelSource& source);
   void Unload(const HttpRequest& request, HttpResponder responder);
   ModelSource ReadSource(HttpRequest request) const;
   void List(const HttpResponder& responder) const;

@@ -111,6 +111,7 @@ void Infer(const ModelSet::ServicePtr& service, HttpRequest http, HttpResponder 
   if ((text == nullptr) == (ids == nullptr)) throw Refuse("one of the inputs 'text' and 'input_ids' is expected", "inputs");
   InferenceRequest inference = {.inputs = text != nullptr ? TakeTexts(*text) : TakeIds(*ids, request.Find("lengths"), model),
                                 .is_batch = true,
+                                .prompt = model.prompts().Default(),
                                 .truncate = service->options().auto_truncate,
                                 .field = text != nullptr ? "text" : "input_ids",
                                 .field_status = kFieldStatus};
@@ -145,7 +146,7 @@ void AddRoute(HttpRouter& router, const ModelSet& models, const char* method, co
                 .pattern = fmt::format("/v2/models/{{model}}{}{}", version, end),
                 .handler = [&models, handle](HttpRequest request, HttpResponder responder) {
                   const ModelSet::ServicePtr service = FindModel(models, request.parameters[0]);
-                  NameRevision(*service, responder);
+                  NameModel(*service, responder);
                   if (request.parameters.size() > 1 && request.parameters[1] != kVersion)
                     throw HttpError(404, "no such version of the model", "version", fmt::format("there is '{}'", kVersion));
                   handle(service, std::move(request), std::move(responder));

@@ -256,8 +256,15 @@ TEST_F(AliasFollowerTest, EveryAnswerCarriesTheRevisionErrorsIncluded) {
   Follow();
   for (const std::string& request :
        {Get("/info"), Get("/v2/models/m"), PostJson("/embed", R"({"inputs":7})"), PostJson("/tokenize", R"({"inputs":"a"})"),
-        PostJson("/v1/embeddings", R"({"input":"a"})"), PostJson("/", R"({"inputs":"a"})")})
-    EXPECT_EQ(Ask(request).Field("x-model-revision"), revision) << request;
+        PostJson("/v1/embeddings", R"({"input":"a"})"), PostJson("/", R"({"inputs":"a"})"), PostJson("/predict", R"({"inputs":"a"})"),
+        PostJson("/rerank", R"({"query":"a","texts":["b"]})"), PostJson("/", R"({"query":"a","texts":["b"]})"),
+        PostJson("/models/m/predict", "{}"),
+        std::string("POST /embed HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\na"),
+        std::string("POST /models/m/v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n")}) {
+    const RawAnswer answer = Ask(request);
+    EXPECT_EQ(answer.Field("x-model-revision"), revision) << request;
+    EXPECT_EQ(answer.Field("x-model"), "m") << request;
+  }
   for (const std::string& request : {Get("/metrics"), Get("/health"), PostJson("/models/none/embed", R"({"inputs":"a"})")})
     EXPECT_EQ(Ask(request).Field("x-model-revision"), "") << request;
 }

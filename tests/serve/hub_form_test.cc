@@ -161,7 +161,21 @@ TEST_F(HubFormTest, RanksTextsBestFirst) {
   Serve();
   EXPECT_EQ(
       Refusal(R"({"query":"a","texts":["b"]})"),
-      R"x(422 {"error":"the model does not do text-ranking, which the form of the body asks for (it does feature-extraction, sentence-similarity)","error_type":"Validation"})x");
+      R"x(422 {"error":"the model does not do text-ranking, which the form of the body asks for (it does feature-extraction, sentence-similarity; no model that is served does that)","error_type":"Validation"})x");
+}
+
+TEST_F(HubFormTest, NamesTheModelsThatDoWhatTheFormOfTheBodyAsksFor) {
+  std::vector<NamedModel> models;
+  models.push_back({"vectors", std::make_unique<FakeModel>()});
+  models.push_back({"ranks", std::make_unique<FakeModel>(FakeModelOptions{.is_classifier = true, .num_labels = 1})});
+  ServeModels(std::move(models));
+  const std::string body = R"({"query":"a","texts":["b"]})";
+  EXPECT_EQ(
+      Refusal(body, "/models/vectors"),
+      R"x(422 {"error":"the model does not do text-ranking, which the form of the body asks for (it does feature-extraction, sentence-similarity; that is done by 'ranks')","error_type":"Validation"})x");
+  EXPECT_EQ(Ask(PostJson("/", body)).Field("x-model"), "ranks");
+  EXPECT_EQ(Ask(PostJson("/models/vectors", body)).Field("x-model"), "vectors");
+  EXPECT_EQ(Ask(PostJson("/models/none", body)).Field("x-model"), "");
 }
 
 TEST_F(HubFormTest, GivesAVectorATokenOnEmbedAll) {
