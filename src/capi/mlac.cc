@@ -139,10 +139,10 @@ void Embed(SharedModel& model, std::span<const std::string_view> texts, float* v
     end = EndOfTurn(begin, texts.size(), [&](size_t i) { return texts[i].size(); });
     std::vector<TextInput> inputs;
     for (size_t i = begin; i < end; ++i) inputs.push_back({std::string(texts[i]), std::nullopt, fmt::format("texts[{}]", i)});
-    const EncodedTexts encoded = model.text_model.Encode(inputs);
+    const EncodedTexts encoded = model.text_model.EncodeWithPrompt(inputs, model.text_model.prompts().Default());
     model.num_truncated += encoded.num_truncated;
     const std::lock_guard lock(model.turn);
-    const std::vector<float> part = model.text_model.Embed(encoded.batch);
+    const std::vector<float> part = model.text_model.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
     std::copy(part.begin(), part.end(), vectors + begin * model.text_model.embedding_size());
   }
 }
@@ -156,9 +156,12 @@ std::string Describe(const SharedModel& model) {
     }
     out += strings.empty() ? "[]" : "]";
   };
+  const auto append_path = [](std::string& out, const std::string& path) {
+    AppendJsonString(out, FindInvalidUtf8(path) == std::string_view::npos ? path : Printable(path));
+  };
   std::string out = R"({"folder":)";
-  AppendJsonString(out,
-                   FindInvalidUtf8(text_model.folder()) == std::string_view::npos ? text_model.folder() : Printable(text_model.folder()));
+  append_path(out, text_model.folder());
+  if (!text_model.adapter().empty()) append_path(out += R"(,"adapter":)", text_model.adapter());
   append_list(out += R"(,"tasks":)", text_model.Tasks());
   append_list(out += R"(,"labels":)", text_model.label_names());
   return out + fmt::format(R"(,"embedding_size":{},"max_length":{},"threads":{},"dtype":"{}","truncated":{}}})",
