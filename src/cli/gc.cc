@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/number_options.h"
 #include "cli/store_access.h"
 #include "hub/collect.h"
 #include "project/apply.h"
@@ -56,9 +57,9 @@ std::string AsText(const CollectResult& result, uint64_t num_step_bytes, bool dr
 void AddGc(CLI::App& app) {
   auto options = std::make_shared<GcOptions>();
   CLI::App& command = AddCommand(app, "gc", "Remove from the store what no alias, record or recent revision needs", "mlac gc --dry-run\nmlac gc --keep 3");
-  command.add_option("--keep", options->collect.keep_last, "Newest revisions of each name, and newest moves of each alias, that are kept")
-      ->type_name("N")
-      ->capture_default_str();
+  auto* keep = command.add_option("--keep", options->collect.keep_last,
+                                  "Newest revisions of each name, and newest moves of each alias, that are kept; 0: none");
+  WholeNumber(keep->type_name("N")->capture_default_str(), 0);
   command.add_flag("--dry-run", options->collect.dry_run, "Say what would be removed, and remove nothing");
   AddStoreOption(command, options->store);
   AddJsonFlag(command, options->json);
