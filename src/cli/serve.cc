@@ -20,6 +20,7 @@
 #include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/number_options.h"
 #include "cli/service_manager.h"
 #include "cli/service_signals.h"
 #include "cli/store_access.h"
@@ -44,7 +45,6 @@ struct ServeOptions {
   std::string name, api_key_file, admin_key_file, model_root, log_format = "text";
   TlsFiles tls;
   ServedModelOptions model;
-  size_t max_length = 0;
   DtypeOptions dtype;
   ModelServerOptions server;
 };
@@ -189,7 +189,6 @@ void ReadServerOptions(ServeOptions& options) {
   const size_t num_descriptors = RaiseDescriptorLimit();
   server.http.max_connections =
       std::min(server.http.max_connections, num_descriptors > 2 * kReservedDescriptors ? num_descriptors - kReservedDescriptors : kReservedDescriptors);
-  if (options.max_length > 0) options.model.max_length = options.max_length;
   options.model.dtype = options.dtype.Checked();
   server.inference.max_turn_tokens = kTurnTokens * options.model.num_threads;
   // One team for all models: they compute in turns, each with all threads.
@@ -286,7 +285,7 @@ CLI::Option& AddOption(CLI::App& command, const std::string& names, T& value, co
 void AddAccessOptions(CLI::App& command, ServeOptions& options) {
   HttpServerOptions& http = options.server.http;
   AddOption(command, "--host", http.host, "The address to listen on", "ADDRESS").capture_default_str();
-  AddOption(command, "--port", http.port, "The port to listen on, 0 for any free one", "N").check(CLI::Range(0, 65535).description(""))->capture_default_str();
+  WholeNumber(AddOption(command, "--port", http.port, "The port to listen on; 0: any free one", "N").capture_default_str(), 0, 65535);
   AddOption(command, "--unix-socket", http.unix_socket, "Listen on this socket of the file system instead", "PATH");
   AddOption(command, "--tls-cert", options.tls.certificate, "Speak TLS with this certificate (PEM, with its chain); SIGHUP has it read again", "FILE");
   AddOption(command, "--tls-key", options.tls.key, "Its key (PEM)", "FILE");
@@ -300,15 +299,15 @@ void AddAccessOptions(CLI::App& command, ServeOptions& options) {
 
 void AddLimitOptions(CLI::App& command, ModelServerOptions& server) {
   InferenceServiceOptions& inference = server.inference;
-  const auto at_least_one = CLI::Range(size_t{1}, size_t{1} << 40).description("");
-  AddOption(command, "--max-batch-tokens", inference.max_batch_tokens, "Tokens computed together", "N").check(at_least_one)->capture_default_str();
-  AddOption(command, "--max-concurrent-requests", inference.max_concurrent_requests, "Requests held at a time; beyond: 429", "N")
-      .check(at_least_one)
-      ->capture_default_str();
-  AddOption(command, "--max-client-batch-size", inference.max_client_batch_size, "Inputs of one request", "N").check(at_least_one)->capture_default_str();
-  AddOption(command, "--payload-limit", server.http.limits.max_body_bytes, "Bytes of one request", "N").check(at_least_one)->capture_default_str();
-  AddOption(command, "--memory", server.memory_limit, "Bytes that the process may hold: 512M, 2G; the start is refused if the models need more", "SIZE")
-      .transform(CLI::AsSizeValue(/*kb_is_1000=*/false).description(""));
+  const auto count = [&](const char* name, size_t& value, const char* description) {
+    WholeNumber(AddOption(command, name, value, description, "N").capture_default_str(), 1);
+  };
+  count("--max-batch-tokens", inference.max_batch_tokens, "Tokens computed together");
+  count("--max-concurrent-requests", inference.max_concurrent_requests, "Requests held at a time; beyond: 429");
+  count("--max-client-batch-size", inference.max_client_batch_size, "Inputs of one request");
+  count("--payload-limit", server.http.limits.max_body_bytes, "Bytes of one request");
+  ByteSize(&AddOption(command, "--memory", server.memory_limit,
+                      "Bytes that the process may hold: 512M, 2G; 0: any; the start is refused if the models need more", "SIZE"));
 }
 
 }  // namespace
@@ -330,7 +329,7 @@ void AddServe(CLI::App& app) {
   AddOption(command, "--served-model-name", options->name, "What clients call the one model; else the name of its folder", "NAME");
   AddAccessOptions(command, *options);
   AddLimitOptions(command, options->server);
-  AddOption(command, "--max-length", options->max_length, "Tokens a text may have; else the model's own limit", "N");
+  WholeNumber(&AddOption(command, "--max-length", options->model.max_length, "Tokens a text may have; else the model's own limit", "N"), 1);
   command.add_flag("--auto-truncate", options->server.inference.auto_truncate, "Cut longer texts where a request does not say")->envname("MLAC_AUTO_TRUNCATE");
   AddOption(command, "--log-format", options->log_format, "How to write the log", "FORMAT")
       .check(CLI::IsMember({"text", "json"}).description("{text,json}"))

@@ -19,6 +19,7 @@ class FeatureExtraction : public Task {
     num_truncated_ += encoded.num_truncated;
     const TokenBatch& batch = encoded.batch;
     const std::vector<float> vectors = options_.tokens ? model.EmbedTokens(batch) : model.Embed(batch);
+    RequireFinite(vectors);
     const size_t size = options_.tokens ? model.model().hidden_size() : model.embedding_size();
     for (size_t i = 0; i < texts.size(); ++i) {
       if (json_ && !first_) out += ", ";

@@ -25,6 +25,8 @@ struct RowsWanted {
 size_t RowsBefore(const Offsets& offsets, const RowsWanted& wanted, size_t num_sequences);
 // Of the whole batch.
 size_t NumRows(const TokenBatch& batch, const RowsWanted& wanted);
+// Throws kInvalidInput for a number that is NaN or infinite: what follows from it would look like an answer.
+void RequireFinite(std::span<const float> values);
 // Those of wanted.tokens that are in [begin, end), counted from begin.
 std::vector<size_t> TokensWithin(const RowsWanted& wanted, size_t begin, size_t end);
 

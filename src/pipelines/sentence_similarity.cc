@@ -2,6 +2,7 @@
 // JSON: [0.61, 0.05]. Text: cosine and text a line, in the order given.
 #include <fmt/format.h>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "pipelines/task.h"
@@ -21,6 +22,7 @@ class SentenceSimilarity : public Task {
     const EncodedTexts encoded = model.Encode(texts);
     num_truncated_ += encoded.num_truncated;
     const std::vector<float> vectors = model.Embed(encoded.batch);
+    RequireFinite(vectors);
     const size_t size = model.embedding_size();
     for (size_t i = 0; i < texts.size(); ++i) {
       const std::span<const float> vector = std::span(vectors).subspan(i * size, size);
@@ -33,7 +35,7 @@ class SentenceSimilarity : public Task {
         if (num_compared_ > 0) out += ", ";
         AppendFloat(out, cosine);
       } else {
-        out += fmt::format("{:7.4f}  {}\n", cosine, texts[i].text);
+        out += fmt::format("{:7.4f}  {}\n", cosine, Printable(texts[i].text));
       }
       ++num_compared_;
     }

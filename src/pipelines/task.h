@@ -42,7 +42,7 @@ struct TaskOptions {
   std::optional<size_t> window = {}, doc_stride = {};  // tokens of a window, question included (384 at most without it), and of its overlap (at most 128)
   bool handle_impossible_answer = false;    // "" may be the answer
   bool align_to_words = true;               // an answer begins and ends with a whole word
-  std::vector<std::string> targets = {};    // fill-mask: the only words to choose among
+  std::optional<std::vector<std::string>> targets = {};  // fill-mask: the only words to choose among; each has to be one token
   // zero-shot-classification
   std::vector<std::string> candidate_labels = {};
   std::string hypothesis_template = "This example is {}.";  // {}: the label

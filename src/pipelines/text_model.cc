@@ -73,6 +73,7 @@ TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
                  options.dtype) {
   tokenizer_.CheckEmbeddingSize(model_->vocab_size());
   CheckLowerCase(TransformerFolder(folder), tokenizer_);
+  CheckHoldsText(tokenizer_, options.max_length);
 }
 
 size_t TextModel::embedding_size() const { return sentence_encoder_->embedding_size(); }

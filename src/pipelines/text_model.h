@@ -54,7 +54,8 @@ void CheckLowerCase(const std::string& folder, const Tokenizer& tokenizer);
 // One batch at a time: not for several threads at once.
 class TextModel {
  public:
-  // Throws as OpenModel, Tokenizer::Load and CheckLowerCase, kInvalidInput if the tokenizer has ids that the model has no embedding for.
+  // Throws as OpenModel, Tokenizer::Load and CheckLowerCase, kInvalidInput if the tokenizer has ids that the model has no embedding for,
+  // kInvalidArgument for a max_length that leaves no room for a text.
   explicit TextModel(const std::string& folder, const TextModelOptions& options = {});
 
   const Model& model() const { return *model_; }

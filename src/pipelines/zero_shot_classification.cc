@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "pipelines/sequence_task.h"
@@ -78,8 +79,8 @@ class ZeroShotClassification : public SequenceTask {
     std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
     if (!json_) {
-      out += text + '\n';
-      for (const size_t i : order) out += fmt::format("  {}\t{:.4f}\n", options_.candidate_labels[i], scores[i]);
+      out += Printable(text) + '\n';
+      for (const size_t i : order) out += fmt::format("  {}\t{:.4f}\n", Printable(options_.candidate_labels[i]), scores[i]);
       return;
     }
     if (!std::exchange(first_, false)) out += ", ";

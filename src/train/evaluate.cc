@@ -1,10 +1,15 @@
 // `mlac eval`.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 
+#include "base/display.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "data/table.h"
 #include "data/texts.h"
 #include "models/model_folder.h"
 #include "pipelines/text_model.h"
@@ -45,6 +50,10 @@ EvaluationResult EvaluateTexts(TextModel& model, const EvaluationOptions& option
   tokens.targets = ReadTargets(texts, model.problem_type(), model.label_names(), options.label_separator);
   EvaluationResult result;
   result.notes = texts.notes;
+  if (options.text_pair_column.empty() && EntailmentLabel(model.label_names()))
+    result.notes.emplace_back(
+        "warning: the labels are those of pairs of texts, but each text is read alone: --text-pair-column names the column of second "
+        "texts");
   result.num_truncated = TokenizeTexts(model.tokenizer(), model.max_length(), texts, tokens.tokens);
   const std::vector<float> logits = Finite(model.Logits(tokens.tokens), model.model().num_labels(), "logits",
                                            [&](size_t row) { return texts.Place(row); });
@@ -57,7 +66,7 @@ EvaluationResult EvaluateTexts(TextModel& model, const EvaluationOptions& option
 }
 
 EvaluationResult EvaluateTokens(TextModel& model, const EvaluationOptions& options) {
-  const TaggedTexts texts = ReadTaggedTexts(options.data);
+  const TaggedTexts texts = ReadTaggedTexts(options.data, options.tag_columns);
   const TaggedTokens tokens = AlignTags(model.tokenizer(), model.max_length(), texts, model.label_names());
   EvaluationResult result;
   result.num_truncated = tokens.num_cut;
@@ -78,7 +87,30 @@ EvaluationResult EvaluateAnswers(TextModel& model, const EvaluationOptions& opti
   return result;
 }
 
+// A user who has labelled texts wants a classifier measured, which an encoder is not.
+void CheckHasTwoTexts(const EvaluationOptions& options) {
+  std::string found = "a folder of texts";
+  if (!FolderExists(options.data)) {
+    const std::vector<std::string> there = ColumnNames(options.data);
+    const auto has = [&](const std::string& name) { return std::find(there.begin(), there.end(), name) != there.end(); };
+    const TupleColumns& wanted = options.tuple_columns;
+    if (!wanted.first.empty() || !wanted.second.empty() || !has(options.text_column) || !has(options.target_column)) return;
+    try {
+      FindTupleColumns(options.data, wanted);
+      return;
+    } catch (const Error&) {
+      found = fmt::format("the columns {}", fmt::join(there, ", "));
+    }
+  }
+  throw Error(
+      ErrorCode::kUnsupported,
+      fmt::format("{}: the model has no head that gives labels; as an encoder it is measured on pairs of texts, found {} in {}",
+                  options.model, Printable(found, 120), options.data),
+      "`mlac train text-classification` makes a classifier of it; columns such as sentence1, sentence2 and score measure its vectors");
+}
+
 EvaluationResult EvaluateEmbeddings(TextModel& model, const EvaluationOptions& options) {
+  CheckHasTwoTexts(options);
   const TextTuples tuples = ReadTextTuples(options.data, options.tuple_columns);
   const TupleTokens tokens = TokenizeTuples(model.tokenizer(), model.max_length(), tuples);
   EvaluationResult result;
@@ -126,18 +158,24 @@ TextModel Open(const EvaluationOptions& options) {
                                    .adapter = options.adapter});
 }
 
-EvaluationResult EvaluateByHead(TextModel& model, const EvaluationOptions& options) {
+// A task, and what measures it.
+struct Measurement {
+  std::string_view task;
+  EvaluationResult (*evaluate)(TextModel& model, const EvaluationOptions& options);
+};
+
+Measurement MeasurementOf(const TextModel& model) {
   switch (model.model().head()) {
     case Head::kSequenceClassification:
-      return IsCrossEncoder(model) ? EvaluateRanking(model, options) : EvaluateTexts(model, options);
+      return IsCrossEncoder(model) ? Measurement{"text-ranking", EvaluateRanking} : Measurement{"text-classification", EvaluateTexts};
     case Head::kTokenClassification:
-      return EvaluateTokens(model, options);
+      return {"token-classification", EvaluateTokens};
     case Head::kQuestionAnswering:
-      return EvaluateAnswers(model, options);
+      return {"question-answering", EvaluateAnswers};
     case Head::kMaskedLanguageModel:
-      return EvaluateMasks(model, options);
+      return {"fill-mask", EvaluateMasks};
     case Head::kNone:
-      return EvaluateEmbeddings(model, options);
+      return {"sentence-similarity", EvaluateEmbeddings};
   }
   throw Error(ErrorCode::kInternal, "a head that nothing measures");
 }
@@ -146,7 +184,9 @@ EvaluationResult EvaluateByHead(TextModel& model, const EvaluationOptions& optio
 
 EvaluationResult Evaluate(const EvaluationOptions& options) {
   TextModel model = Open(options);
-  EvaluationResult result = EvaluateByHead(model, options);
+  const Measurement measurement = MeasurementOf(model);
+  if (options.on_task) options.on_task(measurement.task);
+  EvaluationResult result = measurement.evaluate(model, options);
   result.max_length = model.max_length();
   if (result.metrics_json.empty()) result.metrics_json = FiguresJson(result.figures);
   return result;

@@ -67,6 +67,10 @@ class FillMaskTask : public FineTuneTask {
             {"texts joined", masking_.line_by_line ? "no" : "yes"}};
   }
 
+  std::vector<std::pair<std::string, std::string>> reading() const override {
+    return {{"text-column", text_column_}, {"line-by-line", masking_.line_by_line ? "yes" : "no"}};
+  }
+
   std::unique_ptr<Objective> MakeObjective(Model& model) override {
     WarnOfNewHead(model);
     return MakeMaskObjective(model, *masker_, parts_[0].to_mask, *measuring_masker_, parts_[1].to_mask, seed_);

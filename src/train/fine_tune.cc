@@ -29,8 +29,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kRecordFormat = 1;
-
 // The tasks that can be learnt: one line each.
 struct TaskEntry {
   const char* name;
@@ -137,6 +135,7 @@ OutputFolder CheckOutput(const FineTuneOptions& options) {
   if (exists && LiesIn(options.model, output.folder) && !LiesIn(output.folder, options.model))
     throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: --model {} lies in it and would be replaced with it", output.folder, options.model),
                 "choose another --out");
+  if (exists && options.overwrite) CheckReplaceable(output.folder);
   StagedFolder::RemoveLeftovers(output.folder);
   if (exists) StagedFolder::RemoveLeftovers(output.checkpoint);
   output.resume = options.resume && has_checkpoint;
@@ -187,12 +186,15 @@ std::string RecordJson(const FineTuneOptions& options, const FineTuneTask& task,
     epochs.back()["validation_loss"] = epoch.validation.loss;
     for (const auto& [name, value] : epoch.validation.figures) epochs.back()[name] = value;
   }
-  const nlohmann::ordered_json record = {{"format_version", kRecordFormat},
+  nlohmann::ordered_json reading = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : task.reading()) reading[name] = value;
+  const nlohmann::ordered_json record = {{"format_version", kTrainingFormat},
                                          {"task", task.name()},
                                          {"mlac_version", GetBuildInfo().version},
                                          {"base_model", NameOf(options.model)},
                                          {"command", options.command},
                                          {"parameters", parameters},
+                                         {"reading", reading},
                                          {"data", parts},
                                          {"epochs", epochs},
                                          {"best_epoch", result.training.best_epoch},
@@ -206,7 +208,7 @@ bool IsResultOf(const std::string& folder, const std::map<std::string, std::stri
   const std::string path = folder + "/" + kTrainingFile;
   if (!FileExists(path)) return false;
   const nlohmann::json record = ReadJsonFile(path);
-  return record.is_object() && record.value("format_version", nlohmann::json()) == kRecordFormat &&
+  return record.is_object() && record.value("format_version", nlohmann::json()) == kTrainingFormat &&
          record.value("identity", nlohmann::json()) == nlohmann::json(identity);
 }
 
@@ -341,6 +343,7 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
   std::unique_ptr<Model> model = OpenForTraining(options, head, adapter, observer);
   tokenizer.CheckEmbeddingSize(model->vocab_size());
   const size_t max_length = FindLengthLimit(source, options.max_length, model->max_positions()).num_tokens;
+  CheckHoldsText(tokenizer, options.max_length);
   task->Tokenize(tokenizer, max_length);
   const std::vector<Finding> findings = task->Check(max_length);
   for (const Finding& finding : findings) observer.OnFinding(finding);

@@ -2,9 +2,11 @@
 // `mlac train TASK`: from a model folder and a file of examples to a folder that can be served. What is the same for all tasks; one file a task beside
 // this one, made by MakeFineTuneTask.
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/check.h"
@@ -14,6 +16,7 @@
 #include "train/masking.h"
 #include "train/metrics.h"
 #include "train/sequence_objective.h"
+#include "train/tagged_texts.h"
 #include "train/trainer.h"
 
 namespace mlac {
@@ -28,6 +31,7 @@ struct FineTuneOptions {
   double validation_split = 0.1;    // of data, where there is no validation; 0: none, then the last epoch is kept
   std::string text_column = "text", target_column = "label";
   std::string text_pair_column = {};  // text-classification: the column of second texts, or ""
+  TagColumns tag_columns = {};        // token-classification, in place of text_column and target_column
   SequenceObjectiveOptions sequence = {};  // text-classification
   std::string label_separator = ",";       // of several labels in one cell of CSV or TSV; JSONL has lists
   std::optional<size_t> doc_stride = {};   // question-answering: tokens that windows share; else 128, or half a window
@@ -92,7 +96,10 @@ struct EvaluationOptions {
   bool line_by_line = false;
   TupleColumns tuple_columns = {};  // sentence-similarity, text-ranking
   size_t num_threads = 1;
-  DType dtype = DType::kF32;  // as in TextModelOptions
+  DType dtype = DType::kF32;    // as in TextModelOptions
+  TagColumns tag_columns = {};  // token-classification
+  // Called with the task when it is known, before data is read; may throw.
+  std::function<void(std::string_view task)> on_task = nullptr;
 };
 struct EvaluationResult {
   ClassificationMetrics metrics;  // of text-classification with one label a text; else empty
@@ -102,6 +109,10 @@ struct EvaluationResult {
   Figures figures;
   std::string metrics_json;
 };
+// What reads `data` as the training did that made the model, or the adapter, which is not "": by its training.json; defaults where there is
+// none. Columns of pairs, triples and tags only where data has them all. Throws kUnsupported and kInvalidInput for a training.json of
+// another form.
+EvaluationOptions EvaluationAsTrained(const std::string& model, const std::string& adapter, const std::string& data);
 // Throws kUnsupported for a model without a head that can be measured, saying what it can do.
 EvaluationResult Evaluate(const EvaluationOptions& options);
 // The same of a model that gives each text one label, and kUnsupported for another.

@@ -44,6 +44,8 @@ class FineTuneTask {
   virtual std::string token_hash() const = 0;
   // Names and values of options that the result depends on and other tasks do not have, for the identity of a run and for its card.
   virtual std::vector<std::pair<std::string, std::string>> parameters() const { return {}; }
+  // Options of `mlac eval` by their long names, and their values, with which it reads examples as this training did. Behind Tokenize.
+  virtual std::vector<std::pair<std::string, std::string>> reading() const { return {}; }
   virtual std::unique_ptr<Objective> MakeObjective(Model& model) = 0;
   // Sets metrics, figures and metrics_json of the result, on the part with this number.
   virtual void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const = 0;

@@ -110,6 +110,8 @@ class SentenceSimilarityTask : public FineTuneTask {
     return parameters;
   }
 
+  std::vector<std::pair<std::string, std::string>> reading() const override { return ReadingOf(parts_[0].tuples.columns); }
+
   std::unique_ptr<Objective> MakeObjective(Model& model) override {
     encoder_.emplace(base_, model);
     for (const size_t size : options_.matryoshka)
@@ -136,6 +138,7 @@ class SentenceSimilarityTask : public FineTuneTask {
     card.title = "Sentence embeddings";
     card.introduction = "Gives a text a vector; texts that belong together have near ones.";
     card.usage_options = " \"another text\"";
+    card.python_library = "sentence-transformers";
     card.usage_python =
         "from sentence_transformers import SentenceTransformer\n\n"
         "model = SentenceTransformer(\".\")\n"

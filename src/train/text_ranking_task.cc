@@ -75,6 +75,8 @@ class TextRankingTask : public FineTuneTask {
 
   std::vector<std::pair<std::string, std::string>> parameters() const override { return {{"loss", "binary cross-entropy"}}; }
 
+  std::vector<std::pair<std::string, std::string>> reading() const override { return ReadingOf(parts_[0].pairs.columns); }
+
   std::unique_ptr<Objective> MakeObjective(Model& model) override {
     return MakeRankingObjective(model, parts_[0].tokens, parts_[1].tokens);
   }
@@ -92,6 +94,7 @@ class TextRankingTask : public FineTuneTask {
     card.title = "Cross-encoder";
     card.introduction = "Reads a query and a text together and says how well the text answers, from 0 to 1.";
     card.usage_options = " --query \"your query here\"";
+    card.python_library = "sentence-transformers";
     card.usage_python =
         "from sentence_transformers import CrossEncoder\n\n"
         "model = CrossEncoder(\".\")\n"

@@ -420,10 +420,12 @@ TEST(Serve, SaysInOneLineWhyItDoesNotStart) {
   folder.Write("keys", "\n");
   expect_failure({"serve", kFolder, "--port", "0", "--api-key-file", folder / "keys"}, 1,
                  "mlac: " + (folder / "keys") + ": holds no API key\nhint: write one key a line\n");
-  expect_failure({"serve", kFolder, "--port", "65536"}, 2,
-                 "mlac: serve: --port: Value 65536 not in range 0 to 65535\nhint: 'mlac help serve' shows what it takes\n");
+  expect_failure(
+      {"serve", kFolder, "--port", "65536"}, 2,
+      "mlac: serve: --port: expected a whole number from 0 to 65535, found '65536'\nhint: 'mlac help serve' shows what it takes\n");
   expect_failure({"serve", kFolder, "--payload-limit", "0"}, 2,
-                 "mlac: serve: --payload-limit: Value 0 not in range 1 to 1099511627776\nhint: 'mlac help serve' shows what it takes\n");
+                 "mlac: serve: --payload-limit: expected a whole number from 1 to 1099511627776, found '0'\nhint: 'mlac help serve' shows "
+                 "what it takes\n");
   expect_failure({"serve", kFolder, "--log-format", "xml"}, 2,
                  "mlac: serve: --log-format: xml not in {text,json}\nhint: 'mlac help serve' shows what it takes\n");
   expect_failure({"serve", kFolder, "--public-url", "models"}, 1,

@@ -178,7 +178,7 @@ TEST_F(HubTasksTest, FillsMasks) {
   EXPECT_EQ(Post({{"inputs", texts[0]}}), Alone(MakeFillMask, Inputs({texts[0]}))[0]);
   EXPECT_EQ(Post({{"inputs", texts}, {"parameters", {{"top_k", 2}}}}), Alone(MakeFillMask, Inputs(texts), {.top_k = 2}));
   EXPECT_EQ(Post({{"inputs", texts[0]}, {"parameters", {{"targets", {"the", "a"}}}}}),
-            Alone(MakeFillMask, Inputs({texts[0]}), {.targets = {"the", "a"}})[0]);
+            Alone(MakeFillMask, Inputs({texts[0]}), {.targets = std::vector<std::string>{"the", "a"}})[0]);
   EXPECT_EQ(Refusal({{"inputs", {"the [MASK]", "no mask"}}}),
             R"x(422 {"error":"inputs[1]: expected the mask token [MASK] in the text, found none","error_type":"Validation"})x");
   EXPECT_EQ(Ask(PostJson("/embed", R"({"inputs":"a"})")).status, 200);  // its encoder gives vectors all the same

@@ -284,6 +284,11 @@ TEST_F(FineTune, ReplacesAFolderOnRequestAlone) {
   ExpectRefused(ErrorCode::kNotFound, folder / "out: holds neither a checkpoint nor the result of this run", options);
   options.resume = false;
   options.overwrite = true;
+  EXPECT_EQ(
+      ExpectRefused(ErrorCode::kAlreadyExists, folder / "out: is no model, so --overwrite does not replace it: it holds 'old.txt'", options)
+          .hint(),
+      "choose another --out, or remove the folder yourself");
+  folder.Write("out/config.json", "{}");
   observer.stop_after = 3;
   ExpectError(ErrorCode::kCancelled, "interrupted after step 3 of 8", [&] { Train(options); });
   EXPECT_EQ(ReadWhole(folder / "out/old.txt"), "precious") << "as long as training goes on, the old folder stays";

@@ -275,6 +275,8 @@ TEST_P(TaskKinds, LearnWhatTheDataSaysAndOpenAgain) {
                                            .target_column = options.target_column, .text_pair_column = options.text_pair_column,
                                            .max_length = options.max_length, .doc_stride = options.doc_stride,
                                            .line_by_line = options.masking.line_by_line});
+  EXPECT_EQ(Evaluate(EvaluationAsTrained(options.out, "", options.data)).metrics_json, again.metrics_json)
+      << "columns and windows are those of the training";
   EXPECT_EQ(again.figures.figures.front().name, result.figures.figures.front().name);
   EXPECT_GT(again.figures.num_examples, result.figures.num_examples);
   const json all = json::parse(again.metrics_json);
@@ -551,6 +553,16 @@ TEST(TaggedTexts, ReadsConllAndListsAlike) {
   EXPECT_EQ(conll.words[0][1].begin, 3u);
   EXPECT_EQ(conll.words[0][1].end, 10u);
   EXPECT_THAT(TagsOf(conll), ElementsAre("O", "B-ORG", "B-PER"));
+  // Under other names, and beside the text that they are the words of.
+  const auto same = [&](const std::string& row, const TagColumns& columns = {}) {
+    const TaggedTexts found = ReadTaggedTexts(folder.Write("b.jsonl", row + "\n"), columns);
+    EXPECT_THAT(found.texts.texts, ElementsAre("EU rejects")) << row;
+    EXPECT_THAT(TagsOf(found), ElementsAre("O", "B-ORG")) << row;
+  };
+  same(R"({"tokens": ["EU", "rejects"], "ner_tags": ["B-ORG", "O"]})");
+  same(R"({"words": ["EU", "rejects"], "labels": ["B-ORG", "O"]})");
+  same(R"({"text": "EU  rejects", "tokens": ["EU", "rejects"], "ner_tags": ["B-ORG", "O"]})");
+  same(R"({"tokens": ["EU", "rejects"], "tags": ["X", "X"], "mine": ["B-ORG", "O"]})", {.tags = "mine"});
   EXPECT_EQ(TagsOf(lists), TagsOf(conll));
 }
 
