@@ -42,7 +42,7 @@ void ApplyConsole::OnFinding(const Finding& finding) {
 }
 
 void ApplyConsole::OnStart(size_t num_train, size_t num_validation, size_t, size_t num_labels) {
-  Line(fmt::format("{} labels; {} texts to train{}", num_labels, num_train,
+  Line(fmt::format("{}{} texts to train{}", num_labels > 1 ? fmt::format("{} labels; ", num_labels) : "", num_train,
                    num_validation > 0 ? fmt::format(", {} to validate", num_validation) : ""));
 }
 

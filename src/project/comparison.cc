@@ -60,7 +60,7 @@ class Comparer {
       if (!value) continue;
       const std::optional<PairedDifference> paired = CompareFigure(before, after, figure.name);
       comparison.differences.push_back(
-          {figure.name, *value, figure.value, paired ? std::optional(paired->interval) : std::nullopt, figure.name == "perplexity"});
+          {figure.name, *value, figure.value, paired ? std::optional(paired->interval) : std::nullopt, LessIsBetter(figure.name)});
     }
   }
 
@@ -86,7 +86,7 @@ class Comparer {
     };
     const std::vector<std::string> first = answers(before, comparison.before->evaluation),
                                    second = answers(after, comparison.after.evaluation);
-    for (size_t i = 0; i < rows.size(); ++i) comparison.rows.Add(task, rows[i], first[i], second[i]);
+    comparison.rows = CompareAnswers(task, rows, first, second);
   }
 
   void ReadTestData(const Record& record) {
@@ -100,9 +100,13 @@ class Comparer {
       return found == record.parameters.end() ? std::string(otherwise) : found->second;
     };
     model_.task = parameter("task", "text-classification");
+    if (parameter("train.multi_label", "") == "true") model_.train.sequence.problem_type = ProblemType::kMultiLabel;
+    if (parameter("train.regression", "") == "true") model_.train.sequence.problem_type = ProblemType::kRegression;
     test_folder_ = store_.OpenFolder(test->second);
     data_.text_column = parameter("data.text", "text");
     data_.target_column = parameter("data.target", "label");
+    data_.text_pair_column = parameter("data.text_pair", "");
+    data_.label_separator = parameter("data.label_separator", ",");
     data_.test = store_.ReadManifest(test->second).entries().size() == 1 ? store_.OnlyFile(*test_folder_) : test_folder_->path();
   }
 
@@ -127,7 +131,7 @@ class Comparer {
   const std::string& name_;
   size_t num_threads_;
   const std::atomic<bool>& stop_;
-  ModelConfig model_;  // its task is what is looked at
+  ModelConfig model_;  // its task and the kind of its problem are what is looked at
   std::optional<RevisionFolder> test_folder_;
   ModelData data_;
   size_t latency_tokens_ = 0;

@@ -7,8 +7,8 @@
 
 #include "hub/diff.h"
 #include "hub/store.h"
+#include "project/changed_rows.h"
 #include "project/model_task.h"
-#include "project/run_model_tests.h"
 
 namespace mlac {
 

@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 using Shape = ValueShape;
 
 constexpr uint64_t kMostRows = uint64_t{1} << 40;
+constexpr std::string_view kClassification = "text-classification";
 
 // ---- The tables: one line a key ----
 // clang-format off
@@ -48,7 +49,12 @@ constexpr Key<DataConfig> kDataKeys[] = {
     {{"validation", Shape::kPath, "Texts to choose the best epoch by", "made by train.validation_split"},
      [](const YamlValue& v, DataConfig& d) { d.validation = v.Text(); }},
     {{"text", Shape::kText, "The column of texts", "text"}, [](const YamlValue& v, DataConfig& d) { d.text_column = v.Text(); }},
-    {{"target", Shape::kText, "The column of labels", "label"}, [](const YamlValue& v, DataConfig& d) { d.target_column = v.Text(); }},
+    {{"text_pair", Shape::kText, "The column of second texts, each read together with the first", "texts alone", false, "", kClassification},
+     [](const YamlValue& v, DataConfig& d) { d.text_pair_column = v.Text(); }},
+    {{"target", Shape::kText, "The column of labels, or of numbers", "label"}, [](const YamlValue& v, DataConfig& d) { d.target_column = v.Text(); }},
+    {{"label_separator", Shape::kText, "What stands between several labels of a cell (train.multi_label); a list of JSON Lines needs none", ",", false, "",
+      kClassification},
+     [](const YamlValue& v, DataConfig& d) { d.label_separator = v.Text(); }},
     {{"filter", Shape::kSections, "Which rows of train stay: those of which all these hold", "", false, "models.NAME.data.filter[]"},
      [](const YamlValue& v, DataConfig& d) {
        for (const YamlValue& item : v.Items()) ReadSection(item, kFilterKeys, d.filters.emplace_back());
@@ -110,7 +116,7 @@ void ReadOptimize(const YamlValue& value, ModelConfig& model) {
   ReadSection(value, kOptimizeKeys, model.optimize);
   std::vector<std::string> metrics;
   for (const std::string_view name : TaskOf(model).figures.metrics)
-    if (name != "loss" && name != "perplexity") metrics.emplace_back(name);  // those rise where it gets worse
+    if (!LessIsBetter(name)) metrics.emplace_back(name);
   std::string& metric = model.optimize.metric;
   if (metric.empty()) metric = metrics.front();
   if (std::find(metrics.begin(), metrics.end(), metric) != metrics.end()) return;
@@ -120,7 +126,8 @@ void ReadOptimize(const YamlValue& value, ModelConfig& model) {
 
 void ReadTask(const YamlValue& value, ModelConfig& model) {
   std::vector<std::string_view> names;
-  for (const ModelTask& task : AllModelTasks()) names.push_back(task.name);
+  for (const ModelTask& task : AllModelTasks())
+    if (std::find(names.begin(), names.end(), task.name) == names.end()) names.push_back(task.name);
   model.task = value.OneOf(names);
 }
 
@@ -142,14 +149,26 @@ constexpr Key<ModelConfig> kModelKeys[] = {
 };
 
 // clang-format on
+void CheckDataKeys(const YamlValue& section, const ModelTask& task, const DataConfig& data) {
+  for (const auto& [key, value] : section.Entries()) {
+    if (key != "text_pair" && key != "label_separator") continue;
+    if (task.name != kClassification) value.Throw(fmt::format("is for {}; this is {}", kClassification, task.name));
+    if (key == "label_separator" && !task.several_labels()) value.Throw("a text has one label", "train: {multi_label: true}");
+    if (key == "text_pair" && (data.text_pair_column == data.text_column || data.text_pair_column == data.target_column))
+      value.Throw(fmt::format("expected a column of its own for the second text, found {} twice", Quoted(data.text_pair_column)));
+  }
+}
+
 // What the other sections say must be there for the task.
 void CheckTask(const YamlValue& entry, ModelConfig& model) {
   const ModelTask& task = TaskOf(model);
   for (const RowFilter& filter : model.data.filters)
     if (!filter.column.empty() && !task.has_columns)
       entry.Throw(fmt::format("data.filter: 'column' is for tables; the data of {} has no columns", task.name));
-  for (const auto& [key, given] : entry.Entries())
+  for (const auto& [key, given] : entry.Entries()) {
     if (key == "train") CheckTrainKeys(given, task.name);
+    if (key == "data") CheckDataKeys(given, task, model.data);
+  }
 }
 
 void ReadModels(const YamlValue& value, ProjectConfig& project) {
@@ -162,8 +181,11 @@ void ReadModels(const YamlValue& value, ProjectConfig& project) {
     ModelConfig& model = project.models.emplace_back();
     model.name = name;
     model.line = entry.line();
-    for (const auto& [key, given] : entry.Entries())
-      if (key == "task") ReadTask(given, model);  // first: gates are read by its figures, wherever they stand
+    // First what says which figures there are, for gates are read by them, wherever they stand.
+    for (const auto& [key, given] : entry.Entries()) {
+      if (key == "task") ReadTask(given, model);
+      if (key == "train") ReadTrainKeys(given, model.train);
+    }
     ReadSection(entry, kModelKeys, model);
     if (model.data.test.empty() && model.data.test_split == 0)
       entry.Throw("data: there is no test data, and figures, tests and gates need texts that are never trained on",

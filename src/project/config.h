@@ -24,9 +24,10 @@ struct DataConfig {
   std::vector<std::string> train;  // several are read one after the other
   std::string validation, test;    // "" for none
   std::string text_column = "text", target_column = "label";
-  std::vector<RowFilter> filters;  // of train, before all else
-  bool dedupe = false;             // of rows of train with one and the same text the first stays
-  double test_split = 0;           // share of train that becomes the test data
+  std::string text_pair_column = {}, label_separator = ",";  // text-classification
+  std::vector<RowFilter> filters;                            // of train, before all else
+  bool dedupe = false;                                       // of rows of train with one and the same text the first stays
+  double test_split = 0;                                     // share of train that becomes the test data
   uint64_t split_seed = 0;
 };
 

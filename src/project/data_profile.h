@@ -8,7 +8,7 @@
 namespace mlac {
 
 // Remembers the rows of the data at path, whose content is `hash`; nothing happens if they are known. Throws what reading the data throws.
-// columns: its text_column and target_column.
+// columns: those of the model.
 void SaveDataProfile(const Store& store, const ModelTask& task, const std::string& hash, const std::string& path, const ModelData& columns);
 
 // "12 rows added, 3 removed, 1 label new: 'fish'"; "" if the rows behind old_hash are not known or the file cannot be read as such data any

@@ -184,7 +184,6 @@ std::string TestExamples(const std::string& task) {
 }
 
 std::string TestFileText(const DraftOptions& options, const Draft& draft) {
-  const bool has_slices = draft.task != "fill-mask";
   return fmt::format(
       R"(# What the model {name} must know, whatever its figures are. 'mlac test {name}' runs this file; so does 'mlac apply' before it publishes.
 # Once there is a model, 'mlac test {name} --generate' proposes tests from what it answers.
@@ -194,12 +193,13 @@ invariances:
   - {{change: typos, rows: 100, min: 70%}}    # two letters of a word change places: of 100 texts, 70 must keep their {answer}
   - {{change: case, rows: 100, min: 70%}}    # all in lower case, all in upper case
 
-{examples}{slices})",
+{examples}
+# Parts of the test data, and what must be right of them:
+# slices:
+#   - {{name: short texts, max_length: 40, min: 60%}}
+)",
       fmt::arg("name", options.name), fmt::arg("answer", draft.num_labels > 0 ? "label" : "answer"),
-      fmt::arg("examples", TestExamples(draft.task)),
-      fmt::arg("slices", has_slices ? "\n# Parts of the test data, and what must be right of them:\n# slices:\n#   - {name: short texts, "
-                                      "max_length: 40, min: 60%}\n"
-                                    : ""));
+      fmt::arg("examples", TestExamples(draft.task)));
 }
 
 constexpr char kGithub[] = R"(# Plans on a pull request, applies on the main branch and posts the comparison with production.

@@ -68,7 +68,11 @@ like.
 constexpr char kTaskNotes[] = R"(
 What an example expects, what a change must leave as it is, and what filters, dedupe and split look at:
 
-- **text-classification**: a label. The text; rows with one text stay together.
+- **text-classification**: a label. The text; rows with one text stay together, of pairs (`data.text_pair`) rows with the same two, and of
+  pairs the first text is changed.
+- **text-classification with multi_label** (`train.multi_label: true`): all labels of the text and no other, as a list or with `"; "` between
+  them, or `nothing`. `equals` of a slice or a filter of the column of labels means texts that have the label among theirs.
+- **text-classification with regression** (`train.regression: true`): a number, `within` so much; a change may move it by `within`.
 - **token-classification**: `"PER: Ann Lee; LOC: Paris"`, in the order of the text, or `nothing`; a change must leave types and order. The
   words with a space between; filters name no column.
 - **question-answering**: a part of the text, compared as SQuAD's script does it, or `nothing`; what is changed is the question. Filters
@@ -78,6 +82,14 @@ What an example expects, what a change must leave as it is, and what filters, de
 - **sentence-similarity**: for the first text of a row the same nearest of the second texts. The first text; its rows stay together.
 - **text-ranking**: for a query and its document the same answer to whether it answers; what is changed is the query. The query; its
   documents stay together.
+
+`directional` looks at how sure a model is of an answer: the probability of a label, of an entity (0 where it is not found), of an answer (0
+where it is not among the best 20), of a word for the first `[MASK]`; of a regression it is the number, of sentence-similarity the cosine
+with `query`, of text-ranking how well the text answers `query`, from 0 to 1.
+
+`column` of a slice is one of a table, or a key of JSON Lines beside those that the task reads; `.conll`, SQuAD's `.json` and plain lines have
+none. Test data that `data.split` makes keeps the columns that `data.filter` names, if with no condition. The parts of fill-mask are measured
+on their texts alone, joined to blocks.
 )";
 
 std::string TaskTable() {
@@ -86,7 +98,7 @@ std::string TaskTable() {
     std::string figures;
     for (const std::string_view name : task.figures.metrics) figures += fmt::format("{}`{}`", figures.empty() ? "" : ", ", name);
     if (task.figures.has_classes) figures += ", `per_class`";
-    out += fmt::format("| {} | {} | {} |\n", task.name, figures, fmt::join(task.test_kinds, ", "));
+    out += fmt::format("| {} | {} | {} |\n", task.Title(), figures, fmt::join(task.test_kinds, ", "));
   }
   return out + kTaskNotes;
 }

@@ -81,7 +81,10 @@ std::vector<StepInput> StepScope::TestData() const {
 }
 
 std::vector<StepInput> StepScope::Columns() const {
-  return {Parameter("data.text", model.data.text_column), Parameter("data.target", model.data.target_column)};
+  std::vector<StepInput> columns = {Parameter("data.text", model.data.text_column), Parameter("data.target", model.data.target_column)};
+  if (!model.data.text_pair_column.empty()) columns.push_back(Parameter("data.text_pair", model.data.text_pair_column));
+  if (TaskOf(model).several_labels()) columns.push_back(Parameter("data.label_separator", model.data.label_separator));
+  return columns;
 }
 
 StepInput StepScope::Model() const { return Step(Has("optimize") ? "optimize" : "train"); }
@@ -95,12 +98,7 @@ std::string StepRun::ResultOf(std::string_view step) const {
 }
 
 ModelData StepRun::Data() const {
-  ModelData data = {.train = {},
-                    .validation = model.data.validation.empty() ? "" : project.Path(model.data.validation),
-                    .test = model.data.test.empty() ? "" : project.Path(model.data.test),
-                    .text_column = model.data.text_column,
-                    .target_column = model.data.target_column};
-  data.train = project.Path(model.data.train.front());
+  ModelData data = DataOf(project, model);
   for (const std::string_view step : kDataSteps)
     if (Has(step)) data.train = OutputOf(step) + "/" + PreparedFile(model, "train");
   if (Has("split")) data.test = OutputOf("split") + "/" + PreparedFile(model, "test");
@@ -108,7 +106,21 @@ ModelData StepRun::Data() const {
 }
 
 ModelData ColumnsOf(const ModelConfig& model) {
-  return {.train = {}, .validation = {}, .test = {}, .text_column = model.data.text_column, .target_column = model.data.target_column};
+  return {.train = {},
+          .validation = {},
+          .test = {},
+          .text_column = model.data.text_column,
+          .target_column = model.data.target_column,
+          .text_pair_column = model.data.text_pair_column,
+          .label_separator = model.data.label_separator};
+}
+
+ModelData DataOf(const ProjectConfig& project, const ModelConfig& model) {
+  ModelData data = ColumnsOf(model);
+  data.train = project.Path(model.data.train.front());
+  if (!model.data.validation.empty()) data.validation = project.Path(model.data.validation);
+  if (!model.data.test.empty()) data.test = project.Path(model.data.test);
+  return data;
 }
 
 std::string PreparedFile(const ModelConfig& model, std::string_view part) { return fmt::format("{}{}", part, TaskOf(model).extension); }

@@ -114,6 +114,8 @@ std::string HeadlineJson(const Figures& figures, const std::string& evaluated_on
 
 // The columns of a model's data, without its files.
 ModelData ColumnsOf(const ModelConfig& model);
+// With the files that mlac.yaml names, the first of several to train on.
+ModelData DataOf(const ProjectConfig& project, const ModelConfig& model);
 
 // The file that a step which changes data writes. part: "train" or "test".
 std::string PreparedFile(const ModelConfig& model, std::string_view part);

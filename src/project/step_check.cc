@@ -11,6 +11,7 @@ namespace {
 
 StepDescription Describe(const StepScope& scope) {
   StepDescription step = {scope.TrainData(), {}};
+  step.inputs.push_back(scope.Parameter("task", TaskOf(scope.model).Title()));
   if (!scope.model.data.validation.empty()) step.inputs.push_back(scope.File("data.validation", scope.model.data.validation));
   if (!scope.Has("split")) step.inputs.push_back(scope.TestData().front());
   for (StepInput& column : scope.Columns()) step.inputs.push_back(std::move(column));

@@ -96,7 +96,7 @@ class Measurer {
       if (figure.name == "num_examples") return static_cast<double>(figures.num_examples);
       if (const std::optional<double> value = ValueOf(figures, figure.name)) return *value;
       throw Error(ErrorCode::kInvalidInput,
-                  figure.name == "loss" && TaskOf(run_.model).labels_texts
+                  figure.name == "loss" && TaskOf(run_.model).name == "text-classification"
                       ? fmt::format("{}: there is no loss: test texts have labels that the model does not know", run_.model.name)
                       : fmt::format("{}: {} was not measured on these test data", run_.model.name, figure.name));
     }

@@ -7,15 +7,34 @@
 
 #include "base/error.h"
 #include "project/run_model_tests.h"
+#include "project/slice_rows.h"
+#include "project/step_data.h"
 
 namespace mlac {
 namespace {
+
+// What slices look at must be in the test data.
+void CheckColumns(const StepScope& scope, const ModelTests& tests) {
+  if (tests.Columns().empty()) return;
+  const ModelData columns = ColumnsOf(scope.model);
+  if (!scope.Has("split")) {
+    const std::string path = scope.project.Path(scope.model.data.test);
+    return CheckSliceColumns(tests, scope.model.data.test, SliceColumnsOf(path, columns));
+  }
+  std::vector<std::string> there = FilterColumns(scope.model);  // what a split keeps
+  if (TaskOf(scope.model).name == "text-classification") {
+    there.insert(there.end(), {columns.text_column, columns.target_column});
+    if (!columns.text_pair_column.empty()) there.push_back(columns.text_pair_column);
+  }
+  CheckSliceColumns(tests, "what data.split makes (it keeps columns that data.filter names)", there);
+}
 
 StepDescription Describe(const StepScope& scope) {
   StepDescription step = {{scope.Model()}, {}};
   const StepInput file = scope.File("tests", scope.model.tests);  // throws with the key if it is not there
   const ModelTests tests = ReadModelTests(scope.project.Path(scope.model.tests));
-  CheckTestKinds(tests, TaskOf(scope.model));
+  CheckTestKinds(tests, TaskOf(scope.model), ColumnsOf(scope.model));
+  CheckColumns(scope, tests);
   step.inputs.push_back({"tests", StepInput::Kind::kFile, tests.hash, file.shown});  // comments are not in it
   for (StepInput& input : scope.TestData()) step.inputs.push_back(std::move(input));
   for (StepInput& column : scope.Columns()) step.inputs.push_back(std::move(column));

@@ -37,11 +37,7 @@ Subject FindSubject(const ProjectConfig& project, const Store& store, const std:
 }  // namespace
 
 ModelData CurrentData(const ProjectConfig& project, const ModelConfig& model, const Store& store) {
-  ModelData data = {.train = project.Path(model.data.train.front()),
-                    .validation = model.data.validation.empty() ? "" : project.Path(model.data.validation),
-                    .test = model.data.test.empty() ? "" : project.Path(model.data.test),
-                    .text_column = model.data.text_column,
-                    .target_column = model.data.target_column};
+  ModelData data = DataOf(project, model);
   if (!model.prepares_data()) return data;
   const StepStore steps(store);
   ProjectConfig data_only = project;

@@ -168,10 +168,8 @@ Figures Correlations(const EmbeddingRows& unit, const TupleTokens& tuples, const
   for (const char* name : {"spearman", "pearson"})  // errors say nothing: cosines need not have the range of the scores
     for (Figure& figure : all.figures)
       if (figure.name == name) kept.figures.push_back(std::move(figure));
-  if (!options.intervals) return kept;
-  const std::vector<double> scores(tuples.scores.begin(), tuples.scores.end()), found(cosines.begin(), cosines.end());
-  for (const auto& [name, form] : {std::pair{"spearman", RowFigure::Form::kSpearman}, {"pearson", RowFigure::Form::kPearson}})
-    kept.by_row.push_back({.name = name, .form = form, .num_units = scores.size(), .a = found, .b = scores});
+  for (const char* name : {"spearman", "pearson"})
+    if (const RowFigure* by_row = FindByRow(all, name)) kept.by_row.push_back(*by_row);
   return kept;
 }
 

@@ -94,7 +94,9 @@ TEST(PowerLossOfStore, IsThereOnceItIsFinishedWhoeverBeganIt) {
     Store::OpenOrCreate(place);
   };
   ForEachPowerLoss(folder, 1, act, [&](const PowerLoss& loss) {
-    if (loss.finished) EXPECT_NO_THROW(Store::Open(place)) << loss.where;
+    if (loss.finished) {
+      EXPECT_NO_THROW(Store::Open(place)) << loss.where;
+    }
   });
 }
 

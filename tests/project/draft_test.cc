@@ -8,6 +8,7 @@
 #include "project/config.h"
 #include "project/model_tests.h"
 #include "project/run_model_tests.h"
+#include "project/step.h"
 #include "tests/project/tiny_project.h"
 
 namespace mlac {
@@ -56,7 +57,7 @@ TEST(Draft, LooksForTheTaskAndWritesWhatItHas) {
     const ModelConfig model = ParseProject(draft.files.at("mlac.yaml"), "mlac.yaml").models.at(0);
     EXPECT_EQ(model.task, task) << name;
     EXPECT_EQ(model.gates.at(0).Text(), gate + " >= production - 0.005") << name;
-    CheckTestKinds(ParseModelTests(draft.files.at("tests/x.yaml"), "x.yaml"), TaskOf(model));
+    CheckTestKinds(ParseModelTests(draft.files.at("tests/x.yaml"), "x.yaml"), TaskOf(model), ColumnsOf(model));
   }
   const Draft asked = DraftOf(folder, "i.csv", "text,more\na text,b\nanother,c\n", {.task = "fill-mask"});
   EXPECT_EQ(asked.task, "fill-mask");

@@ -609,5 +609,18 @@ TEST(RegressionMetrics, AreThoseOfScipy) {
   EXPECT_EQ(Value(ComputeRegressionMetrics(truth, constant), "pearson"), 0);
 }
 
+TEST(RegressionMetrics, AreThoseOfTheirRows) {
+  const std::vector<float> truth = {1, 2, 3, 4, 4}, predicted = {1.5f, 1, 3, 5, 4};
+  const Figures figures = ComputeRegressionMetrics(truth, predicted);
+  const std::vector<size_t> all = {0, 1, 2, 3, 4}, some = {1, 3};
+  for (const Figure& figure : figures.figures) {
+    const RowFigure* by_row = FindByRow(figures, figure.name);
+    ASSERT_NE(by_row, nullptr) << figure.name;
+    EXPECT_DOUBLE_EQ(RowFigureMeter(*by_row)(all), figure.value) << figure.name;
+  }
+  EXPECT_DOUBLE_EQ(RowFigureMeter(*FindByRow(figures, "mae"))(some), 1);
+  EXPECT_TRUE(ComputeRegressionMetrics(truth, predicted, {.intervals = false}).by_row.empty());
+}
+
 }  // namespace
 }  // namespace mlac
