@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "project/gate.h"
@@ -18,6 +19,8 @@ struct RowFilter {
   std::string column;                            // "" for the text
   std::vector<std::string> equals, not_equals;   // values of the column; empty: any
   std::optional<size_t> min_length, max_length;  // characters (Unicode scalar values)
+
+  bool holds_always() const { return equals.empty() && not_equals.empty() && !min_length && !max_length; }
 };
 
 struct DataConfig {
@@ -34,12 +37,13 @@ struct DataConfig {
 struct OptimizeConfig {
   bool int8 = false;
   std::optional<double> max_drop;  // percentage points of metric
-  std::string metric = {};         // the first of its task, if mlac.yaml names none
+  std::string metric = {};         // "": the first of its task that the test data have
 };
 
 struct ModelConfig {
   std::string name;
-  size_t line = 1;  // in mlac.yaml
+  size_t line = 1;                                             // in mlac.yaml
+  std::vector<std::pair<std::string, size_t>> key_lines = {};  // of the keys that name files and columns: "base", "data.train[1]"
   std::string task = "text-classification";
   std::string base;  // a folder
   DataConfig data;
@@ -48,6 +52,7 @@ struct ModelConfig {
   std::string tests;  // a file, "" for none
   std::vector<Gate> gates;
 
+  size_t LineOf(std::string_view key) const;  // where it stands in mlac.yaml; of a key that does not stand there the model's
   bool prepares_data() const { return data.train.size() > 1 || !data.filters.empty() || data.dedupe || data.test_split > 0; }
 };
 

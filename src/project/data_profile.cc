@@ -116,6 +116,15 @@ void SaveDataProfile(const Store& store, const ModelTask& task, const std::strin
   file.Commit();
 }
 
+std::optional<std::vector<std::string>> RememberedLabels(const Store& store, const ModelTask& task, const std::string& hash,
+                                                         const ModelData& columns) {
+  const std::optional<Profile> profile = ReadProfile(PathOf(store.folder() + "/data-profiles", task, hash, columns));
+  if (!profile) return std::nullopt;
+  std::vector<std::string> labels;
+  for (const auto& [label, count] : profile->labels) labels.push_back(label);
+  return labels;
+}
+
 std::string DescribeDataChange(const Store& store, const ModelTask& task, const std::string& old_hash, const std::string& path,
                                const ModelData& columns) {
   const std::optional<Profile> before = ReadProfile(PathOf(store.folder() + "/data-profiles", task, old_hash, columns));

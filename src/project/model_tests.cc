@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <type_traits>
 
 #include "base/error.h"
@@ -47,11 +46,12 @@ constexpr Key<ExampleTest> kExampleKeys[] = {
      [](const YamlValue& v, ExampleTest& t) { t.min_probability = v.Number(0, 1); }},
 };
 
-constexpr std::string_view kChanges[] = {"typos", "case", "names", "synonyms"};
+constexpr std::string_view kChanges[] = {"typos", "case", "names", "synonyms"}, kDirections[] = {"rise", "fall"};
 
 constexpr Key<InvarianceTest> kInvarianceKeys[] = {
     {{"change", Shape::kText, "What is done to the texts: typos (two neighbouring letters of a word change places), case (upper case, lower case), "
-      "names or synonyms (a word of a list becomes another one of it). Of questions, queries and pairs of texts the first is changed", "", true},
+      "names or synonyms (a word of a list becomes another one of it). Of questions, queries and pairs of texts the first is changed", "", true, "", "",
+      kChanges},
      [](const YamlValue& v, InvarianceTest& t) { t.change = v.OneOf(kChanges); }},
     {{"text", Shape::kTextOrTexts, "A text, or several", "rows of the test data"}, [](const YamlValue& v, InvarianceTest& t) { t.texts = v.Texts(); }},
     kQuestionKey<InvarianceTest>,
@@ -90,9 +90,8 @@ constexpr Key<DirectionalTest> kDirectionalKeys[] = {
     {{"label", Shape::kText, "The label whose probability is looked at; of other tasks the entity, as \"PER: Ann Lee\", the answer, the word for [MASK]. Not "
       "where there is one score alone: of a regression the number, of a query how well the text answers it or how near it is"},
      [](const YamlValue& v, DirectionalTest& t) { t.label = v.Text(); }},
-    {{"must", Shape::kText, "rise or fall", "", true},
+    {{"must", Shape::kText, "rise or fall", "", true, "", "", kDirections},
      [](const YamlValue& v, DirectionalTest& t) {
-       constexpr std::string_view kDirections[] = {"rise", "fall"};
        t.rises = v.OneOf(kDirections) == "rise";
      }},
     {{"by", Shape::kNumber, "By at least so much", "0"}, [](const YamlValue& v, DirectionalTest& t) { t.by = v.Number(0, kGreatest); }},
@@ -130,6 +129,7 @@ constexpr Key<LatencyTest> kLatencyKeys[] = {
 template <typename T, size_t kCount>
 void ReadList(const YamlValue& value, const Key<T> (&keys)[kCount], std::vector<T>& list,
               std::type_identity_t<void (*)(const YamlValue& item, T& test)> check) {
+  if (value.Items().empty()) value.Throw("expected at least one test, found an empty list");
   for (const YamlValue& item : value.Items()) {
     T test;
     ReadSection(item, keys, test);
@@ -143,10 +143,17 @@ void CheckInvariance(const YamlValue& item, InvarianceTest& test) {
   if (!test.beside.pair.empty() && test.texts.empty()) item.Throw("'text_pair' stands together with 'text', which is read with it");
   if (test.change == "synonyms" && test.lists.empty())
     item.Throw("the key 'lists' is missing (a list of lists of texts)", "lists: [[big, large], [fast, quick]]");
+  for (const auto& [key, value] : item.Entries()) {
+    if (key == "rows" && !test.texts.empty()) value.Throw("is of the test data, and 'text' is there in their place");
+    if (key == "seed" && test.change != "typos") value.Throw(fmt::format("is for typos; this is {}", test.change));
+  }
+  if (!test.lists.empty() && test.change != "synonyms" && test.change != "names")
+    item.Throw(fmt::format("'lists' is for names and synonyms; this is {}", test.change));
 }
 
 void CheckDirectional(const YamlValue& item, DirectionalTest& test) {
   if (test.add.empty() == test.from.empty()) item.Throw("expected one of 'add' and 'replace'");
+  if (!test.to.empty() && test.from.empty()) item.Throw("'with' stands without 'replace'");
   if (!test.from.empty() && test.text.find(test.from) == std::string::npos)
     item.Throw(fmt::format("'{}' does not stand in the text", test.from));
 }
@@ -224,17 +231,16 @@ ModelTests ParseModelTests(std::string_view text, const std::string& name) {
   const YamlDocument document(text, name);
   ModelTests tests;
   tests.file = name;
-  if (document.root().kind == YamlNode::Kind::kNull)
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is empty; expected tests", name), "'mlac test --generate' proposes some");
-  ReadSection(RootOf(document), kTestKeys, tests);
+  // A file of comments, as 'mlac init' writes it, tests nothing.
+  if (document.root().kind != YamlNode::Kind::kNull) ReadSection(RootOf(document), kTestKeys, tests);
   Sha256 hash;
   AddTree(hash, document.root());
   tests.hash = hash.Finish();
   return tests;
 }
 
-ModelTests ReadModelTests(const std::string& path) {
-  return ParseModelTests(ReadFile(path, YamlLimits{}.max_bytes + 1), std::filesystem::path(path).filename().string());
+ModelTests ReadModelTests(const std::string& path, const std::string& name) {
+  return ParseModelTests(ReadFile(path, YamlLimits{}.max_bytes + 1), name);
 }
 
 std::vector<SectionInfo> ModelTestSections() {

@@ -89,8 +89,8 @@ struct ModelTests {
   std::vector<std::string> Columns() const;  // of the test data that slices look at
 };
 
-// Throws kNotFound, and kInvalidInput with line, key and the known keys.
-ModelTests ReadModelTests(const std::string& path);
+// name: of the file, for messages: as mlac.yaml writes it. Throws kNotFound, and kInvalidInput with line, key and the known keys.
+ModelTests ReadModelTests(const std::string& path, const std::string& name);
 ModelTests ParseModelTests(std::string_view text, const std::string& name);
 
 // For the reference and the schema.

@@ -92,7 +92,8 @@ std::string LengthSlices(const std::vector<TestRow>& rows, const std::vector<Pre
   std::vector<size_t> lengths;
   for (const TestRow& row : rows) lengths.push_back(CountCodePoints(row.input.text));
   return SlicesByLength(lengths, [&](const std::string& slice, const std::vector<size_t>& units) {
-    return fmt::format("  - {{{}, min: {}%}}\n", slice, Floor(ShareOfRight(rows, predictions, units)));
+    const int floor = Floor(ShareOfRight(rows, predictions, units));
+    return floor > 0 ? fmt::format("  - {{{}, min: {}%}}\n", slice, floor) : "";
   });
 }
 
@@ -107,17 +108,18 @@ std::string MixUpSlices(const std::vector<TestRow>& rows, const std::vector<Pred
     std::vector<size_t> which;
     for (size_t i = 0; i < rows.size(); ++i)
       if (rows[i].truth.front() == label) which.push_back(i);
-    if (which.empty()) continue;
+    const int floor = which.empty() ? 0 : Floor(ShareOfRight(rows, predictions, which));
+    if (floor == 0) continue;  // it could not fail
     out += fmt::format("  - {{name: {}, column: {}, equals: {}, min: {}%}}  # {} of {} are taken for {}\n", QuoteYaml("label " + label),
-                       QuoteYaml(data.target_column), QuoteYaml(label), Floor(ShareOfRight(rows, predictions, which)), cell.count,
-                       which.size(), Quoted(metrics.label_names[static_cast<size_t>(cell.predicted)]));
+                       QuoteYaml(data.target_column), QuoteYaml(label), floor, cell.count, which.size(),
+                       Quoted(metrics.label_names[static_cast<size_t>(cell.predicted)]));
   }
   return out;
 }
 
 // within: of numbers, as it is written.
 std::string Invariances(TaskModel& model, const std::vector<TestRow>& rows, const std::string& within, const std::atomic<bool>& stop) {
-  std::string out = "# Changes that must not change the answer; min is a little below what holds today.\ninvariances:\n";
+  std::string out;
   for (const char* change : {"typos", "case"}) {
     ThrowIfStopped(stop);
     InvarianceTest test;
@@ -132,11 +134,12 @@ std::string Invariances(TaskModel& model, const std::vector<TestRow>& rows, cons
     const std::vector<Prediction> a = model.Predict(before), b = model.Predict(after);
     size_t num_same = 0;
     for (size_t i = 0; i < a.size(); ++i) num_same += SameMeaning(a[i], b[i], ParseNumber(within));
+    const int floor = Floor(static_cast<double>(num_same) / static_cast<double>(a.size()));
+    if (floor == 0) continue;  // it could not fail
     out += fmt::format("  - {{change: {}, rows: {}, {}min: {}%}}\n", change, test.num_rows,
-                       within.empty() ? "" : fmt::format("within: {}, ", within),
-                       Floor(static_cast<double>(num_same) / static_cast<double>(a.size())));
+                       within.empty() ? "" : fmt::format("within: {}, ", within), floor);
   }
-  return out;
+  return out.empty() ? "" : "# Changes that must not change the answer; min is a little below what holds today.\ninvariances:\n" + out;
 }
 
 // ---- Tasks other than text-classification ----
@@ -251,7 +254,7 @@ constexpr char kSlices[] = "# Parts of the test data, and what must hold of them
 // A line for a part of the test data; "" where nothing can be asked of it.
 std::string SliceLine(const std::string& slice, const std::string& metric, double value) {
   if (LessIsBetter(metric)) return fmt::format("  - {{{}, metric: {}, max: {}}}\n", slice, metric, Above(value));
-  return value > 0 ? fmt::format("  - {{{}, metric: {}, min: {}%}}\n", slice, metric, Floor(value)) : "";
+  return Floor(value) > 0 ? fmt::format("  - {{{}, metric: {}, min: {}%}}\n", slice, metric, Floor(value)) : "";
 }
 
 // The first figure, or the mean error, of short and of long texts.
@@ -322,7 +325,8 @@ std::string ProposeTestsFor(const ModelTask& task, const std::string& folder, co
   if (task.labels_texts) {
     out += Examples(task, rows, predictions, model->labels());
     out += Invariances(*model, rows, "", stop);
-    return out + kSlices + LengthSlices(rows, predictions) + MixUpSlices(rows, predictions, data, evaluation.metrics);
+    const std::string slices = LengthSlices(rows, predictions) + MixUpSlices(rows, predictions, data, evaluation.metrics);
+    return slices.empty() ? out : out + kSlices + slices;
   }
   const std::string within = task.gives_numbers() ? Above(ValueOf(evaluation.figures, "mae").value_or(0)) : "";
   if (answers) out += task.gives_numbers() ? NearestExamples(task, rows, predictions, within) : SurestExamples(task, rows, predictions);

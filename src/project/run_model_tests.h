@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "project/changed_rows.h"
@@ -35,9 +36,10 @@ struct TestReport {
   // For people, without colours: a line a test that failed or was skipped, then the sum; verbose: all tests.
   std::string Text(bool verbose) const;
   std::string Json() const;
-  // As JUnit's XML, which CI systems read: one suite a group. suite: "topics".
-  std::string JUnit(const std::string& suite) const;
 };
+
+// As JUnit's XML, which CI systems read: one suite a group of tests of each model. reports: by the names of the models.
+std::string JUnitOf(const std::vector<std::pair<std::string, TestReport>>& reports);
 
 struct TestSubject {
   const ModelTask& task;

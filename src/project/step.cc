@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder_contents.h"
+#include "base/json.h"
 #include "project/train_keys.h"
 #include "train/report_card.h"
 
@@ -49,6 +50,12 @@ const std::string& Contents::Hash(const std::string& path) {
   return entry->second;
 }
 
+void StepScope::Refuse(const Error& error, const std::string& key) const {
+  throw Error(error.code(),
+              fmt::format("{} line {}: models.{}.{}: {}", OwnName(project.file), model.LineOf(key), model.name, key, error.message()),
+              error.hint());
+}
+
 StepInput StepScope::Step(std::string_view step) const {
   return {std::string(step), StepInput::Kind::kStep, keys.at(std::string(step)), std::string(step)};
 }
@@ -58,9 +65,7 @@ StepInput StepScope::File(const std::string& key, const std::string& path) const
     // The own name of a file stands in the card, the folder above it nowhere.
     return {key, StepInput::Kind::kFile, contents.Hash(project.Path(path)) + " " + OwnName(path), path};
   } catch (const Error& error) {
-    throw Error(error.code(),
-                fmt::format("{} line {}: models.{}.{}: {}", OwnName(project.file), model.line, model.name, key, error.message()),
-                error.hint());
+    Refuse(error, key);
   }
 }
 
@@ -85,6 +90,14 @@ std::vector<StepInput> StepScope::Columns() const {
   if (!model.data.text_pair_column.empty()) columns.push_back(Parameter("data.text_pair", model.data.text_pair_column));
   if (TaskOf(model).several_labels()) columns.push_back(Parameter("data.label_separator", model.data.label_separator));
   return columns;
+}
+
+size_t StepScope::MaxTokens() const {
+  const std::string path = project.Path(model.base) + "/config.json";
+  if (!FileExists(path)) return 0;
+  const nlohmann::json config = ReadJsonFile(path);
+  const auto found = config.find("max_position_embeddings");
+  return found != config.end() && found->is_number_unsigned() ? found->get<size_t>() : 0;
 }
 
 StepInput StepScope::Model() const { return Step(Has("optimize") ? "optimize" : "train"); }

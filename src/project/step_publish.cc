@@ -57,7 +57,7 @@ std::string AddAnswers(const StepRun& run, const ModelData& data) {
   constexpr size_t kTestTexts = 8;
   const ModelTask& task = TaskOf(run.model);
   std::vector<TextInput> inputs;
-  if (!run.model.tests.empty()) inputs = InputsOf(ReadModelTests(run.project.Path(run.model.tests)));
+  if (!run.model.tests.empty()) inputs = InputsOf(ReadModelTests(run.project.Path(run.model.tests), run.model.tests));
   if (inputs.empty())
     for (TestRow& row : task.rows(data, kTestTexts)) inputs.push_back(std::move(row.input));
   if (inputs.empty()) return "";

@@ -162,7 +162,8 @@ constexpr TrainKey kKeys[] = {
     {{{"line_by_line", Shape::kBool, "Reads each text by itself instead of joining texts to blocks", "false"},
       [](const YamlValue& v, Options& o) { o.masking.line_by_line = v.Bool(); }},
      [](const Options& o) { return Shown(o.masking.line_by_line); }, Recorded::kIfSet, kMasks},
-    {{{"loss", Shape::kText, "multiple-negatives-ranking, cosent (for scored pairs) or triplet (of triples)", "the usual one of the data"},
+    {{{"loss", Shape::kText, "multiple-negatives-ranking, cosent (for scored pairs) or triplet (of triples)", "the usual one of the data", false, "", "",
+      kLosses},
       [](const YamlValue& v, Options& o) { o.loss = v.OneOf(kLosses); }},
      [](const Options& o) { return o.loss; }, Recorded::kIfSet, kEmbeddings},
     {{{"scale", Shape::kNumber, "What cosines are multiplied by", "20"}, [](const YamlValue& v, Options& o) { o.embedding.scale = v.Number(1e-3, 1e3); }},
@@ -170,7 +171,7 @@ constexpr TrainKey kKeys[] = {
     {{{"margin", Shape::kNumber, "Of the loss triplet: how much farther the negative is to be than the positive", "5"},
       [](const YamlValue& v, Options& o) { o.embedding.margin = v.Number(0, 1e3); }},
      [](const Options& o) { return Shown(o.embedding.margin); }, Recorded::kIfSet, kEmbeddings},
-    {{{"distance", Shape::kText, "Of the loss triplet: euclidean or cosine", "euclidean"},
+    {{{"distance", Shape::kText, "Of the loss triplet: euclidean or cosine", "euclidean", false, "", "", kDistances},
       [](const YamlValue& v, Options& o) {
         o.embedding.distance = v.OneOf(kDistances) == "cosine" ? EmbeddingDistance::kCosine : EmbeddingDistance::kEuclidean;
       }},

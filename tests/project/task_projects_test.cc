@@ -161,7 +161,7 @@ TEST_F(Entities, WhatTheTaskDoesNotHaveIsRefusedWithWhatItHas) {
       "confident is for f1 and precision and recall and macro_f1 and exact_match, the figures of a label against a number, and metrics "
       "against 'production + or - a number'");
   refused("data", "{train: train.conll, test: test.conll, filter: [{column: lang, equals: de}]}",
-          "mlac.yaml line 2: models.topics: data.filter: 'column' is for tables; the data of token-classification has no columns");
+          "mlac.yaml line 4: models.topics.data.filter: 'column' is for tables; the data of token-classification has no columns");
   refused("train", "{class_weights: true}",
           "mlac.yaml line 7: models.topics.train.class_weights: is for text-classification; this is token-classification");
   refused("optimize", "{int8: true, metric: accuracy}", "mlac.yaml line 6: models.topics.optimize.metric: there is no 'accuracy'");
@@ -339,6 +339,18 @@ TEST_P(MeasuredTasks, ProposedTestsPass) {
   const TestReport report = TestModel(project_.Config(), "topics", {}, observer.stop).report;
   EXPECT_FALSE(report.cases.empty());
   EXPECT_FALSE(report.failed()) << report.Text(false) << proposed;
+}
+
+TEST_P(MeasuredTasks, MayLoseALimitedShareOfAFigureThatTheirDataHave) {
+  project_.lines["tests"] = "";
+  project_.lines["gates"] = "";
+  project_.lines["optimize"] = "{int8: true, max_drop: 100%}";
+  ASSERT_FALSE(project_.Apply().refused());
+  const Store store = project_.OpenStore();
+  const StepRecord record = *StepStore(store).Find(project_.MakePlan().models[0].keys().at("optimize"));
+  const std::string metric = nlohmann::json::parse(record.result).at("metric").at("name");
+  EXPECT_THAT(Task().figures.metrics, testing::Contains(metric));
+  EXPECT_FALSE(LessIsBetter(metric)) << metric;
 }
 
 // Two files are joined; of the second half of their rows all are in both; what is left is split by what belongs together.
@@ -608,18 +620,24 @@ TEST(Pairs, StandInTheCardTheRecordAndThePlan) {
   EXPECT_TRUE(ReadRecordedAnswers(store.OnlyFile(folder)).answers.front().input.pair) << "what a swap is checked by";
 }
 
-TEST(OtherTasks, HaveTheirFiguresForSmallerModels) {
+TEST(OtherTasks, FilesOfOtherShapesAreNotJoined) {
   TinyProject project;
-  project.lines["optimize"] = "{int8: true}";
-  EXPECT_EQ(project.Config().models.front().optimize.metric, "accuracy");
-  project.lines["gates"] = "";
-  project.lines["train"] = "{regression: true}";
-  EXPECT_EQ(project.Config().models.front().optimize.metric, "pearson");
-  project.lines["train"] = "{multi_label: true}";
-  EXPECT_EQ(project.Config().models.front().optimize.metric, "f1");
-  project.lines["train"] = "";
+  project.folder.Write("pairs.csv", AnchorRows(6));
+  project.folder.Write("triples.csv", "anchor,positive,negative\na,b,c\nd,e,f\n");
+  project.folder.Write("named.csv", "query,answer\na,b\nc,d\n");
+  project.lines = {{"task", "sentence-similarity"}, {"base", FixturePath("models/embedding")}};
+  const auto refused = [&](const std::string& first, const std::string& second, const std::string& message) {
+    project.lines["data"] = fmt::format("{{train: [{}, {}], split: {{test: 20%}}}}", first, second);
+    ExpectError(ErrorCode::kInvalidInput, message, [&] { project.MakePlan(); });
+  };
+  const std::string where = "mlac.yaml line 4: models.topics.data.train[1]: ";
+  refused("triples.csv", "pairs.csv",
+          where + "pairs.csv has the columns anchor, positive, triples.csv has the columns anchor, positive, negative");
+  refused("pairs.csv", "named.csv", where + "named.csv has the columns query, answer, pairs.csv has the columns anchor, positive");
   project.lines["task"] = "token-classification";
-  EXPECT_EQ(project.Config().models.front().optimize.metric, "f1");
+  project.folder.Write("tags.conll", "Ann B-PER\nsleeps O\n\n");
+  project.folder.Write("spans.jsonl", "{\"text\": \"Ann sleeps\", \"entities\": [{\"start\": 0, \"end\": 3, \"label\": \"PER\"}]}\n");
+  refused("tags.conll", "spans.jsonl", where + "spans.jsonl has entities as spans, tags.conll has a tag for each word");
 }
 
 }  // namespace
