@@ -52,6 +52,7 @@ int main(int argc, char** argv) try {
   std::fputs(plan.Text().c_str(), stdout);
   Watcher watcher;
   const mlac::ApplyResult result = mlac::Apply(project, plan, store, {.num_threads = 1}, watcher, stop);
+  if (const auto& failure = result.models.front().failure) throw mlac::Error(*failure);
   if (result.refused()) return 1;
 
   if (!project.Find(name).tests.empty()) {

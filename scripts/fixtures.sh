@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # dev fixtures [PART...]: writes the expected values of the parity tests anew, by the reference implementations in their Python environments (parts:
-# ops models minilm antiberty train metrics families tasks adapters compressed; all if none is named), and the committed hashes of bits (part bits)
+# ops models minilm antiberty train metrics families tasks prompts adapters compressed; all if none is named), and the committed hashes of bits (part bits)
 # by the scalar path of mlac, once its tests of parity have passed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,7 +9,7 @@ python=$(scripts/venv.sh parity)/bin/python
 MLAC_MINILM=$(scripts/fetch.sh minilm)
 MLAC_ANTIBERTY_FIXTURE=$(scripts/fetch.sh antiberty)
 export MLAC_MINILM MLAC_ANTIBERTY_FIXTURE
-[ $# -gt 0 ] || set -- ops models minilm antiberty train metrics families tasks adapters compressed bits
+[ $# -gt 0 ] || set -- ops models minilm antiberty train metrics families tasks prompts adapters compressed bits
 reference=()
 for part in "$@"; do [[ "$part" =~ ^(adapters|compressed|bits)$ ]] || reference+=("$part"); done
 [ ${#reference[@]} = 0 ] || "$python" tests/parity/make_fixtures.py "${reference[@]}"

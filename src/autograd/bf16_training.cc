@@ -136,21 +136,14 @@ void AddRowsOf(Run& run, const Bf16* gradient_z, const Bf16* x, size_t rows, Par
 Tensor Bf16TrainingProduct(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, PackedWeight& packed_weight) {
   if (!HasProducts()) return RoundedProduct(run, Rounded(run, x), weight.value, Layout::kTransposed, bias);
   const size_t rows = x.dim(0), inputs = weight.value.dim(1), outputs = weight.value.dim(0);
-  const Tensor packed =
-      weight.trainable ? PackForBf16(run, weight.value, Layout::kTransposed) : packed_weight.Bf16(run, weight, bias).values;
-  Tensor whole_bias;  // filled up to whole panels
-  if (bias != nullptr) {
-    whole_bias = run.NewTensor({kernels::NumBf16Panels(outputs) * kernels::kBf16PanelWidth});
-    const std::span<float> values = whole_bias.mutable_floats();
-    std::fill(std::copy(bias->value.floats().begin(), bias->value.floats().end(), values.begin()), values.end(), 0.0f);
-  }
+  const Tensor packed = weight.trainable ? PackForBf16(run, weight.value, Layout::kTransposed) : packed_weight.Bf16(run, weight).values;
   Tensor z = run.NewTensor({rows, outputs});
   Product(run,
           {.a = RoundedInput(run, x),
            .packed_b = Values(packed),
            .num_k = inputs,
            .num_columns = outputs,
-           .bias = bias == nullptr ? nullptr : whole_bias.floats().data(),
+           .bias = bias == nullptr ? nullptr : bias->value.floats().data(),
            .c = z.mutable_floats().data(),
            .c_stride = outputs},
           rows);

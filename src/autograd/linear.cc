@@ -97,9 +97,9 @@ Tensor PackF32(Run& run, const float* weight, size_t inputs, size_t outputs) {
 }
 
 // A vector filled up with zeros.
-Tensor Padded(const Tensor* values, size_t size) {
+Tensor Padded(const Tensor& values, size_t size) {
   Tensor padded = Tensor::Zeros({size});
-  if (values != nullptr) std::copy(values->floats().begin(), values->floats().end(), padded.mutable_floats().begin());
+  std::copy(values.floats().begin(), values.floats().end(), padded.mutable_floats().begin());
   return padded;
 }
 
@@ -118,7 +118,7 @@ const PackedWeight::Layout& PackedWeight::RoundedToBf16(Run& run, const Paramete
   });
 }
 
-const PackedWeight::Layout& PackedWeight::Int8(Run& run, const Parameter& weight, const Parameter* bias) {
+const PackedWeight::Layout& PackedWeight::Int8(Run& run, const Parameter& weight) {
   return Get(Kind::kInt8, weight.value, [&](Layout& layout) {
     const size_t outputs = weight.value.dim(0), inputs = weight.value.dim(1), panels = kernels::NumInt8Panels(outputs);
     if (inputs > kernels::kInt8MaxK)
@@ -126,8 +126,7 @@ const PackedWeight::Layout& PackedWeight::Int8(Run& run, const Parameter& weight
                                                        kernels::kInt8MaxK));
     layout.values = Tensor::Uninitialized({kernels::PackedInt8Size(inputs, outputs)}, DType::kI8);
     layout.sums = Tensor::Uninitialized({panels * kernels::kInt8PanelWidth}, DType::kI32);
-    layout.scales = Padded(&weight.scale, panels * kernels::kInt8PanelWidth);
-    layout.bias = Padded(bias == nullptr ? nullptr : &bias->value, panels * kernels::kInt8PanelWidth);
+    layout.scales = Padded(weight.scale, panels * kernels::kInt8PanelWidth);
     auto* values = reinterpret_cast<int8_t*>(layout.values.mutable_bytes().data());
     auto* sums = reinterpret_cast<int32_t*>(layout.sums.mutable_bytes().data());
     run.ParallelFor(panels, 1, [&](size_t begin, size_t end, size_t) {
@@ -136,11 +135,10 @@ const PackedWeight::Layout& PackedWeight::Int8(Run& run, const Parameter& weight
   });
 }
 
-const PackedWeight::Layout& PackedWeight::Bf16(Run& run, const Parameter& weight, const Parameter* bias) {
+const PackedWeight::Layout& PackedWeight::Bf16(Run& run, const Parameter& weight) {
   return Get(Kind::kBf16, weight.value, [&](Layout& layout) {
     const size_t outputs = weight.value.dim(0), inputs = weight.value.dim(1), panels = kernels::NumBf16Panels(outputs);
     layout.values = Tensor::Uninitialized({kernels::PackedBf16Size(inputs, outputs)}, DType::kBF16);
-    layout.bias = Padded(bias == nullptr ? nullptr : &bias->value, panels * kernels::kBf16PanelWidth);
     auto* values = reinterpret_cast<kernels::Bf16*>(layout.values.mutable_bytes().data());
     run.ParallelFor(panels, 1, [&](size_t begin, size_t end, size_t) {
       kernels::PackBf16Panels(weight.value.floats().data(), inputs, kernels::Layout::kTransposed, inputs, outputs, begin, end, values);

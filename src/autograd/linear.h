@@ -12,25 +12,26 @@
 
 namespace mlac {
 
-// A weight packed for the kernels of inference: when it is used with many rows or for the second time, and again when it has got another tensor, as
-// training gives it. A process that computes one short text never writes a packed copy, which would be most of its time and memory.
-// Safe to use from several threads, as long as nobody changes the weight. One layout at a time: that of the last kind asked for.
+// A weight packed for the kernels of inference: when it is used with many rows or for the second time, and again when it has got another
+// tensor, as training gives it. A process that computes one short text never writes a packed copy, which would be most of its time and
+// memory. Safe to use from several threads, as long as nobody changes the weight and all ask for one kind. One layout at a time: that of
+// the last kind asked for. It holds nothing of a layer but its weight, because layers with biases of their own may share one: a decoder
+// over a base's embeddings.
 class PackedWeight {
  public:
   struct Layout {
     Tensor values;
-    Tensor bias;    // int8 and bf16: filled up to whole panels, zeros if there is none
-    Tensor scales;  // int8: of the columns, filled up likewise
-    Tensor sums;    // int8: of the columns, I32
+    Tensor scales;  // int8: of the columns, filled up to whole panels
+    Tensor sums;    // int8: of the columns, I32, likewise
   };
 
   // True once, while the weight is not packed as f32: the caller may multiply by it as it is.
   bool FirstUse() { return packed_from_.load(std::memory_order_acquire) == nullptr && !used_.exchange(true); }
 
-  // weight: [outputs, inputs]; bias: [outputs] or nullptr.
+  // weight: [outputs, inputs], f32, but I8 with a scale an output for Int8, which throws kUnsupported above kernels::kInt8MaxK inputs.
   const Layout& F32(Run& run, const Parameter& weight);
-  const Layout& Int8(Run& run, const Parameter& weight, const Parameter* bias);
-  const Layout& Bf16(Run& run, const Parameter& weight, const Parameter* bias);
+  const Layout& Int8(Run& run, const Parameter& weight);
+  const Layout& Bf16(Run& run, const Parameter& weight);
   // F32 of the weight rounded to bf16, for machines without bf16 products.
   const Layout& RoundedToBf16(Run& run, const Parameter& weight);
 

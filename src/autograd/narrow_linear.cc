@@ -62,14 +62,20 @@ Tensor Int8LinearForward(Run& run, const Tensor& x, const Parameter& weight, con
   // A layer that was left in f32 and ran in bf16 may stand before one in int8.
   if (x.dtype() == DType::kBF16) return Int8LinearForward(run, x.ToF32(), weight, bias, activation, packed);
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
-  const PackedWeight::Layout& b = packed.Int8(run, weight, bias);
+  const PackedWeight::Layout& b = packed.Int8(run, weight);
   const QuantizedInput a = Quantize(run, x);
   Tensor y = run.NewTensor({rows, outputs});
-  const kernels::Int8GemmArguments arguments = {.a = a.values, .a_scales = a.scales, .a_zeros = a.zeros,
+  const kernels::Int8GemmArguments arguments = {.a = a.values,
+                                                .a_scales = a.scales,
+                                                .a_zeros = a.zeros,
                                                 .b = {.values = reinterpret_cast<const int8_t*>(b.values.data()),
                                                       .sums = reinterpret_cast<const int32_t*>(b.sums.data()),
-                                                      .scales = b.scales.floats().data(), .bias = b.bias.floats().data()},
-                                                .num_k = inputs, .num_columns = outputs, .c = y.mutable_floats().data(), .c_stride = outputs,
+                                                      .scales = b.scales.floats().data()},
+                                                .num_k = inputs,
+                                                .num_columns = outputs,
+                                                .bias = bias == nullptr ? nullptr : bias->value.floats().data(),
+                                                .c = y.mutable_floats().data(),
+                                                .c_stride = outputs,
                                                 .activation = activation};
   CutProduct(run, rows, kernels::NumInt8Panels(outputs), [&](size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
     kernels::Int8Gemm(arguments, row_begin, row_end, panel_begin, panel_end);
@@ -81,12 +87,17 @@ Tensor Bf16LinearForward(Run& run, const Tensor& x, const Parameter& weight, con
                          PackedWeight& packed, bool narrow) {
   if (kernels::Bf16PathInUse() == kernels::Bf16Path::kNone) return RoundedLinearForward(run, x, weight, bias, activation, packed);
   const size_t rows = x.dim(0), inputs = weight.value.dim(1), outputs = weight.value.dim(0);
-  const PackedWeight::Layout& b = packed.Bf16(run, weight, bias);
+  const PackedWeight::Layout& b = packed.Bf16(run, weight);
   const kernels::Bf16* a = Round(run, x);
   narrow = narrow && kernels::Bf16RowSize(outputs) == outputs;  // else the rows have a tail that nobody fills
   Tensor y = narrow ? run.NewTensor({WholeTiles(rows), outputs}, DType::kBF16).Rows(0, rows) : run.NewTensor({rows, outputs});
-  kernels::Bf16GemmArguments arguments = {.a = a, .packed_b = reinterpret_cast<const kernels::Bf16*>(b.values.data()), .num_k = inputs,
-                                          .num_columns = outputs, .bias = b.bias.floats().data(), .c_stride = outputs, .activation = activation};
+  kernels::Bf16GemmArguments arguments = {.a = a,
+                                          .packed_b = reinterpret_cast<const kernels::Bf16*>(b.values.data()),
+                                          .num_k = inputs,
+                                          .num_columns = outputs,
+                                          .bias = bias == nullptr ? nullptr : bias->value.floats().data(),
+                                          .c_stride = outputs,
+                                          .activation = activation};
   if (narrow) {
     arguments.c_bf16 = reinterpret_cast<kernels::Bf16*>(y.mutable_bytes().data());
   } else {

@@ -27,7 +27,7 @@ struct AdapterRows {
   const ParameterStore* adapter = nullptr;
 };
 
-// Some tokens of a batch, rising; null: all of them.
+// Numbers of tokens of a batch, counted from its first, rising, none twice; null: all of them.
 using TokenRows = std::shared_ptr<const std::vector<size_t>>;
 
 struct RunOptions {

@@ -41,14 +41,18 @@ BuildInfo GetBuildInfo() {
           .compiler = Compiler(),
           .sanitizers = Sanitizers(),
           .libraries = {{"Boost", fmt::format("{}.{}.{}", BOOST_VERSION / 100000, BOOST_VERSION / 100 % 1000, BOOST_VERSION % 100)},
+                        {"CLI11", kCli11Version},
                         {"fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)},
                         {"Highway", fmt::format("{}.{}.{}", HWY_MAJOR, HWY_MINOR, HWY_PATCH)},
-                        {"nlohmann_json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR,
-                                                      NLOHMANN_JSON_VERSION_PATCH)},
+                        {"nlohmann_json",
+                         fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)},
                         {"OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING)},
+                        {"PCRE2", kPcre2Version},
+                        {"prometheus-cpp", kPrometheusVersion},
                         {"simdjson", fmt::format("{}.{}.{}", static_cast<int>(simdjson::SIMDJSON_VERSION_MAJOR),
                                                  static_cast<int>(simdjson::SIMDJSON_VERSION_MINOR),
-                                                 static_cast<int>(simdjson::SIMDJSON_VERSION_REVISION))}}};
+                                                 static_cast<int>(simdjson::SIMDJSON_VERSION_REVISION))},
+                        {"yaml-cpp", kYamlCppVersion}}};
 }
 
 }  // namespace mlac

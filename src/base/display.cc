@@ -131,6 +131,9 @@ size_t DisplayWidth(std::string_view text) {
 }
 
 std::string Printable(std::string_view text, size_t max_width) {
+  // Nearly all texts: each byte is a column, and shows itself.
+  if (text.size() <= max_width && std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; }))
+    return std::string(text);
   std::string out;
   size_t width = 0, cut = 0;  // cut: the end of what leaves room for the ellipsis
   for (size_t position = 0; position < text.size();) {

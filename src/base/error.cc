@@ -13,7 +13,7 @@ const ErrorKind& Kind(ErrorCode code) {
       {"already_exists", 1, 409},
       {"unsupported", 1, 422},
       {"too_large", 1, 413},
-      {"resource_exhausted", 1, 429},
+      {"resource_exhausted", 1, 503},
       {"io", 1, 500},
       {"cancelled", 130, 503},
       {"internal", 1, 500},

@@ -15,6 +15,7 @@
 #include "base/utf8.h"
 #include "capi/open_models.h"
 #include "capi/task_request.h"
+#include "pipelines/sequence_task.h"
 #include "version.h"
 
 struct mlac_error {
@@ -34,6 +35,8 @@ static_assert(StatusOf(ErrorCode::kInvalidArgument) == MLAC_INVALID_ARGUMENT && 
 
 // A turn of one caller ends at so many texts, or so many bytes of them.
 constexpr size_t kTextsPerTurn = 256, kBytesPerTurn = size_t{1} << 20;
+// Of a task that asks for sequences, at so many tokens for each thread: enough for some 128 rows at a time to keep them all busy.
+constexpr size_t kTokensPerThread = 1024;
 
 // Made before it is needed, because there is no room for it then. Its text stands within the object: no allocation.
 mlac_error out_of_memory = {MLAC_RESOURCE_EXHAUSTED, "out of memory", ""};
@@ -114,6 +117,20 @@ size_t EndOfTurn(size_t begin, size_t count, SizeOf size_of) {
   return end;
 }
 
+// Where a task asks for sequences, a turn is some of them: a text may be as long as it likes.
+void AddInTurns(SharedModel& model, Task& task, std::span<const TextInput> texts, std::string& answer) {
+  if (auto* const sequences = dynamic_cast<SequenceTask*>(&task)) {
+    const auto compute = [&](const TokenBatch& part, const RowsWanted& wanted) {
+      const std::lock_guard lock(model.turn);
+      return model.text_model.Compute(part, wanted);
+    };
+    return sequences->AddInParts(model.text_model, texts, compute, answer,
+                                 {.num_tokens = kTokensPerThread * model.options.team->num_threads()});
+  }
+  const std::lock_guard lock(model.turn);
+  task.Add(model.text_model, texts, answer);
+}
+
 std::string Answer(SharedModel& model, std::string_view name, std::string_view json) {
   const TaskInfo& info = FindTask(name);
   model.text_model.Require(info.name);
@@ -124,8 +141,7 @@ std::string Answer(SharedModel& model, std::string_view name, std::string_view j
   if (request.is_batch) task->Begin(answer);
   for (size_t begin = 0, end; begin < texts.size(); begin = end) {
     end = EndOfTurn(begin, texts.size(), [&](size_t i) { return texts[i].text.size() + (texts[i].pair ? texts[i].pair->size() : 0); });
-    const std::lock_guard lock(model.turn);
-    task->Add(model.text_model, texts.subspan(begin, end - begin), answer);
+    AddInTurns(model, *task, texts.subspan(begin, end - begin), answer);
   }
   if (request.is_batch) task->End(answer);
   model.num_truncated += task->num_truncated();
@@ -139,10 +155,10 @@ void Embed(SharedModel& model, std::span<const std::string_view> texts, float* v
     end = EndOfTurn(begin, texts.size(), [&](size_t i) { return texts[i].size(); });
     std::vector<TextInput> inputs;
     for (size_t i = begin; i < end; ++i) inputs.push_back({std::string(texts[i]), std::nullopt, fmt::format("texts[{}]", i)});
-    const EncodedTexts encoded = model.text_model.Encode(inputs);
+    const EncodedTexts encoded = model.text_model.EncodeWithPrompt(inputs, model.text_model.prompts().Default());
     model.num_truncated += encoded.num_truncated;
     const std::lock_guard lock(model.turn);
-    const std::vector<float> part = model.text_model.Embed(encoded.batch);
+    const std::vector<float> part = model.text_model.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
     std::copy(part.begin(), part.end(), vectors + begin * model.text_model.embedding_size());
   }
 }
@@ -156,9 +172,12 @@ std::string Describe(const SharedModel& model) {
     }
     out += strings.empty() ? "[]" : "]";
   };
+  const auto append_path = [](std::string& out, const std::string& path) {
+    AppendJsonString(out, FindInvalidUtf8(path) == std::string_view::npos ? path : Printable(path));
+  };
   std::string out = R"({"folder":)";
-  AppendJsonString(out,
-                   FindInvalidUtf8(text_model.folder()) == std::string_view::npos ? text_model.folder() : Printable(text_model.folder()));
+  append_path(out, text_model.folder());
+  if (!text_model.adapter().empty()) append_path(out += R"(,"adapter":)", text_model.adapter());
   append_list(out += R"(,"tasks":)", text_model.Tasks());
   append_list(out += R"(,"labels":)", text_model.label_names());
   return out + fmt::format(R"(,"embedding_size":{},"max_length":{},"threads":{},"dtype":"{}","truncated":{}}})",

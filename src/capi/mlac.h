@@ -9,8 +9,10 @@
 // as it was when it fails.
 //
 // Threads. Every function may be called from any thread at any time, with one model from several threads too: their texts are computed in
-// turns, some 256 a turn, with all threads of the model. Answers do not depend on who else asks, on the number of threads or on the
-// processor: they are those of `mlac run`, bit for bit (dtype "bf16": of processors of one kind).
+// turns, in the order of their coming, some 256 texts a turn or, of windows, entities, masks and labels of one's own, 1,024 tokens for each
+// thread of the model, which all compute. Answers do not depend on who else asks, on the number of threads or on the processor: they are
+// those of `mlac run`, bit for bit (dtype "bf16": of processors of one kind). A process may be forked at any time; in the child a model of
+// the parent is refused, MLAC_UNSUPPORTED (docs/c-api.md).
 //
 // Strings are UTF-8 and end in a zero byte; what is not UTF-8 is refused with its place. Functions copy what they are given.
 //
@@ -67,14 +69,15 @@ MLAC_API void mlac_error_free(mlac_error* error);
 //   "truncate": true     cut longer texts instead of refusing them (mlac_describe counts them)
 //   "dtype": "bf16"      what matrix products are computed in; else "f32"
 //   "allow_slow": true   bf16 on a processor without instructions for it, too
+//   "adapter": "./lora"  the folder of an adapter over the model, in PEFT's format
 MLAC_API mlac_status mlac_open(const char* folder, const char* options, mlac_model** model, mlac_error** error);
 
 // Ends the model once the calls that other threads are in have returned. NULL is allowed; a model that is closed already is
 // MLAC_INVALID_ARGUMENT, which may be ignored.
 MLAC_API mlac_status mlac_close(mlac_model* model);
 
-// Gives a JSON object, to be freed with mlac_free: {"folder", "tasks": ["feature-extraction", ...], "labels": [...], "embedding_size",
-// "max_length", "threads", "dtype", "truncated": texts that were cut so far}.
+// Gives a JSON object, to be freed with mlac_free: {"folder", "adapter" where the model has one, "tasks": ["feature-extraction",
+// ...], "labels": [...], "embedding_size", "max_length", "threads", "dtype", "truncated": texts that were cut so far}.
 MLAC_API mlac_status mlac_describe(mlac_model* model, char** description, mlac_error** error);
 
 // Has the model do a task, as `mlac run TASK --json`. request: a JSON object {"inputs": ..., "parameters": {...}}, as the HTTP API takes it
@@ -86,7 +89,8 @@ MLAC_API mlac_status mlac_run(mlac_model* model, const char* task, const char* r
 // The numbers of a vector of mlac_embed.
 MLAC_API mlac_status mlac_embedding_size(mlac_model* model, size_t* size, mlac_error** error);
 
-// Writes one vector a text, one behind the other, pooled and normalised as the folder says: the numbers of feature-extraction.
+// Writes one vector a text, one behind the other, pooled and normalised as the folder says, with the prompt that it puts before each
+// text where nobody names one: the numbers of feature-extraction.
 // texts: count pointers; lengths: their bytes, or NULL where each ends in a zero byte. vectors: room for at least count *
 // mlac_embedding_size() floats, of which vectors_size says how many there are; more stay as they are. After an error the vectors of some
 // texts may have been written.

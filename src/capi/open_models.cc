@@ -1,6 +1,9 @@
 #include "capi/open_models.h"
 
+#include <pthread.h>
 #include <unistd.h>
+
+#include <new>
 
 #include "base/error.h"
 
@@ -10,6 +13,14 @@ namespace {
 uintptr_t Number(const mlac_model* handle) { return reinterpret_cast<uintptr_t>(handle); }
 
 }  // namespace
+
+// A thread that holds the mutex while another one forks does not exist in the child, where nobody would ever let go of it. So the one that
+// forks takes it before, and both processes give it back.
+OpenModels::OpenModels() {
+  const auto take = [] { Get().mutex_.lock(); };
+  const auto give_back = [] { Get().mutex_.unlock(); };
+  if (pthread_atfork(take, give_back, give_back) != 0) throw std::bad_alloc();
+}
 
 OpenModels& OpenModels::Get() {
   static OpenModels& models = *new OpenModels;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 
+#include "base/fair_mutex.h"
 #include "pipelines/text_model.h"
 
 struct mlac_model;  // of mlac.h, which nothing defines
@@ -20,12 +21,12 @@ struct SharedModel {
   SharedModel(const std::string& folder, const TextModelOptions& given) : options(given), text_model(folder, given) {}
 
   const TextModelOptions options;
-  std::mutex turn;  // held for each use of text_model that is not const
+  FairMutex turn;  // held for each use of text_model that is not const; who asks for much comes again behind those who wait
   TextModel text_model;
   std::atomic<uint64_t> num_truncated = 0;  // texts that were cut
 };
 
-// Safe from several threads.
+// Safe from several threads, and in a process that is forked while others are in here.
 class OpenModels {
  public:
   // The one of the process: handles have to be looked up without anything else in hand. It outlives static objects, since other threads may
@@ -45,6 +46,8 @@ class OpenModels {
     pid_t process;  // that opened it
     bool closed;    // in a process that was forked since
   };
+
+  OpenModels();
 
   mutable std::mutex mutex_;
   uintptr_t last_ = 0;

@@ -84,6 +84,8 @@ struct ParameterInfo {
 
 // The parameters of each task, by the names that transformers gives them.
 constexpr ParameterInfo kParameters[] = {
+    {"feature-extraction", "prompt", [](JsonValue& value, TaskOptions& options) { options.prompt = value.String(); }},
+    {"feature-extraction", "prompt_name", [](JsonValue& value, TaskOptions& options) { options.prompt_name = value.String(); }},
     {"feature-extraction", "tokens", [](JsonValue& value, TaskOptions& options) { options.tokens = value.Bool(); }},
     {"fill-mask", "top_k", [](JsonValue& value, TaskOptions& options) { options.top_k = TopK(value); }},
     {"fill-mask", "targets", [](JsonValue& value, TaskOptions& options) { options.targets = Strings(value); }},
@@ -94,6 +96,8 @@ constexpr ParameterInfo kParameters[] = {
     {"question-answering", "handle_impossible_answer",
      [](JsonValue& value, TaskOptions& options) { options.handle_impossible_answer = value.Bool(); }},
     {"question-answering", "align_to_words", [](JsonValue& value, TaskOptions& options) { options.align_to_words = value.Bool(); }},
+    {"sentence-similarity", "prompt", [](JsonValue& value, TaskOptions& options) { options.prompt = value.String(); }},
+    {"sentence-similarity", "prompt_name", [](JsonValue& value, TaskOptions& options) { options.prompt_name = value.String(); }},
     {"text-classification", "top_k", [](JsonValue& value, TaskOptions& options) { options.top_k = TopK(value); }},
     {"text-classification", "function_to_apply",
      [](JsonValue& value, TaskOptions& options) { options.function_to_apply = Function(value); }},
@@ -208,7 +212,7 @@ TaskRequest ReadTaskRequest(std::string_view text, const TaskInfo& info) {
 }
 
 TextModelOptions ReadOpenOptions(std::string_view text) {
-  static constexpr std::array<std::string_view, 5> kNames = {"threads", "max_length", "truncate", "dtype", "allow_slow"};
+  static constexpr std::array<std::string_view, 6> kNames = {"threads", "max_length", "truncate", "dtype", "allow_slow", "adapter"};
   TextModelOptions options;
   bool allow_slow = false;
   ReadWhole(text, "options", kNames, [&](std::string_view name, JsonValue& value) {
@@ -217,6 +221,7 @@ TextModelOptions ReadOpenOptions(std::string_view text) {
     if (name == "truncate") options.truncate = value.Bool();
     if (name == "dtype") options.dtype = std::array{DType::kF32, DType::kBF16}[value.Choice({"f32", "bf16"})];
     if (name == "allow_slow") allow_slow = value.Bool();
+    if (name == "adapter") options.adapter = value.String();
   });
   if (options.dtype == DType::kBF16 && !allow_slow && kernels::Bf16PathInUse() == kernels::Bf16Path::kNone)
     throw Error(ErrorCode::kUnsupported,

@@ -13,7 +13,7 @@
 #include "cli/interrupt.h"
 #include "cli/project_options.h"
 #include "cli/tracking.h"
-#include "project/apply_reports.h"
+#include "project/test_model.h"
 #include "project/tracked_apply.h"
 
 namespace mlac {
@@ -23,7 +23,7 @@ struct ApplyCommand {
   ProjectOptions project;
   ApplyOptions apply;
   std::string plan_file, markdown, track;
-  bool dry_run = false, json = false, report = true;
+  bool dry_run = false, json = false;
 };
 
 constexpr size_t kMostPlanBytes = size_t{256} << 20;
@@ -39,22 +39,31 @@ Plan PlanOf(const ApplyCommand& options, const ProjectConfig& project) {
   return now;
 }
 
-void WriteReports(const ApplyCommand& options, const ApplyResult& result, const Plan& plan, const Store& store) {
-  if (!options.report) return;
-  const ApplyReports reports = WriteApplyReports(result, plan, store, options.apply.num_threads, CatchInterrupts());
-  for (const auto& [name, path] : reports.written) fmt::print(stderr, "{}: report in {}.html and .md\n", name, path);
-  if (!options.markdown.empty()) WriteFileAtomically(options.markdown, reports.markdown);
+// What was not published, and why: with one model its own hint, else what holds of all.
+void ThrowWhatWasNotDone(const ApplyResult& result) {
+  std::string message;
+  const Error* failure = nullptr;
+  for (const AppliedModel& model : result.models) {
+    const auto add = [&](const std::string& what) { message += fmt::format("{}{}: {}", message.empty() ? "" : "; ", model.name, what); };
+    if (!model.refused_by.empty()) add(fmt::format("refused by {}: {}", model.refused_by, model.refusal));
+    if (!model.failure) continue;
+    failure = &*model.failure;
+    add(result.models.size() == 1 ? failure->message() : "failed: " + failure->message());
+  }
+  if (result.failed() && !result.refused() && result.models.size() == 1) throw Error(*failure);
+  if (result.failed()) throw Error(failure->code(), message, failure->hint());
+  for (const AppliedModel& model : result.models)
+    if (!model.refused_by.empty())
+      throw Error(ErrorCode::kInvalidInput, message,
+                  fmt::format("nothing was published of it; what production is has not changed. 'mlac test {}@{}' looks at it", model.name,
+                              kCandidate));
 }
 
 void Report(const ApplyResult& result, bool json) {
   if (json) fmt::print("{}", result.Json());
-  std::string refused;
-  for (const AppliedModel& model : result.models) {
+  for (const AppliedModel& model : result.models)
     if (!json && model.published) fmt::print("{}@latest is {}\n", model.name, model.revision);
-    if (!model.refused_by.empty())
-      refused += fmt::format("{}{}: refused by {}: {}", refused.empty() ? "" : "; ", model.name, model.refused_by, model.refusal);
-  }
-  if (!refused.empty()) throw Error(ErrorCode::kInvalidInput, refused, "nothing was published of it; what production is has not changed");
+  ThrowWhatWasNotDone(result);
 }
 
 ApplyResult ApplyTracked(const ApplyTracking& tracking, const ProjectConfig& project, const Plan& plan, const Store& store,
@@ -75,8 +84,8 @@ ApplyResult ApplyTracked(const ApplyTracking& tracking, const ProjectConfig& pro
 
 void Execute(ApplyCommand options) {
   if (!options.plan_file.empty() && !options.project.targets.empty()) throw UsageError("--plan-file and --target exclude each other");
-  if (!options.markdown.empty() && !options.report) throw UsageError("--markdown and --no-report exclude each other");
-  const ProjectConfig project = ReadProject(options.project.file);
+  if (!options.markdown.empty() && !options.apply.reports) throw UsageError("--markdown and --no-report exclude each other");
+  const ProjectConfig project = ReadProjectHere(options.project.file);
   const ApplyTracking tracking = {.mlflow = ReadMlflowOptions(options.track), .lineage = ReadLineageOptions()};
   if (options.dry_run) {
     const Plan plan = PlanOf(options, project);
@@ -94,7 +103,7 @@ void Execute(ApplyCommand options) {
   }
   fmt::print(stderr, "{}", plan.Text());
   const ApplyResult result = ApplyTracked(tracking, project, plan, store, options.apply);
-  WriteReports(options, result, plan, store);
+  if (!options.markdown.empty()) WriteFileAtomically(options.markdown, result.Markdown());
   Report(result, options.json);
 }
 
@@ -102,6 +111,7 @@ void Execute(ApplyCommand options) {
 
 void AddApply(CLI::App& app) {
   auto options = std::make_shared<ApplyCommand>();
+  options->apply.reports = true;
   CLI::App& command = AddCommand(app, "apply", "Make the models of mlac.yaml: run what has changed, test, gate, publish",
                                  "mlac apply\nmlac apply --target topics");
   AddProjectOptions(command, options->project);
@@ -110,7 +120,7 @@ void AddApply(CLI::App& app) {
                   "Do exactly what 'mlac plan --plan-file' wrote there; refused if anything has moved since")
       ->type_name("FILE");
   command.add_flag("--dry-run", options->dry_run, "Only say what would be done, as 'mlac plan'");
-  command.add_flag("!--no-report", options->report, "Write no report of what was published (.mlac/reports)");
+  command.add_flag("!--no-report", options->apply.reports, "Write no report of what was published (.mlac/reports)");
   command
       .add_option("--markdown", options->markdown, "Write what was published, beside production, and what was refused, for a pull request")
       ->type_name("FILE");

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "base/thread_team.h"
+#include "cli/number_options.h"
 #include "kernels/instruction_set.h"
 
 namespace mlac {
@@ -34,10 +35,12 @@ void AddAdapterOption(CLI::App& command, std::string& adapter) {
 }
 
 void AddThreadsOption(CLI::App& command, size_t& num_threads) {
-  num_threads = DefaultNumThreads();
-  command.add_option("--threads", num_threads, "Threads to compute with; else OMP_NUM_THREADS, else the cores that may be used")
-      ->check(CLI::Range(size_t{1}, size_t{1024}).description(""))
-      ->type_name("N");
+  static const size_t default_num_threads = DefaultNumThreads();  // it reads files of the system, and each command has this option
+  num_threads = default_num_threads;
+  WholeNumber(
+      command.add_option("--threads", num_threads, "Threads to compute with; else OMP_NUM_THREADS, else the cores that may be used")
+          ->type_name("N"),
+      1, 1024);
 }
 
 void AddJsonFlag(CLI::App& command, bool& json) { command.add_flag("--json", json, "Print the result as JSON"); }

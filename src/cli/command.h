@@ -44,6 +44,8 @@ void AddAdapterOption(CLI::App& command, std::string& adapter);  // --adapter
 void AddThreadsOption(CLI::App& command, size_t& num_threads);  // --threads: the number given, or else DefaultNumThreads()
 void AddJsonFlag(CLI::App& command, bool& json);                // --json
 
+constexpr const char* kOverwriteHelp = "Replace --out, a model, with all that is in it";
+
 // --dtype and --allow-slow.
 struct DtypeOptions {
   std::string dtype = "f32";

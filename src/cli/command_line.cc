@@ -95,6 +95,16 @@ void RevealValues(CLI::App& app) {
   for (CLI::App* command : app.get_subcommands(nullptr)) RevealValues(*command);
 }
 
+// "--port: ..." as "MLAC_PORT: ..." where the value came from the environment: the user typed no such option.
+std::string NameTheVariable(const CLI::App& command, std::string message) {
+  const std::string name = message.substr(0, message.find(':'));
+  const CLI::Option* option = name.starts_with("--") ? command.get_option_no_throw(name) : nullptr;
+  if (option == nullptr || option->get_envname().empty()) return message;
+  const std::vector<CLI::Option*> typed = command.parse_order();
+  if (std::find(typed.begin(), typed.end(), option) != typed.end()) return message;
+  return option->get_envname() + message.substr(name.size());
+}
+
 int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = Innermost(app);
   const std::string path = PathOf(command), place = path.empty() ? "" : path + ": ";
@@ -127,7 +137,7 @@ int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
   if (const size_t equals = message.find(kEquals); message.starts_with(kConversion) && equals != std::string::npos)
     message = fmt::format("{}: expected a number, found '{}'", message.substr(kConversion.size(), equals - kConversion.size()),
                           message.substr(equals + kEquals.size()));
-  return Report(place + message, help, kUsage);
+  return Report(place + NameTheVariable(command, std::move(message)), help, kUsage);
 }
 
 // What was printed must have arrived: a full disk behind a redirection is an error.

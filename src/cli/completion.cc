@@ -1,9 +1,9 @@
 // mlac completion bash|zsh|fish: completion scripts, made from the commands and options that this very program has.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +16,9 @@ namespace {
 
 struct Candidate {
   std::string word, description;
+  bool takes_value = false;                   // an option, behind which its value stands
+  std::vector<std::string> values = {};       // the only ones that it takes; none: files, or what nobody can guess
+  std::vector<std::string> short_names = {};  // "-m" of "--model"
 };
 
 // What may follow one command: its subcommands, its options, and the fixed values of its arguments.
@@ -33,25 +36,41 @@ std::vector<std::string> FixedValues(const CLI::Option& option) {
   return CLI::detail::split(type.substr(open + 1, close - open - 1), ',');
 }
 
+std::vector<Candidate> CommandsOf(const CLI::App& app) {
+  std::vector<Candidate> commands;
+  for (const CLI::App* command : app.get_subcommands(nullptr))
+    commands.push_back({.word = command->get_name(), .description = command->get_description()});
+  return commands;
+}
+
 void Collect(const CLI::App& app, const std::string& path, std::vector<CommandWords>& out) {
-  CommandWords found{.path = path, .words = {}, .takes_files = false};
-  for (const CLI::App* command : app.get_subcommands(nullptr)) found.words.push_back({command->get_name(), command->get_description()});
+  CommandWords found{.path = path, .words = CommandsOf(app), .takes_files = false};
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_group().empty()) continue;  // hidden
-    for (const std::string& name : option->get_lnames()) found.words.push_back({"--" + name, option->get_description()});
     const std::vector<std::string> values = FixedValues(*option);
-    for (const std::string& value : values) found.words.push_back({value, option->get_description()});
-    if (option->get_type_size() > 0 && values.empty()) found.takes_files = true;
+    const bool takes_value = option->get_type_size() > 0;
+    Candidate candidate{.word = "", .description = option->get_description(), .takes_value = takes_value, .values = values};
+    for (const std::string& name : option->get_snames()) candidate.short_names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) {
+      candidate.word = "--" + name;
+      found.words.push_back(candidate);
+    }
+    if (candidate.word.empty())  // an argument by its place
+      for (const std::string& value : values) found.words.push_back({.word = value, .description = option->get_description()});
+    if (takes_value && values.empty()) found.takes_files = true;
   }
   if (path == " help")
-    for (const CLI::App* command : app.get_parent()->get_subcommands(nullptr))
-      found.words.push_back({command->get_name(), command->get_description()});
+    for (Candidate& command : CommandsOf(*app.get_parent())) found.words.push_back(std::move(command));
   out.push_back(std::move(found));
+  if (path == " help")
+    for (const CLI::App* command : app.get_parent()->get_subcommands(nullptr))
+      if (std::vector<Candidate> tasks = CommandsOf(*command); !tasks.empty())
+        out.push_back({.path = path + " " + command->get_name(), .words = std::move(tasks), .takes_files = false});
   for (const CLI::App* command : app.get_subcommands(nullptr)) Collect(*command, path + " " + command->get_name(), out);
 }
 
 // In single quotes, for a shell's script.
-std::string Quoted(const std::string& text) {
+std::string ScriptQuoted(const std::string& text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";
@@ -61,8 +80,22 @@ std::string Quoted(const std::string& text) {
 std::string DeeperPattern(const std::vector<CommandWords>& commands) {
   std::string pattern;
   for (const CommandWords& command : commands)
-    if (!command.path.empty()) pattern += (pattern.empty() ? "" : " | ") + Quoted(command.path);
+    if (!command.path.empty()) pattern += (pattern.empty() ? "" : " | ") + ScriptQuoted(command.path);
   return pattern;
+}
+
+// Arms of a case over "$path $option" for the options that a value follows: make gives what is done for one, by its values.
+template <typename Make>
+std::string ValueArms(const std::vector<CommandWords>& commands, const char* open, const Make& make) {
+  std::string arms;
+  for (const CommandWords& command : commands)
+    for (const Candidate& candidate : command.words) {
+      if (!candidate.takes_value) continue;
+      std::string pattern = ScriptQuoted(command.path + " " + candidate.word);
+      for (const std::string& name : candidate.short_names) pattern += " | " + ScriptQuoted(command.path + " " + name);
+      arms += fmt::format("    {}{}) {} ;;\n", open, pattern, make(candidate));
+    }
+  return arms;
 }
 
 std::string BashScript(const std::vector<CommandWords>& commands) {
@@ -81,8 +114,14 @@ std::string BashScript(const std::vector<CommandWords>& commands) {
   for (const CommandWords& command : commands) {
     std::string words;
     for (const Candidate& candidate : command.words) words += (words.empty() ? "" : " ") + candidate.word;
-    out += fmt::format("    {}) words={} ;;\n", Quoted(command.path), Quoted(words));
+    out += fmt::format("    {}) words={} ;;\n", ScriptQuoted(command.path), ScriptQuoted(words));
   }
+  out +=
+      "  esac\n"
+      "  case \"$path ${COMP_WORDS[COMP_CWORD - 1]}\" in\n";  // without words bash goes on to names of files
+  out += ValueArms(commands, "", [](const Candidate& option) {
+    return fmt::format("words={}", ScriptQuoted(fmt::format("{}", fmt::join(option.values, " "))));
+  });
   out +=
       "  esac\n"
       "  mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")\n"
@@ -106,15 +145,21 @@ std::string ZshScript(const std::vector<CommandWords>& commands) {
       "  done\n"
       "  case \"$at\" in\n";
   for (const CommandWords& command : commands) {
-    out += fmt::format("    ({}) candidates=(", Quoted(command.path));
+    out += fmt::format("    ({}) candidates=(", ScriptQuoted(command.path));
     for (const Candidate& candidate : command.words) {
       // _describe takes "word:description"; a colon in the word would end it.
       std::string word;
       for (const char c : candidate.word) word += c == ':' ? std::string("\\:") : std::string(1, c);
-      out += "\n        " + Quoted(word + ":" + candidate.description);
+      out += "\n        " + ScriptQuoted(word + ":" + candidate.description);
     }
     out += fmt::format(") ;;\n");
   }
+  out +=
+      "  esac\n"
+      "  case \"$at ${words[CURRENT-1]}\" in\n";
+  out += ValueArms(commands, "(", [](const Candidate& option) {
+    return option.values.empty() ? std::string("_files; return") : fmt::format("compadd {}; return", fmt::join(option.values, " "));
+  });
   out +=
       "  esac\n"
       "  _describe mlac candidates\n"
@@ -135,8 +180,15 @@ std::string FishScript(const std::vector<CommandWords>& commands) {
     }
     for (const Candidate& candidate : command.words) {
       const bool is_option = candidate.word.starts_with("--");
-      out += fmt::format("complete -c mlac -n {} {} {} -d {}{}\n", Quoted(condition), is_option ? "-l" : "-a",
-                         is_option ? candidate.word.substr(2) : candidate.word, Quoted(candidate.description),
+      if (candidate.takes_value) {
+        std::string names = "-l " + candidate.word.substr(2);
+        for (const std::string& name : candidate.short_names) names += " -s " + name.substr(1);
+        if (!candidate.values.empty()) names += " -f -a " + ScriptQuoted(fmt::format("{}", fmt::join(candidate.values, " ")));
+        out += fmt::format("complete -c mlac -n {} {} -r -d {}\n", ScriptQuoted(condition), names, ScriptQuoted(candidate.description));
+        continue;
+      }
+      out += fmt::format("complete -c mlac -n {} {} {} -d {}{}\n", ScriptQuoted(condition), is_option ? "-l" : "-a",
+                         is_option ? candidate.word.substr(2) : candidate.word, ScriptQuoted(candidate.description),
                          command.takes_files ? "" : " -f");
     }
   }

@@ -4,9 +4,14 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/number_options.h"
 #include "cli/store_access.h"
 #include "cli/terminal.h"
 #include "train/fine_tune.h"
@@ -15,29 +20,77 @@
 namespace mlac {
 namespace {
 
+// What was given; all else is as the model was trained.
 struct EvalOptions {
-  EvaluationOptions evaluation;
-  size_t max_length = 0;
+  std::string model, adapter, data;
+  std::optional<std::string> text_column, text_pair_column, target_column, negative_column, label_separator;
+  std::optional<size_t> max_length, doc_stride, max_answer_length;
+  bool line_by_line = false, json = false;
+  size_t num_threads = 1;
   DtypeOptions dtype;
-  bool json = false;
 };
 
-void Execute(const CLI::App& command, EvalOptions options) {
-  // Of pairs and triples, columns are recognised by their names unless they are given.
-  TupleColumns& columns = options.evaluation.tuple_columns;
-  if (command.count("--text-column") > 0) columns.first = options.evaluation.text_column;
-  if (command.count("--target-column") > 0) columns.score = options.evaluation.target_column;
-  columns.second = options.evaluation.text_pair_column;
-  if (options.max_length > 0) options.evaluation.max_length = options.max_length;
-  options.evaluation.dtype = options.dtype.Checked();
-  const ModelFolder given = FindModel(options.evaluation.model), adapter = FindAdapter(options.evaluation.adapter);
-  options.evaluation.model = given.path;
-  options.evaluation.adapter = adapter.path;
-  const EvaluationResult result = Evaluate(options.evaluation);
+// An option of this command that measuring a model of one of these tasks looks at.
+struct ReadingOption {
+  const char* name;
+  std::string_view tasks;
+};
+constexpr ReadingOption kReadingOptions[] = {
+    {"--text-column", "text-classification token-classification fill-mask sentence-similarity text-ranking"},
+    {"--text-pair-column", "text-classification sentence-similarity text-ranking"},
+    {"--target-column", "text-classification token-classification sentence-similarity text-ranking"},
+    {"--negative-column", "sentence-similarity text-ranking"},
+    {"--label-separator", "text-classification"},
+    {"--doc-stride", "question-answering"},
+    {"--max-answer-length", "question-answering"},
+    {"--line-by-line", "fill-mask"},
+};
+
+void CheckOptionsFit(const CLI::App& command, std::string_view task) {
+  for (const ReadingOption& option : kReadingOptions)
+    if (command.count(option.name) > 0 && option.tasks.find(task) == std::string_view::npos)
+      throw UsageError(fmt::format("eval: {} does nothing for a model of {}", option.name, task));
+}
+
+EvaluationOptions Resolve(const CLI::App& command, const EvalOptions& given, const std::string& model, const std::string& adapter) {
+  EvaluationOptions options = EvaluationAsTrained(model, adapter, given.data);
+  const auto take = [](const auto& from, auto& to) {
+    if (from) to = *from;
+  };
+  if (given.target_column) options.tuple_columns.negative.clear();  // scored pairs are asked for, not triples
+  if (given.negative_column) options.tuple_columns.score.clear();
+  take(given.text_column, options.text_column);
+  take(given.text_column, options.tuple_columns.first);
+  take(given.text_column, options.tag_columns.words);
+  if (command.count("--text-pair-column") > 0) options.text_pair_column = given.text_pair_column.value_or("");  // CLI11 has no value for ""
+  take(given.text_pair_column, options.tuple_columns.second);
+  take(given.target_column, options.target_column);
+  take(given.target_column, options.tuple_columns.score);
+  take(given.target_column, options.tag_columns.tags);
+  take(given.negative_column, options.tuple_columns.negative);
+  take(given.label_separator, options.label_separator);
+  if (given.max_length) {  // how much windows share belongs to how long they are
+    options.max_length = given.max_length;
+    options.doc_stride.reset();
+  }
+  take(given.doc_stride, options.doc_stride);
+  take(given.max_answer_length, options.max_answer_length);
+  options.line_by_line = options.line_by_line || given.line_by_line;
+  options.num_threads = given.num_threads;
+  options.dtype = given.dtype.Checked();
+  return options;
+}
+
+void Execute(const CLI::App& command, const EvalOptions& options) {
+  const ModelFolder given = FindModel(options.model), adapter = FindAdapter(options.adapter);
+  EvaluationOptions evaluation = Resolve(command, options, given.path, adapter.path);
+  evaluation.on_task = [&command](std::string_view task) { CheckOptionsFit(command, task); };
+  LeaveOnInterrupt();  // nothing is written before the end
+  const EvaluationResult result = Evaluate(evaluation);
   for (const std::string& note : result.notes) fmt::print(stderr, "{}\n", note);
   if (result.num_truncated > 0)
     fmt::print(stderr, "{} of {} texts were cut to {} tokens\n", result.num_truncated, result.figures.num_examples, result.max_length);
-  const std::string source = std::filesystem::path(options.evaluation.data).filename().string();
+  const std::string source = std::filesystem::path(options.data).filename().string();
   fmt::print("{}", options.json                       ? result.metrics_json
                    : result.metrics.num_examples > 0 ? EvaluationReport(result.metrics, source, TerminalWidth(Stream::kOut))
                                                      : FiguresReport(result.figures, source));
@@ -50,29 +103,38 @@ void AddEval(CLI::App& app) {
   CLI::App& command = AddCommand(app, "eval", "Measure a trained model on labelled texts",
                                  "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json\nmlac eval ./squad --data dev-v2.0.json\n"
                                  "mlac eval ./search --data pairs.csv");
-  command.add_option("model", options->evaluation.model, "The folder of a trained model, or NAME@ALIAS of the store")->required()->type_name("DIR");
-  AddAdapterOption(command, options->evaluation.adapter);
+  command.add_option("model,-m,--model", options->model, kModelHelp)->required()->type_name("DIR");
+  AddAdapterOption(command, options->adapter);
   command
-      .add_option("--data", options->evaluation.data, "Examples as the model was trained on: CSV, TSV, JSONL, folders, words with tags, SQuAD's JSON")
+      .add_option("--data", options->data, "Examples as the model was trained on: CSV, TSV, JSONL, folders, words with tags, SQuAD's JSON")
       ->required()
       ->type_name("FILE");
-  command.add_option("--text-column", options->evaluation.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
-  command.add_option("--text-pair-column", options->evaluation.text_pair_column, "The column of second texts")->type_name("NAME");
-  command.add_option("--target-column", options->evaluation.target_column, "The column of labels, or of numbers")->type_name("NAME")->capture_default_str();
-  command.add_option("--negative-column", options->evaluation.tuple_columns.negative, "Of sentence embeddings and cross-encoders: the column of negatives")
+  command.add_option("--text-column", options->text_column, "The column of texts; else as the model was trained, else text")
       ->type_name("NAME");
-  command.add_option("--label-separator", options->evaluation.label_separator, "What stands between several labels of a cell")
-      ->type_name("TEXT")
-      ->capture_default_str();
-  command.add_option("--max-length", options->max_length, "Tokens a text may have, longer ones are cut; else the model's own limit")->type_name("N");
-  command.add_option("--doc-stride", options->evaluation.doc_stride, "Of question-answering: tokens that windows share")->type_name("N");
-  command.add_option("--max-answer-length", options->evaluation.max_answer_length, "Of question-answering: tokens an answer may have")
-      ->type_name("N")
-      ->check(CLI::Range(size_t{1}, size_t{1} << 20).description(""))
-      ->capture_default_str();
-  command.add_flag("--line-by-line", options->evaluation.line_by_line, "Of fill-mask: texts are not joined to blocks");
+  command.add_option("--text-pair-column", options->text_pair_column, "The column of second texts; else as the model was trained")
+      ->type_name("NAME");
+  command
+      .add_option("--target-column", options->target_column,
+                  "The column of labels, tags or numbers; else as the model was trained, else label")
+      ->type_name("NAME");
+  command.add_option("--negative-column", options->negative_column, "Of sentence embeddings and cross-encoders: the column of negatives")
+      ->type_name("NAME");
+  command
+      .add_option("--label-separator", options->label_separator,
+                  "What stands between several labels of a cell; else as trained, else a comma")
+      ->type_name("TEXT");
+  auto* max_length = command.add_option("--max-length", options->max_length,
+                                        "Tokens a text, a window or a block may have; else as the model was trained, else its own limit");
+  WholeNumber(max_length->type_name("N"), 1);
+  auto* doc_stride =
+      command.add_option("--doc-stride", options->doc_stride, "Of question-answering: tokens that windows share; else as trained; 0: none");
+  WholeNumber(doc_stride->type_name("N"), 0);
+  auto* answer = command.add_option("--max-answer-length", options->max_answer_length,
+                                    "Of question-answering: tokens an answer may have; else as trained, else 30");
+  WholeNumber(answer->type_name("N"), 1, 1 << 20);
+  command.add_flag("--line-by-line", options->line_by_line, "Of fill-mask: texts are not joined to blocks, as where it was trained so");
   AddDtypeOptions(command, options->dtype);
-  AddThreadsOption(command, options->evaluation.num_threads);
+  AddThreadsOption(command, options->num_threads);
   AddJsonFlag(command, options->json);
   command.callback([options, &command] { Execute(command, *options); });
 }

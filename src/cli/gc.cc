@@ -5,9 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/number_options.h"
 #include "cli/store_access.h"
 #include "hub/collect.h"
 #include "project/apply.h"
@@ -25,7 +27,8 @@ struct GcOptions {
 
 ordered_json AsJson(const CollectResult& result, uint64_t num_step_bytes, bool dry_run) {
   auto revisions = ordered_json::array();
-  for (const CollectResult::Removed& removed : result.revisions) revisions.push_back({{"revision", removed.revision}, {"names", removed.names}});
+  for (const CollectResult::Removed& removed : result.revisions)
+    revisions.push_back({{"revision", removed.revision}, {"names", removed.names}});
   return {{"dry_run", dry_run},
           {"removed", revisions},
           {"in_use", result.in_use},
@@ -47,8 +50,8 @@ std::string AsText(const CollectResult& result, uint64_t num_step_bytes, bool dr
                        static_cast<double>(num_step_bytes) / 1e6);
   return out + fmt::format("{} {} {} and {} {}, {:.1f} MB; {} {} kept\n", dry_run ? "would remove" : "removed", result.revisions.size(),
                            result.revisions.size() == 1 ? "revision" : "revisions", result.num_blobs_removed,
-                           result.num_blobs_removed == 1 ? "file" : "files", static_cast<double>(result.num_bytes_freed) / 1e6, result.num_revisions_kept,
-                           result.num_revisions_kept == 1 ? "revision is" : "revisions are");
+                           result.num_blobs_removed == 1 ? "file" : "files", static_cast<double>(result.num_bytes_freed) / 1e6,
+                           result.num_revisions_kept, result.num_revisions_kept == 1 ? "revision is" : "revisions are");
 }
 
 }  // namespace
@@ -56,17 +59,18 @@ std::string AsText(const CollectResult& result, uint64_t num_step_bytes, bool dr
 void AddGc(CLI::App& app) {
   auto options = std::make_shared<GcOptions>();
   CLI::App& command = AddCommand(app, "gc", "Remove from the store what no alias, record or recent revision needs", "mlac gc --dry-run\nmlac gc --keep 3");
-  command.add_option("--keep", options->collect.keep_last, "Newest revisions of each name, and newest moves of each alias, that are kept")
-      ->type_name("N")
-      ->capture_default_str();
+  auto* keep = command.add_option("--keep", options->collect.keep_last,
+                                  "Newest revisions of each name, and newest moves of each alias, that are kept; 0: none");
+  WholeNumber(keep->type_name("N")->capture_default_str(), 0);
   command.add_flag("--dry-run", options->collect.dry_run, "Say what would be removed, and remove nothing");
   AddStoreOption(command, options->store);
   AddJsonFlag(command, options->json);
   command.callback([options] {
     const Store store = OpenStore(options->store);
+    std::optional<ApplyLock> lock;  // before anything is removed: what an apply at work needs is in no record yet
+    if (!options->collect.dry_run) lock.emplace(store);
     options->collect.on_wait = [](const std::string& message) { fmt::print(stderr, "waiting: {}\n", message); };
     const CollectResult result = CollectGarbage(store, options->collect);
-    const ApplyLock lock(store);
     const uint64_t num_step_bytes = StepStore(store).RemoveUnneeded(options->collect.dry_run);
     const bool dry_run = options->collect.dry_run;
     fmt::print("{}", options->json ? AsJson(result, num_step_bytes, dry_run).dump(2) + "\n" : AsText(result, num_step_bytes, dry_run));

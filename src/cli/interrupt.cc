@@ -14,15 +14,23 @@ void Handle(int) {
   if (g_stop.exchange(true)) _exit(kInterrupted);
 }
 
-}  // namespace
+void Leave(int) { _exit(kInterrupted); }
 
-const std::atomic<bool>& CatchInterrupts() {
+void Catch(void (*handler)(int)) {
   struct sigaction action = {};
-  action.sa_handler = Handle;
+  action.sa_handler = handler;
   action.sa_flags = SA_RESTART;  // the C library does not carry on a printf that a signal interrupts
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+}
+
+}  // namespace
+
+const std::atomic<bool>& CatchInterrupts() {
+  Catch(Handle);
   return g_stop;
 }
+
+void LeaveOnInterrupt() { Catch(Leave); }
 
 }  // namespace mlac

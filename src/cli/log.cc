@@ -12,6 +12,7 @@
 #include "base/display.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/number_options.h"
 #include "cli/store_access.h"
 #include "cli/terminal.h"
 
@@ -147,7 +148,8 @@ void AddLog(CLI::App& app) {
   CLI::App& command = AddCommand(app, "log", "List what is in the store, the revisions of a name, or the moves of an alias",
                                  "mlac log\nmlac log topics\nmlac log topics@production --json");
   command.add_option("name", options->name, "A name, or NAME@ALIAS; without one: all names")->type_name("NAME");
-  command.add_option("-n,--max-count", options->max_count, "The newest N alone; 0: all")->type_name("N")->capture_default_str();
+  WholeNumber(command.add_option("-n,--max-count", options->max_count, "The newest N alone; 0: all")->type_name("N")->capture_default_str(),
+              0);
   AddStoreOption(command, options->store);
   AddJsonFlag(command, options->json);
   command.callback([options] { Execute(*options); });

@@ -10,7 +10,9 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/store_access.h"
+#include "optimize/carried_files.h"
 #include "optimize/merged_folder.h"
+#include "train/model_folder_writer.h"
 
 namespace mlac {
 namespace {
@@ -26,8 +28,10 @@ void Execute(const MergeOptions& options) {
     if (options.overwrite && LiesIn(path, options.out))
       throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: {} {} lies in it and would be replaced with it", options.out, name, path),
                   "choose another --out");
+  if (options.overwrite) CheckReplaceable(options.out);
   StagedFolder staged(options.out, options.overwrite);
   const MergeSummary summary = WriteMergedFolder(model.path, adapter.path, staged.path());
+  CopyTrainingRecord(adapter.path, staged.path());
   staged.Commit();
   if (!options.json) {
     fmt::print("{}: the adapter of rank {} is merged into {} layers\n", options.out, summary.rank, summary.num_layers);
@@ -53,7 +57,7 @@ void AddMerge(CLI::App& app) {
   AddAdapterOption(command, options->adapter);
   command.get_option("--adapter")->required();
   command.add_option("--out", options->out, "The folder that is written")->required()->type_name("DIR");
-  command.add_flag("--overwrite", options->overwrite, "Replace --out with all that is in it");
+  command.add_flag("--overwrite", options->overwrite, kOverwriteHelp);
   AddJsonFlag(command, options->json);
   command.callback([options] { Execute(*options); });
 }

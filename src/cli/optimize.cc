@@ -8,10 +8,12 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/number_options.h"
 #include "cli/store_access.h"
 #include "models/model_folder.h"
 #include "optimize/int8_folder.h"
 #include "optimize/trade_off.h"
+#include "train/model_folder_writer.h"
 
 namespace mlac {
 namespace {
@@ -19,7 +21,6 @@ namespace {
 struct OptimizeOptions {
   std::string model, out, max_drop;
   bool int8 = false, overwrite = false, json = false;
-  size_t max_length = 0;
   TradeOffOptions trade_off;
 };
 
@@ -48,8 +49,8 @@ void Execute(OptimizeOptions options) {
   const double max_drop = options.max_drop.empty() ? 100 : ParsePoints(options.max_drop);
   const ModelFolder given = FindModel(options.model);
   options.model = given.path;
-  if (options.max_length > 0) options.trade_off.max_length = options.max_length;
   if (options.overwrite) CheckNothingGivenIsReplaced(options);
+  if (options.overwrite) CheckReplaceable(options.out);
   if (!options.max_drop.empty() && LabelNamesOf(options.model).empty())
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: --max-drop compares a classifier's figures; the model has no classification head", options.model));
   StagedFolder staged(options.out, options.overwrite);
@@ -83,20 +84,25 @@ void AddOptimize(CLI::App& app) {
   command.add_option("-m,--model,model", options->model, kModelHelp)->required()->type_name("DIR");
   command.add_flag("--int8", options->int8, "Weights and activations of 8 bits: a quarter of the size");
   command.add_option("--out", options->out, "The folder that is written")->required()->type_name("DIR");
-  command.add_flag("--overwrite", options->overwrite, "Replace --out with all that is in it");
+  command.add_flag("--overwrite", options->overwrite, kOverwriteHelp);
   command.add_option("--data", trade_off.data, "Labelled texts to compare a classifier's answers on; texts to compare an encoder's vectors on")
       ->type_name("FILE");
-  command.add_option("--text-column", trade_off.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
-  command.add_option("--target-column", trade_off.target_column, "The column of labels")->type_name("NAME")->capture_default_str();
+  command.add_option("--text-column", trade_off.text_column, "The column of texts; else as the model was trained, else text")
+      ->type_name("NAME");
+  command.add_option("--target-column", trade_off.target_column, "The column of labels; else as the model was trained, else label")
+      ->type_name("NAME");
   command.add_option("--metric", trade_off.metric, "What --max-drop looks at")
       ->check(CLI::IsMember({"accuracy", "macro_f1", "weighted_f1"}).description("{accuracy,macro_f1,weighted_f1}"))
       ->capture_default_str();
   command.add_option("--max-drop", options->max_drop, "Refuse what loses more percentage points of the metric than this")->type_name("POINTS");
-  command.add_option("--lengths", trade_off.lengths, "Tokens of the texts whose latency is measured; the last is that of throughput")
-      ->delimiter(',')
-      ->type_name("N,N")
-      ->default_str("16,128, or what the model takes");
-  command.add_option("--max-length", options->max_length, "Tokens a text may have, longer ones are cut; else the model's own limit")->type_name("N");
+  auto* lengths =
+      command.add_option("--lengths", trade_off.lengths, "Tokens of the texts whose latency is measured; the last is that of throughput");
+  WholeNumber(lengths->delimiter(',')->type_name("N,N")->default_str("16,128, or what the model takes"), 1);
+  WholeNumber(command
+                  .add_option("--max-length", options->trade_off.max_length,
+                              "Tokens a text may have, longer ones are cut; else the model's own limit")
+                  ->type_name("N"),
+              1);
   AddThreadsOption(command, trade_off.num_threads);
   AddJsonFlag(command, options->json);
   command.callback([options] { Execute(*options); });

@@ -21,7 +21,7 @@ struct PlanCommand {
 };
 
 void Execute(const PlanCommand& options) {
-  const ProjectConfig project = ReadProject(options.project.file);
+  const ProjectConfig project = ReadProjectHere(options.project.file);
   const Plan plan = MakePlan(project, {.targets = options.project.targets});
   if (!options.plan_file.empty()) WriteFileAtomically(options.plan_file, plan.Json());
   fmt::print("{}", options.json ? plan.Json() : plan.Text());

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/display.h"
 #include "cli/terminal.h"
 
 namespace mlac {
@@ -33,32 +34,38 @@ void Progress::Line(const std::string& text) {
   fmt::print(stderr, "{}\n", text);
 }
 
-void Progress::Update(size_t done, size_t total, const std::string& remark) {
+std::string ProgressLine(size_t done, size_t total, const std::string& text, size_t width) {
+  constexpr size_t kWidestBar = 24, kNarrowestBar = 3;
+  const std::string shown = Printable(text, width);
+  const size_t room = width - std::min(width, DisplayWidth(shown) + 1), cells = std::min(room, kWidestBar);
+  if (cells < kNarrowestBar) return shown;
+  const size_t filled = total == 0 ? cells : cells * std::min(done, total) / total;
+  std::string bar;
+  for (size_t i = 0; i < cells; ++i) bar += i < filled ? "█" : "░";
+  return bar + " " + shown;
+}
+
+void Progress::Update(size_t done, size_t total, const std::string& remark, const std::string& rate) {
   const auto now = std::chrono::steady_clock::now();
   if (!started_) {  // after a resume the first steps were done before
     started_ = true;
     first_ = done - std::min<size_t>(done, 1);
   }
   const double elapsed = std::chrono::duration<double>(now - begin_).count();
-  const std::string left =
-      done > first_ && done < total
-          ? fmt::format(", {} left", ShowDuration(elapsed * static_cast<double>(total - done) / static_cast<double>(done - first_)))
-          : "";
+  std::string text = fmt::format("{} {}/{}, {}", label_, done, total, remark);
+  if (done > first_ && done < total)
+    text += fmt::format(", {} left", ShowDuration(elapsed * static_cast<double>(total - done) / static_cast<double>(done - first_)));
+  if (!rate.empty()) text += ", " + rate;
   if (!terminal_) {
     const size_t tenth = total == 0 ? 0 : done * 10 / total;
-    if (tenth > last_tenth_ || done == total) Line(fmt::format("{} {}/{}, {}{}", label_, done, total, remark, left));
+    if (tenth > last_tenth_ || done == total) Line(text);
     last_tenth_ = tenth;
     return;
   }
   if (done < total && drawn_ && now - last_ < std::chrono::milliseconds(100)) return;
   last_ = now;
-  constexpr size_t kBarWidth = 24;
-  const size_t filled = total == 0 ? kBarWidth : kBarWidth * done / total;
-  std::string bar;
-  for (size_t i = 0; i < kBarWidth; ++i) bar += i < filled ? "█" : "░";
-  const std::string rest = fmt::format(" {} {}/{}, {}{}", label_, done, total, remark, left);
-  const size_t width = TerminalWidth(Stream::kError);
-  fmt::print(stderr, "\r{}{}\x1b[K", bar, width > kBarWidth + 1 ? rest.substr(0, width - kBarWidth - 1) : "");
+  const size_t width = TerminalWidth(Stream::kError);  // in the last column some terminals begin a new line
+  fmt::print(stderr, "\r{}\x1b[K", ProgressLine(done, total, text, width - std::min<size_t>(width, 1)));
   std::fflush(stderr);
   drawn_ = true;
 }

@@ -3,18 +3,29 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 
+#include "cli/store_access.h"
 #include "cli/terminal.h"
 
 namespace mlac {
 
 void AddProjectFileOption(CLI::App& command, std::string& file) {
-  command.add_option("--file", file, "The file that says which models there are")->type_name("FILE")->capture_default_str();
+  command.add_option("--file", file, "The file that says which models there are, and where the store is unless MLAC_STORE does")
+      ->type_name("FILE")
+      ->capture_default_str();
 }
 
 void AddProjectOptions(CLI::App& command, ProjectOptions& options) {
   AddProjectFileOption(command, options.file);
   command.add_option("--target", options.targets, "Only this model; may stand several times")->type_name("NAME")->allow_extra_args(false);
+}
+
+ProjectConfig ReadProjectHere(const std::string& file) {
+  ProjectConfig project = ReadProject(file);
+  // mlac.yaml names its store from where it stands, the environment from where the command runs.
+  if (const std::string store = StoreOfEnvironment(); !store.empty()) project.store = std::filesystem::absolute(store).string();
+  return project;
 }
 
 void ApplyConsole::OnModel(const std::string& model) {
@@ -35,6 +46,10 @@ void ApplyConsole::OnRefused(const std::string& step, const std::string& message
   progress_->Line(fmt::format("  {} {}: {}", Colored(Stream::kError, Color::kRed, "refused by"), step, message));
 }
 
+void ApplyConsole::OnFailed(const std::string& message) {
+  progress_->Line(fmt::format("  {} {}", Colored(Stream::kError, Color::kRed, "failed:"), message));
+}
+
 void ApplyConsole::OnNote(const std::string& note) { Line(note); }
 
 void ApplyConsole::OnFinding(const Finding& finding) {
@@ -42,7 +57,7 @@ void ApplyConsole::OnFinding(const Finding& finding) {
 }
 
 void ApplyConsole::OnStart(size_t num_train, size_t num_validation, size_t, size_t num_labels) {
-  Line(fmt::format("{} labels; {} texts to train{}", num_labels, num_train,
+  Line(fmt::format("{}{} texts to train{}", num_labels > 1 ? fmt::format("{} labels; ", num_labels) : "", num_train,
                    num_validation > 0 ? fmt::format(", {} to validate", num_validation) : ""));
 }
 

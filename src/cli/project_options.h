@@ -22,6 +22,9 @@ void AddProjectFileOption(CLI::App& command, std::string& file);
 // --file and --target.
 void AddProjectOptions(CLI::App& command, ProjectOptions& options);
 
+// Reads it. MLAC_STORE of the environment, where it is set, is the store, as for the commands of the store. Throws as ReadProject.
+ProjectConfig ReadProjectHere(const std::string& file);
+
 // Shows on standard error what steps do.
 class ApplyConsole : public ApplyObserver {
  public:
@@ -29,6 +32,7 @@ class ApplyConsole : public ApplyObserver {
   void OnStepStart(const std::string& step, size_t number, size_t count) override;
   void OnStepEnd(const std::string& step, double seconds, const std::string& summary) override;
   void OnRefused(const std::string& step, const std::string& message) override;
+  void OnFailed(const std::string& message) override;
   void OnNote(const std::string& note) override;
   void OnFinding(const Finding& finding) override;
   void OnStart(size_t num_train, size_t num_validation, size_t num_test, size_t num_labels) override;

@@ -6,10 +6,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/number_options.h"
 #include "cli/progress.h"
 #include "cli/store_access.h"
 #include "cli/task_options.h"
@@ -24,7 +26,6 @@ struct RunCommandOptions {
   std::string model, adapter;
   TextInputOptions input;
   TextModelOptions text_model;
-  size_t max_length = 0;
   TaskCommandOptions task;
   DtypeOptions dtype;
   bool json = false;
@@ -63,11 +64,11 @@ class ReadingProgress {
   std::optional<Progress> progress_;
 };
 
-void Execute(const TaskInfo& info, RunCommandOptions options) {
-  if (options.max_length > 0) options.text_model.max_length = options.max_length;
+void Execute(const CLI::App& command, const TaskInfo& info, RunCommandOptions options) {
+  CheckColumnsHaveFile(command, options.input);
   options.text_model.dtype = options.dtype.Checked();
   options.task.task.format = options.json ? OutputFormat::kJson : OutputFormat::kText;
-  options.task.Resolve(info, options.input);
+  options.task.Resolve(command, info, options.input);
   TextSource source(options.input);
   const std::unique_ptr<Task> task = info.make(options.task.task);
   const ModelFolder given = FindModel(options.model), adapter = FindAdapter(options.adapter);
@@ -76,10 +77,14 @@ void Execute(const TaskInfo& info, RunCommandOptions options) {
   ReadingProgress progress;
   std::string out;
   task->Begin(out);
+  bool is_first = true;
   for (std::vector<TextInput> chunk = NextChunk(source, options.task.question); !chunk.empty(); chunk = NextChunk(source, options.task.question)) {
+    // Where all texts are one chunk, nothing is printed of what fails at its end.
+    if (!std::exchange(is_first, false)) {
+      std::fwrite(out.data(), 1, out.size(), stdout);
+      out.clear();
+    }
     task->Add(model, chunk, out);
-    std::fwrite(out.data(), 1, out.size(), stdout);
-    out.clear();
     progress.Update(source);
   }
   task->End(out);
@@ -96,13 +101,15 @@ void AddTask(CLI::App& run, const TaskInfo& info) {
   AddModelOption(command, options->model);
   AddAdapterOption(command, options->adapter);
   AddTaskOptions(command, info, options->task, options->input);
-  command.add_option("--max-length", options->max_length, "Tokens a text may have; else the model's own limit")->type_name("N");
+  WholeNumber(command.add_option("--max-length", options->text_model.max_length, "Tokens a text may have; else the model's own limit")
+                  ->type_name("N"),
+              1);
   command.add_flag("--truncate", options->text_model.truncate, "Cut longer texts instead of refusing them");
   AddDtypeOptions(command, options->dtype);
   AddThreadsOption(command, options->text_model.num_threads);
   AddJsonFlag(command, options->json);
   AddTextInput(command, options->input);
-  command.callback([options, &info] { Execute(info, *options); });
+  command.callback([options, &command, &info] { Execute(command, info, *options); });
 }
 
 }  // namespace

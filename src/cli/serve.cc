@@ -1,5 +1,6 @@
 // mlac serve MODEL...: answers over HTTP until it is told to stop.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/number_options.h"
 #include "cli/service_manager.h"
 #include "cli/service_signals.h"
 #include "cli/store_access.h"
@@ -44,7 +46,6 @@ struct ServeOptions {
   std::string name, api_key_file, admin_key_file, model_root, log_format = "text";
   TlsFiles tls;
   ServedModelOptions model;
-  size_t max_length = 0;
   DtypeOptions dtype;
   ModelServerOptions server;
 };
@@ -100,15 +101,38 @@ std::vector<ModelArgument> ParseModels(const ServeOptions& options) {
   return models;
 }
 
-// --adapter NAME=DIR, as the models; they stand over the one model.
-std::vector<ModelArgument> ParseAdapters(const ServeOptions& options, const std::vector<ModelArgument>& models) {
-  if (!options.adapters.empty() && models.size() > 1) throw UsageError("serve: --adapter is for one model", "serve each model with its adapters by itself");
-  std::vector<ModelArgument> adapters;
+// An adapter on the command line, and the model that it stands over.
+struct AdapterArgument {
+  ModelArgument model;
+  size_t base;  // which of the models
+};
+
+// Which of the models an adapter stands over. name: "" where the command line does not say.
+size_t FindBase(const std::vector<ModelArgument>& models, const std::string& name, const std::string& argument) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < models.size(); ++i) {
+    if (models[i].name == name || (name.empty() && models.size() == 1)) return i;
+    names.push_back(models[i].name);
+  }
+  if (!name.empty())
+    throw UsageError(fmt::format("serve: --adapter '{}': no model is called '{}'", argument, name), HintForUnknown(name, names));
+  throw UsageError(fmt::format("serve: --adapter '{}': over which of the models?", argument),
+                   fmt::format("write NAME@BASE=DIR, with BASE one of {}", fmt::join(names, ", ")));
+}
+
+// --adapter NAME=DIR, as the models; NAME@BASE=DIR where there are several that it could stand over.
+std::vector<AdapterArgument> ParseAdapters(const ServeOptions& options, const std::vector<ModelArgument>& models) {
+  std::vector<AdapterArgument> adapters;
   for (const std::string& argument : options.adapters) {
-    adapters.push_back(ParseModel(argument));
-    const std::string& name = adapters.back().name;
+    const size_t equals = argument.find('='), at = argument.find('@');
+    const bool has_base = equals != std::string::npos && at < equals && at > 0 && argument.find('/') > at;
+    const std::string base = has_base ? argument.substr(at + 1, equals - at - 1) : "";
+    adapters.push_back(
+        {ParseModel(has_base ? argument.substr(0, at) + argument.substr(equals) : argument), FindBase(models, base, argument)});
+    const std::string& name = adapters.back().model.name;
     const auto is_taken = [&](const ModelArgument& other) { return other.name == name; };
-    if (is_taken(models.front()) || std::any_of(adapters.begin(), adapters.end() - 1, is_taken))
+    if (std::any_of(models.begin(), models.end(), is_taken) ||
+        std::any_of(adapters.begin(), adapters.end() - 1, [&](const AdapterArgument& other) { return is_taken(other.model); }))
       throw UsageError(fmt::format("serve: two models are called '{}'", name), "give the adapter another name: --adapter OTHER=FOLDER");
   }
   return adapters;
@@ -119,17 +143,17 @@ ModelOrigin OriginOf(ModelFolder& folder) {
   return folder.revision ? OriginOf(*folder.store, folder.name, std::move(*folder.revision)) : ModelOrigin();
 }
 
-// The models, and the adapters over the first.
-std::vector<NamedModel> OpenModels(std::vector<ModelArgument>& arguments, std::vector<ModelArgument>& adapters,
+// The models, and the adapters over them.
+std::vector<NamedModel> OpenModels(std::vector<ModelArgument>& arguments, std::vector<AdapterArgument>& adapters,
                                    const ServedModelOptions& options) {
   std::vector<NamedModel> models;
   for (ModelArgument& argument : arguments)
     models.push_back({argument.name, OpenServedModel(argument.folder.path, options), OriginOf(argument.folder)});
-  for (ModelArgument& adapter : adapters) {
-    ModelOrigin origin = OriginOf(adapter.folder);
-    origin.base = arguments.front().name;
-    origin.adapter = adapter.folder.path;
-    models.push_back({adapter.name, models.front().model->OpenAdapter(origin.adapter), std::move(origin)});
+  for (AdapterArgument& adapter : adapters) {
+    ModelOrigin origin = OriginOf(adapter.model.folder);
+    origin.base = arguments[adapter.base].name;
+    origin.adapter = adapter.model.folder.path;
+    models.push_back({adapter.model.name, models[adapter.base].model->OpenAdapter(origin.adapter), std::move(origin)});
   }
   return models;
 }
@@ -173,9 +197,16 @@ void Announce(LogFormat format, const std::string& text, const std::string& even
   WriteLog(line + "}\n");
 }
 
+// "text-classification; 25 labels; texts of at most 64 tokens".
 std::string Describe(const ServedModel& model) {
-  const std::string what = model.is_classifier() ? fmt::format("{} labels", model.output_size()) : fmt::format("embeddings of {} values", model.output_size());
-  return fmt::format("{}, texts of at most {} tokens", what, model.max_length());
+  std::string text = fmt::format("{}", fmt::join(model.tasks(), ", "));
+  const size_t num_labels = model.is_classifier()                 ? model.output_size()
+                            : Does(model, "token-classification") ? model.row_size(Output::kTokenLabels)
+                                                                  : 0;
+  if (num_labels > 1) text += fmt::format("; {} labels", num_labels);
+  if (Does(model, "feature-extraction")) text += fmt::format("; vectors of {} values", model.output_size());
+  if (model.max_length() > 0) text += fmt::format("; texts of at most {} tokens", model.max_length());
+  return text;
 }
 
 // Moves what the options say of keys, TLS and sockets to where the server looks for it.
@@ -189,7 +220,6 @@ void ReadServerOptions(ServeOptions& options) {
   const size_t num_descriptors = RaiseDescriptorLimit();
   server.http.max_connections =
       std::min(server.http.max_connections, num_descriptors > 2 * kReservedDescriptors ? num_descriptors - kReservedDescriptors : kReservedDescriptors);
-  if (options.max_length > 0) options.model.max_length = options.max_length;
   options.model.dtype = options.dtype.Checked();
   server.inference.max_turn_tokens = kTurnTokens * options.model.num_threads;
   // One team for all models: they compute in turns, each with all threads.
@@ -212,34 +242,39 @@ ModelOpeners OpenBesideOthers(const ServeOptions& options) {
 }
 
 // The aliases among the models and the adapters, all of one store; nothing if there are none.
-std::optional<FollowOptions> ReadFollowOptions(const std::vector<ModelArgument>& models, const std::vector<ModelArgument>& adapters,
+std::optional<FollowOptions> ReadFollowOptions(const std::vector<ModelArgument>& models, const std::vector<AdapterArgument>& adapters,
                                                LogFormat format) {
   std::vector<FollowedAlias> aliases;
   const Store* store = nullptr;
-  for (const std::vector<ModelArgument>* arguments : {&models, &adapters})
-    for (const ModelArgument& model : *arguments) {
-      if (model.folder.alias.empty()) continue;
-      store = &*model.folder.store;
-      aliases.push_back(
-          {.model = model.name, .name = model.folder.name, .alias = model.folder.alias, .revision = model.folder.revision->revision()});
-    }
+  const auto add = [&](const ModelArgument& model) {
+    if (model.folder.alias.empty()) return;
+    store = &*model.folder.store;
+    aliases.push_back(
+        {.model = model.name, .name = model.folder.name, .alias = model.folder.alias, .revision = model.folder.revision->revision()});
+  };
+  for (const ModelArgument& model : models) add(model);
+  for (const AdapterArgument& adapter : adapters) add(adapter.model);
   if (store == nullptr) return std::nullopt;
   return FollowOptions{
       .store = *store, .aliases = std::move(aliases), .on_event = [format](const FollowEvent& event) { AnnounceMove(format, event); }};
 }
 
-// Serves until the user stops it; SIGHUP has the certificate read again.
+// Serves until the user stops it; SIGHUP has the certificate read again, where there is one.
 void ServeUntilStopped(ModelServer& server, ServiceSignals& signals, LogFormat format, bool has_tls) {
   for (;;) {
     const int signal_number = signals.Take();
     if (signal_number != SIGHUP) break;
+    if (!has_tls) {
+      Announce(format, "SIGHUP: nothing to reload, there is no certificate", "nothing_to_reload", server.url());
+      continue;
+    }
     NotifyServiceManager(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", std::chrono::duration_cast<std::chrono::microseconds>(
                                                                            std::chrono::steady_clock::now().time_since_epoch())
                                                                            .count()));
     try {
-      if (has_tls) server.ReloadTls();
+      server.ReloadTls();
       Announce(format, "read the certificate again", "reloaded", server.url());
-    } catch (const Error& error) {  // of files that are being written, perhaps: what was read before goes on
+    } catch (const std::exception& error) {  // of files that are being written, or no memory for them: what was read before goes on
       Announce(format, fmt::format("kept the certificate: {}", error.what()), "not_reloaded", server.url());
     }
     NotifyServiceManager("READY=1");
@@ -251,9 +286,10 @@ void ServeUntilStopped(ModelServer& server, ServiceSignals& signals, LogFormat f
 }
 
 void Execute(ServeOptions options) {
-  std::vector<ModelArgument> arguments = ParseModels(options), adapters = ParseAdapters(options, arguments);
+  std::vector<ModelArgument> arguments = ParseModels(options);
+  std::vector<AdapterArgument> adapters = ParseAdapters(options, arguments);
   const bool has_tls = !options.tls.certificate.empty();
-  ServiceSignals signals(has_tls);
+  ServiceSignals signals;
   ReadServerOptions(options);
   const LogFormat format = options.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
   options.server.on_access = [format](const HttpAccess& access) { WriteLog(FormatAccess(access, format)); };
@@ -286,7 +322,7 @@ CLI::Option& AddOption(CLI::App& command, const std::string& names, T& value, co
 void AddAccessOptions(CLI::App& command, ServeOptions& options) {
   HttpServerOptions& http = options.server.http;
   AddOption(command, "--host", http.host, "The address to listen on", "ADDRESS").capture_default_str();
-  AddOption(command, "--port", http.port, "The port to listen on, 0 for any free one", "N").check(CLI::Range(0, 65535).description(""))->capture_default_str();
+  WholeNumber(AddOption(command, "--port", http.port, "The port to listen on; 0: any free one", "N").capture_default_str(), 0, 65535);
   AddOption(command, "--unix-socket", http.unix_socket, "Listen on this socket of the file system instead", "PATH");
   AddOption(command, "--tls-cert", options.tls.certificate, "Speak TLS with this certificate (PEM, with its chain); SIGHUP has it read again", "FILE");
   AddOption(command, "--tls-key", options.tls.key, "Its key (PEM)", "FILE");
@@ -300,15 +336,15 @@ void AddAccessOptions(CLI::App& command, ServeOptions& options) {
 
 void AddLimitOptions(CLI::App& command, ModelServerOptions& server) {
   InferenceServiceOptions& inference = server.inference;
-  const auto at_least_one = CLI::Range(size_t{1}, size_t{1} << 40).description("");
-  AddOption(command, "--max-batch-tokens", inference.max_batch_tokens, "Tokens computed together", "N").check(at_least_one)->capture_default_str();
-  AddOption(command, "--max-concurrent-requests", inference.max_concurrent_requests, "Requests held at a time; beyond: 429", "N")
-      .check(at_least_one)
-      ->capture_default_str();
-  AddOption(command, "--max-client-batch-size", inference.max_client_batch_size, "Inputs of one request", "N").check(at_least_one)->capture_default_str();
-  AddOption(command, "--payload-limit", server.http.limits.max_body_bytes, "Bytes of one request", "N").check(at_least_one)->capture_default_str();
-  AddOption(command, "--memory", server.memory_limit, "Bytes that the process may hold: 512M, 2G; the start is refused if the models need more", "SIZE")
-      .transform(CLI::AsSizeValue(/*kb_is_1000=*/false).description(""));
+  const auto count = [&](const char* name, size_t& value, const char* description) {
+    WholeNumber(AddOption(command, name, value, description, "N").capture_default_str(), 1);
+  };
+  count("--max-batch-tokens", inference.max_batch_tokens, "Tokens computed together");
+  count("--max-concurrent-requests", inference.max_concurrent_requests, "Requests held at a time; beyond: 429");
+  count("--max-client-batch-size", inference.max_client_batch_size, "Inputs of one request");
+  count("--payload-limit", server.http.limits.max_body_bytes, "Bytes of one request");
+  ByteSize(&AddOption(command, "--memory", server.memory_limit,
+                      "Bytes that the process may hold: 512M, 2G; 0: any; the start is refused if the models need more", "SIZE"));
 }
 
 }  // namespace
@@ -325,12 +361,13 @@ void AddServe(CLI::App& app) {
             "Folders in the Hugging Face layout, or NAME@ALIAS, which is followed; NAME=DIR calls one otherwise", "DIR")
       .take_all();
   AddOption(command, "--adapter", options->adapters,
-            "An adapter over the model, served beside it; NAME@ALIAS is followed; may be given again", "NAME=DIR")
+            "An adapter over the model (of several: NAME@BASE=DIR); NAME@ALIAS is followed; may be given again",
+            "NAME=DIR")
       .take_all();
   AddOption(command, "--served-model-name", options->name, "What clients call the one model; else the name of its folder", "NAME");
   AddAccessOptions(command, *options);
   AddLimitOptions(command, options->server);
-  AddOption(command, "--max-length", options->max_length, "Tokens a text may have; else the model's own limit", "N");
+  WholeNumber(&AddOption(command, "--max-length", options->model.max_length, "Tokens a text may have; else the model's own limit", "N"), 1);
   command.add_flag("--auto-truncate", options->server.inference.auto_truncate, "Cut longer texts where a request does not say")->envname("MLAC_AUTO_TRUNCATE");
   AddOption(command, "--log-format", options->log_format, "How to write the log", "FORMAT")
       .check(CLI::IsMember({"text", "json"}).description("{text,json}"))

@@ -9,11 +9,11 @@ constexpr int kExitInterrupted = 130;
 
 }  // namespace
 
-ServiceSignals::ServiceSignals(bool with_hangup) {
+ServiceSignals::ServiceSignals() {
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGINT);
   sigaddset(&signals_, SIGTERM);
-  if (with_hangup) sigaddset(&signals_, SIGHUP);
+  sigaddset(&signals_, SIGHUP);
   sigprocmask(SIG_BLOCK, &signals_, nullptr);
   signal(SIGPIPE, SIG_IGN);  // of clients and log readers that have gone
 }

@@ -4,11 +4,10 @@
 
 namespace mlac {
 
-// Made before any thread is started, so that all leave these signals to Take: SIGINT and SIGTERM, and SIGHUP where it is wished (else that
-// one ends the process, as it does others).
+// Made before any thread is started, so that all leave these signals to Take: SIGINT, SIGTERM and SIGHUP.
 class ServiceSignals {
  public:
-  explicit ServiceSignals(bool with_hangup);
+  ServiceSignals();
   // Waits for one. After SIGINT or SIGTERM another one of them ends the process at once, with status 130.
   int Take();
 

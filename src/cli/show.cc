@@ -39,8 +39,13 @@ void MakeAgain(const ShowOptions& options, const Store& store, const ResolvedRef
     ApplyConsole console;
     result = Reproduce(store, reference, options.num_threads, console, CatchInterrupts());
   }
-  fmt::print("made {} from its record, found {}: {}\n", ShortRevision(result.revision), ShortRevision(result.found),
-             result.equal() ? "the same, bit for bit" : "not the same");
+  if (options.json) {
+    const ordered_json out = {{"revision", result.revision}, {"found", result.found}, {"equal", result.equal()}, {"different", result.different}};
+    fmt::print("{}\n", out.dump(2, ' ', false, ordered_json::error_handler_t::replace));
+  } else {
+    fmt::print("made {} from its record, found {}: {}\n", ShortRevision(result.revision), ShortRevision(result.found),
+               result.equal() ? "the same, bit for bit" : "not the same");
+  }
   if (result.equal()) return;
   std::vector<std::string> shown;
   for (const std::string& path : result.different) shown.push_back(Printable(path));

@@ -27,7 +27,7 @@ void AddStatus(CLI::App& app) {
   AddProjectOptions(command, options->project);
   AddJsonFlag(command, options->json);
   command.callback([options] {
-    const ProjectStatus status = StatusOf(ReadProject(options->project.file), options->project.targets);
+    const ProjectStatus status = StatusOf(ReadProjectHere(options->project.file), options->project.targets);
     fmt::print("{}", options->json ? status.Json() : status.Text());
   });
 }

@@ -9,47 +9,70 @@
 #include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/system_call.h"
 #include "project/config.h"
 
 namespace mlac {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr const char* kVariable = "MLAC_STORE";
 
-std::string Given(const std::string& given) {
-  const char* variable = std::getenv(kVariable);
-  return given.empty() && variable != nullptr ? variable : given;
-}
+std::string Given(const std::string& given) { return given.empty() ? StoreOfEnvironment() : given; }
 
-// The .mlac of this folder or of one above it; where there is none, the store that the mlac.yaml of this folder names. "" for neither.
-std::string FindStore() {
-  const std::string found = Store::Find();
-  if (!found.empty() || !FileExists(kProjectFile)) return found;
-  const ProjectConfig project = ReadProject(kProjectFile);
-  const std::string folder = project.Path(project.store);
-  return FolderExists(folder) ? folder : "";
+// What stands for a store in the nearest folder, this one or one above, that has such a thing.
+struct FoundStore {
+  std::string folder;  // "" for none
+  std::string file;    // the mlac.yaml that names it, "" for a .mlac without one
+};
+
+// mlac.yaml comes before a .mlac that lies beside it: all commands mean the store that `mlac apply` publishes into.
+FoundStore FindStore() {
+  std::error_code error;
+  const fs::path start = fs::current_path(error);
+  if (error) ThrowSystem("cannot look for a store", ".", error.value());
+  for (fs::path folder = start;; folder = folder.parent_path()) {
+    const std::string file = folder == start ? kProjectFile : (folder / kProjectFile).string();
+    if (FileExists(file)) {
+      const ProjectConfig project = ReadProject(file);
+      return {project.Path(project.store), file};
+    }
+    if (FileExists((folder / ".mlac/store.json").string())) return {(folder / ".mlac").string(), ""};
+    if (!folder.has_relative_path()) return {};
+  }
 }
 
 }  // namespace
 
+std::string StoreOfEnvironment() {
+  const char* variable = std::getenv(kVariable);
+  return variable == nullptr ? "" : variable;
+}
+
 void AddStoreOption(CLI::App& command, std::string& store) {
-  command.add_option("--store", store, "The store; else MLAC_STORE, else .mlac here or in a folder above, else that of mlac.yaml here")->type_name("DIR");
+  command.add_option("--store", store, "The store; else MLAC_STORE, else that of mlac.yaml, or .mlac, here or in the nearest folder above")
+      ->type_name("DIR");
 }
 
 Store OpenStore(const std::string& given) {
   const std::string folder = Given(given);
   if (!folder.empty()) return Store::Open(folder);
-  const std::string found = FindStore();
-  if (found.empty())
-    throw Error(ErrorCode::kNotFound, "there is no store: no .mlac here or in a folder above", "'mlac store add' makes one; --store names one elsewhere");
-  return Store::Open(found);
+  const FoundStore found = FindStore();
+  if (found.folder.empty())
+    throw Error(ErrorCode::kNotFound, "there is no store: no .mlac here or in a folder above",
+                "'mlac store add' makes one; --store names one elsewhere");
+  if (!found.file.empty() && !FolderExists(found.folder))
+    throw Error(ErrorCode::kNotFound, fmt::format("{}: its store {} is not there yet", found.file, Quoted(found.folder)),
+                "'mlac apply' makes it; --store names another");
+  return Store::Open(found.folder);
 }
 
 Store OpenOrCreateStore(const std::string& given) {
   const std::string folder = Given(given);
   if (!folder.empty()) return Store::OpenOrCreate(folder);
-  const std::string found = FindStore();
-  return found.empty() ? Store::OpenOrCreate(".mlac") : Store::Open(found);
+  const FoundStore found = FindStore();
+  return Store::OpenOrCreate(found.folder.empty() ? ".mlac" : found.folder);
 }
 
 ModelFolder FindModel(const std::string& given) {

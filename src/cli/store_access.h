@@ -13,25 +13,29 @@ class App;
 
 namespace mlac {
 
-// --store, MLAC_STORE in the environment: "" if neither was given.
+// MLAC_STORE of the environment, "" for none.
+std::string StoreOfEnvironment();
+
+// --store.
 void AddStoreOption(CLI::App& command, std::string& store);
 
-// The store that was given, else the .mlac of the current folder or of the nearest one above it. Throws kNotFound if there is none.
+// The store that was given, else MLAC_STORE, else what the current folder has or the nearest one above it: the store that its mlac.yaml
+// names, or .mlac where it has no mlac.yaml. Throws kNotFound if there is none, and what ReadProject throws.
 Store OpenStore(const std::string& given);
 // The same; where there is none, a new one: `given`, or .mlac here.
 Store OpenOrCreateStore(const std::string& given);
 
 // What -m was given. As long as it lives, a revision of the store stays.
 struct ModelFolder {
-  std::string path;  // to open
+  std::string path;       // to open
   std::string name = {};  // of a reference the part before '@', else ""
   std::optional<RevisionFolder> revision = {};
   std::string alias = {};  // of a reference that names one the part behind '@'
   std::optional<Store> store = {};
 };
 
-// given: a path, or NAME@ALIAS or NAME@REVISION of the store where nothing of that path is there. Throws what Resolve throws, kInvalidArgument for a
-// revision that is no model. A path is not looked at further.
+// given: a path, or NAME@ALIAS or NAME@REVISION of the store where nothing of that path is there. Throws what Resolve throws,
+// kInvalidArgument for a revision that is no model. A path is not looked at further.
 ModelFolder FindModel(const std::string& given);
 
 // The same of --adapter; "" for "".

@@ -6,7 +6,9 @@
 #include <map>
 #include <string_view>
 
+#include "base/display.h"
 #include "cli/command.h"
+#include "cli/number_options.h"
 
 namespace mlac {
 namespace {
@@ -33,6 +35,15 @@ Value Choose(const char* flag, const std::string& found, const std::map<std::str
   throw UsageError(fmt::format("{} is '{}'", flag, found), HintForUnknown(found, names));
 }
 
+void AddPromptOptions(CLI::App& command, TaskOptions& task) {
+  command.add_option("--prompt-name", task.prompt_name, "Put this prompt of the model before each text ('query'); else its default")
+      ->type_name("NAME");
+  command
+      .add_option_function<std::string>(  // CLI11 makes no value of an optional's ""
+          "--prompt", [&task](const std::string& text) { task.prompt = text; }, "Put this text before each text; \"\": none")
+      ->type_name("TEXT");
+}
+
 void AddQuestionOptions(CLI::App& command, TaskCommandOptions& options) {
   command.add_option("--question", options.question, "The question about the texts that are given as arguments")->type_name("TEXT");
   command.add_option("--question-column", options.question_column, "The column of questions in --file")
@@ -41,12 +52,18 @@ void AddQuestionOptions(CLI::App& command, TaskCommandOptions& options) {
   command.add_option("--context-column", options.context_column, "The column of contexts in --file")
       ->type_name("NAME")
       ->capture_default_str();
-  command.add_option("--max-answer-len", options.task.max_answer_length, "Tokens that an answer may have")
-      ->type_name("N")
-      ->capture_default_str();
-  command.add_option("--max-seq-len", options.window, "Tokens of a window, question included; else 384, or the model's limit")
-      ->type_name("N");
-  command.add_option("--doc-stride", options.doc_stride, "Tokens that two windows share; else 128, or half a window")->type_name("N");
+  WholeNumber(command.add_option("--max-answer-len", options.task.max_answer_length, "Tokens that an answer may have")
+                  ->type_name("N")
+                  ->capture_default_str(),
+              1);
+  WholeNumber(
+      command.add_option("--max-seq-len", options.task.window, "Tokens of a window, question included; else 384, or the model's limit")
+          ->type_name("N"),
+      1);
+  WholeNumber(
+      command.add_option("--doc-stride", options.task.doc_stride, "Tokens that two windows share; else 128, or half a window; 0: none")
+          ->type_name("N"),
+      0);
   command.add_flag("--handle-impossible-answer", options.task.handle_impossible_answer, "The text may hold no answer: it is then \"\"");
   command.add_flag("--no-align-to-words", options.no_align, "An answer may begin or end within a word (languages without spaces)");
 }
@@ -64,11 +81,9 @@ void AddTokenOptions(CLI::App& command, TaskCommandOptions& options) {
       .add_option("--aggregation-strategy", options.aggregation,
                   "How tokens are joined: none, simple, first, average or max; first is simple with whole words")
       ->type_name("NAME");
-  command
-      .add_option_function<size_t>(
-          "--stride", [&options](const size_t& stride) { options.stride = stride, options.has_stride = true; },
-          "Read longer texts through windows that share N tokens")
-      ->type_name("N");
+  WholeNumber(
+      command.add_option("--stride", options.task.stride, "Read longer texts through windows that share N tokens; 0: none")->type_name("N"),
+      0);
   command.add_option("--ignore-labels", options.ignore_labels, "Labels that are not shown; else O")->type_name("A,B,...");
 }
 
@@ -81,6 +96,7 @@ void AddTaskOptions(CLI::App& command, const TaskInfo& info, TaskCommandOptions&
   }
   const auto top_k = [&](const char* description) { command.add_option("--top-k", options.top_k, description)->type_name("K"); };
   if (info.name == "feature-extraction") command.add_flag("--tokens", options.task.tokens, "One vector a token instead of one a text");
+  if (info.name == "feature-extraction" || info.name == "sentence-similarity") AddPromptOptions(command, options.task);
   if (info.name == "text-classification") {
     top_k("The best K labels of each text, or 'all'");
     command
@@ -105,13 +121,19 @@ void AddTaskOptions(CLI::App& command, const TaskInfo& info, TaskCommandOptions&
   if (info.name == "zero-shot-classification") AddZeroShotOptions(command, options);
 }
 
-void TaskCommandOptions::Resolve(const TaskInfo& info, TextInputOptions& input) {
-  if (!top_k.empty()) {
-    size_t k = 0;
-    if (top_k != "all" && (!CLI::detail::lexical_cast(top_k, k) || k == 0))
-      throw UsageError(fmt::format("--top-k is '{}'; expected a number from 1, or 'all'", top_k));
-    if (k == 0 && info.name == "question-answering") throw UsageError("--top-k is 'all'; expected a number from 1");
-    task.top_k = k;
+void TaskCommandOptions::Resolve(const CLI::App& command, const TaskInfo& info, TextInputOptions& input) {
+  if (task.prompt && task.prompt_name) throw UsageError("--prompt and --prompt-name were given", "one of the two");
+  const auto given = [&](const char* name) {
+    const CLI::Option* option = command.get_option_no_throw(name);
+    return option != nullptr && !option->empty();
+  };
+  if (given("--top-k")) {
+    const bool takes_all = info.name != "question-answering";
+    const std::optional<uint64_t> k = takes_all && top_k == "all" ? std::optional<uint64_t>(0) : ParseWholeNumber(top_k, 1);
+    if (!k)
+      throw UsageError(fmt::format("--top-k: expected a whole number from 1 to {}{}, found '{}'", kMostCounted,
+                                   takes_all ? ", or 'all'" : "", Printable(top_k, 40)));
+    task.top_k = *k;
   }
   if (!function.empty())
     task.function_to_apply =
@@ -124,25 +146,24 @@ void TaskCommandOptions::Resolve(const TaskInfo& info, TextInputOptions& input) 
                                             {"first", Aggregation::kFirst},
                                             {"average", Aggregation::kAverage},
                                             {"max", Aggregation::kMax}});
-  if (has_stride) {
-    if (task.aggregation == Aggregation::kNone) throw UsageError("--stride needs an --aggregation-strategy other than none");
-    task.stride = stride;
-  }
+  if (task.stride && task.aggregation == Aggregation::kNone) throw UsageError("--stride needs an --aggregation-strategy other than none");
   if (!ignore_labels.empty()) task.ignore_labels = SplitList(ignore_labels);
-  if (window > 0) task.window = window;
-  if (doc_stride > 0) task.doc_stride = doc_stride;
   task.align_to_words = !no_align;
   task.candidate_labels = SplitList(labels);
-  task.targets = SplitList(targets);
+  if (given("--targets")) task.targets = SplitList(targets);
   if (info.input == TaskInput::kQuestionsWithContexts && input.file.empty()) {
     if (question.empty()) throw UsageError("which question?", "--question TEXT, or --file with a column of questions and one of contexts");
     if (input.texts.empty())
       throw UsageError("which text holds the answer?", "give it as an argument, or --file with questions and contexts");
   } else if (info.input == TaskInput::kQuestionsWithContexts) {
     if (!question.empty()) throw UsageError("--question and --file were given", "one of the two");
+    if (given("--text-column"))
+      throw UsageError("--text-column does nothing here", "--question-column and --context-column name the columns");
     input.text_column = question_column;
     input.pair_column = context_column;
+    input.column_hint = "--question-column and --context-column name the columns";
   }
+  if (info.input == TaskInput::kTextsOrPairs) input.column_hint = "--text-column and --text-pair-column name the columns";
   if (!input.pair.empty() && !input.file.empty())
     throw UsageError("--text-pair and --file were given", "--text-pair-column names a column of --file");
 }

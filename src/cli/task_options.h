@@ -11,11 +11,10 @@ namespace mlac {
 struct TaskCommandOptions {
   TaskOptions task;
   std::string top_k, aggregation, function, labels, targets, ignore_labels, question, question_column = "question", context_column = "context";
-  size_t stride = 0, doc_stride = 0, window = 0;
-  bool has_stride = false, no_align = false;
+  bool no_align = false;
 
   // Throws UsageError for values that cannot be read and for options that exclude each other.
-  void Resolve(const TaskInfo& info, TextInputOptions& input);
+  void Resolve(const CLI::App& command, const TaskInfo& info, TextInputOptions& input);
 };
 
 // Declares the options of this task.

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -15,6 +16,8 @@
 
 namespace mlac {
 namespace {
+
+using nlohmann::ordered_json;
 
 struct TestCommand {
   std::string file = kProjectFile, reference, junit;
@@ -44,12 +47,30 @@ void ShowCase(const TestCase& test, bool verbose) {
              test.group, test.name, test.message.empty() ? "" : ": ", test.message);
 }
 
+std::string Title(const TestedModel& tested) {
+  return tested.revision.empty() ? fmt::format("{}@{}, which is not published", tested.name, kCandidate)
+                                 : fmt::format("{}@{}", tested.name, tested.revision.substr(0, 12));
+}
+
+ordered_json AsJson(const TestedModel& tested) {
+  ordered_json out = {{"name", tested.name}, {"revision", tested.revision.empty() ? ordered_json() : ordered_json(tested.revision)}};
+  out.update(ordered_json::parse(tested.report.Json()));
+  return out;
+}
+
+// Of the model that was named its report, else a list.
+std::string JsonOf(const TestCommand& options, const std::vector<TestedModel>& tested) {
+  if (!options.reference.empty()) return AsJson(tested.front()).dump(2) + "\n";
+  ordered_json list = ordered_json::array();
+  for (const TestedModel& model : tested) list.push_back(AsJson(model));
+  return ordered_json({{"format_version", 1}, {"models", std::move(list)}}).dump(2) + "\n";
+}
+
 void Execute(const TestCommand& options) {
-  const ProjectConfig project = ReadProject(options.file);
+  const ProjectConfig project = ReadProjectHere(options.file);
   const std::vector<std::string> references = References(options, project);
-  if (!options.junit.empty() && references.size() > 1 && !options.generate)
-    throw UsageError("--junit takes the report of one model: name it");
   const std::atomic<bool>& stop = CatchInterrupts();
+  std::vector<TestedModel> tested;
   size_t num_failed = 0, num_tests = 0;
   for (const std::string& reference : references) {
     if (options.generate) {
@@ -59,15 +80,20 @@ void Execute(const TestCommand& options) {
     const auto on_case = [&](const TestCase& test) {
       if (!options.json) ShowCase(test, options.verbose);
     };
-    const TestedModel tested = TestModel(project, reference, {.num_threads = options.num_threads, .on_case = on_case}, stop);
-    if (!options.junit.empty()) WriteFileAtomically(options.junit, tested.report.JUnit(tested.name));
-    if (options.json) {
-      fmt::print("{}", tested.report.Json());
-    } else {
-      fmt::print("{}@{}\n{}", tested.name, tested.revision.substr(0, 12), tested.report.Text(false));
-    }
-    num_failed += tested.report.Count(TestCase::Status::kFailed);
-    num_tests += tested.report.cases.size();
+    const TestedModel& model =
+        tested.emplace_back(TestModel(project, reference, {.num_threads = options.num_threads, .on_case = on_case}, stop));
+    if (!options.json) fmt::print("{}\n{}", Title(model), model.report.Text(false));
+    if (model.report.cases.empty())
+      fmt::print(stderr, "{}: its file holds no test; 'mlac test {} --generate' proposes some\n", model.name, reference);
+    num_failed += model.report.Count(TestCase::Status::kFailed);
+    num_tests += model.report.cases.size();
+  }
+  if (options.generate) return;
+  if (options.json) fmt::print("{}", JsonOf(options, tested));
+  if (!options.junit.empty()) {
+    std::vector<std::pair<std::string, TestReport>> reports;
+    for (TestedModel& model : tested) reports.emplace_back(model.name, std::move(model.report));
+    WriteFileAtomically(options.junit, JUnitOf(reports));
   }
   if (num_failed > 0) throw Error(ErrorCode::kInvalidInput, fmt::format("{} of {} tests failed", num_failed, num_tests));
 }
@@ -76,13 +102,17 @@ void Execute(const TestCommand& options) {
 
 void AddTest(CLI::App& app) {
   auto options = std::make_shared<TestCommand>();
-  CLI::App& command =
-      AddCommand(app, "test", "Run a model's own tests, and show what it answers otherwise than production",
-                 "mlac test\nmlac test topics@production --junit report.xml\nmlac test topics --generate > tests/topics.yaml");
-  command.add_option("model", options->reference, "NAME, NAME@ALIAS or NAME@REVISION; without it the latest of every model that has tests")
+  CLI::App& command = AddCommand(app, "test", "Run a model's own tests, and show what it answers otherwise than production",
+                                 "mlac test\nmlac test topics@production --junit report.xml\nmlac test topics --generate > "
+                                 "tests/topics.yaml\nmlac test topics@candidate    # what a gate or a test refused");
+  command
+      .add_option("model", options->reference,
+                  "NAME, NAME@ALIAS, NAME@REVISION or NAME@candidate: what apply made last; none: all that have tests")
       ->type_name("NAME[@REV]");
   AddProjectFileOption(command, options->file);
-  command.add_option("--junit", options->junit, "Write the report there as JUnit's XML, which CI systems show")->type_name("FILE");
+  command
+      .add_option("--junit", options->junit, "Write the report, of all models that are tested, there as JUnit's XML, which CI systems show")
+      ->type_name("FILE");
   command.add_flag("--generate", options->generate, "Print tests that the model passes now, from its mix-ups and the test data");
   command.add_flag("--verbose", options->verbose, "Show the tests that passed, too");
   AddThreadsOption(command, options->num_threads);

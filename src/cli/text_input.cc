@@ -26,6 +26,13 @@ void AddTextInput(CLI::App& command, TextInputOptions& options) {
   AddTexts(command, options.texts, "The texts; without them and --file: standard input, one a line");
 }
 
+void CheckColumnsHaveFile(const CLI::App& command, const TextInputOptions& options) {
+  if (!options.file.empty()) return;
+  for (const CLI::Option* option : command.get_options())
+    if (!option->empty() && option->get_single_name().ends_with("-column"))
+      throw UsageError(fmt::format("--{} names a column of --file, which was not given", option->get_single_name()));
+}
+
 std::vector<std::string> ReadTextInput(const TextInputOptions& options) {
   CheckSource(options);
   if (!options.texts.empty()) return options.texts;
@@ -35,10 +42,9 @@ std::vector<std::string> ReadTextInput(const TextInputOptions& options) {
 TextSource::TextSource(const TextInputOptions& options) : options_(options) {
   CheckSource(options);
   if (!options.texts.empty()) return;
-  TableOptions table = {.columns = {options.text_column}};
+  TableOptions table = {.columns = {options.text_column}, .column_hint = options.column_hint};
   if (!options.pair_column.empty()) table.columns.push_back(options.pair_column);
   if (options.file.empty()) {
-    if (!options.pair_column.empty()) throw UsageError("pairs are read from a file", "--file FILE");
     name_ = "standard input";
     table_ = OpenTable(ByteStream(FileDescriptor(dup(STDIN_FILENO)), name_), TableFormat::kTextLines, std::move(table));
     return;

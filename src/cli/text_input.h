@@ -21,10 +21,14 @@ struct TextInputOptions {
   std::string file, text_column = "text";
   // Of a command that reads pairs: the second text of each argument, and the column of second texts in --file; "" for none.
   std::string pair, pair_column;
+  std::string column_hint = "--text-column names the column";  // of the error for a column that is not there
 };
 
 // Declares the texts themselves, --file and --text-column.
 void AddTextInput(CLI::App& command, TextInputOptions& options);
+
+// Throws UsageError for an option that names a column where no file has columns.
+void CheckColumnsHaveFile(const CLI::App& command, const TextInputOptions& options);
 
 // The texts that were given. Throws UsageError for both texts and --file, and for neither at a terminal; else as ReadTexts of data/.
 std::vector<std::string> ReadTextInput(const TextInputOptions& options);

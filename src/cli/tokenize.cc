@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/number_options.h"
 #include "cli/store_access.h"
 #include "cli/text_input.h"
 #include "models/config.h"
@@ -25,6 +26,8 @@
 
 namespace mlac {
 namespace {
+
+constexpr size_t kPrintedAtOnce = size_t{1} << 20;  // bytes
 
 struct TokenizeOptions {
   std::string model;
@@ -90,7 +93,8 @@ std::string TokensAsText(const Tokenizer& tokenizer, const Encoding& encoding, c
   return out;
 }
 
-void Execute(const TokenizeOptions& options) {
+void Execute(const CLI::App& command, const TokenizeOptions& options) {
+  CheckColumnsHaveFile(command, options.input);
   const ModelFolder given = FindModel(options.model);
   const std::string folder = TokenizerFolder(given.path);
   const std::vector<std::string> texts = ReadTextInput(options.input);
@@ -104,16 +108,21 @@ void Execute(const TokenizeOptions& options) {
                                 .truncate = options.truncate};
   const std::string pair = options.pair.value_or("");
   size_t num_too_long = 0;
-  if (options.json) fmt::print("[");
+  std::string out =
+      options.json ? "[" : "";  // printed in large pieces, so that of few texts nothing stands there if one of them is refused
   for (size_t i = 0; i < texts.size(); ++i) {
     const Encoding encoding = options.pair ? tokenizer.EncodePair(texts[i], pair, encode) : tokenizer.Encode(texts[i], encode);
     num_too_long += limit.num_tokens > 0 && encoding.token_ids.size() > limit.num_tokens;
     if (options.json)
-      fmt::print("{}{}", i == 0 ? "" : ",\n ", AsJson(tokenizer, encoding, texts[i], pair));
+      out += (i == 0 ? "" : ",\n ") + AsJson(tokenizer, encoding, texts[i], pair);
     else
-      fmt::print("{}{}", i == 0 ? "" : "\n", TokensAsText(tokenizer, encoding, texts[i], pair));
+      out += (i == 0 ? "" : "\n") + TokensAsText(tokenizer, encoding, texts[i], pair);
+    if (out.size() < kPrintedAtOnce) continue;
+    std::fwrite(out.data(), 1, out.size(), stdout);
+    out.clear();
   }
-  if (options.json) fmt::print("]\n");
+  if (options.json) out += "]\n";
+  std::fwrite(out.data(), 1, out.size(), stdout);
   if (num_too_long > 0)
     fmt::print(stderr, "{} of {} texts {} longer than the {} tokens that the model takes ({})\n", num_too_long, texts.size(),
                num_too_long == 1 ? "is" : "are", limit.num_tokens, limit.source);
@@ -129,11 +138,11 @@ void AddTokenize(CLI::App& app) {
   AddModelOption(command, options->model);
   command.add_option("--pair", options->pair, "A second text that is read together with each text")->type_name("TEXT");
   command.add_flag("--no-special-tokens", options->no_special_tokens, "Without [CLS], [SEP] and the like");
-  command.add_option("--max-length", options->max_length, "Refuse texts of more tokens than N")->type_name("N");
+  WholeNumber(command.add_option("--max-length", options->max_length, "Refuse texts of more tokens than N")->type_name("N"), 1);
   command.add_flag("--truncate", options->truncate, "Cut at --max-length, else at the model's limit, instead of refusing");
   AddJsonFlag(command, options->json);
   AddTextInput(command, options->input);
-  command.callback([options] { Execute(*options); });
+  command.callback([options, &command] { Execute(command, *options); });
 }
 
 }  // namespace mlac

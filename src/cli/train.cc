@@ -3,8 +3,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/number_options.h"
 #include "cli/progress.h"
 #include "cli/store_access.h"
 #include "cli/terminal.h"
@@ -64,9 +65,8 @@ class Console : public FineTuneObserver {
     count_ = std::max<size_t>(count_, 1);
     num_examples_ += step.num_examples;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-    progress_.Update(step.step, step.num_steps,
-                     fmt::format("epoch {}, loss {:.3f}{}, {:.0f} examples/s", step.epoch, mean_loss_, metric_,
-                                 static_cast<double>(num_examples_) / std::max(seconds, 1e-9)));
+    progress_.Update(step.step, step.num_steps, fmt::format("epoch {}, loss {:.3f}{}", step.epoch, mean_loss_, metric_),
+                     fmt::format("{:.0f} examples/s", static_cast<double>(num_examples_) / std::max(seconds, 1e-9)));
   }
 
   void OnSpike(const SpikeReport& spike) override {
@@ -108,23 +108,6 @@ std::string FileName(const std::string& path) {
 
 bool IsFlag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
 
-// The command as the card shows it: what changes the result, and names of files without their paths.
-std::string CardCommand(const CLI::App& command) {
-  std::string text = "mlac train " + command.get_name();
-  for (const CLI::Option* option : command.parse_order()) {
-    const std::string name = option->get_single_name();
-    if (name == "threads" || name == "resume" || name == "overwrite" || name == "json" || name == "save-steps" || name == "max-tokens" ||
-        name == "gradient-checkpointing" || name == "track")
-      continue;
-    if (IsFlag(*option) && !option->as<bool>()) continue;
-    text += " --" + name;
-    if (IsFlag(*option)) continue;
-    const std::string value = option->as<std::string>();
-    text += ' ' + (name == "out" ? "OUT" : name == "model" || name == "data" || name == "validation" || name == "test" ? FileName(value) : value);
-  }
-  return text;
-}
-
 // As a POSIX shell reads it back.
 std::string ShellQuoted(const std::string& text) {
   constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
@@ -132,6 +115,37 @@ std::string ShellQuoted(const std::string& text) {
   std::string quoted = "'";
   for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
   return quoted + "'";
+}
+
+// Whether the value is what holds without the option. Numbers that were given are in their plainest form, those of the help are not.
+bool IsDefault(const CLI::Option& option, const std::string& value, const FineTuneOptions& options) {
+  const std::string& name = option.get_lnames().front();
+  std::string usual = option.get_default_str();
+  if (options.lora.rank > 0 && name == "lr") usual = fmt::format("{}", kLoraLearningRate);
+  if (name == "lora-alpha") usual = fmt::format("{}", 2 * options.lora.rank);
+  double a = 0, b = 0;
+  return value == usual || (!usual.empty() && CLI::detail::lexical_cast(value, a) && CLI::detail::lexical_cast(usual, b) && a == b);
+}
+
+// The command as the card shows it, so that it is one for one result: what changes that, in the order of the help, without defaults; names
+// of files without their paths.
+std::string CardCommand(const CLI::App& command, const FineTuneOptions& options) {
+  std::string text = "mlac train " + command.get_name();
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->empty()) continue;
+    const std::string name = option->get_single_name();
+    if (name == "threads" || name == "resume" || name == "overwrite" || name == "json" || name == "save-steps" || name == "max-tokens" ||
+        name == "gradient-checkpointing" || name == "track")
+      continue;
+    if (IsFlag(*option) && !option->as<bool>()) continue;
+    const std::string value = IsFlag(*option) ? "" : option->as<std::string>();
+    if (!IsFlag(*option) && IsDefault(*option, value, options)) continue;
+    text += " --" + name;
+    if (IsFlag(*option)) continue;
+    const bool is_path = name == "model" || name == "data" || name == "validation" || name == "test";
+    text += ' ' + (name == "out" ? "OUT" : ShellQuoted(is_path ? FileName(value) : value));
+  }
+  return text;
 }
 
 // What a user types to go on after an interruption: the same, with --resume.
@@ -153,11 +167,9 @@ void AddDataOptions(CLI::App& command, FineTuneOptions& options, const char* dat
       ->required()
       ->type_name("FILE");
   auto* validation = command.add_option("--validation", options.validation, "Texts to choose the best epoch by")->type_name("FILE");
-  command.add_option("--validation-split", options.validation_split, "Share of --data set aside for that; 0: none, the last epoch is kept")
-      ->type_name("SHARE")
-      ->check(CLI::Range(0.0, 0.9).description(""))
-      ->capture_default_str()
-      ->excludes(validation);
+  auto* split = command.add_option("--validation-split", options.validation_split,
+                                   "Share of --data set aside for that; 0: none, the last epoch is kept");
+  RealNumber(split->type_name("SHARE")->capture_default_str()->excludes(validation), 0, 0.9);
   command.add_option("--test", options.test, "Texts for the final report, never trained on")->type_name("FILE");
 }
 
@@ -170,27 +182,31 @@ void AddTextClassificationOptions(CLI::App& command, TrainOptions& options) {
   command.add_option("--label-separator", fine_tune.label_separator, "What stands between the labels of a cell")->type_name("TEXT")->capture_default_str();
   command.add_flag("--regression", options.regression, "The column holds numbers to predict");
   command.add_flag("--class-weights", fine_tune.sequence.class_weights, "Rare labels weigh as much as frequent ones");
-  command
-      .add_option("--label-smoothing", fine_tune.sequence.label_smoothing, "Share of each label that goes to all labels alike; 0.1 is usual")
-      ->type_name("X")
-      ->check(CLI::Range(0.0, 0.9).description(""))
-      ->capture_default_str();
+  auto* smoothing = command.add_option("--label-smoothing", fine_tune.sequence.label_smoothing,
+                                       "Share of each label that goes to all labels alike; 0.1 is usual, 0: none");
+  RealNumber(smoothing->type_name("X")->capture_default_str(), 0, 0.9);
+}
+
+void AddTokenClassificationOptions(CLI::App& command, TagColumns& columns) {
+  command.add_option("--text-column", columns.words, "Of .jsonl: the list of words; else tokens, or words")->type_name("NAME");
+  command.add_option("--target-column", columns.tags, "Of .jsonl: the list of their tags; else tags, ner_tags or labels")
+      ->type_name("NAME");
 }
 
 void AddQuestionAnsweringOptions(CLI::App& command, FineTuneOptions& options) {
-  command.add_option("--doc-stride", options.doc_stride, "Tokens that a window shares with the one before; else 128, at most half a window")->type_name("N");
-  command.add_option("--max-answer-length", options.max_answer_length, "Tokens that an answer may have when the model is measured")
-      ->type_name("N")
-      ->check(CLI::Range(size_t{1}, size_t{1} << 20).description(""))
-      ->capture_default_str();
+  auto* stride = command.add_option("--doc-stride", options.doc_stride,
+                                    "Tokens that a window shares with the one before; else 128, at most half a window; 0: none");
+  WholeNumber(stride->type_name("N"), 0);
+  auto* answer =
+      command.add_option("--max-answer-length", options.max_answer_length, "Tokens that an answer may have when the model is measured");
+  WholeNumber(answer->type_name("N")->capture_default_str(), 1, 1 << 20);
 }
 
 void AddFillMaskOptions(CLI::App& command, FineTuneOptions& options) {
   command.add_option("--text-column", options.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
-  command.add_option("--mlm-probability", options.masking.probability, "Share of the tokens that are taken out to be guessed")
-      ->type_name("SHARE")
-      ->check(CLI::Range(0.01, 0.9).description(""))
-      ->capture_default_str();
+  auto* probability =
+      command.add_option("--mlm-probability", options.masking.probability, "Share of the tokens that are taken out to be guessed");
+  RealNumber(probability->type_name("SHARE")->capture_default_str(), 0.01, 0.9);
   command.add_flag("--whole-word-mask", options.masking.whole_words, "Take out whole words, all their pieces, instead of single tokens");
   command.add_flag("--line-by-line", options.masking.line_by_line, "Read each text by itself instead of joining texts to blocks of --max-length tokens");
 }
@@ -212,14 +228,10 @@ void AddSentenceSimilarityOptions(CLI::App& command, TrainOptions& options) {
   command.add_option("--loss", fine_tune.loss, "multiple-negatives-ranking (usual for pairs and triples), cosent (for scored pairs) or triplet (of triples)")
       ->type_name("NAME")
       ->check(CLI::IsMember({"multiple-negatives-ranking", "cosent", "triplet"}).description(""));
-  command.add_option("--scale", embedding.scale, "What cosines are multiplied by")
-      ->type_name("X")
-      ->check(CLI::Range(1e-3, 1e3).description(""))
-      ->capture_default_str();
-  command.add_option("--margin", embedding.margin, "Of triplet: how much farther the negative is to be than the positive")
-      ->type_name("X")
-      ->check(CLI::Range(0.0, 1e3).description(""))
-      ->capture_default_str();
+  auto* scale = command.add_option("--scale", embedding.scale, "What cosines are multiplied by; not of triplet");
+  RealNumber(scale->type_name("X")->capture_default_str(), 1e-3, 1e3);
+  auto* margin = command.add_option("--margin", embedding.margin, "Of triplet: how much farther the negative is to be than the positive");
+  RealNumber(margin->type_name("X")->capture_default_str(), 0, 1e3);
   command.add_option("--distance", options.distance, "Of triplet: euclidean or cosine")
       ->type_name("NAME")
       ->check(CLI::IsMember({"euclidean", "cosine"}).description(""))
@@ -235,69 +247,52 @@ void AddTextRankingOptions(CLI::App& command, FineTuneOptions& options) {
 }
 
 void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
-  const auto positive = CLI::Range(size_t{1}, size_t{1} << 40).description("");
   const auto number = [&](const char* name, double& value, double low, double high, const char* description) {
-    const CLI::Validator in_range(
-        [low, high](std::string& text) {
-          double number = 0;  // NaN is in no range, which CLI::Range overlooks
-          return CLI::detail::lexical_cast(text, number) && number >= low && number <= high
-                     ? std::string()
-                     : fmt::format("expected a number from {} to {}, found '{}'", low, high, text);
-        },
-        "");
-    command.add_option(name, value, description)->type_name("X")->check(in_range)->capture_default_str();
+    RealNumber(command.add_option(name, value, description)->type_name("X")->capture_default_str(), low, high);
   };
-  command.add_option("--epochs", options.num_epochs, "Times that each text is seen")->type_name("N")->check(positive)->capture_default_str();
+  const auto count = [&](const char* name, auto& value, uint64_t low, const char* description, uint64_t high = kMostCounted) {
+    WholeNumber(command.add_option(name, value, description)->type_name("N")->capture_default_str(), low, high);
+  };
+  count("--epochs", options.num_epochs, 1, "Times that each text is seen");
   number("--lr", options.learning_rate, 0, 1, "Highest learning rate; with --lora 0.0005 unless it is given");
-  command.add_option("--batch-size", options.batch_size, "Texts a step")->type_name("N")->check(positive)->capture_default_str();
+  count("--batch-size", options.batch_size, 1, "Texts a step");
   number("--max-grad-norm", options.max_grad_norm, 0, 1e9, "Longer gradients are scaled to this length; 0: never");
-  command.add_option("--save-steps", options.save_steps, "A checkpoint every N steps; 0: only when interrupted")->type_name("N")->capture_default_str();
-  command.add_option("--max-tokens", options.max_tokens, "Tokens computed at once, to save memory; the result does not change")->type_name("N");
+  count("--save-steps", options.save_steps, 0, "A checkpoint every N steps; 0: only when interrupted");
+  count("--max-tokens", options.max_tokens, 0, "Tokens computed at once, to save memory; 0: all of a batch; the result does not change");
   number("--warmup", options.warmup, 0, 1, "Share of the steps in which the learning rate rises");
   number("--weight-decay", options.weight_decay, 0, 1, "Decay of weights, biases and norms excepted");
-  command.add_option("--patience", options.patience, "Epochs without a better validation score before it stops; 0: never")
-      ->type_name("N")
-      ->capture_default_str();
-  command
-      .add_option("--gradient-accumulation", options.gradient_accumulation,
-                  "Batches a step: the result of one batch so many times as large, in the memory of one")
-      ->type_name("N")
-      ->check(positive)
-      ->capture_default_str();
+  count("--patience", options.patience, 0, "Epochs without a better validation score before it stops; 0: never");
+  count("--gradient-accumulation", options.gradient_accumulation, 1,
+        "Batches a step: the result of one batch so many times as large, in the memory of one");
   command.add_flag("--gradient-checkpointing", options.gradient_checkpointing,
                    "Keep only the input of each layer and compute the rest again for the gradients: less memory, more time; the result does not change");
   number("--layer-decay", options.layer_decay, 1e-6, 1, "The learning rate of a layer is that of the one above times this; 0.9 is usual");
-  command.add_option("--seed", options.seed, "Decides the order, the dropout and the new head")->type_name("N")->capture_default_str();
+  count("--seed", options.seed, 0, "Decides the order, the dropout and the new head", std::numeric_limits<uint64_t>::max());
 }
 
 // "384,128,64" of --matryoshka.
 std::vector<size_t> ReadSizes(const std::string& text) {
   std::vector<size_t> sizes;
   for (const std::string& item : CLI::detail::split(text, ',')) {
-    size_t size = 0;
-    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), size);
-    if (error != std::errc() || end != item.data() + item.size() || size == 0)
-      throw UsageError(fmt::format("--matryoshka: expected sizes such as 384,128,64, found '{}'", text));
-    sizes.push_back(size);
+    const std::optional<uint64_t> size = ParseWholeNumber(item, 1);
+    if (!size) throw UsageError(fmt::format("--matryoshka: expected sizes such as 384,128,64, found '{}'", text));
+    sizes.push_back(*size);
   }
   return sizes;
 }
 
 void AddLoraOptions(CLI::App& command, LoraOptions& options, std::string& targets) {
-  const auto rank = CLI::Range(size_t{1}, size_t{4096}).description("");
-  auto* lora =
-      command.add_option("--lora", options.rank, "Only a low-rank adapter of this rank and the head learn, and are written in PEFT's format; 8 is usual")
-          ->type_name("RANK")
-          ->check(rank);
-  command.add_option("--lora-alpha", options.alpha, "The adapter counts alpha / rank times; else twice the rank")
-      ->type_name("X")
-      ->check(CLI::Range(1e-6, 1e6).description(""))
-      ->needs(lora);
-  command.add_option("--lora-dropout", options.dropout, "Share of its inputs that is dropped")
-      ->type_name("SHARE")
-      ->check(CLI::Range(0.0, 0.9).description(""))
-      ->capture_default_str()
-      ->needs(lora);
+  auto* lora = command
+                   .add_option("--lora", options.rank,
+                               "Only a low-rank adapter of this rank and the head learn, and are written in PEFT's format; 8 is usual")
+                   ->type_name("RANK");
+  WholeNumber(lora, 1, 4096);
+  RealNumber(command.add_option("--lora-alpha", options.alpha, "The adapter counts alpha / rank times; else twice the rank")
+                 ->type_name("X")
+                 ->needs(lora),
+             1e-6, 1e6);
+  auto* dropout = command.add_option("--lora-dropout", options.dropout, "Share of its inputs that is dropped");
+  RealNumber(dropout->type_name("SHARE")->capture_default_str()->needs(lora), 0, 0.9);
   command.add_option("--lora-targets", targets, "Layers that it adapts, by the ends of their names; else queries and values; all-linear: all")
       ->type_name("NAME,NAME")
       ->needs(lora);
@@ -322,7 +317,22 @@ FineTuneResult TrainTracked(const std::string& task, const FineTuneOptions& opti
   }
 }
 
+// Options without effect would leave the user with another model than they think.
+void CheckHasEffect(const CLI::App& command, const TrainOptions& options) {
+  const auto given = [&](const char* name) {
+    const CLI::Option* option = command.get_option_no_throw(name);
+    return option != nullptr && !option->empty();
+  };
+  if (given("--label-separator") && !options.multi_label) throw UsageError("--label-separator does nothing without --multi-label");
+  const bool triplet = options.fine_tune.loss == "triplet";
+  for (const char* name : {"--margin", "--distance"})
+    if (given(name) && !triplet) throw UsageError(fmt::format("{} does nothing without --loss triplet", name));
+  if (given("--scale") && triplet)
+    throw UsageError("--scale does nothing with --loss triplet", "it multiplies the cosines of the other losses");
+}
+
 void Execute(const CLI::App& command, TrainOptions options) {
+  CheckHasEffect(command, options);
   if (options.multi_label && options.regression) throw UsageError("--multi-label and --regression exclude each other");
   options.fine_tune.sequence.problem_type = options.multi_label  ? ProblemType::kMultiLabel
                                             : options.regression ? ProblemType::kRegression
@@ -339,7 +349,7 @@ void Execute(const CLI::App& command, TrainOptions options) {
   options.fine_tune.embedding.distance = options.distance == "cosine" ? EmbeddingDistance::kCosine : EmbeddingDistance::kEuclidean;
   options.fine_tune.training.dtype = options.dtype.Checked();
   options.fine_tune.max_length = options.max_length;
-  options.fine_tune.command = CardCommand(command);
+  options.fine_tune.command = CardCommand(command, options.fine_tune);
   options.fine_tune.resume_command = ResumeCommand(command);
   const ModelFolder given = FindModel(options.fine_tune.model);
   options.fine_tune.model = given.path;
@@ -393,16 +403,17 @@ void AddTask(CLI::App& train, const TaskEntry& task) {
   const bool texts = name == "text-classification", ranking = name == "text-ranking";
   if (texts) AddTextClassificationOptions(command, *options);
   if (ranking) AddTextRankingOptions(command, fine_tune);
+  if (name == "token-classification") AddTokenClassificationOptions(command, fine_tune.tag_columns);
   if (name == "question-answering") AddQuestionAnsweringOptions(command, fine_tune);
   if (name == "fill-mask") AddFillMaskOptions(command, fine_tune);
   if (name == "sentence-similarity") AddSentenceSimilarityOptions(command, *options);
   command.add_option("--out", fine_tune.out, "The folder to write")->required()->type_name("DIR");
-  command.add_flag("--overwrite", fine_tune.overwrite, "Replace --out if it exists");
+  command.add_flag("--overwrite", fine_tune.overwrite, kOverwriteHelp);
   command.add_flag("--resume", fine_tune.resume, "Go on from the checkpoint in --out");
   AddTrainingOptions(command, fine_tune.training);
   AddLoraOptions(command, fine_tune.lora, options->lora_targets);
   if (texts || ranking) command.add_flag("--freeze", fine_tune.training.freeze, "Only the head learns: faster, and less exact");
-  command.add_option("--max-length", options->max_length, task.max_length)->type_name("N");
+  WholeNumber(command.add_option("--max-length", options->max_length, task.max_length)->type_name("N"), 1);
   AddDtypeOptions(command, options->dtype);
   AddTrackOption(command, options->track);
   AddThreadsOption(command, fine_tune.training.num_threads);

@@ -1,8 +1,12 @@
 // mlac verify: reads the whole store and names what is damaged.
+#include "hub/verify.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -13,7 +17,7 @@
 #include "cli/long_progress.h"
 #include "cli/store_access.h"
 #include "cli/terminal.h"
-#include "hub/verify.h"
+#include "project/step_store.h"
 
 namespace mlac {
 namespace {
@@ -27,7 +31,8 @@ struct VerifyOptions {
 
 ordered_json AsJson(const VerifyResult& result) {
   auto damages = ordered_json::array();
-  for (const Damage& damage : result.damages) damages.push_back({{"path", damage.path}, {"message", damage.message}, {"needed_by", damage.needed_by}});
+  for (const Damage& damage : result.damages)
+    damages.push_back({{"path", damage.path}, {"message", damage.message}, {"needed_by", damage.needed_by}});
   return {{"damages", damages},
           {"num_revisions", result.num_revisions},
           {"num_blobs", result.num_blobs},
@@ -41,7 +46,8 @@ std::string AsText(const VerifyResult& result) {
     out += fmt::format("{} {}\n", Colored(Stream::kOut, Color::kRed, Printable(damage.path) + ":"), Printable(damage.message));
     for (const std::string& user : damage.needed_by) out += fmt::format("  needed by {}\n", Printable(user));
   }
-  return out + fmt::format("{} revisions, {} files of {:.1f} MB: {}\n", result.num_revisions, result.num_blobs, static_cast<double>(result.num_bytes) / 1e6,
+  return out + fmt::format("{} revisions, {} files of {:.1f} MB: {}\n", result.num_revisions, result.num_blobs,
+                           static_cast<double>(result.num_bytes) / 1e6,
                            result.damages.empty() ? "all as they were written" : fmt::format("{} damaged", result.damages.size()));
 }
 
@@ -57,18 +63,27 @@ void Execute(const VerifyOptions& options) {
       progress.Update(shown, total / 1'000'000, "read");
     });
   }
+  {
+    LongProgress progress("results of steps");
+    std::vector<Damage> damages = StepStore(store).FindDamages([&](size_t done, size_t total) { progress.Update(done, total, "read"); });
+    result.damages.insert(result.damages.end(), std::make_move_iterator(damages.begin()), std::make_move_iterator(damages.end()));
+    std::sort(result.damages.begin(), result.damages.end(), [](const Damage& a, const Damage& b) { return a.path < b.path; });
+  }
   fmt::print("{}", options.json ? AsJson(result).dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(result));
   if (!result.damages.empty())
-    throw Error(ErrorCode::kInvalidInput,
-                fmt::format("{}: {} {} damaged", store.folder(), result.damages.size(), result.damages.size() == 1 ? "file is" : "files are"),
-                "delete a damaged file of blobs/ and add what it belongs to again; take others from a backup");
+    throw Error(
+        ErrorCode::kInvalidInput,
+        fmt::format("{}: {} {} damaged", store.folder(), result.damages.size(), result.damages.size() == 1 ? "file is" : "files are"),
+        "delete a damaged file of blobs/ and add what it belongs to again; results of steps are made anew when they are needed; take "
+        "others from a backup");
 }
 
 }  // namespace
 
 void AddVerify(CLI::App& app) {
   auto options = std::make_shared<VerifyOptions>();
-  CLI::App& command = AddCommand(app, "verify", "Read the whole store and name every file that is damaged or missing", "mlac verify\nmlac verify --json");
+  CLI::App& command =
+      AddCommand(app, "verify", "Read the whole store and name every file that is damaged or missing", "mlac verify\nmlac verify --json");
   AddStoreOption(command, options->store);
   AddJsonFlag(command, options->json);
   command.callback([options] { Execute(*options); });

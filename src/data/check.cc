@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
@@ -194,6 +195,14 @@ class Checker {
   std::vector<Finding> findings_;
 };
 
+bool AreNumbers(const std::vector<std::string>& names) {
+  return std::all_of(names.begin(), names.end(), [](const std::string& name) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    return error == std::errc() && end == name.data() + name.size();
+  });
+}
+
 }  // namespace
 
 void AddExample(Finding& finding, std::string example) {
@@ -213,7 +222,7 @@ void CheckTrainable(const LabelledTexts& data) {
   if (num_labels == data.size()) {
     throw Error(ErrorCode::kInvalidInput,
                 fmt::format("{}: expected labels that repeat, found a different one in each of {} rows", data.source, data.size()),
-                "is it a column of ids or of texts?");
+                AreNumbers(data.label_names) ? "--regression learns numbers" : "is it a column of ids or of texts?");
   }
 }
 

@@ -76,7 +76,7 @@ CsvReader::CsvReader(ByteStream stream, TableOptions options, char delimiter) : 
   for (size_t i = 0; i < options_.columns.size(); ++i) {
     const std::string& wanted = options_.columns[i];
     const auto found = std::find(columns_.begin(), columns_.end(), wanted);
-    if (found == columns_.end()) ThrowMissingColumn(name(), wanted, columns_);
+    if (found == columns_.end()) ThrowMissingColumn(name(), wanted, columns_, options_.column_hint);
     const auto again = std::find(found + 1, columns_.end(), wanted);
     if (again != columns_.end())
       throw Error(ErrorCode::kInvalidInput,

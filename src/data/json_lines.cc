@@ -32,7 +32,7 @@ class RowBuilder : public nlohmann::json_sax<json> {
 
   void CheckComplete() const {
     for (size_t i = 0; i < filled_.size(); ++i) {
-      if (!filled_[i]) ThrowMissingColumn(where_, options_.columns[i], known_);
+      if (!filled_[i]) ThrowMissingColumn(where_, options_.columns[i], known_, options_.column_hint);
     }
   }
 

@@ -106,7 +106,7 @@ std::vector<std::string> ColumnNames(const std::string& path) {
   return names;
 }
 
-void ThrowMissingColumn(std::string_view where, std::string_view missing, const std::vector<std::string>& known) {
+void ThrowMissingColumn(std::string_view where, std::string_view missing, const std::vector<std::string>& known, std::string_view hint) {
   constexpr size_t kMostShown = 20, kWidest = 40;
   std::string list;
   for (size_t i = 0; i < known.size() && i < kMostShown; ++i)
@@ -115,8 +115,7 @@ void ThrowMissingColumn(std::string_view where, std::string_view missing, const 
   const std::string nearest = NearestName(missing, known);
   throw Error(ErrorCode::kInvalidInput,
               fmt::format("{}: expected a column '{}', found {}", where, Printable(missing, kWidest), list.empty() ? "none" : list),
-              nearest.empty() ? "--text-column and --target-column name the columns"
-                              : fmt::format("did you mean '{}'?", Printable(nearest, kWidest)));
+              nearest.empty() ? std::string(hint) : fmt::format("did you mean '{}'?", Printable(nearest, kWidest)));
 }
 
 }  // namespace mlac

@@ -26,6 +26,7 @@ struct TableOptions {
   size_t max_json_depth = 64;
   // JSON Lines: a list of strings becomes one cell, with this between its items; "": a list is refused.
   std::string list_separator = {};
+  std::string column_hint = {};  // of the error for a missing column whose name is near no other: which options name the columns
 };
 
 // Messages name the file, the line where the row starts (from 1; LF, CRLF and CR alone each end a line), expected and found.
@@ -67,7 +68,9 @@ std::unique_ptr<TableReader> OpenTable(ByteStream stream, TableFormat format, Ta
 // kUnsupported for plain lines, and what OpenTable throws.
 std::vector<std::string> ColumnNames(const std::string& path);
 
-// Throws kInvalidInput that names `missing`, the names that are there and the nearest of them. where: "train.csv".
-[[noreturn]] void ThrowMissingColumn(std::string_view where, std::string_view missing, const std::vector<std::string>& known);
+// Throws kInvalidInput that names `missing`, the names that are there and the nearest of them; where none is near the hint is `hint`.
+// where: "train.csv".
+[[noreturn]] void ThrowMissingColumn(std::string_view where, std::string_view missing, const std::vector<std::string>& known,
+                                     std::string_view hint = "");
 
 }  // namespace mlac

@@ -169,8 +169,12 @@ LabelledTexts ReadLabelledTexts(const std::string& path, const LabelledTextsOpti
   if (FileExists(path) && TableFormatOf(path) == TableFormat::kTextLines)
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: plain lines hold no labels", path),
                 "expected CSV, TSV, JSONL, or a folder of .txt files a label");
-  const std::unique_ptr<TableReader> reader =
-      OpenTable(path, {.columns = ColumnsOf(options), .max_row_bytes = options.max_row_bytes, .list_separator = options.targets ? kListSeparator : ""});
+  const std::unique_ptr<TableReader> reader = OpenTable(
+      path, {.columns = ColumnsOf(options),
+             .max_row_bytes = options.max_row_bytes,
+             .list_separator = options.targets ? kListSeparator : "",
+             .column_hint = options.pair_column.empty() ? "--text-column and --target-column name the columns"
+                                                        : "--text-column, --text-pair-column and --target-column name the columns"});
   return ReadLabelledTexts(*reader, options);
 }
 
@@ -230,7 +234,7 @@ void SortLabelNames(std::vector<std::string>& names) {
 }
 
 Texts ReadTexts(const std::string& path, const std::string& text_column) {
-  if (path != "-") return ReadTexts(*OpenTable(path, {.columns = {text_column}}));
+  if (path != "-") return ReadTexts(*OpenTable(path, {.columns = {text_column}, .column_hint = "--text-column names the column"}));
   const int input = dup(STDIN_FILENO);
   if (input < 0) throw Error(ErrorCode::kIo, "standard input is closed");
   return ReadTexts(*OpenTable(ByteStream(FileDescriptor(input), "standard input"), TableFormat::kTextLines, {.columns = {text_column}}));

@@ -76,7 +76,7 @@ Connection::~Connection() { Close(); }
 
 void Connection::Start() {
   head_is_timed_ = true;
-  SetDeadline(shared_.options.head_timeout);
+  SetDeadline(ToSend(shared_.options.head_timeout));
   if (!stream_->is_encrypted()) return Advance();
   phase_ = Phase::kHandshake;
   stream_->Handshake([self = shared_from_this()](const error_code& error, size_t) { self->Guarded([&] { self->OnHandshake(error); }); });
@@ -106,7 +106,7 @@ void Connection::Close() {
   stream_->Close();
   ReleaseUnsent();
   if (const std::shared_ptr<HttpExchange> exchange = std::move(exchange_)) exchange->Cancel();
-  if (counted_unanswered_) {
+  if (has_access_) {
     access_.status = kClientGone;
     LogAccess();
   }
@@ -115,10 +115,15 @@ void Connection::Close() {
 }
 
 void Connection::Drain() {
+  if (phase_ == Phase::kHandshake || phase_ == Phase::kHead || phase_ == Phase::kBody)
+    Guarded([&] {
+      SetDeadline(std::min(shared_.options.drain_timeout, std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Clock::now())));
+    });
+
   if (phase_ != Phase::kIdle) return;
   const Clock::duration quiet = Clock::now() - last_activity_;
   const Clock::duration wait = std::max<Clock::duration>(shared_.options.drain_idle - quiet, Clock::duration::zero());
-  SetDeadline(std::chrono::ceil<std::chrono::milliseconds>(wait));
+  Guarded([&] { SetDeadline(std::chrono::ceil<std::chrono::milliseconds>(wait)); });
 }
 
 bool Connection::CloseIfIdleSince(Clock::time_point since) {
@@ -131,6 +136,10 @@ void Connection::SetDeadline(std::chrono::milliseconds from_now) {
   deadline_ = Clock::now() + from_now;
   // A timer that fires too early looks again; only one that would fire too late is set anew.
   if (!timer_waits_ || deadline_ < timer_.expiry()) WaitForDeadline();
+}
+
+std::chrono::milliseconds Connection::ToSend(std::chrono::milliseconds timeout) const {
+  return shared_.draining.load(std::memory_order_relaxed) ? std::min(timeout, shared_.options.drain_timeout) : timeout;
 }
 
 void Connection::WaitForDeadline() {
@@ -219,11 +228,13 @@ void Connection::Advance() {
       begin_ += guard_.TakeHead(bytes);
     }
     switch (guard_.stage()) {
-      case FramingGuard::Stage::kRefused: return RefuseAndClose(HttpError(guard_.status(), std::string(guard_.reason())));
+      case FramingGuard::Stage::kRefused:
+        if (guard_.status() == 413) return RefuseBody();
+        return RefuseAndClose(HttpError(guard_.status(), std::string(guard_.reason())));
       case FramingGuard::Stage::kHead:
         if (phase_ == Phase::kHead && !head_is_timed_) {
           head_is_timed_ = true;
-          SetDeadline(shared_.options.head_timeout);
+          SetDeadline(ToSend(shared_.options.head_timeout));
         }
         return Read();
       case FramingGuard::Stage::kBody:
@@ -264,8 +275,7 @@ void Connection::BeginRequest() {
              .route = "-",
              .trace = ParseTraceparent(request_.Field("traceparent"))};
   request_start_ = Clock::now();
-  counted_unanswered_ = true;
-  shared_.num_unanswered.fetch_add(1);
+  has_access_ = true;
 
   phase_ = Phase::kBody;
   try {
@@ -278,8 +288,9 @@ void Connection::BeginRequest() {
     if (guard_.expects_continue()) return RefuseAndClose(refusal);
     refusal_ = refusal;
   }
+  if (guard_.body_too_large()) return RefuseBody();
   if (guard_.stage() != FramingGuard::Stage::kBody) return;
-  SetDeadline(shared_.options.body_timeout);
+  SetDeadline(ToSend(shared_.options.body_timeout));
   if (guard_.expects_continue() && begin_ == end_) {
     if (!stream_->WriteInterim(kContinue)) Close();
   }
@@ -288,6 +299,8 @@ void Connection::BeginRequest() {
 // The request is whole: has it answered.
 void Connection::FinishRequest() {
   access_.num_request_bytes = request_.body.size();
+  counted_unanswered_ = true;
+  shared_.num_unanswered.fetch_add(1);
   if (refusal_) return Write(shared_.FormatError(*refusal_, request_.path));
   if (early_answer_) return Write(std::move(*early_answer_));
   phase_ = Phase::kHandling;
@@ -319,9 +332,8 @@ void Connection::OnAnswer(HttpResponse response) {
 void Connection::RefuseAndClose(const HttpError& error) {
   keep_alive_ = false;
   begin_ = end_ = 0;
-  if (!counted_unanswered_) {  // the head was not whole
-    counted_unanswered_ = true;
-    shared_.num_unanswered.fetch_add(1);
+  if (!has_access_) {  // the head was not whole
+    has_access_ = true;
     access_ = {};
     access_.time = std::chrono::system_clock::now();
     access_.id = shared_.MakeId();
@@ -329,6 +341,14 @@ void Connection::RefuseAndClose(const HttpError& error) {
     request_start_ = Clock::now();
   }
   Write(shared_.FormatError(error, request_.path));
+}
+
+// Of a body above the limit: it is not read over, even where the head was refused for something else.
+void Connection::RefuseBody() {
+  if (refusal_) return RefuseAndClose(*refusal_);
+  const HttpError error(413, fmt::format("the body is larger than {} bytes", shared_.options.limits.max_body_bytes), "",
+                        "send less at a time, or start the server with a larger --payload-limit");
+  RefuseAndClose(route_ ? WithFields(error, *route_, request_) : error);
 }
 
 void Connection::Write(HttpResponse response) {
@@ -383,13 +403,14 @@ void Connection::CloseSlowReaders(size_t num_bytes) {
 }
 
 void Connection::AddCorsFields(HttpResponse& response) const {
+  if (shared_.options.cors_allow_origins.empty()) return;
+  response.fields.push_back({"vary", "origin"});  // of every answer: a cache may not give that to one origin to another
   if (!origin_) return;
   response.fields.push_back({"access-control-allow-origin", *origin_});
   std::string exposed = "x-request-id";
   for (const HttpField& field : response.fields)
     if (field.name.starts_with("x-")) exposed += ", " + field.name;
   response.fields.push_back({"access-control-expose-headers", std::move(exposed)});
-  response.fields.push_back({"vary", "origin"});
 }
 
 void Connection::OnWritten(const error_code& error) {
@@ -413,8 +434,8 @@ void Connection::OnWritten(const error_code& error) {
 }
 
 void Connection::LogAccess() {
-  counted_unanswered_ = false;
-  shared_.num_unanswered.fetch_sub(1);
+  has_access_ = false;
+  if (std::exchange(counted_unanswered_, false)) shared_.num_unanswered.fetch_sub(1);
   access_.duration_ms = std::chrono::duration<double, std::milli>(Clock::now() - request_start_).count();
   if (!shared_.options.on_access) return;
   try {

@@ -59,6 +59,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void BeginRequest();
   void FinishRequest();
   void RefuseAndClose(const HttpError& error);
+  void RefuseBody();
   void Write(HttpResponse response);
   void HoldUnsent(size_t num_bytes);
   void ReleaseUnsent();
@@ -69,6 +70,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void AddCorsFields(HttpResponse& response) const;
 
   void SetDeadline(std::chrono::milliseconds from_now);
+  // What a client may take to send its request: the timeout, at shutdown drain_timeout at most.
+  std::chrono::milliseconds ToSend(std::chrono::milliseconds timeout) const;
   void ClearDeadline() { deadline_ = Clock::time_point::max(); }
   void WaitForDeadline();
   void OnDeadline();
@@ -98,7 +101,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool is_head_request_ = false;
   HttpAccess access_;
   Clock::time_point request_start_;
-  bool counted_unanswered_ = false;
+  bool has_access_ = false, counted_unanswered_ = false;  // access_ is of a request that is not logged yet; that request is whole
   std::shared_ptr<HttpExchange> exchange_;
   size_t num_unsent_bytes_ = 0;  // while it is written
   Clock::time_point write_start_;

@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kMaxExtensionBytes = 4096;
 // Digits of a chunk's size: 16 fill 64 bits.
 constexpr size_t kMaxSizeDigits = 16;
+constexpr std::string_view kTooLarge = "the body is larger than the payload limit";
 // The memory of a head that is kept for the next one; more would stay with each idle connection.
 constexpr size_t kMaxKeptHead = 1024;
 
@@ -169,7 +170,6 @@ void FramingGuard::FinishHead() {
   if (!http_1_0_ && !has_host_) return Refuse(400, "Host is missing");
   if (has_coding_ && has_length_) return Refuse(400, "Content-Length and Transfer-Encoding together");
   if (has_coding_ && http_1_0_) return Refuse(400, "Transfer-Encoding in HTTP/1.0");
-  if (length_ > limits_.max_body_bytes) return Refuse(413, "the body is larger than the payload limit");
   expects_continue_ = has_expect_ && !http_1_0_ && (has_coding_ || length_ > 0);
   remaining_ = length_;
   step_ = has_coding_ ? BodyStep::kSizeStart : BodyStep::kLength;
@@ -177,6 +177,7 @@ void FramingGuard::FinishHead() {
 }
 
 size_t FramingGuard::TakeBody(std::string_view bytes, std::string* body) {
+  if (body_too_large()) Refuse(413, kTooLarge);
   size_t taken = 0;
   while (stage_ == Stage::kBody && taken < bytes.size()) {
     if (step_ != BodyStep::kLength && step_ != BodyStep::kData) {
@@ -232,7 +233,7 @@ void FramingGuard::TakeChunkByte(char c) {
       return;
     case BodyStep::kSizeEnd:
       if (c != '\n') return Refuse(400, "the line of a chunk's size does not end in CRLF");
-      if (remaining_ > limits_.max_body_bytes - num_body_bytes_) return Refuse(413, "the body is larger than the payload limit");
+      if (remaining_ > limits_.max_body_bytes - num_body_bytes_) return Refuse(413, kTooLarge);
       step_ = remaining_ > 0 ? BodyStep::kData : BodyStep::kTrailer;
       return;
     case BodyStep::kDataReturn:

@@ -42,6 +42,9 @@ class FramingGuard {
   // Valid from the end of the head on. head(): from the request line to the empty line, every line checked.
   std::string_view head() const { return head_; }
   bool expects_continue() const { return expects_continue_; }
+  // Whether the head says that the body is larger than max_body_bytes. The stage is kBody all the same, so that whoever answers can look at
+  // the head first; TakeBody then refuses it.
+  bool body_too_large() const { return length_ > limits_.max_body_bytes; }
   bool http_1_0() const { return http_1_0_; }
   // Whether any byte of a message has come.
   bool begun() const { return begun_; }

@@ -31,6 +31,11 @@ void CheckKey(const ApiKeys& keys, const HttpRequest& request) {
 
 }  // namespace
 
+HttpError WithFields(HttpError error, const HttpRoute& route, const HttpRequest& request) {
+  if (route.refusal_fields) error.fields = route.refusal_fields(request);
+  return error;
+}
+
 bool IsKnownMethod(std::string_view method) {
   for (const std::string_view known : {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
     if (method == known) return true;
@@ -74,7 +79,9 @@ RequestTarget CheckRequest(const ServerShared& shared, std::string_view target_t
                                    {"access-control-max-age", "600"}};
     return result;  // a browser shows no key here
   }
-  const ApiKeys& keys = result.route && result.route->keys ? *result.route->keys : shared.options.api_keys;
+  // A method that a path does not take is refused to those whose keys open the path.
+  const HttpRoute* const keeper = result.route ? result.route : match.of_path;
+  const ApiKeys& keys = keeper && keeper->keys ? *keeper->keys : shared.options.api_keys;
   if (!keys.empty() && !(result.route && result.route->open)) CheckKey(keys, request);
   if (is_options) {
     result.early_answer = HttpResponse{.status = 204, .fields = {{"allow", match.allow}}};
@@ -88,11 +95,12 @@ RequestTarget CheckRequest(const ServerShared& shared, std::string_view target_t
     throw error;
   }
   if (const std::string_view coding = request.Field("content-encoding"); !coding.empty() && !EqualsIgnoringCase(coding, "identity"))
-    throw HttpError(415, "compressed bodies are not taken");
+    throw WithFields(HttpError(415, "compressed bodies are not taken"), *result.route, request);
   const std::string_view type = request.Field("content-type");
   if (!result.route->content_type.empty() && !type.empty() && !EqualsIgnoringCase(MediaType(type), result.route->content_type))
-    throw HttpError(415, fmt::format("the body has to be {}", result.route->content_type), "",
-                    "set the header Content-Type so, or leave it out");
+    throw WithFields(HttpError(415, fmt::format("the body has to be {}", result.route->content_type), "",
+                               "set the header Content-Type so, or leave it out"),
+                     *result.route, request);
   return result;
 }
 

@@ -15,6 +15,9 @@ bool IsKnownMethod(std::string_view method);
 // What of the server's CORS origins lets read the answer, null if nothing does.
 const std::string* AllowedOrigin(const ServerShared& shared, const HttpRequest& request);
 
+// The error with the route's refusal_fields.
+HttpError WithFields(HttpError error, const HttpRoute& route, const HttpRequest& request);
+
 struct RequestTarget {
   const HttpRoute* route = nullptr;          // null only with an early answer
   std::optional<HttpResponse> early_answer;  // to OPTIONS, which no handler sees

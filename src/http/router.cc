@@ -45,6 +45,7 @@ HttpRouter::Match HttpRouter::Find(std::string_view method, std::span<const std:
     std::vector<std::string> parameters;
     if (!Fits(patterns_[i], segments, parameters)) continue;
     const HttpRoute& route = routes_[i];
+    if (!match.of_path) match.of_path = &route;
     if (!match.route && (route.method == method || (route.method == "GET" && method == "HEAD"))) {
       match.route = &route;
       match.parameters = std::move(parameters);

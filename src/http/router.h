@@ -51,12 +51,15 @@ struct HttpRoute {
   std::string content_type = "";  // what a Content-Type has to be if there is one, "" if any will do
   bool open = false;              // answered without an API key
   std::shared_ptr<const ApiKeys> keys = nullptr;  // asks for one of these instead of the server's; at least one
+  // Fields of the answer where a request of this route is refused for its body's type or size, which the handler does not see.
+  std::function<std::vector<HttpField>(const HttpRequest& request)> refusal_fields = {};
 };
 
 class HttpRouter {
  public:
   struct Match {
     const HttpRoute* route = nullptr;     // null: see allow
+    const HttpRoute* of_path = nullptr;   // the first of this path, whatever its method
     std::vector<std::string> parameters;  // decoded
     std::string allow;                    // the methods of this path, "GET, HEAD"; "" if the path is unknown
   };

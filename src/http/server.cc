@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
+#include <new>
 #include <optional>
 #include <thread>
 
@@ -28,6 +29,18 @@ constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr std::chrono::milliseconds kMemoryPause{5};
 // Where there is no room, connections that have waited this long for a request give way.
 constexpr std::chrono::seconds kMinIdle{1};
+
+// Does what has to be done some time: where there is no memory for it, others end and give theirs back.
+template <typename Function>
+void Insist(const Function& function) {
+  for (;;) {
+    try {
+      return function();
+    } catch (const std::bad_alloc&) {
+      std::this_thread::sleep_for(kMemoryPause);
+    }
+  }
+}
 
 std::string HostOfUrl(const std::string& url) {
   if (url.empty()) return "";
@@ -73,6 +86,7 @@ struct HttpServer::Impl {
   void Rest(Listener& listener);
   void RunThread(IoThread& thread);
   void Start(IoThread& thread, HttpStream::Socket socket);
+  bool HasRoom() const { return shared.num_connections.load() < shared.options.max_connections; }
   void MakeRoom();
   void StopAccepting();
   void Stop();
@@ -111,7 +125,7 @@ void HttpServer::Impl::Accept(Listener& listener) {
     if (!error && !stopped) Start(thread, std::move(socket));
     if (!listener.acceptor().is_open()) return;
     // An accept that fails has no descriptor or memory left; trying again at once would spin.
-    if (!error && shared.num_connections.load() < shared.options.max_connections) return Accept(listener);
+    if (!error && HasRoom()) return Accept(listener);
     MakeRoom();
     Rest(listener);
   });
@@ -122,7 +136,10 @@ void HttpServer::Impl::Rest(Listener& listener) {
   const auto pause = std::make_shared<asio::steady_timer>(io[0]->context, kAcceptPause);
   pause->async_wait([this, &listener, pause](const error_code&) {
     listener.waits = false;
-    if (listener.acceptor().is_open()) Accept(listener);
+    if (!listener.acceptor().is_open()) return;
+    if (HasRoom()) return Accept(listener);
+    MakeRoom();
+    Rest(listener);
   });
   listener.waits = true;
 }
@@ -147,14 +164,15 @@ void HttpServer::Impl::Start(IoThread& thread, HttpStream::Socket socket) {
   });
 }
 
+// function may close the connection that it is given, and no other.
 template <typename Function>
 void HttpServer::Impl::OnEachConnection(Function function) {
   for (const std::unique_ptr<IoThread>& thread : io)
     asio::post(thread->context, [&thread = *thread, function] {
-      std::vector<std::shared_ptr<Connection>> connections;  // closing takes one from the list
-      for (Connection* connection : thread.connections)
-        if (auto held = connection->weak_from_this().lock()) connections.push_back(std::move(held));
-      for (const std::shared_ptr<Connection>& connection : connections) function(*connection);
+      for (auto place = thread.connections.begin(); place != thread.connections.end();) {
+        Connection& connection = **place++;  // closing takes it from the list
+        if (const auto held = connection.weak_from_this().lock()) function(connection);
+      }
     });
 }
 
@@ -172,7 +190,10 @@ void HttpServer::Impl::StopAccepting() {
       HttpStream::Socket socket(thread.context);
       listener.acceptor().accept(socket, error);
       if (error) break;
-      Start(thread, std::move(socket));
+      try {
+        Start(thread, std::move(socket));
+      } catch (const std::bad_alloc&) {  // for that one, which is closed thereby
+      }
     }
     listener.acceptor().close(error);
   }
@@ -180,12 +201,14 @@ void HttpServer::Impl::StopAccepting() {
 
 void HttpServer::Impl::Stop() {
   if (threads.empty()) return;
-  asio::post(io[0]->context, [this] {  // where connections begin, so that none begins behind the closing
-    stopped = true;
-    error_code ignored;
-    for (Listener& listener : listeners) listener.acceptor().close(ignored);
-    OnEachConnection([](Connection& connection) { connection.Close(); });
-    work.clear();
+  Insist([&] {
+    asio::post(io[0]->context, [this] {  // where connections begin, so that none begins behind the closing
+      stopped = true;
+      error_code ignored;
+      for (Listener& listener : listeners) listener.acceptor().close(ignored);
+      Insist([&] { OnEachConnection([](Connection& connection) { connection.Close(); }); });
+      work.clear();
+    });
   });
   for (std::thread& thread : threads) thread.join();
   threads.clear();
@@ -230,12 +253,14 @@ bool HttpServer::Shutdown(std::chrono::milliseconds grace) {
   ServerShared& shared = impl_->shared;
   shared.draining = true;
   bool stopped = false;  // accepting
-  asio::post(impl_->io[0]->context, [impl = impl_.get(), &stopped] {
-    impl->StopAccepting();
-    impl->OnEachConnection([](Connection& connection) { connection.Drain(); });
-    const std::lock_guard lock(impl->shared.mutex);
-    stopped = true;
-    impl->shared.changed.notify_all();
+  Insist([&] {
+    asio::post(impl_->io[0]->context, [impl = impl_.get(), &stopped] {
+      impl->StopAccepting();
+      Insist([&] { impl->OnEachConnection([](Connection& connection) { connection.Drain(); }); });
+      const std::lock_guard lock(impl->shared.mutex);
+      stopped = true;
+      impl->shared.changed.notify_all();
+    });
   });
   {
     std::unique_lock lock(shared.mutex);

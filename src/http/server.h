@@ -44,8 +44,9 @@ struct HttpServerOptions {
   std::chrono::milliseconds write_timeout{60'000};  // for the client to take the whole answer
   std::chrono::milliseconds idle_timeout{75'000};   // between requests
   std::chrono::milliseconds linger_timeout{2'000};  // after the last answer, for the client to read it and close
-  // At shutdown, how long a connection has to have been quiet to be closed: a request may be on its way.
-  std::chrono::milliseconds drain_idle{1'000};
+  // At shutdown, how long a connection has to have been quiet to be closed: a request may be on its way. And how long one that has begun
+  // may take to become whole (408 then, and whether all was answered does not depend on it).
+  std::chrono::milliseconds drain_idle{1'000}, drain_timeout{5'000};
   size_t max_connections = 16'384;  // more wait in the system's queue; connections that idle give way
   // Of bodies of answers that clients have not taken yet, on each thread of the server: beyond that, those that have been at one for
   // longer than slow_write lose their connection, the longest first.
@@ -78,7 +79,7 @@ class HttpServer {
   size_t num_connections() const;
 
   // Accepts no more, answers what it holds, and returns when all is closed or after grace, when the rest is closed unanswered.
-  // Returns whether everything was answered. Safe to call once, from any thread but the server's own.
+  // Returns whether every request that had become whole was answered. Safe to call once, from any thread but the server's own.
   bool Shutdown(std::chrono::milliseconds grace);
 
  private:

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <new>
+#include <system_error>
 
 #include "base/json.h"
 
@@ -17,6 +18,9 @@ HttpError ToHttpError(const std::exception_ptr& exception) {
     return HttpError(Kind(error.code()).http_status, error.message(), "", error.hint());
   } catch (const std::bad_alloc&) {
     return HttpError(503, "out of memory");
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::resource_unavailable_try_again) return HttpError(503, "the system gives no more threads");
+    return HttpError(500, "internal error");
   } catch (...) {
     return HttpError(500, "internal error");  // the text of another library may hold anything
   }

@@ -25,7 +25,7 @@ struct ServerShared {
   std::string id_prefix;  // random, so that ids of two servers differ
   std::atomic<uint64_t> next_id = 0;
   std::atomic<bool> draining = false;
-  std::atomic<size_t> num_connections = 0, num_unanswered = 0;
+  std::atomic<size_t> num_connections = 0, num_unanswered = 0;  // num_unanswered: whole requests
   mutable std::mutex mutex;  // guards tls; with changed: for who waits for num_connections to fall
   std::condition_variable changed;
 

@@ -132,6 +132,7 @@ class Collector {
     for (const std::string& revision : removed) {
       // In one step, so that none is left in pieces.
       const std::string checkout = store_.Part("checkouts") + "/" + revision, aside = store_.Part("tmp") + "/checkout-" + revision;
+      RemoveAll(aside);  // of a collection that was killed here, since when the revision came back
       if (rename(checkout.c_str(), aside.c_str()) != 0 && errno != ENOENT) ThrowSystem("cannot remove", checkout, errno);
       RemoveAll(aside);
       Unlink(ManifestOf(revision));

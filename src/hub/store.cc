@@ -114,11 +114,15 @@ Store Store::OpenOrCreate(const std::string& folder) {
   if (!FolderExists(folder)) throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: is a file, not a store", folder));
   if (!IsUnfinishedStore(NamesIn(folder)) && !FileExists(fmt::format("{}/{}", folder, kFormatFile)))
     throw Error(ErrorCode::kAlreadyExists, fmt::format("{}: is no store of mlac, and not empty", folder), "choose another folder");
+  try {
+    SyncFolder(folder + "/..");  // also of a folder that was there: a process that was killed may have made it just now
+  } catch (const Error&) {
+    if (is_new) throw;  // else it may stand where others cannot look
+  }
   for (const std::string_view part : kParts) MakeFolder(fmt::format("{}/{}", folder, part));
   WriteFileAtomically(folder + "/.gitignore", "# Made by mlac.\n*\n");
   // Last: by this file it is a store.
   WriteFileAtomically(fmt::format("{}/{}", folder, kFormatFile), Sealed({{"format_version", kFormatVersion}}, SealForm::kPretty));
-  if (is_new) SyncFolder(folder + "/..");
   return Open(folder);
 }
 

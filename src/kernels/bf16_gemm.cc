@@ -39,9 +39,9 @@ struct Bf16Epilogue {
       const size_t count = j < g.num_columns ? std::min(kLanes, g.num_columns - j) : 0, at = row * g.c_stride + j;
       Lanes y = Load(lanes);
       if (g.accumulate) {
-        y = y + (count == kLanes ? Load(g.c + at) : LoadPart(g.c + at, count));
+        y = y + LoadColumns(g.c + row * g.c_stride, j, g.num_columns);
       } else if (g.bias != nullptr) {
-        y = y + Load(g.bias + j);
+        y = y + LoadColumns(g.bias, j, g.num_columns);
       }
       if constexpr (kActivation == Activation::kGelu) y = GeluShort(y);
       if constexpr (kActivation == Activation::kTanh) {  // and all others, which are rare

@@ -24,7 +24,7 @@ struct Bf16GemmArguments {
   const Bf16* a = nullptr;  // [rows][Bf16RowSize(num_k)], readable in whole steps of 16 rows from row_begin
   const Bf16* packed_b = nullptr;
   size_t num_k = 0, num_columns = 0;
-  const float* bias = nullptr;  // [num_columns], filled up to whole panels; nullptr: zero
+  const float* bias = nullptr;  // [num_columns]; nullptr: zero
   bool accumulate = false;      // C = what it holds + the sums: f32, without bias and activation
   float* c = nullptr;           // [rows][c_stride], or nullptr where c_bf16 is given
   Bf16* c_bf16 = nullptr;       // [rows][c_stride], rounded

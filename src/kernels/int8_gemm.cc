@@ -33,7 +33,8 @@ struct Dequantize {
     float* c = g.c + row * g.c_stride;
     for (size_t i = 0; i < columns; i += kLanes) {
       const size_t j = first_column + i;
-      Lanes y = MulAdd(LoadMinusProduct(sums + i, g.b.sums + j, zero) * scale, Load(g.b.scales + j), Load(g.b.bias + j));
+      const Lanes bias = g.bias == nullptr ? Set(0.0f) : LoadColumns(g.bias, j, g.num_columns);
+      Lanes y = MulAdd(LoadMinusProduct(sums + i, g.b.sums + j, zero) * scale, Load(g.b.scales + j), bias);
       if constexpr (kActivation == Activation::kGelu) y = GeluShort(y);
       if (j + kLanes <= g.num_columns) {
         Store(y, c + j);

@@ -18,12 +18,11 @@ inline constexpr size_t kInt8MaxK = 65536;
 size_t NumInt8Panels(size_t num_columns);  // an even number: cut work at even panels
 size_t PackedInt8Size(size_t num_k, size_t num_columns);  // bytes
 
-// A packed weight. All but values have one element a column, filled up to whole panels.
+// A packed weight. sums and scales have one element a column, filled up to whole panels.
 struct Int8Weight {
   const int8_t* values = nullptr;        // PackedInt8Size bytes, aligned to 64
   const int32_t* sums = nullptr;  // of the column: times a row's zero, what that adds
   const float* scales = nullptr;
-  const float* bias = nullptr;
 };
 
 // Packs panels [panel_begin, panel_end) of rows[num_columns][num_k], a weight as checkpoints store it, and writes the sums of their columns.
@@ -35,7 +34,8 @@ struct Int8GemmArguments {
   const int32_t* a_zeros = nullptr;  // [rows]
   Int8Weight b;
   size_t num_k = 0, num_columns = 0;
-  float* c = nullptr;  // [rows][c_stride]
+  const float* bias = nullptr;  // [num_columns]; nullptr: zero
+  float* c = nullptr;           // [rows][c_stride]
   size_t c_stride = 0;
   Activation activation = Activation::kNone;  // GELU: of degree 8 (math-inl.h)
 };

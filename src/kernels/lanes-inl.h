@@ -237,6 +237,11 @@ HWY_INLINE Lanes LoadPart(const float* from, size_t count, float fill = 0.0f) {
   for (size_t i = 0; i < kLanes; ++i) lanes[i] = i < count ? from[i] : fill;
   return Load(lanes);
 }
+// Columns first to first + 15 of a row of `columns`, zeros behind its end.
+HWY_INLINE Lanes LoadColumns(const float* row, size_t first, size_t columns) {
+  if (first + kLanes <= columns) return Load(row + first);
+  return LoadPart(row + first, first < columns ? columns - first : 0);
+}
 HWY_INLINE void StorePart(const Lanes& x, float* to, size_t count) {
   HWY_ALIGN float lanes[kLanes];
   Store(x, lanes);

@@ -64,7 +64,7 @@ class AdapterWeights {
     return std::nullopt;
   }
 
-  // A weight of the base's is packed with the base's bias for products in int8 and bf16: over it no layer can have a bias of its own.
+  // modules_to_save is of whole layers, so an adapter with the bias of a layer of the base's has lost the weight.
   void CheckBiases(const ParameterStore& base) const {
     constexpr std::string_view kBias = ".bias";
     for (const std::string& name : saved_) {

@@ -23,7 +23,7 @@ class Bert : public Model {
     AddHead(WeightScope(parameters()), bert.In("pooler"), config, request);
   }
 
-  Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const override {  // [T, H], or the wanted rows
+  Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const override {  // [T, H], or [wanted->size(), H]
     return RunLayers(run, layers_, embeddings_(run, batch), wanted, batch.offsets);
   }
 

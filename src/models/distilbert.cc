@@ -109,7 +109,7 @@ class DistilBert : public Model {
     AddHead(root, config, request);
   }
 
-  Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const override {  // [T, H], or the wanted rows
+  Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const override {  // [T, H], or [wanted->size(), H]
     return RunLayers(run, layers_, embeddings_(run, batch), wanted, batch.offsets);
   }
 

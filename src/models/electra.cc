@@ -33,7 +33,7 @@ class Electra : public Model {
     AddHead(root, config, request);
   }
 
-  Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const override {  // [T, H], or the wanted rows
+  Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const override {  // [T, H], or [wanted->size(), H]
     Tensor hidden_states = embeddings_(run, batch);
     if (projection_) hidden_states = (*projection_)(run, hidden_states);
     return RunLayers(run, layers_, hidden_states, wanted, batch.offsets);

@@ -36,8 +36,10 @@ TokenBatch Slice(const TokenBatch& batch, size_t begin, size_t end) {
   return slice;
 }
 
-Inference::Inference(std::shared_ptr<ThreadTeam> team, DType dtype)
-    : team_(std::move(team)), together_(std::make_unique<Run>(RunOptions{.team = team_.get(), .tape = nullptr, .dtype = dtype})) {
+Inference::Inference(std::shared_ptr<ThreadTeam> team, DType dtype, std::function<void()> check_stop)
+    : team_(std::move(team)),
+      check_stop_(std::move(check_stop)),
+      together_(std::make_unique<Run>(RunOptions{.team = team_.get(), .tape = nullptr, .dtype = dtype})) {
   for (size_t i = 0; i < num_threads(); ++i) alone_.push_back(std::make_unique<Run>(RunOptions{.team = nullptr, .tape = nullptr, .dtype = dtype}));
 }
 
@@ -45,11 +47,15 @@ void Inference::ForEachGroup(const TokenBatch& batch, const std::function<void(R
   if (batch.num_sequences() == 0) return;
   const std::vector<size_t> groups = CutIntoGroups(batch.offsets, num_threads());
   const size_t count = groups.size() - 1;
+  const auto compute = [&](Run& run, size_t i) {
+    if (check_stop_) check_stop_();
+    body(run, Slice(batch, groups[i], groups[i + 1]), groups[i]);
+  };
   if (count < num_threads() || num_threads() == 1) {
-    for (size_t i = 0; i < count; ++i) body(*together_, Slice(batch, groups[i], groups[i + 1]), groups[i]);
+    for (size_t i = 0; i < count; ++i) compute(*together_, i);
     return;
   }
-  team_->ParallelTasks(count, [&](size_t i, size_t thread) { body(*alone_[thread], Slice(batch, groups[i], groups[i + 1]), groups[i]); });
+  team_->ParallelTasks(count, [&](size_t i, size_t thread) { compute(*alone_[thread], i); });
 }
 
 }  // namespace mlac

@@ -16,9 +16,10 @@ TokenBatch Slice(const TokenBatch& batch, size_t begin, size_t end);
 // Threads and the memory that they compute in. One batch at a time; with a team that others use too, one of all of them.
 class Inference {
  public:
-  // dtype: what products are computed in, kF32 or kBF16.
+  // dtype: what products are computed in, kF32 or kBF16. check_stop, if any, is called before each group, from the thread that computes it:
+  // what it throws ends the batch.
   explicit Inference(size_t num_threads, DType dtype = DType::kF32) : Inference(std::make_shared<ThreadTeam>(num_threads), dtype) {}
-  explicit Inference(std::shared_ptr<ThreadTeam> team, DType dtype = DType::kF32);
+  explicit Inference(std::shared_ptr<ThreadTeam> team, DType dtype = DType::kF32, std::function<void()> check_stop = nullptr);
 
   size_t num_threads() const { return team_->num_threads(); }
 
@@ -29,6 +30,7 @@ class Inference {
 
  private:
   std::shared_ptr<ThreadTeam> team_;
+  std::function<void()> check_stop_;
   std::unique_ptr<Run> together_;            // all threads within an operator
   std::vector<std::unique_ptr<Run>> alone_;  // one thread each
 };

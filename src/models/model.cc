@@ -1,5 +1,7 @@
 #include "models/model.h"
 
+#include <fmt/format.h>
+
 #include "autograd/pooling.h"
 #include "base/error.h"
 
@@ -10,6 +12,9 @@ Tensor Model::EncodeRows(Run& run, const TokenBatch& batch, std::span<const size
 }
 
 Tensor Model::SequenceFeatures(Run& run, const TokenBatch& batch) const {
+  for (size_t s = 0; s < batch.num_sequences(); ++s)
+    if (batch.offsets[s] == batch.offsets[s + 1])  // there is no first one
+      throw Error(ErrorCode::kInvalidInput, fmt::format("sequence {} of the batch has no tokens", s));
   return EncodeRows(run, batch, std::span(batch.offsets).first(batch.num_sequences()));
 }
 

@@ -59,11 +59,15 @@ class Model {
   // Weights that are another's: their name in transformers, and the name of the other. Checkpoints leave them out or hold them twice.
   const std::vector<std::pair<std::string, std::string>>& tied_weights() const { return tied_weights_; }
 
-  // [T, hidden_size], after the last layer. Safe to call from several threads, each with its own run, once a first call has returned.
+  // [T, hidden_size] f32, after the last layer; T: tokens of the batch. Safe to call from several threads, each with its own run, once a
+  // first call has returned; likewise below.
   Tensor Encode(Run& run, const TokenBatch& batch) const { return EncodeWanted(run, batch, nullptr); }
-  // [rows, hidden_size]: these rows of Encode's result, at least one, rising, bit for bit; the last layer computes no others.
+  // rows: numbers of tokens, counted from the first of the batch (batch.offsets[s] is the first of sequence s), below T, rising, none
+  // twice, at least one (asserted). Returns [rows.size(), hidden_size] f32: those rows of Encode's result, bit for bit; the last layer
+  // computes no others. Not in a run with adapter rows (asserted).
   Tensor EncodeRows(Run& run, const TokenBatch& batch, std::span<const size_t> rows) const;
-  // [sequences, hidden_size]: what of Encode's result the classification head looks at, the first token's, computed as EncodeRows does.
+  // [sequences, hidden_size] f32: what of Encode's result the classification head looks at, the first token's, computed as EncodeRows does.
+  // Throws kInvalidInput for a sequence without tokens.
   Tensor SequenceFeatures(Run& run, const TokenBatch& batch) const;
   // The same from Encode's result.
   Tensor SequenceFeatures(Run& run, const Tensor& hidden_states, const Offsets& offsets) const;
@@ -78,7 +82,8 @@ class Model {
   const ParameterStore& parameters() const { return *store_; }
 
  protected:
-  // Encode, where `wanted` is null, else EncodeRows: the last layer is told which rows are wanted.
+  // What a family computes. wanted: null, or numbers of tokens as EncodeRows takes them. Returns [T, hidden_size] f32, or [wanted->size(),
+  // hidden_size]: the last layer is told which rows are wanted.
   virtual Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const = 0;
 
   void SetHead(std::unique_ptr<const HeadLayers> layers) { head_ = std::move(layers); }

@@ -39,15 +39,19 @@ nlohmann::json ReadConfig(const std::string& transformer_folder) { return ReadJs
 }  // namespace
 
 std::string TransformerFolder(const std::string& folder) {
-  if (!FolderExists(folder))
-    throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such folder", folder), "a model is a folder with config.json and model.safetensors");
+  constexpr const char* kHint = "a model is a folder with config.json and model.safetensors";
+  if (FileExists(folder)) throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: is a file, expected a folder", folder), kHint);
+  if (!FolderExists(folder)) throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such folder", folder), kHint);
   std::string inner = folder;
   for (const SentenceModule& module : ReadSentenceModules(folder))
     if (module.kind == "Transformer" && !module.path.empty()) inner = folder + "/" + module.path;
   if (inner == folder && IsAdapterFolder(folder)) RefuseAdapter(folder);
-  if (!FileExists(inner + "/config.json"))
-    throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no config.json", inner), "a model is a folder with config.json and model.safetensors");
-  return inner;
+  if (FileExists(inner + "/config.json")) return inner;
+  const bool interrupted = FolderExists(inner + "/checkpoint");
+  throw Error(ErrorCode::kNotFound,
+              interrupted ? fmt::format("{}: there is no config.json, but the checkpoint of a training that has not finished", inner)
+                          : fmt::format("{}: there is no config.json", inner),
+              interrupted ? "the same `mlac train` with --resume finishes it" : kHint);
 }
 
 std::unique_ptr<Model> OpenModel(const std::string& folder, const std::optional<HeadRequest>& request) {

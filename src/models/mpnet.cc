@@ -134,7 +134,7 @@ class Mpnet : public Model {
     AddHead(root, config, request);
   }
 
-  Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const override {  // [T, H], or the wanted rows
+  Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const override {  // [T, H], or [wanted->size(), H]
     const Tensor position_bias = RelativePositionBias(run, *position_bias_, Longest(batch.offsets), kMaxDistance);
     return RunLayers(run, layers_, embeddings_(run, batch), wanted, batch.offsets, position_bias);
   }

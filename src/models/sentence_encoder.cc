@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "autograd/gather_rows.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -21,8 +22,7 @@ using nlohmann::json;
 constexpr size_t kLargestFeature = 1 << 20;
 
 // The modes of 1_Pooling/config.json: "pooling_mode" since version 5, one boolean a mode before.
-Pooling ReadPooling(const std::string& path) {
-  const json config = ReadJsonFile(path);
+Pooling ReadPooling(const json& config, const std::string& path) {
   const ConfigReader reader(config, path);
   static const std::map<std::string, Pooling> kModes = {{"mean", Pooling::kMean}, {"cls", Pooling::kCls}, {"max", Pooling::kMax}};
   std::vector<std::string> modes;
@@ -39,6 +39,23 @@ Pooling ReadPooling(const std::string& path) {
   if (modes.size() != 1 || !kModes.contains(modes.front()))
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: pooling '{}' is not supported; supported is one of cls, max, mean", path, fmt::join(modes, " + ")));
   return kModes.at(modes.front());
+}
+
+// The tokens of each sequence that are pooled, end to end: all of them, or those from the one of pooled_from in it on.
+struct PooledTokens {
+  std::vector<size_t> tokens;
+  Offsets offsets = {0};
+};
+
+PooledTokens TokensToPool(const Offsets& offsets, std::span<const size_t> pooled_from) {
+  PooledTokens pooled;
+  for (size_t s = 0; s + 1 < offsets.size(); ++s) {
+    size_t token = offsets[s];
+    for (; !pooled_from.empty() && pooled_from.front() < offsets[s + 1]; pooled_from = pooled_from.subspan(1)) token = pooled_from.front();
+    for (; token < offsets[s + 1]; ++token) pooled.tokens.push_back(token);
+    pooled.offsets.push_back(pooled.tokens.size());
+  }
+  return pooled;
 }
 
 kernels::Activation ReadDenseActivation(const ConfigReader& reader) {
@@ -144,7 +161,10 @@ SentenceEncoder::SentenceEncoder(const std::string& folder, const Model& model) 
   for (const SentenceModule& module : ReadSentenceModules(folder)) {
     const std::string path = folder + "/" + module.path;
     if (module.kind == "Pooling") {
-      pooling_ = ReadPooling(path + "/config.json");
+      const std::string file = path + "/config.json";
+      const json config = ReadJsonFile(file);
+      pooling_ = ReadPooling(config, file);
+      pools_prompt_ = ConfigReader(config, file).Boolean("include_prompt", true);
       pools_first_ = steps_.empty();
       steps_.push_back(std::make_unique<PoolingStep<Step>>(pooling_));
       pools = true;
@@ -163,12 +183,19 @@ SentenceEncoder::SentenceEncoder(const std::string& folder, const Model& model) 
 
 SentenceEncoder::~SentenceEncoder() = default;
 
-Tensor SentenceEncoder::operator()(Run& run, const Model& model, const TokenBatch& batch, bool normalize) const {
+Tensor SentenceEncoder::operator()(Run& run, const Model& model, const TokenBatch& batch, bool normalize,
+                                   std::span<const size_t> pooled_from) const {
+  if (!pooled_from.empty()) return (*this)(run, model.Encode(run, batch), batch.offsets, normalize, pooled_from);
   if (pooling_ == Pooling::kCls && pools_first_) return RunSteps(run, model.SequenceFeatures(run, batch), batch.offsets, 1, normalize);
   return RunSteps(run, model.Encode(run, batch), batch.offsets, 0, normalize);
 }
 
-Tensor SentenceEncoder::operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets, bool normalize) const {
+Tensor SentenceEncoder::operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets, bool normalize,
+                                   std::span<const size_t> pooled_from) const {
+  if (!pooled_from.empty()) {  // what stands before the pooling works on each token by itself
+    const PooledTokens pooled = TokensToPool(offsets, pooled_from);
+    return RunSteps(run, GatherRows(run, hidden_states, pooled.tokens), pooled.offsets, 0, normalize);
+  }
   return RunSteps(run, hidden_states, offsets, 0, normalize);
 }
 

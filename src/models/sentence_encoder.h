@@ -2,6 +2,7 @@
 // From texts to one vector each: an encoder and the modules that sentence-transformers puts behind it.
 // Reimers and Gurevych 2019, https://arxiv.org/abs/1908.10084; the folders of sentence-transformers 2 to 6.
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,11 +30,16 @@ class SentenceEncoder {
   size_t embedding_size() const { return embedding_size_; }
   bool normalizes() const { return normalizes_; }
   Pooling pooling() const { return pooling_; }
+  // Whether the tokens of a prompt count (include_prompt): false where they are only read, by what attends to them.
+  bool pools_prompt() const { return pools_prompt_; }
 
   // [sequences, embedding_size] of a batch that the model encodes. normalize: false leaves out the normalising at the end, if there is one.
-  Tensor operator()(Run& run, const Model& model, const TokenBatch& batch, bool normalize = true) const;
+  // pooled_from: tokens of the batch, rising, one a sequence at most: the sequence is pooled from there on instead of from its beginning.
+  Tensor operator()(Run& run, const Model& model, const TokenBatch& batch, bool normalize = true,
+                    std::span<const size_t> pooled_from = {}) const;
   // The same from the model's hidden states.
-  Tensor operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets, bool normalize = true) const;
+  Tensor operator()(Run& run, const Tensor& hidden_states, const Offsets& offsets, bool normalize = true,
+                    std::span<const size_t> pooled_from = {}) const;
 
  private:
   class Step;
@@ -41,7 +47,7 @@ class SentenceEncoder {
   Tensor RunSteps(Run& run, Tensor x, const Offsets& offsets, size_t first, bool normalize) const;
 
   Pooling pooling_ = Pooling::kMean;
-  bool normalizes_ = false, pools_first_ = true;
+  bool normalizes_ = false, pools_first_ = true, pools_prompt_ = true;
   size_t embedding_size_;
   std::vector<std::unique_ptr<Step>> steps_;
 };

@@ -82,8 +82,12 @@ Parameter& ParameterStore::Get(const std::string& name, const Shape& shape) {
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' is missing; config.json asks for {}", name_, name, ToString(shape)),
                 "are config.json and the weights from the same revision?");
   check(tensor->shape());
-  if (tensor->dtype() == DType::kI8) return AddInt8(name, std::move(*tensor));
-  parameters_.push_back({name, tensor->dtype() == DType::kF32 ? std::move(*tensor) : tensor->ToF32(), {}, false, {}});
+  const DType dtype = tensor->dtype();
+  if (dtype == DType::kI8) return AddInt8(name, std::move(*tensor));
+  if (dtype != DType::kF32 && dtype != DType::kF16 && dtype != DType::kBF16 && dtype != DType::kF64)
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: tensor '{}' is {}; expected F32, F16, BF16 or F64, or I8 with a scale", name_, name, Name(dtype)));
+  parameters_.push_back({name, dtype == DType::kF32 ? std::move(*tensor) : tensor->ToF32(), {}, false, {}});
   return parameters_.back();
 }
 

@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/file.h"
+#include "train/report_card.h"
 
 namespace mlac {
 namespace {
@@ -31,6 +33,15 @@ bool IsCarriedOver(const std::string& name) {
 void CopyFiles(const std::string& from, const std::string& to) {
   for (const std::string& name : NamesIn(from))
     if (IsCarriedOver(name) && FileExists(from + "/" + name)) CopyFile(from + "/" + name, to + "/" + name);
+}
+
+void CopyTrainingRecord(const std::string& from, const std::string& to) {
+  const std::string path = from + "/" + kTrainingFile;
+  if (!FileExists(path)) return;
+  nlohmann::ordered_json record = nlohmann::ordered_json::parse(ReadFile(path, kLargestFile), nullptr, /*allow_exceptions=*/false);
+  if (!record.is_object() || record.value("format_version", nlohmann::ordered_json()) != kTrainingFormat) return;
+  for (const char* measured : {"epochs", "best_epoch", "evaluated_on", "identity"}) record.erase(measured);
+  WriteFileAtomically(to + "/" + kTrainingFile, record.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace mlac

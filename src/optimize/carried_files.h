@@ -7,4 +7,8 @@ namespace mlac {
 // Copies tokenizer, licence, card and the like, and none of what was measured of the model, from one folder into another.
 void CopyFiles(const std::string& from, const std::string& to);
 
+// Of the training.json of `from`, where it is one, what says how the weights came to be and how their examples are read, without what was
+// measured.
+void CopyTrainingRecord(const std::string& from, const std::string& to);
+
 }  // namespace mlac

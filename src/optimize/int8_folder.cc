@@ -102,6 +102,7 @@ Int8Summary WriteInt8Folder(const std::string& model_folder, const std::string& 
   const std::string inner_out = out + inner.substr(model_folder.size());
   if (inner_out != out) fs::create_directory(inner_out);
   CopyFiles(model_folder, out);
+  CopyTrainingRecord(model_folder, out);
   if (inner_out != out) CopyFiles(inner, inner_out);
   CopyModules(model_folder, out);
   WriteSafetensors(inner_out + "/model.safetensors", tensors, {{"format", "pt"}});

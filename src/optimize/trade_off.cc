@@ -92,8 +92,11 @@ std::string NameOf(const std::string& path) {
 }
 
 MetricChange CompareMetric(const TradeOffOptions& options) {
-  EvaluationOptions evaluation = {.model = options.before, .data = options.data, .text_column = options.text_column,
-                                  .target_column = options.target_column, .max_length = options.max_length, .num_threads = options.num_threads};
+  EvaluationOptions evaluation = EvaluationAsTrained(options.before, "", options.data);
+  if (!options.text_column.empty()) evaluation.text_column = options.text_column;
+  if (!options.target_column.empty()) evaluation.target_column = options.target_column;
+  evaluation.max_length = options.max_length;
+  evaluation.num_threads = options.num_threads;
   const EvaluationResult before = EvaluateClassifier(evaluation);
   evaluation.model = options.after;
   const EvaluationResult after = EvaluateClassifier(evaluation);
@@ -102,7 +105,7 @@ MetricChange CompareMetric(const TradeOffOptions& options) {
 }
 
 EmbeddingChange CompareEmbeddings(TextModel& before, TextModel& after, const TradeOffOptions& options) {
-  const Texts texts = ReadTexts(options.data, options.text_column);
+  const Texts texts = ReadTexts(options.data, options.text_column.empty() ? "text" : options.text_column);
   constexpr size_t kTextsAtOnce = 256;
   EmbeddingChange change = {NameOf(options.data), texts.texts.size(), 0, 1};
   const size_t size = before.embedding_size();

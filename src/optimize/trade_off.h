@@ -39,7 +39,8 @@ struct TradeOff {
 struct TradeOffOptions {
   std::string before, after;  // folders
   std::vector<size_t> lengths = {};  // tokens; none: 16 and 128, or as many as the model takes
-  std::string data, text_column = "text", target_column = "label", metric = "accuracy";  // data: "" for none
+  std::string data, text_column = {}, target_column = {};  // data: "" for none; columns: "" for those that the model was trained with
+  std::string metric = "accuracy";
   std::optional<size_t> max_length;
   size_t num_threads = 1;
   std::function<void(const std::string& stage)> on_stage = nullptr;

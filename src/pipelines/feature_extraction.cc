@@ -8,17 +8,21 @@ namespace {
 
 class FeatureExtraction : public Task {
  public:
-  explicit FeatureExtraction(const TaskOptions& options) : options_(options), json_(options.format == OutputFormat::kJson) {}
+  explicit FeatureExtraction(const TaskOptions& options) : options_(options), json_(options.format == OutputFormat::kJson) {
+    CheckPrompt(options);
+  }
 
   void Begin(std::string& out) override {
     if (json_) out += '[';
   }
 
   void Add(TextModel& model, std::span<const TextInput> texts, std::string& out) override {
-    const EncodedTexts encoded = model.Encode(texts);
+    const EncodedTexts encoded = model.EncodeWithPrompt(texts, PromptOf(model, options_));
     num_truncated_ += encoded.num_truncated;
     const TokenBatch& batch = encoded.batch;
-    const std::vector<float> vectors = options_.tokens ? model.EmbedTokens(batch) : model.Embed(batch);
+    const std::vector<float> vectors =
+        options_.tokens ? model.EmbedTokens(batch) : model.Embed(batch, /*normalize=*/true, encoded.pooled_from);
+    RequireFinite(vectors);
     const size_t size = options_.tokens ? model.model().hidden_size() : model.embedding_size();
     for (size_t i = 0; i < texts.size(); ++i) {
       if (json_ && !first_) out += ", ";

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "pipelines/sequence_task.h"
@@ -16,16 +17,22 @@ namespace {
 constexpr size_t kTopK = 5;
 constexpr double kBytesBesideText = 100;  // of a word in JSON, about
 
-// Ids of the words to choose among; all tokens where none are given.
+// Ids of the words to choose among. transformers lets the first piece of a word that is no token stand for it, and says so in a log: the
+// answer is then another word than the one that was asked about, so it is refused here.
 std::vector<int32_t> TargetIds(const TextModel& model, std::span<const std::string> targets) {
   const Tokenizer& tokenizer = model.tokenizer();
+  if (targets.empty()) throw Error(ErrorCode::kInvalidArgument, "fill-mask: expected at least one target, found none");
   std::vector<int32_t> ids;
   for (const std::string& target : targets) {
     int32_t id = tokenizer.FindToken(target);
-    if (id < 0) {  // its first piece stands for a word that is no token, as in transformers
+    if (id < 0) {
       const Encoding pieces = tokenizer.Encode(target, {.add_special_tokens = false});
-      if (pieces.token_ids.empty()) throw Error(ErrorCode::kInvalidArgument, fmt::format("fill-mask: the target '{}' has no token", target));
-      id = pieces.token_ids.front();
+      if (pieces.token_ids.size() != 1 || pieces.token_ids.front() == tokenizer.special_ids().unk)
+        throw Error(ErrorCode::kInvalidArgument,
+                    fmt::format("fill-mask: the target {} is no token of the model, which has {} for it: a mask stands for one",
+                                Quoted(target), pieces.token_ids.size()),
+                    "'mlac tokenize' shows the tokens of a text");
+      id = pieces.token_ids.front();  // in lower case, perhaps
     }
     if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
   }
@@ -44,7 +51,7 @@ class FillMask : public SequenceTask {
     model.Require("fill-mask");
     const int32_t mask = model.tokenizer().special_ids().mask;
     if (mask < 0) throw Error(ErrorCode::kUnsupported, fmt::format("{}: the tokenizer has no mask token", model.folder()));
-    if (targets_.empty()) targets_ = TargetIds(model, options_.targets);
+    if (options_.targets && targets_.empty()) targets_ = TargetIds(model, *options_.targets);
     EncodedTexts encoded = model.Encode(texts);
     num_truncated_ += encoded.num_truncated;
     TaskBatch asked = {.batch = std::move(encoded.batch), .output = Output::kMasks};
@@ -109,7 +116,7 @@ class FillMask : public SequenceTask {
     const std::vector<Mask>& masks = sequence.masks;
     if (json_ && !first_) out += ", ";
     first_ = false;
-    if (!json_) out += text + '\n';
+    if (!json_) out += Printable(text) + '\n';
     if (json_ && masks.size() > 1) out += '[';
     for (size_t m = 0; m < masks.size(); ++m) {
       if (json_ && m > 0) out += ", ";
@@ -125,7 +132,7 @@ class FillMask : public SequenceTask {
       const auto& [id, score] = mask.best[i];
       const std::string token = tokenizer.Decode(std::span(&id, 1), /*skip_special_tokens=*/false);
       if (!json_) {
-        out += fmt::format("  {}\t{:.4f}\n", token, score);
+        out += fmt::format("  {}\t{:.4f}\n", Printable(token), score);
         continue;
       }
       ids[mask.place] = id;

@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "data/texts.h"
 #include "pipelines/answers.h"
 #include "pipelines/sequence_task.h"
 #include "text/windows.h"
@@ -84,6 +87,10 @@ class QuestionAnswering : public SequenceTask {
 
   std::vector<Encoding> Windows(const TextModel& model, const TextInput& text) const {
     if (!text.pair) throw Error(ErrorCode::kInvalidArgument, "question-answering: expected a context beside the question, found none");
+    for (const auto& [name, value] : {std::pair<const char*, const std::string&>{"question", text.text}, {"context", *text.pair}})
+      if (IsBlank(value))
+        throw Error(ErrorCode::kInvalidInput,
+                    fmt::format("{}question-answering: the {} is empty", text.place.empty() ? "" : text.place + ": ", name));
     const size_t length = options_.window.value_or(std::min(model.max_length(), kWindow));
     if (length > model.max_length())
       throw Error(ErrorCode::kInvalidArgument, fmt::format("question-answering: a window of {} tokens; the model takes {}", length, model.max_length()));
@@ -93,8 +100,9 @@ class QuestionAnswering : public SequenceTask {
 
   void AppendAnswers(const std::vector<Answer>& answers, const TextInput& text, std::string& out) {
     if (!json_) {
-      if (answers.size() != 1) out += text.text + '\n';
-      for (const Answer& answer : answers) out += fmt::format("{:.4f}\t{}-{}\t{}\n", answer.score, answer.begin, answer.end, answer.text);
+      if (answers.size() != 1) out += Printable(text.text) + '\n';
+      for (const Answer& answer : answers)
+        out += fmt::format("{:.4f}\t{}-{}\t{}\n", answer.score, answer.begin, answer.end, Printable(answer.text));
       return;
     }
     if (!first_) out += ", ";

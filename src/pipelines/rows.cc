@@ -1,6 +1,10 @@
 #include "pipelines/rows.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
 
 namespace mlac {
 
@@ -19,6 +23,14 @@ size_t RowsBefore(const Offsets& offsets, const RowsWanted& wanted, size_t num_s
 }
 
 size_t NumRows(const TokenBatch& batch, const RowsWanted& wanted) { return RowsBefore(batch.offsets, wanted, batch.num_sequences()); }
+
+void RequireFinite(std::span<const float> values) {
+  bool finite = true;
+  for (const float value : values) finite &= std::fabs(value) <= std::numeric_limits<float>::max();
+  if (!finite)
+    throw Error(ErrorCode::kInvalidInput, "the model gave a number that is not finite",
+                "its weights are broken, or overflow on these texts");
+}
 
 std::vector<size_t> TokensWithin(const RowsWanted& wanted, size_t begin, size_t end) {
   const auto from = std::lower_bound(wanted.tokens.begin(), wanted.tokens.end(), begin),

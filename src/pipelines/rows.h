@@ -18,13 +18,17 @@ constexpr size_t kNumOutputs = 4;
 
 struct RowsWanted {
   Output output = Output::kSequence;
-  std::span<const size_t> tokens = {};  // of kMasks: which of the batch's, rising
+  // Of kMasks: which of the batch's, rising. Of the vectors of kSequence: where those of a sequence begin that count, where not all do
+  // (SentenceEncoder's pooled_from).
+  std::span<const size_t> tokens = {};
 };
 
 // How many rows the first num_sequences sequences of a batch have: where those of the next begin.
 size_t RowsBefore(const Offsets& offsets, const RowsWanted& wanted, size_t num_sequences);
 // Of the whole batch.
 size_t NumRows(const TokenBatch& batch, const RowsWanted& wanted);
+// Throws kInvalidInput for a number that is NaN or infinite: what follows from it would look like an answer.
+void RequireFinite(std::span<const float> values);
 // Those of wanted.tokens that are in [begin, end), counted from begin.
 std::vector<size_t> TokensWithin(const RowsWanted& wanted, size_t begin, size_t end);
 

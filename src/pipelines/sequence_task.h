@@ -1,6 +1,7 @@
 #pragma once
 // A task in two halves: what has to be computed for its texts, and what the rows that a model gives for that say. Between them a server computes sequences
 // of many requests as one ragged batch.
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,12 @@ struct TaskBatch {
   RowsWanted wanted() const { return {output, tokens}; }
 };
 
+// Of what is computed at a time; of a sequence by itself there may be more. With some thousands of tokens all threads have work.
+struct PartLimits {
+  size_t num_tokens = 16'384;
+  size_t num_values = size_t{1} << 23;  // in the rows (32 MiB): those of masks are as long as the vocabulary
+};
+
 // For one thread at a time. The model is the same from Ask to Write, the texts outlive both.
 class SequenceTask : public Task {
  public:
@@ -28,6 +35,13 @@ class SequenceTask : public Task {
   virtual void Take(const TextModel& model, size_t sequence, std::span<const float> rows) = 0;
   // Appends the answers, when all rows were taken.
   virtual void Write(const TextModel& model, std::span<const TextInput> texts, std::string& out) = 0;
+
+  // [rows, row_size()] of a part of the batch, as TextModel::Compute.
+  using Compute = std::function<std::vector<float>(const TokenBatch& part, const RowsWanted& wanted)>;
+  // Answers the texts, as Add. The sequences are computed in parts within the limits, and the rows of one are taken before the next is
+  // computed: however long a text is, no more rows are in memory, and others who compute with the model may come between two.
+  void AddInParts(const TextModel& model, std::span<const TextInput> texts, const Compute& compute, std::string& out,
+                  const PartLimits& limits = {});
 
   void Add(TextModel& model, std::span<const TextInput> texts, std::string& out) final;
 };

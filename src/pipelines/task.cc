@@ -1,5 +1,6 @@
 #include "pipelines/task.h"
 
+#include "base/error.h"
 #include "pipelines/sequence_task.h"
 
 namespace mlac {
@@ -12,6 +13,16 @@ std::unique_ptr<Task> Make(const TaskOptions& options) {
 }
 
 }  // namespace
+
+const std::string& PromptOf(const TextModel& model, const TaskOptions& options) {
+  if (options.prompt) return *options.prompt;
+  return options.prompt_name ? model.prompts().Find(*options.prompt_name) : model.prompts().Default();
+}
+
+void CheckPrompt(const TaskOptions& options) {
+  if (options.prompt && options.prompt_name)
+    throw Error(ErrorCode::kInvalidArgument, "--prompt and --prompt-name exclude each other", "the name stands for a prompt of the model");
+}
 
 std::span<const TaskInfo> AllTasks() {
   static constexpr TaskInfo kTasks[] = {

@@ -31,6 +31,9 @@ struct TaskOptions {
   OutputFormat format = OutputFormat::kText;
   std::optional<size_t> top_k = {};  // the best k, 0: all; without it: of labels and answers the best one, of words for a mask five, of ranked texts all
   bool tokens = false;          // feature-extraction: one vector a token
+  // feature-extraction, sentence-similarity: what is put before each text, or which of the model's prompts; without both the model's
+  // default
+  std::optional<std::string> prompt = {}, prompt_name = {};
   std::optional<ScoreFunction> function_to_apply = {};  // text-classification; without it as config.json's problem_type says
   // token-classification
   Aggregation aggregation = Aggregation::kNone;
@@ -42,7 +45,7 @@ struct TaskOptions {
   std::optional<size_t> window = {}, doc_stride = {};  // tokens of a window, question included (384 at most without it), and of its overlap (at most 128)
   bool handle_impossible_answer = false;    // "" may be the answer
   bool align_to_words = true;               // an answer begins and ends with a whole word
-  std::vector<std::string> targets = {};    // fill-mask: the only words to choose among
+  std::optional<std::vector<std::string>> targets = {};  // fill-mask: the only words to choose among; each has to be one token
   // zero-shot-classification
   std::vector<std::string> candidate_labels = {};
   std::string hypothesis_template = "This example is {}.";  // {}: the label
@@ -82,6 +85,11 @@ struct TaskInfo {
 
 // All tasks.
 std::span<const TaskInfo> AllTasks();
+
+// The prompt that the options and the model say. Throws as SentencePrompts::Find.
+const std::string& PromptOf(const TextModel& model, const TaskOptions& options);
+// Throws kInvalidArgument where both a prompt and the name of one are given.
+void CheckPrompt(const TaskOptions& options);
 
 // Those of the other tasks stand in sequence_task.h.
 std::unique_ptr<Task> MakeFeatureExtraction(const TaskOptions& options);

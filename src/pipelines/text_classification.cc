@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/display.h"
 #include "base/json.h"
 #include "pipelines/task.h"
 
@@ -24,6 +25,7 @@ class TextClassification : public Task {
     const EncodedTexts encoded = model.Encode(texts);
     num_truncated_ += encoded.num_truncated;
     const std::vector<float> logits = model.Logits(encoded.batch);
+    RequireFinite(logits);
     const size_t num_labels = model.label_names().size();
     const std::vector<float> scores = Scores(model, logits, num_labels);
     for (size_t i = 0; i < texts.size(); ++i) {
@@ -55,7 +57,7 @@ class TextClassification : public Task {
     const size_t wanted = options_.top_k.value_or(1);
     if (wanted > 0 && wanted < order.size()) order.resize(wanted);
     if (json_ && options_.top_k) out += '[';
-    if (!json_ && options_.top_k) out += text + '\n';
+    if (!json_ && options_.top_k) out += Printable(text) + '\n';
     for (size_t i = 0; i < order.size(); ++i) {
       const std::string& label = model.label_names()[order[i]];
       if (json_) {
@@ -65,7 +67,7 @@ class TextClassification : public Task {
         AppendFloat(out, scores[order[i]]);
         out += '}';
       } else {
-        out += fmt::format("{}{}\t{:.4f}\n", options_.top_k ? "  " : "", label, scores[order[i]]);
+        out += fmt::format("{}{}\t{:.4f}\n", options_.top_k ? "  " : "", Printable(label), scores[order[i]]);
       }
     }
     if (json_ && options_.top_k) out += ']';

@@ -66,16 +66,25 @@ TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
       model_(Open(folder, options)),
       tokenizer_(Tokenizer::Load(TokenizerFolder(folder, options.adapter))),
       sentence_encoder_(std::make_unique<SentenceEncoder>(folder, *model_)),
+      prompts_(ReadSentencePrompts(folder)),
       label_names_(LabelNamesOf(folder, options.adapter)),
       problem_type_(ProblemTypeOf(folder, options.adapter)),
       max_length_(FindLengthLimit(TokenizerFolder(folder, options.adapter), options.max_length, model_->max_positions()).num_tokens),
-      inference_(options.team ? options.team : std::make_shared<ThreadTeam>(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads),
-                 options.dtype) {
+      inference_(
+          options.team ? options.team : std::make_shared<ThreadTeam>(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads),
+          options.dtype, options.check_stop) {
   tokenizer_.CheckEmbeddingSize(model_->vocab_size());
   CheckLowerCase(TransformerFolder(folder), tokenizer_);
+  CheckHoldsText(tokenizer_, options.max_length);
 }
 
 size_t TextModel::embedding_size() const { return sentence_encoder_->embedding_size(); }
+
+void RefuseTextWithoutTokens(const std::string& place) {
+  throw Error(ErrorCode::kInvalidInput,
+              fmt::format("{}{}expected a text with tokens, found none: the tokenizer keeps nothing of it and adds nothing", place,
+                          place.empty() ? "" : ": "));
+}
 
 void Append(const Encoding& encoding, TokenBatch& batch) {
   batch.token_ids.insert(batch.token_ids.end(), encoding.token_ids.begin(), encoding.token_ids.end());
@@ -83,14 +92,41 @@ void Append(const Encoding& encoding, TokenBatch& batch) {
   batch.offsets.push_back(batch.token_ids.size());
 }
 
-EncodedTexts TextModel::Encode(std::span<const TextInput> texts, Truncation truncation) const {
+size_t NumPromptTokens(const Tokenizer& tokenizer, const std::string& prompt, size_t max_length) {
+  if (prompt.empty()) return 0;
+  const Encoding encoding = tokenizer.Encode(prompt, {.add_special_tokens = true, .max_length = max_length, .truncate = true});
+  const size_t size = encoding.token_ids.size();
+  return size > 0 && encoding.special_tokens_mask[size - 1] != 0 ? size - 1 : size;
+}
+
+EncodedTexts TextModel::Encode(std::span<const TextInput> texts, Truncation truncation) const { return Encode(texts, truncation, ""); }
+
+EncodedTexts TextModel::EncodeWithPrompt(std::span<const TextInput> texts, const std::string& prompt) const {
+  EncodedTexts encoded = Encode(texts, Truncation::kLongestFirst, prompt);
+  encoded.pooled_from = PooledFrom(encoded.batch.offsets, prompt);
+  return encoded;
+}
+
+std::vector<size_t> TextModel::PooledFrom(const Offsets& offsets, const std::string& prompt) const {
+  std::vector<size_t> pooled_from;
+  if (prompt.empty() || sentence_encoder_->pools_prompt()) return pooled_from;
+  const size_t num_prompt_tokens = NumPromptTokens(tokenizer_, prompt, max_length_);
+  for (size_t s = 0; s + 1 < offsets.size(); ++s)  // a token is left, even where the text went on with the prompt's last word
+    pooled_from.push_back(std::min(offsets[s] + num_prompt_tokens, offsets[s + 1] - 1));
+  return pooled_from;
+}
+
+EncodedTexts TextModel::Encode(std::span<const TextInput> texts, Truncation truncation, const std::string& prompt) const {
   EncodedTexts encoded;
   const EncodeOptions options = {.add_special_tokens = true, .with_offsets = false, .max_length = max_length_, .truncate = options_.truncate,
                                  .truncation = truncation};
   for (size_t i = 0; i < texts.size(); ++i) {
     Encoding encoding;
     try {
-      encoding = texts[i].pair ? tokenizer_.EncodePair(texts[i].text, *texts[i].pair, options) : tokenizer_.Encode(texts[i].text, options);
+      const std::string with_prompt = prompt.empty() ? "" : prompt + texts[i].text;
+      const std::string& text = prompt.empty() ? texts[i].text : with_prompt;
+      encoding = texts[i].pair ? tokenizer_.EncodePair(text, *texts[i].pair, options) : tokenizer_.Encode(text, options);
+      if (encoding.token_ids.empty()) RefuseTextWithoutTokens("");
     } catch (const Error& error) {
       if (texts.size() == 1 && texts[i].place.empty()) throw;
       const std::string place = texts[i].place.empty() ? fmt::format("text {}", i + 1) : texts[i].place;
@@ -130,7 +166,8 @@ size_t TextModel::row_size(Output output) const {
 Tensor TextModel::RowsOf(Run& run, const Tensor& hidden_states, const Offsets& offsets, const RowsWanted& wanted) const {
   switch (wanted.output) {
     case Output::kSequence:
-      if (model_->head() != Head::kSequenceClassification) return (*sentence_encoder_)(run, hidden_states, offsets, /*normalize=*/false);
+      if (model_->head() != Head::kSequenceClassification)
+        return (*sentence_encoder_)(run, hidden_states, offsets, /*normalize=*/false, wanted.tokens);
       return model_->Classify(run, model_->SequenceFeatures(run, hidden_states, offsets));
     case Output::kTokens:
       return hidden_states;
@@ -145,7 +182,7 @@ Tensor TextModel::RowsOf(Run& run, const Tensor& hidden_states, const Offsets& o
 Tensor TextModel::RowsOf(Run& run, const TokenBatch& part, const RowsWanted& wanted) const {
   if (wanted.output == Output::kMasks) return model_->PredictTokens(run, model_->EncodeRows(run, part, wanted.tokens));
   if (wanted.output != Output::kSequence) return RowsOf(run, model_->Encode(run, part), part.offsets, wanted);
-  if (model_->head() != Head::kSequenceClassification) return (*sentence_encoder_)(run, *model_, part, /*normalize=*/false);
+  if (model_->head() != Head::kSequenceClassification) return (*sentence_encoder_)(run, *model_, part, /*normalize=*/false, wanted.tokens);
   return model_->Classify(run, model_->SequenceFeatures(run, part));
 }
 
@@ -164,10 +201,12 @@ std::vector<float> TextModel::Compute(const TokenBatch& batch, const RowsWanted&
   return out;
 }
 
-std::vector<float> TextModel::Embed(const TokenBatch& batch, bool normalize) {
+std::vector<float> TextModel::Embed(const TokenBatch& batch, bool normalize, std::span<const size_t> pooled_from) {
   std::vector<float> out(batch.num_sequences() * embedding_size());
   inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
-    const Tensor part = (*sentence_encoder_)(run, *model_, group, normalize);
+    const RowsWanted wanted = {Output::kSequence, pooled_from};
+    const std::vector<size_t> tokens = TokensWithin(wanted, batch.offsets[first], batch.offsets[first + group.num_sequences()]);
+    const Tensor part = (*sentence_encoder_)(run, *model_, group, normalize, tokens);
     std::copy(part.floats().begin(), part.floats().end(), out.begin() + static_cast<ptrdiff_t>(first * embedding_size()));
   });
   return out;

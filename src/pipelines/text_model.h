@@ -1,5 +1,6 @@
 #pragma once
 // A model folder, ready for texts: tokenizer, encoder, head and labels together.
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 #include "models/inference.h"
 #include "models/model.h"
 #include "models/sentence_encoder.h"
+#include "models/sentence_prompts.h"
 #include "pipelines/rows.h"
 #include "tensor/tensor.h"
 #include "text/tokenizer.h"
@@ -27,6 +29,7 @@ struct TextModelOptions {
   std::string adapter = {};  // the folder of an adapter over the model (models/adapter.h), or ""
   // OpenBase of the model's folder, whose weights several adapters and the model itself share; without it each has its own.
   std::shared_ptr<Model> base = nullptr;
+  std::function<void()> check_stop = nullptr;  // as of Inference
 };
 
 // One line of input: a text, or two that are read together.
@@ -39,6 +42,9 @@ struct TextInput {
 // What the logits of a classification head mean: config.json's problem_type.
 enum class ProblemType { kSingleLabel, kMultiLabel, kRegression };
 
+// Throws kInvalidInput for a text without tokens, of which there is no first one and no mean. place: where it stands, or "".
+[[noreturn]] void RefuseTextWithoutTokens(const std::string& place);
+
 // A text to a batch.
 void Append(const Encoding& encoding, TokenBatch& batch);
 
@@ -46,7 +52,12 @@ void Append(const Encoding& encoding, TokenBatch& batch);
 struct EncodedTexts {
   TokenBatch batch;
   size_t num_truncated = 0;
+  std::vector<size_t> pooled_from = {};  // SentenceEncoder's: of texts with a prompt that does not count
 };
+
+// The tokens of a text that are its prompt's, as sentence-transformers counts them: those of the prompt alone, cut to max_length, without
+// the special one behind it (those before it count).
+size_t NumPromptTokens(const Tokenizer& tokenizer, const std::string& prompt, size_t max_length);
 
 // Throws kUnsupported where sentence_bert_config.json of the folder asks sentence-transformers to lower-case texts and the tokenizer keeps capitals.
 void CheckLowerCase(const std::string& folder, const Tokenizer& tokenizer);
@@ -54,7 +65,8 @@ void CheckLowerCase(const std::string& folder, const Tokenizer& tokenizer);
 // One batch at a time: not for several threads at once.
 class TextModel {
  public:
-  // Throws as OpenModel, Tokenizer::Load and CheckLowerCase, kInvalidInput if the tokenizer has ids that the model has no embedding for.
+  // Throws as OpenModel, Tokenizer::Load and CheckLowerCase, kInvalidInput if the tokenizer has ids that the model has no embedding for,
+  // kInvalidArgument for a max_length that leaves no room for a text.
   explicit TextModel(const std::string& folder, const TextModelOptions& options = {});
 
   const Model& model() const { return *model_; }
@@ -63,14 +75,20 @@ class TextModel {
   size_t max_length() const { return max_length_; }
   size_t embedding_size() const;
   const SentenceEncoder& sentence_encoder() const { return *sentence_encoder_; }
+  const SentencePrompts& prompts() const { return prompts_; }
 
   ProblemType problem_type() const { return problem_type_; }
   const std::string& folder() const { return folder_; }
   const std::string& adapter() const { return options_.adapter; }  // of TextModelOptions
   bool truncates() const { return options_.truncate; }
 
-  // Throws kTooLarge with both lengths for a text above max_length() unless options.truncate, naming its place.
+  // Throws kTooLarge with both lengths for a text above max_length() unless options.truncate, kInvalidInput for one that has no tokens,
+  // since nothing can be said of it; both name its place.
   EncodedTexts Encode(std::span<const TextInput> texts, Truncation truncation = Truncation::kLongestFirst) const;
+  // The same of texts that become vectors, with the prompt before each (of a pair, before its first).
+  EncodedTexts EncodeWithPrompt(std::span<const TextInput> texts, const std::string& prompt) const;
+  // EncodedTexts::pooled_from of sequences that begin with this prompt; empty where its tokens count.
+  std::vector<size_t> PooledFrom(const Offsets& offsets, const std::string& prompt) const;
   // One text or pair with offsets in bytes, as long as it is.
   Encoding EncodeWhole(const TextInput& text) const;
 
@@ -84,8 +102,8 @@ class TextModel {
   Tensor RowsOf(Run& run, const TokenBatch& part, const RowsWanted& wanted) const;
 
   // [texts, embedding_size()]: one vector a text, pooled (and normalised) as the folder says, else the mean of its tokens.
-  // normalize: false leaves out the normalising at the end.
-  std::vector<float> Embed(const TokenBatch& batch, bool normalize = true);
+  // normalize: false leaves out the normalising at the end. pooled_from: EncodedTexts's.
+  std::vector<float> Embed(const TokenBatch& batch, bool normalize = true, std::span<const size_t> pooled_from = {});
   // [tokens, hidden_size]: one vector a token.
   std::vector<float> EmbedTokens(const TokenBatch& batch);
   // [texts, labels].
@@ -101,11 +119,14 @@ class TextModel {
   void Require(std::string_view task) const;
 
  private:
+  EncodedTexts Encode(std::span<const TextInput> texts, Truncation truncation, const std::string& prompt) const;
+
   TextModelOptions options_;
   std::string folder_;
   std::unique_ptr<Model> model_;
   Tokenizer tokenizer_;
   std::unique_ptr<SentenceEncoder> sentence_encoder_;
+  SentencePrompts prompts_;
   std::vector<std::string> label_names_;
   ProblemType problem_type_;
   size_t max_length_;

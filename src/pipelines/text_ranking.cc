@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "pipelines/task.h"
@@ -34,7 +35,9 @@ class TextRanking : public Task {
     for (const TextInput& text : texts) pairs.push_back({options_.query, text.text, text.place});
     const EncodedTexts encoded = model.Encode(pairs);
     num_truncated_ += encoded.num_truncated;
-    const std::vector<float> logits = model.Logits(encoded.batch), scores = options_.raw_scores ? logits : Sigmoids(logits);
+    const std::vector<float> logits = model.Logits(encoded.batch);
+    RequireFinite(logits);
+    const std::vector<float> scores = options_.raw_scores ? logits : Sigmoids(logits);
     for (size_t i = 0; i < texts.size(); ++i) Keep({num_seen_++, scores[i], json_ ? std::string() : texts[i].text});
   }
 
@@ -48,7 +51,7 @@ class TextRanking : public Task {
         AppendFloat(out, ranked.score);
         out += '}';
       } else {
-        out += fmt::format("{}\t{:.4f}\t{}\n", ranked.index, ranked.score, ranked.text);
+        out += fmt::format("{}\t{:.4f}\t{}\n", ranked.index, ranked.score, Printable(ranked.text));
       }
     }
     if (json_) out += "]\n";

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "pipelines/entities.h"
@@ -84,9 +85,10 @@ class TokenClassification : public SequenceTask {
 
   void AppendAnswer(std::span<const Entity> entities, const std::string& text, std::string& out) {
     if (!json_) {
-      out += text + '\n';
+      out += Printable(text) + '\n';
       for (const Entity& entity : entities)
-        out += fmt::format("  {}\t{:.4f}\t{}-{}\t{}\n", entity.label, entity.score, entity.begin, entity.end, entity.word);
+        out += fmt::format("  {}\t{:.4f}\t{}-{}\t{}\n", Printable(entity.label), entity.score, entity.begin, entity.end,
+                           Printable(entity.word));
       return;
     }
     out += first_ ? "[" : ", [";

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "pipelines/sequence_task.h"
@@ -19,12 +20,10 @@ class ZeroShotClassification : public SequenceTask {
  public:
   explicit ZeroShotClassification(const TaskOptions& options) : options_(options), json_(options.format == OutputFormat::kJson) {
     if (options.candidate_labels.empty()) throw Error(ErrorCode::kInvalidArgument, "zero-shot-classification: expected at least one label, found none");
-    const size_t place = options.hypothesis_template.find(kPlace);
-    if (place == std::string::npos)
+    if (options.hypothesis_template.find(kPlace) == std::string::npos)
       throw Error(ErrorCode::kInvalidArgument,
-                  fmt::format("zero-shot-classification: expected {{}} for the label in the hypothesis template, found '{}'", options.hypothesis_template));
-    for (const std::string& label : options.candidate_labels)
-      hypotheses_.push_back(std::string(options.hypothesis_template).replace(place, kPlace.size(), label));
+                  fmt::format("zero-shot-classification: expected {{}} for the label in the hypothesis template, found '{}'",
+                              options.hypothesis_template));
   }
 
   void Begin(std::string& out) override {
@@ -33,13 +32,13 @@ class ZeroShotClassification : public SequenceTask {
 
   TaskBatch Ask(const TextModel& model, std::span<const TextInput> texts) override {
     model.Require("zero-shot-classification");
-    std::vector<TextInput> pairs;
-    for (const TextInput& text : texts)
-      for (const std::string& hypothesis : hypotheses_) pairs.push_back({text.text, hypothesis, text.place});
-    EncodedTexts encoded = model.Encode(pairs, Truncation::kOnlyFirst);
-    num_truncated_ += encoded.num_truncated / hypotheses_.size();
-    logits_.resize(pairs.size() * model.label_names().size());
-    return {.batch = std::move(encoded.batch)};
+    TaskBatch asked;
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const bool needs_place = texts[i].place.empty() && texts.size() > 1;
+      num_truncated_ += AskText(model, texts[i], needs_place ? fmt::format("text {}", i + 1) : texts[i].place, asked.batch);
+    }
+    logits_.resize(asked.batch.num_sequences() * model.label_names().size());
+    return asked;
   }
 
   void Take(const TextModel&, size_t sequence, std::span<const float> rows) override {
@@ -56,19 +55,37 @@ class ZeroShotClassification : public SequenceTask {
   }
 
  private:
+  size_t num_hypotheses() const { return options_.candidate_labels.size(); }
+
+  // One pair at a time: the text and the template are not copied for each label. Returns whether the text was cut for any of them.
+  bool AskText(const TextModel& model, const TextInput& text, const std::string& place, TokenBatch& batch) const {
+    TextInput pair = {text.text, std::nullopt, place};
+    bool truncated = false;
+    for (const std::string& label : options_.candidate_labels) {
+      pair.pair = options_.hypothesis_template;
+      pair.pair->replace(pair.pair->find(kPlace), kPlace.size(), label);
+      const EncodedTexts encoded = model.Encode(std::span(&pair, 1), Truncation::kOnlyFirst);
+      truncated |= encoded.num_truncated > 0;
+      batch.token_ids.insert(batch.token_ids.end(), encoded.batch.token_ids.begin(), encoded.batch.token_ids.end());
+      batch.token_type_ids.insert(batch.token_type_ids.end(), encoded.batch.token_type_ids.begin(), encoded.batch.token_type_ids.end());
+      batch.offsets.push_back(batch.num_tokens());
+    }
+    return truncated;
+  }
+
   // logits: [hypotheses, labels of the model].
   std::vector<float> Scores(const TextModel& model, std::span<const float> logits) const {
     const size_t num_labels = model.label_names().size(), entailment = *EntailmentLabel(model.label_names());
-    const bool alone = options_.multi_label || hypotheses_.size() == 1;
+    const bool alone = options_.multi_label || num_hypotheses() == 1;
     const size_t contradiction = entailment == 0 ? num_labels - 1 : 0;
     std::vector<float> chosen;
-    for (size_t i = 0; i < hypotheses_.size(); ++i) {
+    for (size_t i = 0; i < num_hypotheses(); ++i) {
       if (alone) chosen.push_back(logits[i * num_labels + contradiction]);
       chosen.push_back(logits[i * num_labels + entailment]);
     }
-    std::vector<float> scores = Probabilities(chosen, alone ? 2 : hypotheses_.size());
-    for (size_t i = 0; alone && i < hypotheses_.size(); ++i) scores[i] = scores[2 * i + 1];
-    scores.resize(hypotheses_.size());
+    std::vector<float> scores = Probabilities(chosen, alone ? 2 : num_hypotheses());
+    for (size_t i = 0; alone && i < num_hypotheses(); ++i) scores[i] = scores[2 * i + 1];
+    scores.resize(num_hypotheses());
     return scores;
   }
 
@@ -78,8 +95,8 @@ class ZeroShotClassification : public SequenceTask {
     std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
     if (!json_) {
-      out += text + '\n';
-      for (const size_t i : order) out += fmt::format("  {}\t{:.4f}\n", options_.candidate_labels[i], scores[i]);
+      out += Printable(text) + '\n';
+      for (const size_t i : order) out += fmt::format("  {}\t{:.4f}\n", Printable(options_.candidate_labels[i]), scores[i]);
       return;
     }
     if (!std::exchange(first_, false)) out += ", ";
@@ -113,7 +130,6 @@ class ZeroShotClassification : public SequenceTask {
 
   TaskOptions options_;
   bool json_, first_ = true;
-  std::vector<std::string> hypotheses_;
   std::vector<float> logits_;  // [texts, hypotheses, labels of the model]
 };
 

@@ -14,6 +14,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "hub/aliases.h"
+#include "project/apply_reports.h"
+#include "project/owed_report.h"
+#include "train/report_escape.h"
 
 namespace mlac {
 namespace {
@@ -47,7 +50,37 @@ class ModelApplier {
   }
 
   AppliedModel Run() {
-    AppliedModel applied = {.name = model_.name, .num_steps = 0, .revision = {}, .published = false, .refused_by = {}, .refusal = {}};
+    AppliedModel applied;
+    applied.name = model_.name;
+    Try(applied, [&] {
+      if (plan_.owes_report && options_.reports) WriteReport(applied);
+    });
+    Try(applied, [&] { RunSteps(applied); });
+    Try(applied, [&] {
+      if (applied.published && options_.reports) WriteReport(applied);
+      if (!applied.refused_by.empty() && options_.reports) WriteRefusal(applied);
+    });
+    applied.revision = Aliases(store_).Find(model_.name, kLatest).value_or("");
+    return applied;
+  }
+
+ private:
+  // What action throws is this model's failure; the first one of several is told.
+  template <typename Action>
+  void Try(AppliedModel& applied, Action action) {
+    try {
+      action();
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kCancelled) throw;
+      observer_.OnFailed(error.message());
+      if (!applied.failure) applied.failure = error;
+    }
+  }
+
+  // What a report compares with that is of no earlier publication.
+  OwedReport NewReport() const { return {.latest = plan_.latest, .before = plan_.production.empty() ? plan_.latest : plan_.production}; }
+
+  void RunSteps(AppliedModel& applied) {
     const size_t count =
         static_cast<size_t>(std::count_if(plan_.steps.begin(), plan_.steps.end(), [](const PlannedStep& step) { return step.runs; }));
     if (count > 0) observer_.OnModel(model_.name);
@@ -58,18 +91,68 @@ class ModelApplier {
       }
       ThrowIfStopped(stop_);
       observer_.OnStepStart(step.step, ++applied.num_steps, count);
+      const bool publishes = step.step == kPublishStep.name;
+      if (publishes && options_.reports) NoteOwedReport(store_, model_.name, NewReport());
       applied.refusal = RunStep(step);
+      applied.published = publishes && applied.refusal.empty();
       if (applied.refusal.empty()) continue;
       applied.refused_by = step.step;
+      steps_.SetLastRefusal(model_.name, {.step = step.step, .key = step.key, .message = applied.refusal, .time = TimeNow()});
       observer_.OnRefused(step.step, applied.refusal);
       break;
     }
-    applied.revision = Aliases(store_).Find(model_.name, kLatest).value_or("");
-    applied.published = applied.refused_by.empty() && applied.num_steps > 0;
-    return applied;
   }
 
- private:
+  // Of what is published by now, beside what was noted before it was.
+  void WriteReport(AppliedModel& applied) const {
+    const std::string revision = Aliases(store_).Find(model_.name, kLatest).value_or("");
+    const OwedReport owed = FindOwedReport(store_, model_.name).value_or(NewReport());
+    try {
+      AddReport(applied, WriteApplyReport(store_, model_.name, owed.before, revision, options_.num_threads, stop_));
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kCancelled) throw;
+      throw Error(error.code(),
+                  fmt::format("{}@{} is published, its report is not written: {}", model_.name, revision.substr(0, 10), error.message()),
+                  "the next 'mlac apply' writes it");
+    }
+    ForgetOwedReport(store_, model_.name);
+  }
+
+  // Of what was trained and refused: its optimised weights, if it got so far.
+  void WriteRefusal(AppliedModel& applied) const {
+    const bool is_optimized = keys_.contains("optimize") && steps_.Find(keys_.at("optimize"));
+    Contents contents(&store_);
+    const StepRun run = RunOf(applied.refused_by, contents);
+    const ApplyReport report = WriteRefusalReport(store_, model_.name, NewReport().before,
+                                                  {.path = run.OutputOf(is_optimized ? "optimize" : "train") + "/model",
+                                                   .config = model_,
+                                                   .data = run.Data(),
+                                                   .refusal = fmt::format("Refused by {}: {}", applied.refused_by, applied.refusal)},
+                                                  options_.num_threads, stop_);
+    AddReport(applied, report);
+  }
+
+  void AddReport(AppliedModel& applied, const ApplyReport& report) const {
+    observer_.OnNote(fmt::format("{}: report in {}.html and .md", model_.name, report.path));
+    applied.report = report.path;
+    applied.markdown += (applied.markdown.empty() ? "" : "\n") + report.markdown;
+  }
+
+  StepRun RunOf(const std::string& step, Contents& contents) const {
+    const std::string key = keys_.at(step);
+    return {.project = project_,
+            .model = model_,
+            .steps = steps_,
+            .contents = contents,
+            .keys = keys_,
+            .key = key,
+            .output = steps_.WorkFolder(key) + "/output",
+            .production = production_,
+            .num_threads = options_.num_threads,
+            .observer = observer_,
+            .stop = stop_};
+  }
+
   // What the step depends on now; its key must be the planned one.
   StepDescription DescribeNow(const StepKind& kind, const PlannedStep& step) const {
     Contents contents(&store_);
@@ -123,17 +206,7 @@ class ModelApplier {
     if (!kind.resumes) steps_.RemoveWork(step.key);
     steps_.MakeWork(step.key);
     Contents contents(&store_);
-    StepRun run = {.project = project_,
-                   .model = model_,
-                   .steps = steps_,
-                   .contents = contents,
-                   .keys = keys_,
-                   .key = step.key,
-                   .output = steps_.WorkFolder(step.key) + "/output",
-                   .production = production_,
-                   .num_threads = options_.num_threads,
-                   .observer = observer_,
-                   .stop = stop_};
+    StepRun run = RunOf(step.step, contents);
     const auto begin = Clock::now();
     RunOrBeginAnew(kind, run);
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -181,15 +254,36 @@ bool ApplyResult::refused() const {
   return std::any_of(models.begin(), models.end(), [](const AppliedModel& model) { return !model.refused_by.empty(); });
 }
 
+bool ApplyResult::failed() const {
+  return std::any_of(models.begin(), models.end(), [](const AppliedModel& model) { return model.failure.has_value(); });
+}
+
 std::string ApplyResult::Json() const {
   ordered_json list = ordered_json::array();
   for (const AppliedModel& model : models) {
     ordered_json entry = {{"name", model.name}, {"num_steps", model.num_steps}, {"published", model.published}};
     entry["latest"] = model.revision.empty() ? ordered_json(nullptr) : ordered_json(model.revision);
     if (!model.refused_by.empty()) entry["refused"] = {{"by", model.refused_by}, {"message", model.refusal}};
+    if (model.failure)
+      entry["failed"] = {
+          {"error", Kind(model.failure->code()).name}, {"message", model.failure->message()}, {"hint", model.failure->hint()}};
+    if (!model.report.empty()) entry["report"] = model.report + ".html";
     list.push_back(std::move(entry));
   }
-  return ordered_json({{"format_version", 1}, {"refused", refused()}, {"models", std::move(list)}}).dump(2) + "\n";
+  const ordered_json out = {{"format_version", 1}, {"refused", refused()}, {"failed", failed()}, {"models", std::move(list)}};
+  return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string ApplyResult::Markdown() const {
+  std::string out;
+  const auto add = [&](const std::string& markdown) { out += (out.empty() ? "" : "\n") + markdown; };
+  for (const AppliedModel& model : models) {
+    const std::string name = EscapeMarkdown(model.name);
+    if (!model.refused_by.empty()) add(fmt::format("## {}: refused by {}\n\n{}\n", name, model.refused_by, EscapeMarkdown(model.refusal)));
+    if (model.failure) add(fmt::format("## {}: failed\n\n{}\n", name, EscapeMarkdown(model.failure->message())));
+    if (!model.markdown.empty()) add(model.markdown);
+  }
+  return out;
 }
 
 namespace {
@@ -210,6 +304,22 @@ FileLock TakeApplyLock(const Store& store) {
   return FileLock::Take(path, LockMode::kExclusive, "apply");
 }
 
+// Takes away the results that are not as they were written, where steps run that may read them; whether there were any.
+bool RemoveDamaged(const PlannedModel& model, const StepStore& steps, ApplyObserver& observer) {
+  if (!model.changes()) return false;
+  bool found = false;
+  for (const PlannedStep& step : model.steps) {
+    if (step.runs) continue;
+    const std::optional<StepRecord> record = steps.Find(step.key);
+    if (!record || steps.IsWhole(*record)) continue;
+    observer.OnNote(
+        fmt::format("{}: {} is not what the step '{}' wrote: it runs again", model.name, steps.OutputFolder(step.key), step.step));
+    steps.Remove(step.key);
+    found = true;
+  }
+  return found;
+}
+
 }  // namespace
 
 ApplyLock::ApplyLock(const Store& store) : lock_(TakeApplyLock(store)) {}
@@ -218,8 +328,11 @@ ApplyResult Apply(const ProjectConfig& project, const Plan& plan, const Store& s
                   const std::atomic<bool>& stop) {
   ApplyResult result;
   std::set<std::string> done;
-  for (const PlannedModel& model : plan.models)
+  for (const PlannedModel& planned : plan.models) {
+    PlannedModel model = planned;
+    while (RemoveDamaged(model, StepStore(store), observer)) model = MakePlan(project, {.targets = {planned.name}}).models.front();
     result.models.push_back(ModelApplier(project, project.Find(model.name), model, store, options, observer, stop, done).Run());
+  }
   if (plan.models.size() == project.models.size()) {  // all was planned: what else lies in the work folder belongs to no step of today
     std::vector<std::string> keep;
     for (const PlannedModel& model : plan.models)

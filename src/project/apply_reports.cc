@@ -3,31 +3,34 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "project/comparison.h"
-#include "train/report_escape.h"
 
 namespace mlac {
+namespace {
 
-ApplyReports WriteApplyReports(const ApplyResult& result, const Plan& plan, const Store& store, size_t num_threads,
-                               const std::atomic<bool>& stop) {
-  ApplyReports reports;
-  const auto add = [&](const std::string& markdown) { reports.markdown += (reports.markdown.empty() ? "" : "\n") + markdown; };
-  for (size_t i = 0; i < result.models.size(); ++i) {
-    const AppliedModel& model = result.models[i];
-    if (!model.refused_by.empty())
-      add(fmt::format("## {}: refused by {}\n\n{}\n", EscapeMarkdown(model.name), model.refused_by, EscapeMarkdown(model.refusal)));
-    if (!model.published) continue;
-    std::string before = plan.models[i].production.empty() ? plan.models[i].latest : plan.models[i].production;
-    if (before == model.revision || !store.Has(before)) before.clear();
-    const Comparison comparison = CompareRevisions(store, model.name, before, model.revision, num_threads, stop);
-    const std::string path = fmt::format("{}/{}-{}", store.Part("reports"), model.name, model.revision.substr(0, 12));
-    const std::string markdown = ComparisonMarkdown(comparison);
-    WriteFileAtomically(path + ".html", ComparisonHtml(comparison));
-    WriteFileAtomically(path + ".md", markdown);
-    reports.written.emplace_back(model.name, path);
-    add(markdown);
-  }
-  return reports;
+ApplyReport Written(const std::string& path, const Comparison& comparison) {
+  ApplyReport report = {.path = path, .markdown = ComparisonMarkdown(comparison)};
+  WriteFileAtomically(path + ".html", ComparisonHtml(comparison));
+  WriteFileAtomically(path + ".md", report.markdown);
+  return report;
+}
+
+// What there is to compare with: not the revision itself, nor one that the store has no more.
+std::string Before(const Store& store, const std::string& before, const std::string& revision) {
+  return before != revision && store.Has(before) ? before : "";
+}
+
+}  // namespace
+
+ApplyReport WriteApplyReport(const Store& store, const std::string& name, const std::string& before, const std::string& revision,
+                             size_t num_threads, const std::atomic<bool>& stop) {
+  return Written(fmt::format("{}/{}-{}", store.Part("reports"), name, revision.substr(0, 12)),
+                 CompareRevisions(store, name, Before(store, before, revision), revision, num_threads, stop));
+}
+
+ApplyReport WriteRefusalReport(const Store& store, const std::string& name, const std::string& before, const RefusedModel& candidate,
+                               size_t num_threads, const std::atomic<bool>& stop) {
+  return Written(fmt::format("{}/{}-refused", store.Part("reports"), name),
+                 CompareCandidate(store, name, Before(store, before, ""), candidate, num_threads, stop));
 }
 
 }  // namespace mlac

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "hub/table_difference.h"
 #include "project/config.h"
 #include "project/predictions.h"
 #include "project/step.h"
@@ -38,21 +39,85 @@ class Comparer {
       : store_(store), name_(name), num_threads_(num_threads), stop_(stop) {}
 
   Comparison Run(const std::string& before, const std::string& after) {
-    Comparison comparison;
-    comparison.name = name_;
     ReadTestData(RecordOf(store_, name_, after));
-    comparison.test_source = std::filesystem::path(data_.test).filename().string();
-    comparison.after = Measure(after);
-    comparison.latency_tokens = latency_tokens_;
-    if (before.empty()) return comparison;
-    comparison.before = Measure(before);
-    comparison.changes = DiffRevisions(store_, before, after, name_, name_);
-    CompareFigures(comparison);
-    CompareRows(comparison, before, after);
+    Comparison comparison = Compare(before, Revision(after));
+    if (comparison.before) comparison.changes = DiffRevisions(store_, before, after, name_, name_);
+    return comparison;
+  }
+
+  Comparison Run(const std::string& before, const RefusedModel& candidate) {
+    model_.task = candidate.config.task;
+    model_.train.sequence.problem_type = candidate.config.train.sequence.problem_type;
+    data_ = candidate.data;
+    Comparison comparison =
+        Compare(before, {.title = name_ + "@candidate", .revision = "", .made_from = "", .path = candidate.path, .lease = {}});
+    comparison.refusal = candidate.refusal;
+    if (comparison.before) comparison.changes = ChangesOf(RecordOf(store_, name_, before), candidate);
     return comparison;
   }
 
  private:
+  // A folder that is measured.
+  struct Side {
+    std::string title, revision, made_from, path;
+    std::optional<RevisionFolder> lease;
+  };
+
+  Side Revision(const std::string& revision) const {
+    RevisionFolder folder = store_.OpenFolder(revision);
+    const std::string path = folder.path();
+    return {fmt::format("{}@{}", name_, revision.substr(0, 10)), revision, MadeFrom(RecordOf(store_, name_, revision)), path,
+            std::move(folder)};
+  }
+
+  Comparison Compare(const std::string& before, const Side& after) {
+    Comparison comparison;
+    comparison.name = name_;
+    comparison.test_source = std::filesystem::path(data_.test).filename().string();
+    comparison.after = Measure(after);
+    comparison.latency_tokens = latency_tokens_;
+    if (before.empty()) return comparison;
+    const Side first = Revision(before);
+    comparison.before = Measure(first);
+    CompareFigures(comparison);
+    CompareRows(comparison, first.path, after.path);
+    return comparison;
+  }
+
+  // What the record of a revision says otherwise than what the candidate was made from.
+  RevisionDiff ChangesOf(const Record& before, const RefusedModel& candidate) const {
+    RevisionDiff diff = {.before = before.revision, .after = ""};
+    for (const auto& [name, value] : TrainParameters(candidate.config)) {
+      const auto found = before.parameters.find(name);
+      const std::string old_value = found == before.parameters.end() ? "" : found->second;
+      if (old_value != value) diff.parameters.push_back({name, old_value, value});
+    }
+    const ModelData& data = candidate.data;
+    for (const auto& [role, path] : {std::pair{std::string("train"), data.train}, {"validation", data.validation}, {"test", data.test}}) {
+      const auto found = before.data.find(role);
+      DataChange change = {.role = role,
+                           .before = found == before.data.end() ? "" : found->second,
+                           .after = path.empty() ? "" : store_.ScanSource(path).Revision()};
+      if (change.before == change.after) continue;
+      CompareTablesOf(path, change);
+      diff.data.push_back(std::move(change));
+    }
+    return diff;
+  }
+
+  // Counts rows where both are one table.
+  void CompareTablesOf(const std::string& path, DataChange& change) const {
+    if (change.before.empty() || path.empty() || !store_.Has(change.before) || !FileExists(path) || !IsTable(path)) return;
+    const Manifest manifest = store_.ReadManifest(change.before);
+    if (manifest.entries().size() != 1 || !IsTable(manifest.entries().front().path)) return;
+    const RevisionFolder folder = store_.OpenFolder(change.before);
+    const TableDifference difference = CompareTables(store_.OnlyFile(folder), path);
+    change.num_rows_before = difference.num_rows_before;
+    change.num_rows_after = difference.num_rows_after;
+    change.num_rows_added = difference.num_rows_added;
+    change.num_rows_removed = difference.num_rows_removed;
+  }
+
   static void CompareFigures(Comparison& comparison) {
     const TaskEvaluation &before = comparison.before->evaluation, &after = comparison.after.evaluation;
     for (const Figure& figure : after.figures.figures) {
@@ -60,23 +125,22 @@ class Comparer {
       if (!value) continue;
       const std::optional<PairedDifference> paired = CompareFigure(before, after, figure.name);
       comparison.differences.push_back(
-          {figure.name, *value, figure.value, paired ? std::optional(paired->interval) : std::nullopt, figure.name == "perplexity"});
+          {figure.name, *value, figure.value, paired ? std::optional(paired->interval) : std::nullopt, LessIsBetter(figure.name)});
     }
   }
 
-  // What each answers to the rows of the test data.
+  // What each answers to the rows of the test data. before, after: their folders.
   void CompareRows(Comparison& comparison, const std::string& before, const std::string& after) const {
     const ModelTask& task = TaskOf(model_);
     std::vector<TextInput> inputs;
     const std::vector<TestRow> rows = task.rows(data_, SIZE_MAX);
     for (const TestRow& row : rows) inputs.push_back(row.input);
-    const auto answers = [&](const std::string& revision, const TaskEvaluation& evaluation) {
+    const auto answers = [&](const std::string& path, const TaskEvaluation& evaluation) {
       constexpr size_t kAtOnce = 256;  // so that an interruption is seen
       std::vector<std::string> labels;
       for (const int32_t label : evaluation.predicted) labels.push_back(evaluation.metrics.label_names[static_cast<size_t>(label)]);
       if (!labels.empty()) return labels;
-      const RevisionFolder folder = store_.OpenFolder(revision);
-      const std::unique_ptr<TaskModel> model = task.open(folder.path(), data_, num_threads_);
+      const std::unique_ptr<TaskModel> model = task.open(path, data_, num_threads_);
       for (size_t begin = 0; begin < inputs.size(); begin += kAtOnce) {
         ThrowIfStopped(stop_);
         for (Prediction& each : model->Predict(std::span(inputs).subspan(begin, std::min(kAtOnce, inputs.size() - begin))))
@@ -86,7 +150,7 @@ class Comparer {
     };
     const std::vector<std::string> first = answers(before, comparison.before->evaluation),
                                    second = answers(after, comparison.after.evaluation);
-    for (size_t i = 0; i < rows.size(); ++i) comparison.rows.Add(task, rows[i], first[i], second[i]);
+    comparison.rows = CompareAnswers(task, rows, first, second);
   }
 
   void ReadTestData(const Record& record) {
@@ -100,24 +164,27 @@ class Comparer {
       return found == record.parameters.end() ? std::string(otherwise) : found->second;
     };
     model_.task = parameter("task", "text-classification");
+    if (parameter("train.multi_label", "") == "true") model_.train.sequence.problem_type = ProblemType::kMultiLabel;
+    if (parameter("train.regression", "") == "true") model_.train.sequence.problem_type = ProblemType::kRegression;
     test_folder_ = store_.OpenFolder(test->second);
     data_.text_column = parameter("data.text", "text");
     data_.target_column = parameter("data.target", "label");
+    data_.text_pair_column = parameter("data.text_pair", "");
+    data_.label_separator = parameter("data.label_separator", ",");
     data_.test = store_.ReadManifest(test->second).entries().size() == 1 ? store_.OnlyFile(*test_folder_) : test_folder_->path();
   }
 
-  ComparedModel Measure(const std::string& revision) {
-    const RevisionFolder folder = store_.OpenFolder(revision);
+  ComparedModel Measure(const Side& side) {
     ComparedModel model;
-    model.title = fmt::format("{}@{}", name_, revision.substr(0, 10));
-    model.revision = revision;
-    model.made_from = MadeFrom(RecordOf(store_, name_, revision));
-    model.evaluation = TaskOf(model_).evaluate(folder.path(), data_.test, data_, num_threads_, stop_);
-    model.num_bytes = ModelBytes(folder.path());
+    model.title = side.title;
+    model.revision = side.revision;
+    model.made_from = side.made_from;
+    model.evaluation = TaskOf(model_).evaluate(side.path, data_.test, data_, num_threads_, stop_);
+    model.num_bytes = ModelBytes(side.path);
     if (TaskOf(model_).labels_texts) model.confusion_matrix = ConfusionMatrixSvg(model.evaluation.metrics);
-    const std::string curves = folder.path() + "/" + kLearningCurvesFile;
+    const std::string curves = side.path + "/" + kLearningCurvesFile;
     if (FileExists(curves)) model.learning_curves = ReadFile(curves, kMostSvgBytes);
-    const std::unique_ptr<TaskModel> open = TaskOf(model_).open(folder.path(), data_, num_threads_);
+    const std::unique_ptr<TaskModel> open = TaskOf(model_).open(side.path, data_, num_threads_);
     if (latency_tokens_ == 0) latency_tokens_ = std::min(kLatencyTokens, open->max_tokens());
     model.latency = open->MeasureLatency(std::min(latency_tokens_, open->max_tokens()), stop_);
     return model;
@@ -127,7 +194,7 @@ class Comparer {
   const std::string& name_;
   size_t num_threads_;
   const std::atomic<bool>& stop_;
-  ModelConfig model_;  // its task is what is looked at
+  ModelConfig model_;  // its task and the kind of its problem are what is looked at
   std::optional<RevisionFolder> test_folder_;
   ModelData data_;
   size_t latency_tokens_ = 0;
@@ -138,6 +205,11 @@ class Comparer {
 Comparison CompareRevisions(const Store& store, const std::string& name, const std::string& before, const std::string& after,
                             size_t num_threads, const std::atomic<bool>& stop) {
   return Comparer(store, name, num_threads, stop).Run(before, after);
+}
+
+Comparison CompareCandidate(const Store& store, const std::string& name, const std::string& before, const RefusedModel& candidate,
+                            size_t num_threads, const std::atomic<bool>& stop) {
+  return Comparer(store, name, num_threads, stop).Run(before, candidate);
 }
 
 }  // namespace mlac

@@ -7,8 +7,8 @@
 
 #include "hub/diff.h"
 #include "hub/store.h"
+#include "project/changed_rows.h"
 #include "project/model_task.h"
-#include "project/run_model_tests.h"
 
 namespace mlac {
 
@@ -38,11 +38,24 @@ struct Comparison {
   std::vector<FigureDifference> differences;  // empty without `before`
   RevisionDiff changes;                       // empty without `before`
   ChangedRows rows;                           // empty without `before`
+  std::string refusal;                        // of a candidate: "refused by gate: accuracy >= 0.9: 0.8123"
+};
+
+// What was trained, and not published.
+struct RefusedModel {
+  std::string path;  // the folder of the model
+  const ModelConfig& config;
+  ModelData data;
+  std::string refusal;
 };
 
 // after: a revision that `mlac apply` published; its own test data is what both are measured on, now and on this machine. before: "" for
 // none. Throws kUnsupported if the record of `after` names no test data, and what evaluating throws.
 Comparison CompareRevisions(const Store& store, const std::string& name, const std::string& before, const std::string& after,
+                            size_t num_threads, const std::atomic<bool>& stop);
+
+// The same of a candidate, measured on data.test.
+Comparison CompareCandidate(const Store& store, const std::string& name, const std::string& before, const RefusedModel& candidate,
                             size_t num_threads, const std::atomic<bool>& stop);
 
 // One page without outside references, readable narrow and wide, dark and light.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <set>
 
 #include "base/display.h"
@@ -20,6 +21,7 @@ namespace fs = std::filesystem;
 using Shape = ValueShape;
 
 constexpr uint64_t kMostRows = uint64_t{1} << 40;
+constexpr std::string_view kClassification = "text-classification", kMaskTask = "fill-mask";
 
 // ---- The tables: one line a key ----
 // clang-format off
@@ -48,10 +50,18 @@ constexpr Key<DataConfig> kDataKeys[] = {
     {{"validation", Shape::kPath, "Texts to choose the best epoch by", "made by train.validation_split"},
      [](const YamlValue& v, DataConfig& d) { d.validation = v.Text(); }},
     {{"text", Shape::kText, "The column of texts", "text"}, [](const YamlValue& v, DataConfig& d) { d.text_column = v.Text(); }},
-    {{"target", Shape::kText, "The column of labels", "label"}, [](const YamlValue& v, DataConfig& d) { d.target_column = v.Text(); }},
+    {{"text_pair", Shape::kText, "The column of second texts, each read together with the first", "texts alone", false, "", kClassification},
+     [](const YamlValue& v, DataConfig& d) { d.text_pair_column = v.Text(); }},
+    {{"target", Shape::kText, "The column of labels, or of numbers", "label"}, [](const YamlValue& v, DataConfig& d) { d.target_column = v.Text(); }},
+    {{"label_separator", Shape::kText, "What stands between several labels of a cell (train.multi_label); a list of JSON Lines needs none", ",", false, "",
+      kClassification},
+     [](const YamlValue& v, DataConfig& d) { d.label_separator = v.Text(); }},
     {{"filter", Shape::kSections, "Which rows of train stay: those of which all these hold", "", false, "models.NAME.data.filter[]"},
      [](const YamlValue& v, DataConfig& d) {
-       for (const YamlValue& item : v.Items()) ReadSection(item, kFilterKeys, d.filters.emplace_back());
+       for (const YamlValue& item : v.Items()) {
+         ReadSection(item, kFilterKeys, d.filters.emplace_back());
+         if (d.filters.back().holds_always()) item.Throw("this holds for every row", "equals, not, min_length or max_length say for which it does");
+       }
      }},
     {{"dedupe", Shape::kBool, "Of rows of train with the same text (or question and context, or texts of a row) only the first stays", "false"},
      [](const YamlValue& v, DataConfig& d) { d.dedupe = v.Bool(); }},
@@ -64,7 +74,7 @@ constexpr Key<OptimizeConfig> kOptimizeKeys[] = {
      [](const YamlValue& v, OptimizeConfig& o) { o.int8 = v.Bool(); }},
     {{"max_drop", Shape::kPoints, "Refuse what loses more percentage points of the metric on the test data than this", "any"},
      [](const YamlValue& v, OptimizeConfig& o) { o.max_drop = v.Points(); }},
-    {{"metric", Shape::kText, "What max_drop looks at: a figure of the task", "the first of those below"},
+    {{"metric", Shape::kText, "What max_drop looks at: a figure of the task", "the first of those below that the test data have"},
      [](const YamlValue& v, OptimizeConfig& o) { o.metric = v.Text(); }},
 };
 
@@ -110,9 +120,9 @@ void ReadOptimize(const YamlValue& value, ModelConfig& model) {
   ReadSection(value, kOptimizeKeys, model.optimize);
   std::vector<std::string> metrics;
   for (const std::string_view name : TaskOf(model).figures.metrics)
-    if (name != "loss" && name != "perplexity") metrics.emplace_back(name);  // those rise where it gets worse
-  std::string& metric = model.optimize.metric;
-  if (metric.empty()) metric = metrics.front();
+    if (!LessIsBetter(name)) metrics.emplace_back(name);
+  const std::string& metric = model.optimize.metric;
+  if (metric.empty()) return;  // the step takes what the test data have
   if (std::find(metrics.begin(), metrics.end(), metric) != metrics.end()) return;
   for (const auto& [key, given] : value.Entries())
     if (key == "metric") given.Throw(fmt::format("there is no {}", Quoted(metric)), KnownNames(metric, metrics));
@@ -120,7 +130,8 @@ void ReadOptimize(const YamlValue& value, ModelConfig& model) {
 
 void ReadTask(const YamlValue& value, ModelConfig& model) {
   std::vector<std::string_view> names;
-  for (const ModelTask& task : AllModelTasks()) names.push_back(task.name);
+  for (const ModelTask& task : AllModelTasks())
+    if (std::find(names.begin(), names.end(), task.name) == names.end()) names.push_back(task.name);
   model.task = value.OneOf(names);
 }
 
@@ -142,14 +153,64 @@ constexpr Key<ModelConfig> kModelKeys[] = {
 };
 
 // clang-format on
+void CheckDataKeys(const YamlValue& section, const ModelTask& task, const DataConfig& data) {
+  for (const auto& [key, value] : section.Entries()) {
+    if (key == "filter")
+      for (const RowFilter& filter : data.filters)
+        if (!filter.column.empty() && !task.has_columns)
+          value.Throw(fmt::format("'column' is for tables; the data of {} has no columns", task.name));
+    // Their columns have names of their own; a record says text and label of every task.
+    if ((key == "text" && task.name != kClassification && task.name != kMaskTask && data.text_column != DataConfig().text_column) ||
+        (key == "target" && task.name != kClassification && data.target_column != DataConfig().target_column))
+      value.Throw(fmt::format("{} knows its columns by their names; the key is for {}", task.name,
+                              key == "text" ? fmt::format("{} and {}", kClassification, kMaskTask) : std::string(kClassification)));
+    if (key != "text_pair" && key != "label_separator") continue;
+    if (task.name != kClassification) value.Throw(fmt::format("is for {}; this is {}", kClassification, task.name));
+    if (key == "label_separator" && !task.several_labels()) value.Throw("a text has one label", "train: {multi_label: true}");
+    if (key == "text_pair" && (data.text_pair_column == data.text_column || data.text_pair_column == data.target_column))
+      value.Throw(fmt::format("expected a column of its own for the second text, found {} twice", Quoted(data.text_pair_column)));
+  }
+}
+
 // What the other sections say must be there for the task.
 void CheckTask(const YamlValue& entry, ModelConfig& model) {
   const ModelTask& task = TaskOf(model);
-  for (const RowFilter& filter : model.data.filters)
-    if (!filter.column.empty() && !task.has_columns)
-      entry.Throw(fmt::format("data.filter: 'column' is for tables; the data of {} has no columns", task.name));
-  for (const auto& [key, given] : entry.Entries())
+  for (const auto& [key, given] : entry.Entries()) {
     if (key == "train") CheckTrainKeys(given, task.name);
+    if (key == "data") CheckDataKeys(given, task, model.data);
+  }
+}
+
+// Where the keys stand whose files and columns are looked at later.
+void RememberLines(const YamlValue& entry, ModelConfig& model) {
+  for (const auto& [key, given] : entry.Entries()) {
+    if (key == "base" || key == "tests" || key == "data") model.key_lines.emplace_back(key, given.line());
+    if (key == "gates")
+      for (const YamlValue& item : given.Items()) model.key_lines.emplace_back(item.path().substr(entry.path().size() + 1), item.line());
+    if (key != "data") continue;
+    for (const auto& [name, value] : given.Entries()) {
+      model.key_lines.emplace_back("data." + name, value.line());
+      if (value.node().kind != YamlNode::Kind::kSequence) continue;
+      for (const YamlValue& item : value.Items()) model.key_lines.emplace_back(item.path().substr(entry.path().size() + 1), item.line());
+    }
+  }
+}
+
+void CheckModel(const YamlValue& entry, ModelConfig& model) {
+  for (const auto& [key, given] : entry.Entries()) {
+    if (key == "data" && model.data.test.empty() && model.data.test_split == 0)
+      given.Throw("there is no test data, and figures, tests and gates need texts that are never trained on",
+                  "give 'test: FILE', or 'split: {test: 20%}'");
+    if (key == "data" && !model.data.test.empty() && model.data.test_split > 0) given.Throw("'test' and 'split' exclude each other");
+    if (key == "train" && !model.data.validation.empty())
+      for (const auto& [name, value] : given.Entries())
+        if (name == "validation_split" && model.train.validation_split > 0)
+          value.Throw("nothing is set aside where 'data.validation' is there", "leave one of the two out");
+    if (key == "optimize" && model.optimize.max_drop && !model.optimize.int8)
+      given.Throw("'max_drop' is there and nothing that could drop", "int8: true");
+    if (key == "optimize" && !model.optimize.metric.empty() && !model.optimize.max_drop)
+      given.Throw("'metric' is what 'max_drop' looks at, and that is not there", "max_drop: 0.5%");
+  }
 }
 
 void ReadModels(const YamlValue& value, ProjectConfig& project) {
@@ -162,18 +223,27 @@ void ReadModels(const YamlValue& value, ProjectConfig& project) {
     ModelConfig& model = project.models.emplace_back();
     model.name = name;
     model.line = entry.line();
-    for (const auto& [key, given] : entry.Entries())
-      if (key == "task") ReadTask(given, model);  // first: gates are read by its figures, wherever they stand
+    // First what says which figures there are, for gates are read by them, wherever they stand.
+    for (const auto& [key, given] : entry.Entries()) {
+      if (key == "task") ReadTask(given, model);
+      if (key == "train") ReadTrainKeys(given, model.train);
+    }
     ReadSection(entry, kModelKeys, model);
-    if (model.data.test.empty() && model.data.test_split == 0)
-      entry.Throw("data: there is no test data, and figures, tests and gates need texts that are never trained on",
-                  "give 'test: FILE', or 'split: {test: 20%}'");
-    if (!model.data.test.empty() && model.data.test_split > 0) entry.Throw("data: 'test' and 'split' exclude each other");
-    if (model.optimize.max_drop && !model.optimize.int8)
-      entry.Throw("optimize: 'max_drop' is there and nothing that could drop", "int8: true");
+    CheckModel(entry, model);
+    RememberLines(entry, model);
     CheckTask(entry, model);
   }
   if (project.models.empty()) value.Throw("expected at least one model");
+  // What a model is made from is kept beside it, under its name and these.
+  std::set<std::string_view> names;
+  for (const ModelConfig& model : project.models) names.insert(model.name);
+  for (const auto& [name, entry] : value.Entries()) {
+    const size_t dot = name.rfind('.');
+    constexpr std::string_view kRoles[] = {"base", "train", "validation", "test", "answers"};
+    if (dot == std::string::npos || !names.contains(std::string_view(name).substr(0, dot))) continue;
+    if (std::find(std::begin(kRoles), std::end(kRoles), std::string_view(name).substr(dot + 1)) != std::end(kRoles))
+      entry.Throw(fmt::format("the store keeps data of the model '{}' under this name", name.substr(0, dot)), "give it another name");
+  }
 }
 
 // clang-format off
@@ -204,6 +274,12 @@ std::vector<SectionInfo> ProjectSections() {
           {"models.NAME.train", "Each is the option of `mlac train` of that name.", TrainKeyInfos()},
           Info("models.NAME.optimize", "Each is the option of `mlac optimize` of that name.", kOptimizeKeys),
           Info("models.NAME.gates[]", "A gate as a map. A gate that is only a text is the text of `require`.", kGateKeys)};
+}
+
+size_t ModelConfig::LineOf(std::string_view key) const {
+  for (const auto& [name, number] : key_lines)
+    if (name == key) return number;
+  return line;
 }
 
 std::string ProjectConfig::Path(const std::string& path) const {

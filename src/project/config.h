@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "project/gate.h"
@@ -18,27 +19,31 @@ struct RowFilter {
   std::string column;                            // "" for the text
   std::vector<std::string> equals, not_equals;   // values of the column; empty: any
   std::optional<size_t> min_length, max_length;  // characters (Unicode scalar values)
+
+  bool holds_always() const { return equals.empty() && not_equals.empty() && !min_length && !max_length; }
 };
 
 struct DataConfig {
   std::vector<std::string> train;  // several are read one after the other
   std::string validation, test;    // "" for none
   std::string text_column = "text", target_column = "label";
-  std::vector<RowFilter> filters;  // of train, before all else
-  bool dedupe = false;             // of rows of train with one and the same text the first stays
-  double test_split = 0;           // share of train that becomes the test data
+  std::string text_pair_column = {}, label_separator = ",";  // text-classification
+  std::vector<RowFilter> filters;                            // of train, before all else
+  bool dedupe = false;                                       // of rows of train with one and the same text the first stays
+  double test_split = 0;                                     // share of train that becomes the test data
   uint64_t split_seed = 0;
 };
 
 struct OptimizeConfig {
   bool int8 = false;
   std::optional<double> max_drop;  // percentage points of metric
-  std::string metric = {};         // the first of its task, if mlac.yaml names none
+  std::string metric = {};         // "": the first of its task that the test data have
 };
 
 struct ModelConfig {
   std::string name;
-  size_t line = 1;  // in mlac.yaml
+  size_t line = 1;                                             // in mlac.yaml
+  std::vector<std::pair<std::string, size_t>> key_lines = {};  // of the keys that name files and columns: "base", "data.train[1]"
   std::string task = "text-classification";
   std::string base;  // a folder
   DataConfig data;
@@ -47,6 +52,7 @@ struct ModelConfig {
   std::string tests;  // a file, "" for none
   std::vector<Gate> gates;
 
+  size_t LineOf(std::string_view key) const;  // where it stands in mlac.yaml; of a key that does not stand there the model's
   bool prepares_data() const { return data.train.size() > 1 || !data.filters.empty() || data.dedupe || data.test_split > 0; }
 };
 

@@ -32,7 +32,9 @@ constexpr size_t kMostDataBytes = size_t{8} << 30;
 std::string PathOf(const std::string& folder, const ModelTask& task, const std::string& hash, const ModelData& columns) {
   Sha256 key;
   for (const std::string& part : {hash, columns.text_column, columns.target_column}) key.AddField(part);
-  if (!task.labels_texts) key.AddField(task.name);
+  if (!task.labels_texts) key.AddField(task.Title());
+  if (!columns.text_pair_column.empty()) key.AddField(columns.text_pair_column);
+  if (task.several_labels()) key.AddField(columns.label_separator);
   return folder + "/" + key.Finish().substr(0, 40);
 }
 
@@ -46,7 +48,8 @@ Profile ProfileOf(const ModelTask& task, const std::string& path, const ModelDat
   Profile profile;
   for (const PreparedRow& row : task.read_rows(path, columns, {}).rows) {
     if (task.labels_texts) ++profile.labels[row.label];
-    profile.rows.push_back(task.labels_texts ? RowHash({row.text, row.label}) : RowHash({row.line}));
+    for (const std::string& label : row.labels) ++profile.labels[label];
+    profile.rows.push_back(task.labels_texts ? RowHash({row.Key(), row.label}) : RowHash({row.line}));
   }
   return profile;
 }
@@ -59,8 +62,11 @@ std::optional<Profile> ReadProfile(const std::string& path) {
   Profile profile;
   try {
     profile.labels = ParseJson(std::string_view(content).substr(0, end), path).get<std::map<std::string, size_t>>();
-  } catch (const std::exception&) {
+  } catch (const json::exception&) {
     return std::nullopt;  // a damaged one says nothing; the change is then told without it
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidInput) throw;
+    return std::nullopt;
   }
   profile.rows.resize((content.size() - end - 1) / sizeof(uint64_t));
   std::memcpy(profile.rows.data(), content.data() + end + 1, content.size() - end - 1);
@@ -110,6 +116,15 @@ void SaveDataProfile(const Store& store, const ModelTask& task, const std::strin
   file.Commit();
 }
 
+std::optional<std::vector<std::string>> RememberedLabels(const Store& store, const ModelTask& task, const std::string& hash,
+                                                         const ModelData& columns) {
+  const std::optional<Profile> profile = ReadProfile(PathOf(store.folder() + "/data-profiles", task, hash, columns));
+  if (!profile) return std::nullopt;
+  std::vector<std::string> labels;
+  for (const auto& [label, count] : profile->labels) labels.push_back(label);
+  return labels;
+}
+
 std::string DescribeDataChange(const Store& store, const ModelTask& task, const std::string& old_hash, const std::string& path,
                                const ModelData& columns) {
   const std::optional<Profile> before = ReadProfile(PathOf(store.folder() + "/data-profiles", task, old_hash, columns));
@@ -117,7 +132,7 @@ std::string DescribeDataChange(const Store& store, const ModelTask& task, const 
   try {
     return Describe(*before, ProfileOf(task, path, columns));
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::kIo) throw;
+    if (error.code() == ErrorCode::kIo || error.code() == ErrorCode::kResourceExhausted) throw;
     return "";  // the step that reads it says what is wrong
   }
 }

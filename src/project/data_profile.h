@@ -1,6 +1,8 @@
 #pragma once
 // What rows a file of labelled data held, kept so that a later change can be told by rows and labels, not by bytes.
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "hub/store.h"
 #include "project/model_task.h"
@@ -8,8 +10,12 @@
 namespace mlac {
 
 // Remembers the rows of the data at path, whose content is `hash`; nothing happens if they are known. Throws what reading the data throws.
-// columns: its text_column and target_column.
+// columns: those of the model.
 void SaveDataProfile(const Store& store, const ModelTask& task, const std::string& hash, const std::string& path, const ModelData& columns);
+
+// The labels of the rows whose content is `hash`, sorted; nothing if they are not known. Empty of a task whose rows have no labels.
+std::optional<std::vector<std::string>> RememberedLabels(const Store& store, const ModelTask& task, const std::string& hash,
+                                                         const ModelData& columns);
 
 // "12 rows added, 3 removed, 1 label new: 'fish'"; "" if the rows behind old_hash are not known or the file cannot be read as such data any
 // more.

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/display.h"
@@ -14,6 +15,8 @@
 #include "data/texts.h"
 #include "hub/record.h"
 #include "project/model_task.h"
+#include "train/ranked_pairs.h"
+#include "train/ranking_metrics.h"
 #include "train/report_escape.h"
 #include "train/text_tuples.h"
 
@@ -130,10 +133,30 @@ TaskLines LinesOf(const DraftOptions& options, const Draft& draft) {
   return lines;
 }
 
-// The figure that is compared with production.
+// Whether some query has both a document that answers and one that does not: else there is no order to be right about.
+bool HasOrder(const std::string& path) {
+  RankedPairs pairs;
+  try {
+    pairs = ReadRankedPairs(path, {});
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kIo) throw;
+    return true;  // the step that learns from it says what is wrong
+  }
+  std::map<std::string_view, std::pair<bool, bool>> seen;  // by query: that answers, that does not
+  for (size_t row = 0; row < pairs.size(); ++row) {
+    auto& [answers, answers_not] = seen[pairs.texts.texts[row]];
+    (pairs.scores[row] >= kRelevant ? answers : answers_not) = true;
+    if (answers && answers_not) return true;
+  }
+  return false;
+}
+
+// The figure that is compared with production: the first of the task's that the data have.
 std::string FigureOf(const DraftOptions& options, const std::string& task) {
+  const std::string& measured = options.test.empty() || !FileExists(options.test) ? options.train : options.test;
+  if (task == "text-ranking") return HasOrder(measured) ? "ndcg_at_10" : "average_precision";
   if (task != "sentence-similarity") return std::string(FindModelTask(task).figures.metrics.front());
-  const TupleColumns columns = FindTupleColumns(options.train, {});
+  const TupleColumns columns = FindTupleColumns(measured, {});
   return columns.score.empty() || !columns.negative.empty() ? "ndcg_at_10" : "spearman";
 }
 
@@ -184,22 +207,24 @@ std::string TestExamples(const std::string& task) {
 }
 
 std::string TestFileText(const DraftOptions& options, const Draft& draft) {
-  const bool has_slices = draft.task != "fill-mask";
   return fmt::format(
       R"(# What the model {name} must know, whatever its figures are. 'mlac test {name}' runs this file; so does 'mlac apply' before it publishes.
-# Once there is a model, 'mlac test {name} --generate' proposes tests from what it answers.
+# Once there is a model, published or not, 'mlac test {name} --generate' proposes tests from what it answers.
 
-# Changes that must not change the {answer}.
-invariances:
-  - {{change: typos, rows: 100, min: 70%}}    # two letters of a word change places: of 100 texts, 70 must keep their {answer}
-  - {{change: case, rows: 100, min: 70%}}    # all in lower case, all in upper case
+# As it stands it tests nothing, so that it does not hold up a first model: what a model reaches is known once there is one.
 
-{examples}{slices})",
+# Changes that must not change the {answer}:
+# invariances:
+#   - {{change: typos, rows: 100, min: 70%}}    # two letters of a word change places: of 100 texts, 70 must keep their {answer}
+#   - {{change: case, rows: 100, min: 70%}}    # all in lower case, all in upper case
+
+{examples}
+# Parts of the test data, and what must be right of them:
+# slices:
+#   - {{name: short texts, max_length: 40, min: 60%}}
+)",
       fmt::arg("name", options.name), fmt::arg("answer", draft.num_labels > 0 ? "label" : "answer"),
-      fmt::arg("examples", TestExamples(draft.task)),
-      fmt::arg("slices", has_slices ? "\n# Parts of the test data, and what must be right of them:\n# slices:\n#   - {name: short texts, "
-                                      "max_length: 40, min: 60%}\n"
-                                    : ""));
+      fmt::arg("examples", TestExamples(draft.task)));
 }
 
 constexpr char kGithub[] = R"(# Plans on a pull request, applies on the main branch and posts the comparison with production.

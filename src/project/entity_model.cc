@@ -41,15 +41,20 @@ class EntityFinder : public TaskModel {
   size_t max_tokens() const override { return model_.model().max_positions(); }
 
   std::vector<Prediction> Predict(std::span<const TextInput> inputs) override {
-    const std::unique_ptr<Task> task = MakeTokenClassification({.format = OutputFormat::kJson, .aggregation = Aggregation::kFirst});
-    std::string answers;
-    task->Begin(answers);
-    task->Add(model_, inputs, answers);
-    task->End(answers);
     std::vector<Prediction> predictions;
-    const json parsed = json::parse(answers);
-    for (size_t i = 0; i < inputs.size(); ++i) predictions.push_back(PredictionOf(inputs[i].text, parsed.at(i)));
+    const json entities = Entities(inputs);
+    for (size_t i = 0; i < inputs.size(); ++i) predictions.push_back(PredictionOf(inputs[i].text, entities.at(i)));
     return predictions;
+  }
+
+  // Of one entity, as "PER: Ann Lee".
+  double ScoreOf(const TextInput& input, const std::string& answer) override {
+    double best = 0;
+    const json entities = Entities(std::span(&input, 1));
+    for (const json& entity : entities.at(0))
+      if (const Prediction alone = PredictionOf(input.text, json::array({entity})); alone.label == answer)
+        best = std::max(best, static_cast<double>(alone.probability));
+    return best;
   }
 
   Latency MeasureLatency(size_t num_tokens, const std::atomic<bool>& stop) override {
@@ -57,6 +62,16 @@ class EntityFinder : public TaskModel {
   }
 
  private:
+  // A list an input.
+  json Entities(std::span<const TextInput> inputs) {
+    const std::unique_ptr<Task> task = MakeTokenClassification({.format = OutputFormat::kJson, .aggregation = Aggregation::kFirst});
+    std::string answers;
+    task->Begin(answers);
+    task->Add(model_, inputs, answers);
+    task->End(answers);
+    return json::parse(answers);
+  }
+
   static Prediction PredictionOf(const std::string& text, const json& entities) {
     Prediction prediction;
     prediction.probability = 1;
@@ -92,7 +107,7 @@ std::vector<TestRow> RowsOfEntities(const ModelData& data, size_t at_most) {
       const size_t begin = texts.words[i][entity.begin].begin, end = texts.words[i][entity.end - 1].end;
       AppendEntity(truth, entity.type, text.substr(begin, end - begin));
     }
-    rows.push_back({{text, std::nullopt, texts.texts.Place(i)}, {truth}});
+    rows.push_back({{text, std::nullopt, texts.texts.Place(i)}, {truth}, texts.texts.lines[i]});
   }
   return rows;
 }

@@ -52,6 +52,8 @@ FineTuneOptions TrainingOptionsOf(const ModelConfig& model, const std::string& b
   options.validation = data.validation;
   options.text_column = data.text_column;
   options.target_column = data.target_column;
+  options.text_pair_column = data.text_pair_column;
+  options.label_separator = data.label_separator;
   options.out = out;
   options.resume = FolderExists(out);
   options.command = options.resume_command = "mlac apply";
@@ -65,7 +67,8 @@ ModelCard CardOfTrained(const ModelConfig& model, const ModelData& data, const s
   return CardOfTask(model.task, TrainingOptionsOf(model, trained, data, "", 1), keeper, result);
 }
 
-std::vector<Finding> CheckDataOf(const std::string& task, const ModelData& data, std::vector<std::string>& notes) {
+std::vector<Finding> CheckDataOf(const std::string& task, ProblemType problem_type, const ModelData& data,
+                                 std::vector<std::string>& notes) {
   NoteKeeper keeper(notes);
   return CheckFineTuneData(task,
                            {.model = "",
@@ -75,6 +78,9 @@ std::vector<Finding> CheckDataOf(const std::string& task, const ModelData& data,
                             .validation_split = 0,  // all that is there, undivided
                             .text_column = data.text_column,
                             .target_column = data.target_column,
+                            .text_pair_column = data.text_pair_column,
+                            .sequence = {.problem_type = problem_type},
+                            .label_separator = data.label_separator,
                             .out = "",
                             .command = "",
                             .resume_command = "",
@@ -89,7 +95,8 @@ TaskEvaluation EvaluateTask(const std::string& folder, const std::string& data, 
                                       .data = data,
                                       .text_column = columns.text_column,
                                       .target_column = columns.target_column,
-                                      .num_threads = num_threads});
+                                      .num_threads = num_threads,
+                                      .check_stop = [&stop] { ThrowIfStopped(stop); }});
   ThrowIfStopped(stop);
   TaskEvaluation evaluation;
   evaluation.figures = std::move(result.figures);

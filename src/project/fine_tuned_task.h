@@ -25,7 +25,7 @@ FineTuneOptions TrainingOptionsOf(const ModelConfig& model, const std::string& b
 ModelCard CardOfTrained(const ModelConfig& model, const ModelData& data, const std::string& trained, const FineTuneResult& result);
 
 // ModelTask::check and ::train of a task by its name, ::evaluate of any: as `mlac train` and `mlac eval` do it.
-std::vector<Finding> CheckDataOf(const std::string& task, const ModelData& data, std::vector<std::string>& notes);
+std::vector<Finding> CheckDataOf(const std::string& task, ProblemType problem_type, const ModelData& data, std::vector<std::string>& notes);
 TaskEvaluation EvaluateTask(const std::string& folder, const std::string& data, const ModelData& columns, size_t num_threads,
                             const std::atomic<bool>& stop);
 
@@ -33,9 +33,9 @@ TaskEvaluation EvaluateTask(const std::string& folder, const std::string& data, 
 FineTuneResult TrainModel(const std::string& task, const FineTuneOptions& options, FineTuneObserver& observer,
                           const std::atomic<bool>& stop);
 
-template <const char* kTask>
+template <const char* kTask, ProblemType kProblemType = ProblemType::kSingleLabel>
 std::vector<Finding> CheckTaskData(const ModelData& data, std::vector<std::string>& notes) {
-  return CheckDataOf(kTask, data, notes);
+  return CheckDataOf(kTask, kProblemType, data, notes);
 }
 
 template <const char* kTask>

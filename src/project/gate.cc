@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "base/display.h"
+#include "project/model_task.h"
 #include "project/yaml_keys.h"
 
 namespace mlac {
@@ -202,6 +203,11 @@ class Parser {
     }
     const bool negative = Take("-");
     gate.offset = ReadQuantity(gate.figure.kind) * (negative ? -1 : 1);
+    const bool is_share =
+        gate.figure.kind == FigureKind::kClassMetric || (gate.figure.kind == FigureKind::kMetric && !LessIsBetter(gate.figure.name));
+    if (is_share && gate.offset > 1)
+      throw GateSyntaxError(begin,
+                            fmt::format("{} is at most 1, which is 100 %; found {}", gate.figure.Text(), Quoted(text_.substr(begin))));
   }
 
   std::string_view text_;
@@ -298,7 +304,8 @@ GateOutcome Decide(const Gate& gate, const GateMeasurement& measured) {
   const FigureKind kind = gate.figure.kind;
   const std::string where = measured.processor.empty() ? "" : fmt::format(" on {}", measured.processor);
   if (gate.against_production && !measured.production) {
-    outcome.line = fmt::format("{}{}; there is no production yet to compare with", Shown(kind, measured.value), where);
+    outcome.line = fmt::format("{}{}; there is no production yet to compare with",
+                               std::isnan(measured.value) ? "these test data do not give it" : Shown(kind, measured.value), where);
     return outcome;
   }
   outcome.bound = gate.offset + (gate.against_production ? gate.factor * *measured.production : 0);

@@ -69,7 +69,7 @@ std::vector<std::string> GateNames(const GateFigures& known = kClassifierFigures
 
 // What was measured for a gate: the candidate, and production if the gate is against it and there is one.
 struct GateMeasurement {
-  double value = 0;
+  double value = 0;  // NaN: these test data do not give it, and there is no production
   std::optional<double> production = std::nullopt;
   std::optional<Interval> value_interval = std::nullopt;       // of value
   std::optional<Interval> difference_interval = std::nullopt;  // of value - production

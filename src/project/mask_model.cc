@@ -43,16 +43,16 @@ class MaskFiller : public TaskModel {
   }
 
   std::vector<Prediction> Predict(std::span<const TextInput> inputs) override {
-    const std::unique_ptr<Task> task = MakeFillMask({.format = OutputFormat::kJson, .top_k = 1});
-    std::vector<TextInput> prepared;
-    for (const TextInput& input : inputs) prepared.push_back(Prepared(input));
-    std::string answers;
-    task->Begin(answers);
-    task->Add(model_, prepared, answers);
-    task->End(answers);
     std::vector<Prediction> predictions;
-    for (const json& answer : json::parse(answers)) predictions.push_back(PredictionOf(answer));
+    for (const json& answer : Words(inputs, {})) predictions.push_back(PredictionOf(answer));
     return predictions;
+  }
+
+  // Of the word, or of its first piece, in the place of the first mask.
+  double ScoreOf(const TextInput& input, const std::string& answer) override {
+    const json words = Words(std::span(&input, 1), {answer});
+    const json& first = words.at(0).at(0);
+    return (first.is_array() ? first.at(0) : first).at("score").get<double>();
   }
 
   Latency MeasureLatency(size_t num_tokens, const std::atomic<bool>& stop) override {
@@ -61,6 +61,20 @@ class MaskFiller : public TaskModel {
   }
 
  private:
+  // Of each input the best word, among those that are given if there are any.
+  json Words(std::span<const TextInput> inputs, std::vector<std::string> among) {
+    TaskOptions options = {.format = OutputFormat::kJson, .top_k = 1};
+    if (!among.empty()) options.targets = std::move(among);
+    const std::unique_ptr<Task> task = MakeFillMask(options);
+    std::vector<TextInput> prepared;
+    for (const TextInput& input : inputs) prepared.push_back(Prepared(input));
+    std::string answers;
+    task->Begin(answers);
+    task->Add(model_, prepared, answers);
+    task->End(answers);
+    return json::parse(answers);
+  }
+
   // answer: a list with the best word, or of several masks a list of those.
   static Prediction PredictionOf(const json& answer) {
     Prediction prediction;
@@ -112,11 +126,20 @@ std::vector<TestRow> RowsOfMasks(const ModelData& data, size_t at_most) {
     if (words.empty()) continue;
     Random random(/*seed=*/0, i);
     const auto [begin, length] = words[random.Below(words.size())];
-    TestRow row = {{"", std::nullopt, texts.Place(i)}, {text.substr(begin, length)}};
+    TestRow row = {{"", std::nullopt, texts.Place(i)}, {text.substr(begin, length)}, texts.lines[i]};
     row.input.text = text.replace(begin, length, kMaskWord);
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+Figures MeasureTexts(const std::string& folder, const ModelData& data, std::span<const size_t> rows, size_t num_threads) {
+  TextModel model(folder, {.num_threads = num_threads, .max_length = {}, .truncate = true});
+  model.Require("fill-mask");
+  const LabelledTexts texts = Subset(ReadTextsToMask(data.test, data.text_column), rows);
+  const TextsToMask to_mask = JoinTextsToMask(model.tokenizer(), texts, model.max_length(), /*line_by_line=*/false);
+  const MaskedLogits predict = [&](const TokenBatch& batch, std::span<const size_t> tokens) { return model.MaskedLogits(batch, tokens); };
+  return MeasureMasks(predict, MeasuringMasker(model.tokenizer()), to_mask, model.model().vocab_size(), {.intervals = false});
 }
 
 bool SameWord(const std::string& a, const std::string& b) {

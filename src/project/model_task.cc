@@ -3,13 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "base/error.h"
-#include "base/file.h"
-#include "data/texts.h"
-#include "kernels/cross_entropy.h"
-#include "pipelines/text_model.h"
 #include "project/config.h"
 #include "project/fine_tuned_task.h"
 #include "project/task_models.h"
@@ -18,121 +13,10 @@
 namespace mlac {
 namespace {
 
-constexpr size_t kTextsAtOnce = 256;
-
-class TextClassifier : public TaskModel {
- public:
-  TextClassifier(const std::string& folder, size_t num_threads)
-      : model_(folder, {.num_threads = num_threads, .max_length = {}, .truncate = true}) {
-    if (model_.model().head() != Head::kSequenceClassification) model_.Logits({});  // throws what the model can do
-  }
-
-  const std::vector<std::string>& labels() const override { return model_.label_names(); }
-
-  size_t max_tokens() const override { return model_.model().max_positions(); }
-
-  // [texts, labels]
-  std::vector<float> Logits(std::span<const TextInput> texts) {
-    std::vector<float> logits;
-    for (size_t begin = 0; begin < texts.size(); begin += kTextsAtOnce) {
-      const std::vector<float> some =
-          model_.Logits(model_.Encode(texts.subspan(begin, std::min(kTextsAtOnce, texts.size() - begin))).batch);
-      logits.insert(logits.end(), some.begin(), some.end());
-    }
-    return logits;
-  }
-
-  std::vector<Prediction> Predict(std::span<const TextInput> texts) override {
-    const size_t num_labels = labels().size();
-    const std::vector<float> logits = Logits(texts), probabilities = Probabilities(logits, num_labels);
-    const std::vector<int32_t> best = Argmax(logits, num_labels);
-    std::vector<Prediction> predictions;
-    for (size_t i = 0; i < texts.size(); ++i) {
-      const std::span row = std::span(probabilities).subspan(i * num_labels, num_labels);
-      const auto label = static_cast<size_t>(best[i]);
-      predictions.push_back({labels()[label], row[label], {row.begin(), row.end()}});
-    }
-    return predictions;
-  }
-
-  Latency MeasureLatency(size_t num_tokens, const std::atomic<bool>& stop) override {
-    return MeasurePasses(model_, num_tokens, stop, [&](const TokenBatch& batch) { model_.Logits(batch); });
-  }
-
- private:
-  TextModel model_;
-};
-
-// ---- text-classification ----
-
-std::vector<Finding> CheckClassification(const ModelData& data, std::vector<std::string>& notes) {
-  LabelledTextsOptions reading = {.text_column = data.text_column, .label_column = data.target_column};
-  std::vector<LabelledTexts> texts;
-  std::vector<DataPart> parts;
-  texts.reserve(3);
-  for (const auto& [name, path] : {std::pair{"train", data.train}, {"validation", data.validation}, {"test", data.test}}) {
-    if (path.empty()) continue;
-    texts.push_back(ReadLabelledTexts(path, reading));
-    reading.label_names = texts.front().label_names;
-    notes.insert(notes.end(), texts.back().notes.begin(), texts.back().notes.end());
-    parts.push_back({name, &texts.back(), 0});
-  }
-  return CheckData(parts);
-}
-
-std::unique_ptr<TaskModel> OpenClassifier(const std::string& folder, const ModelData&, size_t num_threads) {
-  return std::make_unique<TextClassifier>(folder, num_threads);
-}
-
-TaskEvaluation EvaluateClassification(const std::string& folder, const std::string& data, const ModelData& columns, size_t num_threads,
-                                      const std::atomic<bool>& stop) {
-  TextClassifier model(folder, num_threads);
-  const LabelledTexts texts = ReadLabelledTexts(data, {.text_column = columns.text_column, .label_column = columns.target_column});
-  TaskEvaluation result;
-  std::vector<std::string> names = model.labels();
-  std::unordered_map<std::string, int32_t> ids;
-  for (size_t i = 0; i < names.size(); ++i) ids.emplace(names[i], static_cast<int32_t>(i));
-  for (const int32_t label : texts.labels) {
-    const std::string& name = texts.label_names[static_cast<size_t>(label)];
-    const auto [entry, is_new] = ids.emplace(name, static_cast<int32_t>(names.size()));
-    if (is_new) names.push_back(name);
-    if (entry->second >= static_cast<int32_t>(model.labels().size())) ++result.num_unknown;
-    result.truth.push_back(entry->second);
-  }
-  const size_t num_labels = model.labels().size();
-  std::vector<float> logits;
-  for (size_t begin = 0; begin < texts.size(); begin += kTextsAtOnce) {
-    ThrowIfStopped(stop);
-    std::vector<TextInput> part;
-    for (size_t i = begin; i < std::min(begin + kTextsAtOnce, texts.size()); ++i) part.push_back({texts.texts[i], std::nullopt});
-    const std::vector<float> some = model.Logits(part);
-    logits.insert(logits.end(), some.begin(), some.end());
-  }
-  result.predicted = Argmax(logits, num_labels);
-  std::vector<float> losses;
-  if (result.num_unknown == 0) {
-    std::vector<double> exact(texts.size());
-    kernels::CrossEntropy(logits.data(), result.truth.data(), exact.size(), num_labels, exact.data(), nullptr, nullptr);
-    losses.assign(exact.begin(), exact.end());
-  }
-  result.metrics = ComputeMetrics(result.truth, result.predicted, losses, std::move(names));
-  result.figures = ToFigures(result.metrics);
-  result.metrics_json = MetricsJson(result.metrics);
-  return result;
-}
-
-std::vector<TestRow> RowsOfLabels(const ModelData& data, size_t at_most) {
-  const LabelledTexts texts = ReadLabelledTexts(data.test, {.text_column = data.text_column, .label_column = data.target_column});
-  std::vector<TestRow> rows;
-  for (size_t i = 0; i < std::min(at_most, texts.size()); ++i)
-    rows.push_back({{texts.texts[i], std::nullopt, texts.Place(i)}, {texts.label_names[static_cast<size_t>(texts.labels[i])]}});
-  return rows;
-}
-
-// ---- The table ----
-
-constexpr std::string_view kEntityMetrics[] = {"f1", "precision", "recall", "macro_f1", "exact_match", "loss"};
-constexpr std::string_view kEntityIntervals[] = {"f1", "precision", "recall", "macro_f1", "exact_match"};
+constexpr std::string_view kSetMetrics[] = {"f1", "precision", "recall", "macro_f1", "exact_match", "loss"};
+constexpr std::string_view kSetIntervals[] = {"f1", "precision", "recall", "macro_f1", "exact_match"};
+constexpr std::string_view kNumberMetrics[] = {"mse", "mae", "pearson", "spearman", "loss"};
+constexpr std::string_view kNumberIntervals[] = {"mse", "mae", "pearson", "spearman"};
 constexpr std::string_view kAnswerMetrics[] = {"f1", "exact_match", "has_answer_f1", "has_answer_exact_match", "no_answer_exact_match"};
 constexpr std::string_view kMaskMetrics[] = {"accuracy", "perplexity", "loss"};
 constexpr std::string_view kMaskIntervals[] = {"accuracy", "perplexity"};
@@ -140,22 +24,41 @@ constexpr std::string_view kMaskIntervals[] = {"accuracy", "perplexity"};
 constexpr std::string_view kSimilarityMetrics[] = {"spearman",  "pearson",     "accuracy",    "ndcg_at_10",
                                                    "mrr_at_10", "recall_at_1", "recall_at_5", "recall_at_10"};
 constexpr std::string_view kRankingMetrics[] = {"ndcg_at_10", "mrr_at_10", "average_precision", "accuracy"};
-constexpr std::string_view kAnswerTests[] = {"examples", "invariances", "slices", "latency", "memory"};
-constexpr std::string_view kMaskTests[] = {"examples", "invariances", "latency", "memory"};  // figures are of blocks of texts, not of rows
-constexpr std::string_view kSearchTests[] = {"rankings", "invariances", "slices", "latency", "memory"};
+constexpr std::string_view kSearchTests[] = {"rankings", "invariances", "directional", "slices", "latency", "memory"};
 constexpr char kTextClassification[] = "text-classification", kTokenClassification[] = "token-classification",
                kQuestionAnswering[] = "question-answering", kFillMask[] = "fill-mask", kSentenceSimilarity[] = "sentence-similarity",
                kTextRanking[] = "text-ranking";
 
 constexpr ModelTask kTasks[] = {
     {.name = kTextClassification,
-     .check = CheckClassification,
+     .check = CheckLabels,
      .train = TrainTask<kTextClassification>,
-     .open = OpenClassifier,
-     .evaluate = EvaluateClassification,
+     .open = OpenLabelModel,
+     .evaluate = EvaluateLabels,
      .rows = RowsOfLabels,
      .read_rows = ReadRowsOfLabels,
      .extension = ".csv"},
+    {.name = kTextClassification,
+     .check = CheckTaskData<kTextClassification, ProblemType::kMultiLabel>,
+     .train = TrainTask<kTextClassification>,
+     .open = OpenLabelSetModel,
+     .evaluate = EvaluateLabelSets,
+     .rows = RowsOfLabelSets,
+     .read_rows = ReadRowsOfLabelSets,
+     .same_answer = SameLabels,
+     .figures = {.metrics = kSetMetrics, .with_interval = kSetIntervals, .has_classes = true},
+     .labels_texts = false,
+     .problem_type = ProblemType::kMultiLabel},
+    {.name = kTextClassification,
+     .check = CheckTaskData<kTextClassification, ProblemType::kRegression>,
+     .train = TrainTask<kTextClassification>,
+     .open = OpenNumberModel,
+     .evaluate = EvaluateNumbers,
+     .rows = RowsOfNumbers,
+     .read_rows = ReadRowsOfNumbers,
+     .figures = {.metrics = kNumberMetrics, .with_interval = kNumberIntervals},
+     .labels_texts = false,
+     .problem_type = ProblemType::kRegression},
     {.name = kTokenClassification,
      .check = CheckTaskData<kTokenClassification>,
      .train = TrainTask<kTokenClassification>,
@@ -163,8 +66,7 @@ constexpr ModelTask kTasks[] = {
      .evaluate = EvaluateTask,
      .rows = RowsOfEntities,
      .read_rows = ReadRowsOfEntities,
-     .figures = {.metrics = kEntityMetrics, .with_interval = kEntityIntervals, .has_classes = true},
-     .test_kinds = kAnswerTests,
+     .figures = {.metrics = kSetMetrics, .with_interval = kSetIntervals, .has_classes = true},
      .has_columns = false,
      .labels_texts = false},
     {.name = kQuestionAnswering,
@@ -176,7 +78,6 @@ constexpr ModelTask kTasks[] = {
      .read_rows = ReadRowsOfQuestions,
      .same_answer = SameAnswer,
      .figures = {.metrics = kAnswerMetrics, .with_interval = kAnswerMetrics},
-     .test_kinds = kAnswerTests,
      .has_columns = false,
      .labels_texts = false},
     {.name = kFillMask,
@@ -188,8 +89,8 @@ constexpr ModelTask kTasks[] = {
      .read_rows = ReadRowsOfTexts,
      .same_answer = SameWord,
      .figures = {.metrics = kMaskMetrics, .with_interval = kMaskIntervals},
-     .test_kinds = kMaskTests,
-     .labels_texts = false},
+     .labels_texts = false,
+     .measure_rows = MeasureTexts},
     {.name = kSentenceSimilarity,
      .check = CheckTaskData<kSentenceSimilarity>,
      .train = TrainTask<kSentenceSimilarity>,
@@ -231,13 +132,30 @@ std::span<const ModelTask> AllModelTasks() {
   return kLearnt;
 }
 
-const ModelTask& FindModelTask(std::string_view name) {
+const ModelTask& FindModelTask(std::string_view name, ProblemType problem_type) {
+  const ModelTask* found = nullptr;
   for (const ModelTask& task : AllModelTasks())
-    if (task.name == name) return task;
-  throw Error(ErrorCode::kInvalidArgument, fmt::format("there is no task '{}'", name));
+    if (task.name == name && (found == nullptr || task.problem_type == problem_type)) found = &task;
+  if (found == nullptr) throw Error(ErrorCode::kInvalidArgument, fmt::format("there is no task '{}'", name));
+  return *found;
 }
 
-const ModelTask& TaskOf(const ModelConfig& model) { return FindModelTask(model.task); }
+const ModelTask& TaskOf(const ModelConfig& model) { return FindModelTask(model.task, model.train.sequence.problem_type); }
+
+std::string ModelTask::Title() const {
+  constexpr std::string_view kKinds[] = {"", " with multi_label", " with regression"};  // by ProblemType
+  return fmt::format("{}{}", name, kKinds[static_cast<size_t>(problem_type)]);
+}
+
+std::vector<std::string> ValuesOfCell(const ModelTask& task, const ModelData& columns, const std::string& column, const std::string& cell) {
+  return task.several_labels() && column == columns.target_column ? SplitLabels(cell, columns.label_separator) : ItemsOf(cell);
+}
+
+double TaskModel::ScoreOf(const TextInput& input, const std::string& answer) {
+  const auto label = std::find(labels().begin(), labels().end(), answer);
+  if (label == labels().end()) return 0;
+  return static_cast<double>(Predict(std::span(&input, 1)).front().probabilities[static_cast<size_t>(label - labels().begin())]);
+}
 
 void ThrowIfStopped(const std::atomic<bool>& stop) {
   if (stop) throw Error(ErrorCode::kCancelled, "interrupted", "go on with: mlac apply");

@@ -22,7 +22,7 @@ struct ModelConfig;
 
 struct Prediction {
   std::string label;                 // or what else the task answers: "PER: Ann; LOC: Paris", "" for nothing
-  float probability = 0;             // of that label
+  float probability = 0;             // of that label; of several the least, of a number that itself
   std::vector<float> probabilities;  // of every label, as in TaskModel::labels()
   // What a change that leaves the meaning must not change, if that is not all of label: "PER; LOC".
   std::optional<std::string> meaning = {};
@@ -32,6 +32,7 @@ struct Prediction {
 struct TestRow {
   TextInput input;                 // question-answering: the question and its context; text-ranking: the query and a document
   std::vector<std::string> truth;  // the answers that are right; none: not known
+  size_t line = 0;                 // of the file, where it is one of lines
 };
 
 // A model that is loaded. Not for several threads at once.
@@ -43,6 +44,9 @@ class TaskModel {
   virtual std::vector<Prediction> Predict(std::span<const TextInput> inputs) = 0;
   // How well each text answers the query, or belongs to it: the more, the better. Throws kUnsupported where the task has no such thing.
   virtual std::vector<float> Scores(const std::string& query, std::span<const std::string> texts);
+  // How sure the model is of this answer to the input, from 0 to 1: 0 for one that it does not consider. Where there is nothing to be sure
+  // of, whatever the answer is: of a regression the number, of a query with a text how well that answers it, of two texts their cosine.
+  virtual double ScoreOf(const TextInput& input, const std::string& answer);
   // The input as `mlac run` takes it.
   virtual TextInput Prepared(const TextInput& input) const { return input; }
   // An input that has the text in it.
@@ -66,6 +70,9 @@ struct TaskEvaluation {
   size_t num_unknown = 0;                 // rows with a label that the model does not know: it gets them wrong, and there is no loss
 };
 
+// What a model expects that finds nothing in a text, as a file of tests and reports have it.
+inline constexpr char kNothing[] = "nothing";
+
 // Stands in texts of fill-mask for the word that is missing, whatever a model's own mask token is.
 inline constexpr std::string_view kMaskWord = "[MASK]";
 
@@ -73,6 +80,11 @@ inline constexpr std::string_view kMaskWord = "[MASK]";
 inline constexpr std::string_view kAllTestKinds[] = {"examples", "invariances", "directional", "slices", "latency", "memory"};
 
 inline bool SameText(const std::string& a, const std::string& b) { return a == b; }
+
+// Whether a figure of metrics.json falls where a model gets better.
+inline bool LessIsBetter(std::string_view figure) {
+  return figure == "loss" || figure == "perplexity" || figure == "mse" || figure == "mae";
+}
 
 struct ModelTask {
   std::string_view name;  // as `mlac train` and `mlac run` know it
@@ -97,12 +109,22 @@ struct ModelTask {
   std::span<const std::string_view> test_kinds = kAllTestKinds;
   bool has_columns = true;   // the data are tables, whose columns filters may name
   bool labels_texts = true;  // one label a text: there are confusion matrices, and figures are computed again from labels
+  ProblemType problem_type = ProblemType::kSingleLabel;  // text-classification comes in three kinds
+  // The figures of these rows of the test data (those of read_rows, rising) where figures.by_row does not tell them; else nullptr.
+  Figures (*measure_rows)(const std::string& folder, const ModelData& data, std::span<const size_t> rows, size_t num_threads) = nullptr;
+
+  bool several_labels() const { return problem_type == ProblemType::kMultiLabel; }
+  bool gives_numbers() const { return problem_type == ProblemType::kRegression; }
+  std::string Title() const;  // "text-classification with multi_label"
 };
 
 std::span<const ModelTask> AllModelTasks();
 const ModelTask& TaskOf(const ModelConfig& model);
-// Throws kInvalidArgument for a name that is none.
-const ModelTask& FindModelTask(std::string_view name);
+// Throws kInvalidArgument for a name that is none. problem_type: of text-classification; other tasks have one kind alone.
+const ModelTask& FindModelTask(std::string_view name, ProblemType problem_type = ProblemType::kSingleLabel);
+
+// What a cell of a column holds: each of several labels, the items of a list of JSON Lines, else itself.
+std::vector<std::string> ValuesOfCell(const ModelTask& task, const ModelData& columns, const std::string& column, const std::string& cell);
 
 // Throws kCancelled if stop is set: "interrupted", with the hint to run `mlac apply` again.
 void ThrowIfStopped(const std::atomic<bool>& stop);

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "hub/aliases.h"
 #include "project/data_profile.h"
+#include "project/owed_report.h"
 #include "project/step.h"
 
 namespace mlac {
@@ -55,13 +56,19 @@ class ModelPlanner {
     std::vector<bool> runs(steps_.size());
     if (!IsPublished()) Need(steps_.size() - 1, /*anyway=*/true, runs);
     PlannedModel planned = {.name = model_.name, .steps = {}, .latest = latest_.value_or(""), .production = production_.value_or("")};
+    planned.owes_report = store_ != nullptr && FindOwedReport(*store_, model_.name).has_value();
     const std::map<std::string, std::string> last = store_ != nullptr && std::find(runs.begin(), runs.end(), true) != runs.end()
                                                         ? StepStore(*store_).LastKeys(model_.name)
                                                         : std::map<std::string, std::string>();
+    const std::optional<StepRefusal> refusal = last.empty() ? std::nullopt : StepStore(*store_).LastRefusal(model_.name);
     for (size_t i = 0; i < steps_.size(); ++i) {
       PlannedStep step = {
           .step = std::string(steps_[i].kind->name), .key = steps_[i].key, .runs = runs[i], .reasons = {}, .seconds = std::nullopt};
       if (runs[i]) Explain(steps_[i], runs, last, step);
+      if (runs[i] && refusal && refusal->key == step.key) {
+        planned.refused_by = step.step;
+        step.reasons.push_back(fmt::format("refused on {}: {}", refusal->time.substr(0, 10), refusal->message));
+      }
       planned.steps.push_back(std::move(step));
     }
     return planned;
@@ -282,7 +289,7 @@ std::map<std::string, std::string> PlannedModel::keys() const {
 }
 
 bool Plan::changes() const {
-  return std::any_of(models.begin(), models.end(), [](const PlannedModel& model) { return model.changes(); });
+  return std::any_of(models.begin(), models.end(), [](const PlannedModel& model) { return model.changes() || model.owes_report; });
 }
 
 size_t Plan::num_steps() const {
@@ -305,6 +312,10 @@ std::string Plan::Text() const {
   size_t num_changed = 0;
   for (const PlannedModel& model : models) {
     num_changed += model.changes();
+    if (model.owes_report)
+      out += fmt::format("{}: {}, {}, was published without its report, which is written now\n", model.name, kLatest,
+                         model.latest.substr(0, 10));
+    if (model.owes_report && !model.changes()) continue;
     if (!model.changes() && models.size() > kManyModels) continue;
     if (!model.changes()) {
       out += fmt::format("{}: nothing to do, {} is {}\n", model.name, kLatest, model.latest.substr(0, 10));
@@ -344,6 +355,8 @@ std::string Plan::Json() const {
                     {"changes", model.changes()},
                     {"latest", revision(model.latest)},
                     {"production", revision(model.production)},
+                    {"refused_by", model.refused_by.empty() ? ordered_json(nullptr) : ordered_json(model.refused_by)},
+                    {"owes_report", model.owes_report},
                     {"steps", std::move(steps)}});
   }
   const ordered_json out = {{"format_version", 1},
@@ -377,6 +390,8 @@ Plan ParsePlan(std::string_view text, std::string_view where) {
     for (const json& model : value.at("models")) {
       const auto revision = [&](const char* name) { return model.at(name).is_null() ? std::string() : model.at(name).get<std::string>(); };
       PlannedModel planned = {.name = model.at("name"), .steps = {}, .latest = revision("latest"), .production = revision("production")};
+      planned.owes_report = model.value("owes_report", false);
+      if (model.contains("refused_by") && !model.at("refused_by").is_null()) planned.refused_by = model.at("refused_by");
       for (const json& step : model.at("steps"))
         planned.steps.push_back({.step = step.at("step"),
                                  .key = step.at("key"),

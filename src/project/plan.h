@@ -24,7 +24,9 @@ struct PlannedModel {
   std::string name;
   std::vector<PlannedStep> steps;  // in the order in which they run, those that do not run too
   std::string latest, production;  // revisions, "" for none
-  bool changes() const;
+  std::string refused_by = {};     // the step that said no to what is planned here, the last time that it was asked; "" for none
+  bool owes_report = false;        // latest was published, and a kill or an error came before its report (owed_report.h)
+  bool changes() const;            // a step runs
   std::map<std::string, std::string> keys() const;  // by step
 };
 
@@ -32,7 +34,7 @@ struct Plan {
   std::string file, store;  // as in ProjectConfig
   std::vector<PlannedModel> models;
 
-  bool changes() const;
+  bool changes() const;      // a step runs, or a report is to be written
   size_t num_steps() const;  // that run
   // Seconds of all steps that run; nothing if none of them ever ran. A step that never ran counts nothing.
   std::optional<double> seconds() const;

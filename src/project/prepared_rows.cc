@@ -10,6 +10,7 @@
 #include "train/entity_texts.h"
 #include "train/questions.h"
 #include "train/tagged_texts.h"
+#include "train/text_targets.h"
 #include "train/text_tuples.h"
 #include "train/token_objective.h"
 
@@ -32,21 +33,42 @@ ordered_json CellJson(const std::string& cell) {
   return list;
 }
 
-std::vector<std::string> WithFilters(std::vector<std::string> columns, const std::vector<std::string>& filter_columns) {
-  columns.insert(columns.end(), filter_columns.begin(), filter_columns.end());
-  return columns;
-}
+// The columns that are read, each once: a task's own, then those of filters that are none of them.
+struct ReadColumns {
+  std::vector<std::string> names;
+  std::vector<size_t> filters;  // where in names each filter's column is
 
-// An object of the named cells; a name that stands twice is written once.
+  ReadColumns(std::vector<std::string> own, const std::vector<std::string>& filter_columns) : names(std::move(own)) {
+    for (const std::string& column : filter_columns) {
+      const auto found = std::find(names.begin(), names.end(), column);
+      filters.push_back(static_cast<size_t>(found - names.begin()));
+      if (found == names.end()) names.push_back(column);
+    }
+  }
+
+  std::vector<std::string> FilterCells(const std::vector<std::string>& cells) const {
+    std::vector<std::string> of_filters;
+    for (const size_t place : filters) of_filters.push_back(cells[place]);
+    return of_filters;
+  }
+};
+
 ordered_json RowJson(const std::vector<std::string>& names, const std::vector<std::string>& cells) {
   ordered_json row = ordered_json::object();
-  for (size_t i = 0; i < names.size(); ++i)
-    if (!row.contains(names[i])) row[names[i]] = CellJson(cells[i]);
+  for (size_t i = 0; i < names.size(); ++i) row[names[i]] = CellJson(cells[i]);
   return row;
 }
 
-std::vector<std::string> Behind(const std::vector<std::string>& cells, size_t first) {
-  return {cells.begin() + static_cast<ptrdiff_t>(first), cells.end()};
+// Text, target and, of pairs, the second text.
+std::vector<std::string> ColumnsOfTexts(const ModelData& columns) {
+  std::vector<std::string> names = {columns.text_column, columns.target_column};
+  if (!columns.text_pair_column.empty()) names.push_back(columns.text_pair_column);
+  return names;
+}
+
+// cells: of ColumnsOfTexts.
+void SetKey(PreparedRow& row, const ModelData& columns, const std::vector<std::string>& cells) {
+  if (!columns.text_pair_column.empty()) row.key = row.group = cells[0] + kListSeparator + cells[2];
 }
 
 // {"text", "entities"} of code points.
@@ -64,41 +86,69 @@ ordered_json SpansJson(const std::string& text, const std::vector<TaggedWord>& w
 }  // namespace
 
 PreparedRows ReadRowsOfLabels(const std::string& path, const ModelData& columns, const std::vector<std::string>& filter_columns) {
-  const std::vector<std::string> names = WithFilters({columns.text_column, columns.target_column}, filter_columns);
-  LabelledRows read = ReadLabelledRows(path, names);
-  PreparedRows rows = {.head = CsvLine(names), .rows = {}};
+  const ReadColumns reading(ColumnsOfTexts(columns), filter_columns);
+  LabelledRows read = ReadLabelledRows(path, reading.names);
+  PreparedRows rows = {.head = CsvLine(reading.names), .rows = {}};
   for (std::vector<std::string>& cells : read.cells) {
     PreparedRow& row = rows.rows.emplace_back();
     row.line = CsvLine(cells);
-    row.columns = Behind(cells, 2);
+    row.columns = reading.FilterCells(cells);
+    SetKey(row, columns, cells);
     row.text = std::move(cells[0]);
     row.label = std::move(cells[1]);
   }
   return rows;
 }
 
+PreparedRows ReadRowsOfNumbers(const std::string& path, const ModelData& columns, const std::vector<std::string>& filter_columns) {
+  const ReadColumns reading(ColumnsOfTexts(columns), filter_columns);
+  const std::unique_ptr<TableReader> reader = OpenTable(path, {.columns = reading.names, .list_separator = kListSeparator});
+  PreparedRows rows;
+  std::vector<std::string> cells;
+  while (reader->Next(cells)) {
+    PreparedRow& row = rows.rows.emplace_back();
+    row.text = cells[0];
+    row.columns = reading.FilterCells(cells);
+    row.line = Line(RowJson(reading.names, cells));
+    SetKey(row, columns, cells);
+  }
+  return rows;
+}
+
+PreparedRows ReadRowsOfLabelSets(const std::string& path, const ModelData& columns, const std::vector<std::string>& filter_columns) {
+  std::vector<std::string> with_target = filter_columns;  // behind the filters, to be taken out again
+  with_target.push_back(columns.target_column);
+  PreparedRows rows = ReadRowsOfNumbers(path, columns, with_target);
+  for (PreparedRow& row : rows.rows) {
+    row.labels = SplitLabels(row.columns.back(), columns.label_separator);
+    row.columns.pop_back();
+  }
+  return rows;
+}
+
 PreparedRows ReadRowsOfTexts(const std::string& path, const ModelData& columns, const std::vector<std::string>& filter_columns) {
-  const std::vector<std::string> names = WithFilters({columns.text_column}, filter_columns);
-  const std::unique_ptr<TableReader> reader = OpenTable(path, {.columns = names});
+  const ReadColumns reading({columns.text_column}, filter_columns);
+  const std::unique_ptr<TableReader> reader = OpenTable(path, {.columns = reading.names});
   PreparedRows rows;
   std::vector<std::string> cells;
   while (reader->Next(cells))
-    if (!IsBlank(cells[0])) rows.rows.push_back({.text = cells[0], .columns = Behind(cells, 1), .line = Line(RowJson(names, cells))});
+    if (!IsBlank(cells[0]))
+      rows.rows.push_back({.text = cells[0], .columns = reading.FilterCells(cells), .line = Line(RowJson(reading.names, cells))});
   return rows;
 }
 
 PreparedRows ReadRowsOfTuples(const std::string& path, const ModelData&, const std::vector<std::string>& filter_columns) {
   const TupleColumns found = FindTupleColumns(path, {});
-  std::vector<std::string> names = {found.first, found.second};
+  std::vector<std::string> own = {found.first, found.second};
   for (const std::string& optional : {found.negative, found.score})
-    if (!optional.empty()) names.push_back(optional);
-  const size_t num_own = names.size();
-  names = WithFilters(std::move(names), filter_columns);
-  const std::unique_ptr<TableReader> reader = OpenTable(path, {.columns = names, .list_separator = kListSeparator});
+    if (!optional.empty()) own.push_back(optional);
+  const size_t num_own = own.size();
+  const ReadColumns reading(std::move(own), filter_columns);
+  const std::unique_ptr<TableReader> reader = OpenTable(path, {.columns = reading.names, .list_separator = kListSeparator});
   PreparedRows rows;
   std::vector<std::string> cells;
   while (reader->Next(cells)) {
-    PreparedRow row = {.text = cells[0], .columns = Behind(cells, num_own), .line = Line(RowJson(names, cells))};
+    PreparedRow row = {.text = cells[0], .columns = reading.FilterCells(cells), .line = Line(RowJson(reading.names, cells))};
     for (size_t i = 0; i < num_own; ++i) row.key += cells[i] + '\n';
     rows.rows.push_back(std::move(row));
   }

@@ -9,6 +9,7 @@ namespace mlac {
 struct ModelData {
   std::string train, validation, test;
   std::string text_column = "text", target_column = "label";
+  std::string text_pair_column = {}, label_separator = ",";  // text-classification: "" for texts alone; of several labels in a cell
 };
 
 struct PreparedRow {
@@ -16,6 +17,7 @@ struct PreparedRow {
   std::string key = {};                   // what makes two rows the same; "": the text
   std::string group = {};                 // rows of one group stay on one side of a split; "": the text
   std::string label = {};                 // of whose rows a split takes its share; "" where there are no labels
+  std::vector<std::string> labels = {};   // of a text with several
   std::vector<std::string> columns = {};  // the cells of the columns that filters name
   std::string line = {};                  // the row as it is written, with the end of its line
 
@@ -28,12 +30,17 @@ struct PreparedRows {
   std::vector<PreparedRow> rows = {};
 };
 
-// Each throws what reading such data for training throws. columns: text_column and target_column. What is written is read again as the same
+// Each throws what reading such data for training throws. columns: its columns and its separator. What is written is read again as the same
 // rows.
 
-// Texts with labels, any table or a folder; written as CSV (RFC 4180) of texts, labels and filter columns.
+// Texts or pairs with one label each, any table or a folder; written as CSV (RFC 4180) of texts, labels, second texts and filter columns.
+// Rows with the same text, of pairs with the same two, stay together; likewise the next two.
 PreparedRows ReadRowsOfLabels(const std::string& path, const ModelData& columns, const std::vector<std::string>& filter_columns);
-// Texts alone; blank ones are left out. Written as JSON Lines, likewise below.
+// Texts or pairs with several labels each, any table. Written as JSON Lines, likewise below.
+PreparedRows ReadRowsOfLabelSets(const std::string& path, const ModelData& columns, const std::vector<std::string>& filter_columns);
+// Texts or pairs with a number each, any table.
+PreparedRows ReadRowsOfNumbers(const std::string& path, const ModelData& columns, const std::vector<std::string>& filter_columns);
+// Texts alone; blank ones are left out.
 PreparedRows ReadRowsOfTexts(const std::string& path, const ModelData& columns, const std::vector<std::string>& filter_columns);
 // Rows of two or three texts, or of two and a score; those of one first text stay together.
 PreparedRows ReadRowsOfTuples(const std::string& path, const ModelData& columns, const std::vector<std::string>& filter_columns);

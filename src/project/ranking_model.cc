@@ -35,6 +35,10 @@ class Ranker : public TaskModel {
     return Logits(pairs);
   }
 
+  double ScoreOf(const TextInput& input, const std::string&) override {
+    return static_cast<double>(Sigmoids(Logits(std::span(&input, 1))).front());
+  }
+
   Latency MeasureLatency(size_t num_tokens, const std::atomic<bool>& stop) override {
     return MeasurePasses(model_, num_tokens, stop, [&](const TokenBatch& batch) { model_.Logits(batch); });
   }
@@ -65,8 +69,9 @@ std::vector<TestRow> RowsOfRankedPairs(const ModelData& data, size_t at_most) {
   const RankedPairs pairs = ReadRankedPairs(data.test, {});
   std::vector<TestRow> rows;
   for (size_t i = 0; i < std::min(at_most, pairs.size()); ++i)
-    rows.push_back(
-        {{pairs.texts.texts[i], pairs.texts.pairs[i], pairs.texts.Place(i)}, {pairs.scores[i] >= kRelevant ? kAnswers : kAnswersNot}});
+    rows.push_back({{pairs.texts.texts[i], pairs.texts.pairs[i], pairs.texts.Place(i)},
+                    {pairs.scores[i] >= kRelevant ? kAnswers : kAnswersNot},
+                    pairs.texts.lines[i]});
   return rows;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "project/config.h"
@@ -30,7 +31,7 @@ An editor with a YAML language server finds the schema by a first line `# yaml-l
 
 - **Paths** are relative to the folder of mlac.yaml.
 - **Anchors** (`&name`), aliases (`*name`) and merge keys (`<<: *name`) work, for what several models have in common. `definitions` is a place for them.
-- **Limits**: 8 MiB, nesting up to 32, a million values with aliases counted at each use, 64 KiB in one pair of brackets, 256 KiB in a line.
+- **Limits**: 8 MiB, nesting up to 32, 300,000 lines and as many values with aliases counted at each use, 64 KiB in one pair of brackets, 256 KiB in a line.
 - A key that is not known is refused, with its line, the nearest name and all that there are.
 
 [plan-and-apply.md](plan-and-apply.md) shows them at work.
@@ -68,7 +69,11 @@ like.
 constexpr char kTaskNotes[] = R"(
 What an example expects, what a change must leave as it is, and what filters, dedupe and split look at:
 
-- **text-classification**: a label. The text; rows with one text stay together.
+- **text-classification**: a label. The text; rows with one text stay together, of pairs (`data.text_pair`) rows with the same two, and of
+  pairs the first text is changed.
+- **text-classification with multi_label** (`train.multi_label: true`): all labels of the text and no other, as a list or with `"; "` between
+  them, or `nothing`. `equals` of a slice or a filter of the column of labels means texts that have the label among theirs.
+- **text-classification with regression** (`train.regression: true`): a number, `within` so much; a change may move it by `within`.
 - **token-classification**: `"PER: Ann Lee; LOC: Paris"`, in the order of the text, or `nothing`; a change must leave types and order. The
   words with a space between; filters name no column.
 - **question-answering**: a part of the text, compared as SQuAD's script does it, or `nothing`; what is changed is the question. Filters
@@ -78,6 +83,14 @@ What an example expects, what a change must leave as it is, and what filters, de
 - **sentence-similarity**: for the first text of a row the same nearest of the second texts. The first text; its rows stay together.
 - **text-ranking**: for a query and its document the same answer to whether it answers; what is changed is the query. The query; its
   documents stay together.
+
+`directional` looks at how sure a model is of an answer: the probability of a label, of an entity (0 where it is not found), of an answer (0
+where it is not among the best 20), of a word for the first `[MASK]`; of a regression it is the number, of sentence-similarity the cosine
+with `query`, of text-ranking how well the text answers `query`, from 0 to 1.
+
+`column` of a slice is one of a table, or a key of JSON Lines beside those that the task reads; `.conll`, SQuAD's `.json` and plain lines have
+none. Test data that `data.split` makes keeps the columns that `data.filter` names, if with no condition. The parts of fill-mask are measured
+on their texts alone, joined to blocks.
 )";
 
 std::string TaskTable() {
@@ -86,7 +99,7 @@ std::string TaskTable() {
     std::string figures;
     for (const std::string_view name : task.figures.metrics) figures += fmt::format("{}`{}`", figures.empty() ? "" : ", ", name);
     if (task.figures.has_classes) figures += ", `per_class`";
-    out += fmt::format("| {} | {} | {} |\n", task.name, figures, fmt::join(task.test_kinds, ", "));
+    out += fmt::format("| {} | {} | {} |\n", task.Title(), figures, fmt::join(task.test_kinds, ", "));
   }
   return out + kTaskNotes;
 }
@@ -120,6 +133,28 @@ std::string Section(const SectionInfo& section, std::string_view heading) {
 
 ordered_json TextOrList(ordered_json of) { return {{"anyOf", {of, {{"type", "array"}, {"items", of}, {"minItems", 1}}}}}; }
 
+ordered_json NumberOrPattern(int most, const char* pattern) {
+  return {{"anyOf", {{{"type", "number"}, {"minimum", 0}, {"maximum", most}}, {{"type", "string"}, {"pattern", pattern}}}}};
+}
+
+std::vector<std::string> TaskNames() {
+  std::vector<std::string> names;
+  for (const ModelTask& task : AllModelTasks())
+    if (std::find(names.begin(), names.end(), task.name) == names.end()) names.emplace_back(task.name);
+  return names;
+}
+
+// What by_default stands for, where it is a value and no explanation; null otherwise.
+ordered_json Default(const KeyInfo& key) {
+  if (key.shape == Shape::kBool && (key.by_default == "true" || key.by_default == "false")) return key.by_default == "true";
+  const std::optional<double> number = ParseNumber(key.by_default);
+  if (number && key.shape == Shape::kInteger) return static_cast<uint64_t>(*number);
+  if (number && (key.shape == Shape::kNumber || key.shape == Shape::kShare)) return *number;
+  const bool is_word = !key.by_default.empty() && key.by_default.find(' ') == std::string_view::npos;
+  if (is_word && (key.shape == Shape::kText || key.shape == Shape::kPath)) return key.by_default;
+  return {};
+}
+
 class SchemaWriter {
  public:
   explicit SchemaWriter(std::vector<SectionInfo> sections) : sections_(std::move(sections)) {}
@@ -131,6 +166,7 @@ class SchemaWriter {
       for (const KeyInfo& key : section.keys) {
         ordered_json value = Value(key);
         value["description"] = key.description;
+        if (ordered_json otherwise = Default(key); !otherwise.is_null()) value["default"] = std::move(otherwise);
         properties[std::string(key.name)] = std::move(value);
         if (key.required) required.push_back(key.name);
       }
@@ -144,10 +180,13 @@ class SchemaWriter {
  private:
   ordered_json Value(const KeyInfo& key) const {
     // YAML reads 5 and 0.5 as numbers where a text is meant, too.
-    const ordered_json scalar = {{"type", {"string", "number", "boolean"}}}, number_or_text = {{"type", {"number", "string"}}};
+    const ordered_json scalar = {{"type", {"string", "number", "boolean"}}};
     switch (key.shape) {
       case Shape::kText:
-        return key.name == "definitions" ? ordered_json::object() : scalar;
+        if (key.name == "definitions") return ordered_json::object();
+        if (key.name == "task") return {{"enum", TaskNames()}};
+        if (!key.values.empty()) return {{"enum", std::vector<std::string>(key.values.begin(), key.values.end())}};
+        return scalar;
       case Shape::kPath:
         return {{"type", "string"}};
       case Shape::kInteger:
@@ -155,11 +194,13 @@ class SchemaWriter {
       case Shape::kNumber:
         return {{"type", "number"}};
       case Shape::kShare:
+        return NumberOrPattern(1, R"(^\+?([0-9]+\.?[0-9]*|\.[0-9]+) *%$)");
       case Shape::kPoints:
-        return number_or_text;
+        return NumberOrPattern(100, R"(^\+?([0-9]+\.?[0-9]*|\.[0-9]+) *%?$)");
       case Shape::kSize:
+        return {{"type", "string"}, {"pattern", R"(^ *[0-9.e+]+ *(B|KB|kB|MB|GB|KiB|MiB|GiB) *$)"}};
       case Shape::kDuration:
-        return {{"type", "string"}};
+        return {{"type", "string"}, {"pattern", R"(^ *[0-9.e+-]+ *(us|ms|s) *$)"}};
       case Shape::kBool:
         return {{"type", "boolean"}};
       case Shape::kTextOrTexts:
@@ -170,8 +211,11 @@ class SchemaWriter {
         return Section(key.section);
       case Shape::kSections:
         return {{"type", "array"}, {"items", Section(key.section)}};
-      case Shape::kNamedSections:
-        return {{"type", "object"}, {"additionalProperties", Section(key.section)}, {"minProperties", 1}};
+      case Shape::kNamedSections:  // by names that CheckArtefactName takes
+        return {{"type", "object"},
+                {"propertyNames", {{"pattern", "^[A-Za-z0-9][A-Za-z0-9._-]*$"}}},
+                {"additionalProperties", Section(key.section)},
+                {"minProperties", 1}};
       case Shape::kTextOrSections:
         return {{"type", "array"}, {"items", {{"anyOf", {{{"type", "string"}}, Section(key.section)}}}}};
       case Shape::kTextLists:

@@ -14,6 +14,7 @@
 #include "project/config.h"
 #include "project/predictions.h"
 #include "project/published_folder.h"
+#include "project/step.h"
 #include "train/report_escape.h"
 
 namespace mlac {
@@ -52,11 +53,13 @@ ModelConfig ConfigOf(const Record& record) {
     const auto found = record.parameters.find(name);
     return QuoteYaml(found == record.parameters.end() ? otherwise : found->second);
   };
+  std::string columns = fmt::format("text: {}, target: {}", parameter("data.text", "text"), parameter("data.target", "label"));
+  for (const char* key : {"text_pair", "label_separator"})
+    if (const std::string name = fmt::format("data.{}", key); record.parameters.contains(name))
+      columns += fmt::format(", {}: {}", key, parameter(name, ""));
   const std::string text = fmt::format(
-      "models: {{{}: {{task: {}, base: base, data: {{train: train, test: test, text: {}, target: {}}}, train: {{{}}}, optimize: {{int8: "
-      "{}}}}}}}",
-      QuoteYaml(record.name), QuoteYaml(task), parameter("data.text", "text"), parameter("data.target", "label"), sections["train"],
-      record.parameters.contains("optimize.int8") ? "true" : "false");
+      "models: {{{}: {{task: {}, base: base, data: {{train: train, test: test, {}}}, train: {{{}}}, optimize: {{int8: {}}}}}}}",
+      QuoteYaml(record.name), QuoteYaml(task), columns, sections["train"], record.parameters.contains("optimize.int8") ? "true" : "false");
   return ParseProject(text, "record").models.front();
 }
 
@@ -111,8 +114,7 @@ Reproduction Reproduce(const Store& store, const ResolvedReference& reference, s
   const ModelTask& task = TaskOf(config);
   const std::string work = store.Part("work") + "/reproduce-" + record.revision;
   Sources sources(store, work + "/sources");
-  ModelData data = {
-      .train = {}, .validation = {}, .test = {}, .text_column = config.data.text_column, .target_column = config.data.target_column};
+  ModelData data = ColumnsOf(config);
   for (const auto& [role, path] : {std::pair{std::string("train"), &data.train}, {"validation", &data.validation}, {"test", &data.test}})
     if (const auto found = record.data.find(role); found != record.data.end())
       *path = sources.File(role, found->second, ParameterOf(record, "data." + role));

@@ -2,25 +2,24 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <iterator>
 #include <map>
-#include <unordered_map>
+#include <optional>
 
 #include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/utf8.h"
-#include "data/table.h"
-#include "data/texts.h"
-#include "project/labelled_rows.h"
+#include "base/machine.h"
+#include "project/slice_rows.h"
 #include "project/text_changes.h"
-#include "project/text_pattern.h"
 
 namespace mlac {
 namespace {
@@ -28,15 +27,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Status = TestCase::Status;
 
-const std::string kNothing = "nothing";  // what a model expects that finds nothing in a text
-constexpr size_t kShownText = 60;        // columns of a text in a message
+constexpr size_t kShownText = 60;  // columns of a text in a message
 
 std::string Shown(const std::string& text) { return fmt::format("'{}'", Printable(text, kShownText)); }
 
-// What /proc/self/status says, in bytes; 0 if it does not.
-uint64_t StatusBytes(const std::string& status, std::string_view name) {
-  const size_t at = status.find(std::string(name) + ":");
-  return at == std::string::npos ? 0 : std::strtoull(status.c_str() + at + name.size() + 1, nullptr, 10) * 1024;
+// That of a word among many thousand is small.
+std::string ShownScore(double score) {
+  return score == 0 || std::fabs(score) >= 0.001 ? fmt::format("{:.4f}", score) : fmt::format("{:.3g}", score);
 }
 
 class Runner {
@@ -49,18 +46,22 @@ class Runner {
     MeasureMemory();  // first: nothing else is loaded yet
     model_ = subject_.task.open(subject_.folder, subject_.data, subject_.num_threads);
     if (NeedsRows()) ReadRows();
-    for (const ExampleTest& test : tests_.examples) Example(test);
-    for (const RankingTest& test : tests_.rankings) Ranking(test);
-    for (const InvarianceTest& test : tests_.invariances) Invariance(test);
-    for (const DirectionalTest& test : tests_.directional) Directional(test);
-    for (const SliceTest& test : tests_.slices) {
-      if (subject_.task.labels_texts) {
-        SliceOfLabels(test);
-      } else {
-        SliceOfFigure(test);
-      }
-    }
-    for (const LatencyTest& test : tests_.latencies) Latency(test);
+    for (const ExampleTest& test : tests_.examples)
+      Guard("examples", Shown(test.texts.front()), [&] { subject_.task.gives_numbers() ? ExampleOfNumber(test) : Example(test); });
+    for (const RankingTest& test : tests_.rankings) Guard("rankings", Shown(test.query), [&] { Ranking(test); });
+    for (const InvarianceTest& test : tests_.invariances) Guard("invariances", test.change, [&] { Invariance(test); });
+    for (const DirectionalTest& test : tests_.directional) Guard("directional", Shown(test.text), [&] { Directional(test); });
+    for (const SliceTest& test : tests_.slices)
+      Guard("slices", test.name, [&] {
+        if (subject_.task.labels_texts) {
+          SliceOfLabels(test);
+        } else if (subject_.task.measure_rows != nullptr) {
+          SliceOfTexts(test);
+        } else {
+          SliceOfFigure(test);
+        }
+      });
+    for (const LatencyTest& test : tests_.latencies) Guard("latency", fmt::format("{} tokens", test.num_tokens), [&] { Latency(test); });
     if (compares()) Compare();
     return std::move(report_);
   }
@@ -68,31 +69,46 @@ class Runner {
  private:
   bool compares() const { return !subject_.compared_with.empty(); }
 
+  // A test that cannot be run with this model (it names a label that the model does not have) is one that fails; the others run.
+  template <typename Action>
+  void Guard(std::string_view group, const std::string& name, Action action) {
+    const auto begin = Clock::now();
+    try {
+      action();
+    } catch (const Error& error) {
+      constexpr ErrorCode kOfTheTest[] = {ErrorCode::kNotFound, ErrorCode::kInvalidInput, ErrorCode::kInvalidArgument};
+      if (std::find(std::begin(kOfTheTest), std::end(kOfTheTest), error.code()) == std::end(kOfTheTest)) throw;
+      Add(group, name, Status::kFailed, error.what(), begin);
+    }
+  }
+
   bool NeedsRows() const {
     return !tests_.slices.empty() || compares() ||
            std::any_of(tests_.invariances.begin(), tests_.invariances.end(), [](const InvarianceTest& test) { return test.texts.empty(); });
   }
 
   void ReadRows() {
-    for (TestRow& row : subject_.task.rows(subject_.data, SIZE_MAX)) {
-      inputs_.push_back(std::move(row.input));
-      truths_.push_back(std::move(row.truth));
-    }
+    rows_ = subject_.task.rows(subject_.data, SIZE_MAX);
     source_ = std::filesystem::path(subject_.data.test).filename().string();
-    if (!subject_.task.labels_texts) return;
-    const std::vector<std::string> extra = tests_.Columns();
-    if (!extra.empty()) {
-      std::vector<std::string> columns = {subject_.data.text_column, subject_.data.target_column};
-      columns.insert(columns.end(), extra.begin(), extra.end());
-      table_ = ReadLabelledRows(subject_.data.test, columns);
-    }
+    if (!tests_.slices.empty()) slice_rows_.emplace(subject_.task, subject_.data, rows_, tests_);
+  }
+
+  std::vector<TextInput> RowInputs() const {
+    std::vector<TextInput> inputs;
+    for (const TestRow& row : rows_) inputs.push_back(row.input);
+    return inputs;
   }
 
   // What the model answers to each row.
   const std::vector<std::string>& Answers() {
-    if (answers_.empty())
-      for (const Prediction& prediction : Predict(*model_, inputs_)) answers_.push_back(prediction.label);
+    if (answers_.empty()) answers_ = LabelsOf(Predict(*model_, RowInputs()));
     return answers_;
+  }
+
+  static std::vector<std::string> LabelsOf(std::vector<Prediction> predictions) {
+    std::vector<std::string> labels;
+    for (Prediction& prediction : predictions) labels.push_back(std::move(prediction.label));
+    return labels;
   }
 
   std::vector<Prediction> Predict(TaskModel& model, std::span<const TextInput> inputs) {
@@ -104,13 +120,6 @@ class Runner {
         predictions.push_back(std::move(prediction));
     }
     return predictions;
-  }
-
-  // A question is asked of the text.
-  static std::vector<TextInput> InputsOf(std::span<const std::string> texts, const std::string& question) {
-    std::vector<TextInput> inputs;
-    for (const std::string& text : texts) inputs.push_back(question.empty() ? TextInput{text, std::nullopt} : TextInput{question, text});
-    return inputs;
   }
 
   void Add(std::string_view group, const std::string& name, Status status, const std::string& message, Clock::time_point begin) {
@@ -127,37 +136,76 @@ class Runner {
     return static_cast<size_t>(found - labels.begin());
   }
 
+  // By number; of several labels all, none of "nothing". Throws as LabelNumber.
+  std::vector<size_t> ExpectedLabels(const std::string& expect) const {
+    const std::vector<std::string>& labels = model_->labels();
+    if (!subject_.task.several_labels() || std::find(labels.begin(), labels.end(), expect) != labels.end()) return {LabelNumber(expect)};
+    std::vector<size_t> numbers;
+    if (expect == kNothing) return numbers;
+    for (size_t begin = 0; begin <= expect.size();) {
+      const size_t end = std::min(expect.find("; ", begin), expect.size());
+      numbers.push_back(LabelNumber(expect.substr(begin, end - begin)));
+      begin = end + 2;
+    }
+    return numbers;
+  }
+
+  // How probable what is expected is: of several labels the least probable one, of none of them that the most probable one is not.
+  static float ProbabilityOf(const Prediction& prediction, const std::vector<size_t>& expected) {
+    const std::vector<float>& all = prediction.probabilities;
+    if (expected.empty()) return 1 - *std::max_element(all.begin(), all.end());
+    float least = 1;
+    for (const size_t label : expected) least = std::min(least, all[label]);
+    return least;
+  }
+
+  // What is wrong with an answer; "" for nothing.
+  std::string WrongAnswer(const ExampleTest& test, const std::string& text, const Prediction& found,
+                          const std::vector<size_t>& expected) const {
+    const bool has_labels = !model_->labels().empty();
+    const bool is_right = test.expect == kNothing && found.label.empty() ? true : subject_.task.same_answer(found.label, test.expect);
+    const float probability = has_labels ? ProbabilityOf(found, expected) : found.probability;
+    const std::string label = found.label.empty() ? kNothing : found.label;
+    if (!is_right)
+      return has_labels ? fmt::format("{} is '{}' ({:.2f}), expected '{}' ({:.2f})", Shown(text), label, found.probability, test.expect,
+                                      probability)
+                        : fmt::format("{} is {}, expected {}", Shown(text), Quoted(label), Quoted(test.expect));
+    if (probability >= test.min_probability.value_or(0)) return "";
+    return fmt::format("{}: '{}' has {:.2f}, expected at least {:.2f}", Shown(text), label, probability, *test.min_probability);
+  }
+
   void Example(const ExampleTest& test) {
     const auto begin = Clock::now();
-    const bool has_labels = !model_->labels().empty();
-    const size_t label = has_labels ? LabelNumber(test.expect) : 0;
-    const std::vector<Prediction> predictions = Predict(*model_, InputsOf(test.texts, test.question));
-    size_t num_right = 0;
-    std::string wrong;
-    for (size_t i = 0; i < predictions.size(); ++i) {
-      const Prediction& p = predictions[i];
-      const bool is_right = !has_labels && test.expect == kNothing ? p.label.empty() : subject_.task.same_answer(p.label, test.expect);
-      const float probability = has_labels ? p.probabilities[label] : p.probability;
-      if (is_right && probability >= test.min_probability.value_or(0)) {
-        ++num_right;
-      } else if (wrong.empty()) {
-        wrong = !has_labels && !is_right ? fmt::format("{} is {}, expected {}", Shown(test.texts[i]),
-                                                       Quoted(p.label.empty() ? kNothing : p.label), Quoted(test.expect))
-                : !is_right ? fmt::format("{} is '{}' ({:.2f}), expected '{}' ({:.2f})", Shown(test.texts[i]), p.label, p.probability,
-                                          test.expect, probability)
-                            : fmt::format("{}: '{}' has {:.2f}, expected at least {:.2f}", Shown(test.texts[i]), p.label, probability,
-                                          *test.min_probability);
-      }
-    }
-    const bool passes = static_cast<double>(num_right) >= test.min_share * static_cast<double>(predictions.size()) - 1e-9;
-    const std::string name = test.texts.size() == 1 ? fmt::format("{} is {}", Shown(test.texts[0]), test.expect)
-                                                    : fmt::format("{} texts are {}", test.texts.size(), test.expect);
-    Add("examples", name, passes ? Status::kPassed : Status::kFailed,
-        passes ? ""
-        : test.texts.size() == 1
-            ? wrong
-            : fmt::format("{} of {} are, {:.0f} % must be: {}", num_right, predictions.size(), 100 * test.min_share, wrong),
-        begin);
+    const std::vector<size_t> expected = model_->labels().empty() ? std::vector<size_t>() : ExpectedLabels(test.expect);
+    const std::vector<Prediction> predictions = Predict(*model_, test.beside.InputsOf(test.texts));
+    std::vector<std::string> wrong;
+    for (size_t i = 0; i < predictions.size(); ++i)
+      if (std::string message = WrongAnswer(test, test.texts[i], predictions[i], expected); !message.empty())
+        wrong.push_back(std::move(message));
+    AddExample(test, test.expect, wrong, begin);
+  }
+
+  void ExampleOfNumber(const ExampleTest& test) {
+    const auto begin = Clock::now();
+    const double expected = ParseNumber(test.expect).value(), within = *test.within;
+    const std::vector<Prediction> predictions = Predict(*model_, test.beside.InputsOf(test.texts));
+    std::vector<std::string> wrong;
+    for (size_t i = 0; i < predictions.size(); ++i)
+      if (const auto found = static_cast<double>(predictions[i].probability); !(std::fabs(found - expected) <= within))
+        wrong.push_back(fmt::format("{} is {:.5g}, expected {} within {}", Shown(test.texts[i]), found, test.expect, within));
+    AddExample(test, fmt::format("{} within {}", test.expect, within), wrong, begin);
+  }
+
+  // wrong: what is wrong with each text with which something is.
+  void AddExample(const ExampleTest& test, const std::string& expected, const std::vector<std::string>& wrong, Clock::time_point begin) {
+    const size_t count = test.texts.size(), num_right = count - wrong.size();
+    const bool passes = static_cast<double>(num_right) >= test.min_share * static_cast<double>(count) - 1e-9;
+    std::string message;
+    if (!passes && count == 1) message = wrong.front();
+    if (!passes && count > 1)
+      message = fmt::format("{} of {} are, {:.0f} % must be: {}", num_right, count, 100 * test.min_share, wrong.front());
+    Add("examples", count == 1 ? fmt::format("{} is {}", Shown(test.texts[0]), expected) : fmt::format("{} texts are {}", count, expected),
+        passes ? Status::kPassed : Status::kFailed, message, begin);
   }
 
   void Ranking(const RankingTest& test) {
@@ -177,8 +225,7 @@ class Runner {
   void Invariance(const InvarianceTest& test) {
     const auto begin = Clock::now();
     std::vector<TextInput> originals, changed;
-    const std::vector<TextInput> given = InputsOf(test.texts, test.question);
-    const std::vector<TextInput>& from = test.texts.empty() ? inputs_ : given;
+    const std::vector<TextInput> from = test.texts.empty() ? RowInputs() : test.beside.InputsOf(test.texts);
     size_t num_texts = 0;
     for (size_t i = 0; i < from.size() && (!test.texts.empty() || num_texts < test.num_rows); ++i) {
       const std::vector<std::string> texts = ChangedTexts(test, from[i].text, i);
@@ -199,7 +246,7 @@ class Runner {
     size_t num_same = 0;
     std::string example;
     for (size_t i = 0; i < before.size(); ++i) {
-      if (before[i].meaning.value_or(before[i].label) == after[i].meaning.value_or(after[i].label)) {
+      if (SameMeaning(before[i], after[i], test.within)) {
         ++num_same;
       } else if (example.empty()) {
         example =
@@ -209,40 +256,31 @@ class Runner {
     const double share = static_cast<double>(num_same) / static_cast<double>(before.size());
     const bool passes = share >= test.min_share - 1e-9;
     Add("invariances", name, passes ? Status::kPassed : Status::kFailed,
-        fmt::format("{:.1f} % keep their {}, {:.1f} % must{}", 100 * share, model_->labels().empty() ? "answer" : "label",
+        fmt::format("{:.1f} % keep their {}, {:.1f} % must{}", 100 * share,
+                    subject_.task.gives_numbers()    ? "number"
+                    : subject_.task.several_labels() ? "labels"
+                    : model_->labels().empty()       ? "answer"
+                                                     : "label",
                     100 * test.min_share, passes ? "" : example),
         begin);
   }
 
   void Directional(const DirectionalTest& test) {
     const auto begin = Clock::now();
+    ThrowIfStopped(stop_);
     std::string changed = test.text + test.add;
     if (!test.from.empty()) changed.replace(changed.find(test.from), test.from.size(), test.to);
-    const size_t label = LabelNumber(test.label);
-    const std::vector<std::string> texts = {test.text, changed};
-    const std::vector<Prediction> predictions = Predict(*model_, InputsOf(texts, ""));
-    const double before = predictions[0].probabilities[label], after = predictions[1].probabilities[label];
+    if (!model_->labels().empty()) LabelNumber(test.label);
+    const double before = model_->ScoreOf(test.beside.InputOf(test.text), test.label),
+                 after = model_->ScoreOf(test.beside.InputOf(changed), test.label);
     const double moved = test.rises ? after - before : before - after;
-    Add("directional", fmt::format("'{}' of {} {}", test.label, Shown(changed), test.rises ? "rises" : "falls"),
+    const std::string what =
+        test.label.empty() ? subject_.task.gives_numbers() ? "the number" : "the score" : fmt::format("'{}'", test.label);
+    Add("directional", fmt::format("{} of {} {}", what, Shown(changed), test.rises ? "rises" : "falls"),
         moved > 0 && moved >= test.by ? Status::kPassed : Status::kFailed,
-        fmt::format("{:.4f} before, {:.4f} after{}", before, after, test.by > 0 ? fmt::format(", by {} at least", test.by) : ""), begin);
-  }
-
-  // Whether each row is in the slice.
-  std::vector<bool> RowsOf(const SliceTest& test) const {
-    const std::optional<TextPattern> pattern = test.matches.empty() ? std::nullopt : std::make_optional<TextPattern>(test.matches);
-    size_t column = 0;
-    if (!test.column.empty())
-      column = static_cast<size_t>(std::find(table_.columns.begin() + 2, table_.columns.end(), test.column) - table_.columns.begin());
-    std::vector<bool> is_in(inputs_.size());
-    for (size_t i = 0; i < inputs_.size(); ++i) {
-      const std::string& text = inputs_[i].text;
-      const size_t length = CountCodePoints(text);
-      is_in[i] = length >= test.min_length.value_or(0) && (!test.max_length || length <= *test.max_length) &&
-                 (test.column.empty() || std::find(test.equals.begin(), test.equals.end(), table_.cells[i][column]) != test.equals.end()) &&
-                 (!pattern || pattern->FoundIn(text));
-    }
-    return is_in;
+        fmt::format("{} before, {} after{}", ShownScore(before), ShownScore(after),
+                    test.by > 0 ? fmt::format(", by {} at least", test.by) : ""),
+        begin);
   }
 
   void AddSlice(const SliceTest& test, const std::string& metric, double value, size_t num_rows, std::string_view units,
@@ -251,8 +289,11 @@ class Runner {
       Add("slices", test.name, Status::kFailed, fmt::format("no row of {} is in it", source_), begin);
       return;
     }
-    Add("slices", test.name, value >= test.min - 1e-9 ? Status::kPassed : Status::kFailed,
-        fmt::format("{} {:.4f} on {} {}, {} at least", metric, value, num_rows, units, test.min), begin);
+    const bool passes = value >= test.min.value_or(-1e300) - 1e-9 && value <= test.max.value_or(1e300) + 1e-9;
+    Add("slices", test.name, passes ? Status::kPassed : Status::kFailed,
+        fmt::format("{} {:.4f} on {} {}{}{}", metric, value, num_rows, units, test.min ? fmt::format(", {} at least", *test.min) : "",
+                    test.max ? fmt::format(", {} at most", *test.max) : ""),
+        begin);
   }
 
   void SliceOfLabels(const SliceTest& test) {
@@ -264,11 +305,11 @@ class Runner {
       if (is_new) names.push_back(label);
       return entry->second;
     };
-    const std::vector<bool> is_in = RowsOf(test);
+    const std::vector<bool> is_in = slice_rows_->In(test);
     std::vector<int32_t> truth, predicted;
     for (size_t row = 0; row < is_in.size(); ++row) {
       if (!is_in[row]) continue;
-      truth.push_back(number(truths_[row].front()));
+      truth.push_back(number(rows_[row].truth.front()));
       predicted.push_back(number(Answers()[row]));
     }
     const std::string metric = test.metric.empty() ? "accuracy" : test.metric;
@@ -293,12 +334,26 @@ class Runner {
                   fmt::format("{} line {}: slices: {} was not measured on these test data", tests_.file, test.line, test.metric),
                   KnownNames(test.metric, names));
     }
-    const std::vector<bool> is_in = RowsOf(test);
+    const std::vector<bool> is_in = slice_rows_->In(test);
     std::vector<size_t> units;
     for (size_t unit = 0; unit < figure->num_units; ++unit)
       if (is_in.at(figure->RowOf(unit))) units.push_back(unit);
     AddSlice(test, figure->name, units.empty() ? 0 : RowFigureMeter(*figure)(units), units.size(),
              figure->rows.empty() ? "rows" : "queries", begin);
+  }
+
+  // Of a task whose figures are not of rows: measured on the texts of the slice alone.
+  void SliceOfTexts(const SliceTest& test) {
+    const auto begin = Clock::now();
+    ThrowIfStopped(stop_);
+    const std::vector<bool> is_in = slice_rows_->In(test);
+    std::vector<size_t> rows;
+    for (size_t row = 0; row < is_in.size(); ++row)
+      if (is_in[row]) rows.push_back(row);
+    const std::string metric = test.metric.empty() ? std::string(subject_.task.figures.metrics.front()) : test.metric;
+    const double value =
+        rows.empty() ? 0 : ValueOf(subject_.task.measure_rows(subject_.folder, subject_.data, rows, subject_.num_threads), metric).value();
+    AddSlice(test, metric, value, rows.size(), "texts", begin);
   }
 
   void Latency(const LatencyTest& test) {
@@ -317,21 +372,16 @@ class Runner {
   void MeasureMemory() {
     if (!tests_.memory_bytes) return;
     const auto begin = Clock::now();
-    constexpr size_t kMostBytes = 1 << 20;
-    const std::string path = "/proc/self/status";
+    malloc_trim(0);  // memory that was freed before, and is kept for the next one who asks, would not count
     uint64_t before = 0, peak = 0;
-    try {
-      const FileDescriptor file(open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC));
-      if (file.get() >= 0 && write(file.get(), "5", 1) == 1) {
-        before = StatusBytes(ReadFile(path, kMostBytes), "VmRSS");
-        std::string text;
-        for (size_t i = 0; i < 1000; ++i) text += "a ";  // as many tokens as the model takes
-        const std::unique_ptr<TaskModel> model = subject_.task.open(subject_.folder, subject_.data, subject_.num_threads);
-        model->Predict(std::vector<TextInput>(16, model->InputWith(text)));
-        peak = StatusBytes(ReadFile(path, kMostBytes), "VmHWM");
-      }
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kIo && error.code() != ErrorCode::kNotFound) throw;
+    const FileDescriptor file(open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC));
+    if (file.get() >= 0 && write(file.get(), "5", 1) == 1) {
+      before = PeakMemoryBytes();  // begun anew: what there is now
+      std::string text;
+      for (size_t i = 0; i < 1000; ++i) text += "a ";  // as many tokens as the model takes
+      const std::unique_ptr<TaskModel> model = subject_.task.open(subject_.folder, subject_.data, subject_.num_threads);
+      model->Predict(std::vector<TextInput>(16, model->InputWith(text)));
+      peak = PeakMemoryBytes();
     }
     if (before == 0 || peak == 0) {
       Add("memory", "of a process", Status::kSkipped, "the kernel does not say", begin);
@@ -344,15 +394,12 @@ class Runner {
   }
 
   void Compare() {
-    const std::vector<std::string>& after = Answers();
-    const std::vector<Prediction> before =
-        Predict(*subject_.task.open(subject_.compared_with, subject_.data, subject_.num_threads), inputs_);
-    ChangedRows rows;
-    for (size_t i = 0; i < inputs_.size(); ++i) rows.Add(subject_.task, {inputs_[i], truths_[i]}, before[i].label, after[i]);
+    const std::unique_ptr<TaskModel> other = subject_.task.open(subject_.compared_with, subject_.data, subject_.num_threads);
+    const ChangedRows rows = CompareAnswers(subject_.task, rows_, LabelsOf(Predict(*other, RowInputs())), Answers());
     report_.compared = true;
     report_.num_better = rows.better.size();
     report_.num_worse = rows.worse.size();
-    for (std::vector<ChangedRow>* list : {&rows.better, &rows.worse, &rows.otherwise})
+    for (const std::vector<ChangedRow>* list : {&rows.better, &rows.worse, &rows.otherwise})
       report_.changed.insert(report_.changed.end(), list->begin(), list->end());
   }
 
@@ -361,71 +408,24 @@ class Runner {
   const std::function<void(const TestCase&)>& on_case_;
   const std::atomic<bool>& stop_;
   std::unique_ptr<TaskModel> model_;
-  std::string source_;                            // "test.csv"
-  std::vector<TextInput> inputs_;                 // its rows
-  std::vector<std::vector<std::string>> truths_;  // likewise
-  LabelledRows table_;                            // likewise, where slices look at columns
-  std::vector<std::string> answers_;              // Answers(), once asked
-  std::optional<TaskEvaluation> evaluation_;      // once asked
+  std::string source_;                        // "test.csv"
+  std::vector<TestRow> rows_;                 // of it
+  std::optional<SliceRows> slice_rows_;       // where there are slices
+  std::vector<std::string> answers_;          // Answers(), once asked
+  std::optional<TaskEvaluation> evaluation_;  // once asked
   TestReport report_;
 };
 
-// What the keys of single tests say that is for other tasks.
-void CheckTests(const ModelTests& tests, const ModelTask& task) {
-  const auto refuse = [&](const std::string& message, const std::string& hint = "") {
-    throw Error(ErrorCode::kInvalidInput, tests.file + ": " + message, hint);
-  };
-  const bool asks = task.name == "question-answering";
-  const auto check_question = [&](const char* kind, const std::string& question, bool has_texts) {
-    if (!question.empty() && !asks) refuse(fmt::format("{}: 'question' is for question-answering; this is {}", kind, task.name));
-    if (question.empty() && asks && has_texts) refuse(fmt::format("{}: the key 'question' is missing: what is asked of the text", kind));
-  };
-  for (const ExampleTest& test : tests.examples) check_question("examples", test.question, true);
-  for (const InvarianceTest& test : tests.invariances) check_question("invariances", test.question, !test.texts.empty());
-  std::vector<std::string> metrics;
-  for (const std::string_view name : task.figures.metrics)
-    if (name != "loss") metrics.emplace_back(name);
-  for (const SliceTest& test : tests.slices) {
-    const std::string where = fmt::format("line {}: slices", test.line);
-    if (!test.column.empty() && !task.labels_texts)
-      refuse(fmt::format("{}: 'column' is for text-classification; this is {}", where, task.name));
-    if (!test.metric.empty() && std::find(metrics.begin(), metrics.end(), test.metric) == metrics.end())
-      refuse(fmt::format("{}: there is no figure {}", where, Quoted(test.metric)), KnownNames(test.metric, metrics));
-  }
-}
-
 }  // namespace
 
-void ChangedRows::Add(const ModelTask& task, const TestRow& row, const std::string& before, const std::string& after) {
-  if (row.truth.empty() || task.same_answer(before, after)) return;
-  const auto is_right = [&](const std::string& answer) {
-    return std::any_of(row.truth.begin(), row.truth.end(), [&](const std::string& truth) { return task.same_answer(answer, truth); });
-  };
-  const auto shown = [](const std::string& answer) { return answer.empty() ? kNothing : answer; };
-  ChangedRow changed = {row.input.place, row.input.pair ? row.input.text + " / " + *row.input.pair : row.input.text,
-                        shown(row.truth.front()), shown(before), shown(after)};
-  (is_right(after) ? better : is_right(before) ? worse : otherwise).push_back(std::move(changed));
-}
-
-void CheckTestKinds(const ModelTests& tests, const ModelTask& task) {
-  const auto check = [&](std::string_view kind, bool is_used) {
-    if (!is_used || std::find(task.test_kinds.begin(), task.test_kinds.end(), kind) != task.test_kinds.end()) return;
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: there is no test '{}' of a model for {}", tests.file, kind, task.name),
-                fmt::format("there are {}", fmt::join(task.test_kinds, ", ")));
-  };
-  check("examples", !tests.examples.empty());
-  check("rankings", !tests.rankings.empty());
-  check("invariances", !tests.invariances.empty());
-  check("directional", !tests.directional.empty());
-  check("slices", !tests.slices.empty());
-  check("latency", !tests.latencies.empty());
-  check("memory", tests.memory_bytes.has_value());
-  CheckTests(tests, task);
+bool SameMeaning(const Prediction& a, const Prediction& b, const std::optional<double>& within) {
+  if (within) return std::fabs(static_cast<double>(a.probability) - static_cast<double>(b.probability)) <= *within;
+  return a.meaning.value_or(a.label) == b.meaning.value_or(b.label);
 }
 
 TestReport RunModelTests(const ModelTests& tests, const TestSubject& subject, const std::function<void(const TestCase&)>& on_case,
                          const std::atomic<bool>& stop) {
-  CheckTestKinds(tests, subject.task);
+  CheckTestKinds(tests, subject.task, subject.data);
   return Runner(tests, subject, on_case, stop).Run();
 }
 

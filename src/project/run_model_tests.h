@@ -2,9 +2,12 @@
 // Runs the tests of a model, as a test runner does.
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "project/changed_rows.h"
 #include "project/model_task.h"
 #include "project/model_tests.h"
 
@@ -19,19 +22,8 @@ struct TestCase {
   double seconds = 0;
 };
 
-// A row of the test data that is answered otherwise than by the model it is compared with.
-struct ChangedRow {
-  std::string place;  // "test.csv line 7"
-  std::string text, truth, before, after;
-};
-
-// Rows that two models answer differently, by what became of them.
-struct ChangedRows {
-  std::vector<ChangedRow> better, worse, otherwise;  // otherwise: wrong both times
-
-  // Adds the row if the answers differ and it says what is right.
-  void Add(const ModelTask& task, const TestRow& row, const std::string& before, const std::string& after);
-};
+// Whether a change of a text has left what a model answers. within: of numbers, how far they may move.
+bool SameMeaning(const Prediction& a, const Prediction& b, const std::optional<double>& within);
 
 struct TestReport {
   std::vector<TestCase> cases;
@@ -44,9 +36,10 @@ struct TestReport {
   // For people, without colours: a line a test that failed or was skipped, then the sum; verbose: all tests.
   std::string Text(bool verbose) const;
   std::string Json() const;
-  // As JUnit's XML, which CI systems read: one suite a group. suite: "topics".
-  std::string JUnit(const std::string& suite) const;
 };
+
+// As JUnit's XML, which CI systems read: one suite a group of tests of each model. reports: by the names of the models.
+std::string JUnitOf(const std::vector<std::pair<std::string, TestReport>>& reports);
 
 struct TestSubject {
   const ModelTask& task;
@@ -56,8 +49,9 @@ struct TestSubject {
   size_t num_threads = 1;
 };
 
-// Throws kInvalidInput for a kind of test that the task does not have, with those that it has.
-void CheckTestKinds(const ModelTests& tests, const ModelTask& task);
+// Throws kInvalidInput for a kind of test, a key or a figure that the task does not have, with what it has. columns: of the model's data.
+// check_model_tests.cc
+void CheckTestKinds(const ModelTests& tests, const ModelTask& task, const ModelData& columns);
 
 // on_case: told of each test as it ends. Throws kNotFound for a column or label that does not exist, and what opening model and data
 // throws.

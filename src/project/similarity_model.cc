@@ -45,6 +45,10 @@ class Similarity : public TaskModel {
     return scores;
   }
 
+  double ScoreOf(const TextInput& input, const std::string&) override {
+    return static_cast<double>(Scores(input.text, std::vector<std::string>{input.pair.value_or("")}).front());
+  }
+
   Latency MeasureLatency(size_t num_tokens, const std::atomic<bool>& stop) override {
     return MeasurePasses(model_, num_tokens, stop, [&](const TokenBatch& batch) { model_.Embed(batch); });
   }
@@ -66,7 +70,8 @@ class Similarity : public TaskModel {
       std::vector<TextInput> part;
       for (const std::string& text : texts.subspan(begin, std::min(kSentencesAtOnce, texts.size() - begin)))
         part.push_back({text, std::nullopt});
-      const std::vector<float> some = model_.Embed(model_.Encode(part).batch);
+      const EncodedTexts encoded = model_.EncodeWithPrompt(part, model_.prompts().Default());
+      const std::vector<float> some = model_.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
       vectors.insert(vectors.end(), some.begin(), some.end());
     }
     return vectors;
@@ -96,7 +101,7 @@ std::vector<TestRow> RowsOfTuples(const ModelData& data, size_t at_most) {
     for (size_t i = 0; i < tuples.size(); ++i) belong[tuples.texts.texts[i]].insert(tuples.texts.pairs[i]);
   std::vector<TestRow> rows;
   for (size_t i = 0; i < std::min(at_most, tuples.size()); ++i) {
-    TestRow row = {{tuples.texts.texts[i], tuples.texts.pairs[i], tuples.texts.Place(i)}, {}};
+    TestRow row = {{tuples.texts.texts[i], tuples.texts.pairs[i], tuples.texts.Place(i)}, {}, tuples.texts.lines[i]};
     if (!belong.empty()) {
       row.truth = {row.input.pair.value()};  // its own first
       for (const std::string_view other : belong.at(tuples.texts.texts[i]))

@@ -45,6 +45,7 @@ ProjectStatus StatusOf(const ProjectConfig& project, const std::vector<std::stri
   for (const PlannedModel& planned : plan.models) {
     ModelStatus model;
     model.name = planned.name;
+    model.refused_by = planned.refused_by;
     model.num_pending =
         static_cast<size_t>(std::count_if(planned.steps.begin(), planned.steps.end(), [](const PlannedStep& step) { return step.runs; }));
     const std::span<const std::string_view> metrics = TaskOf(project.Find(planned.name)).figures.metrics;
@@ -66,10 +67,12 @@ ProjectStatus StatusOf(const ProjectConfig& project, const std::vector<std::stri
 std::string ProjectStatus::Text() const {
   std::string out = has_store ? "" : fmt::format("{}: there is no store yet\n", store);
   for (const ModelStatus& model : models) {
-    out += fmt::format("{}: {}\n", model.name,
-                       model.num_pending == 0 ? "up to date"
-                                              : fmt::format("{} {} to run ('mlac plan' shows them)", model.num_pending,
-                                                            model.num_pending == 1 ? "step" : "steps"));
+    out += fmt::format(
+        "{}: {}\n", model.name,
+        model.num_pending == 0
+            ? "up to date"
+            : fmt::format("{} {} to run{} ('mlac plan' shows them)", model.num_pending, model.num_pending == 1 ? "step" : "steps",
+                          model.refused_by.empty() ? "" : fmt::format("; refused by {} the last time", model.refused_by)));
     for (const auto& [alias, revision] : model.aliases) {
       const auto& figures = alias == kProduction ? model.production_figures : model.latest_figures;
       const bool known = alias == kProduction || alias == kLatest;
@@ -86,6 +89,7 @@ std::string ProjectStatus::Json() const {
   for (const ModelStatus& model : models) {
     ordered_json entry = {{"name", model.name}, {"num_pending", model.num_pending}, {"aliases", model.aliases}};
     if (!model.published.empty()) entry["published"] = model.published;
+    if (!model.refused_by.empty()) entry["refused_by"] = model.refused_by;
     entry["figures"] = {{"latest", model.latest_figures}, {"production", model.production_figures}};
     list.push_back(std::move(entry));
   }

@@ -14,6 +14,7 @@ struct ModelStatus {
   std::string published;                                             // when latest was, as in Record; "" if it never was
   std::map<std::string, double> latest_figures, production_figures;  // "accuracy", "macro_f1"
   size_t num_pending = 0;                                            // steps that `mlac apply` would run
+  std::string refused_by;                                            // of them the one that said no the last time, "" for none
 };
 
 struct ProjectStatus {

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder_contents.h"
+#include "base/json.h"
 #include "project/train_keys.h"
 #include "train/report_card.h"
 
@@ -49,6 +50,12 @@ const std::string& Contents::Hash(const std::string& path) {
   return entry->second;
 }
 
+void StepScope::Refuse(const Error& error, const std::string& key) const {
+  throw Error(error.code(),
+              fmt::format("{} line {}: models.{}.{}: {}", OwnName(project.file), model.LineOf(key), model.name, key, error.message()),
+              error.hint());
+}
+
 StepInput StepScope::Step(std::string_view step) const {
   return {std::string(step), StepInput::Kind::kStep, keys.at(std::string(step)), std::string(step)};
 }
@@ -58,9 +65,7 @@ StepInput StepScope::File(const std::string& key, const std::string& path) const
     // The own name of a file stands in the card, the folder above it nowhere.
     return {key, StepInput::Kind::kFile, contents.Hash(project.Path(path)) + " " + OwnName(path), path};
   } catch (const Error& error) {
-    throw Error(error.code(),
-                fmt::format("{} line {}: models.{}.{}: {}", OwnName(project.file), model.line, model.name, key, error.message()),
-                error.hint());
+    Refuse(error, key);
   }
 }
 
@@ -81,7 +86,18 @@ std::vector<StepInput> StepScope::TestData() const {
 }
 
 std::vector<StepInput> StepScope::Columns() const {
-  return {Parameter("data.text", model.data.text_column), Parameter("data.target", model.data.target_column)};
+  std::vector<StepInput> columns = {Parameter("data.text", model.data.text_column), Parameter("data.target", model.data.target_column)};
+  if (!model.data.text_pair_column.empty()) columns.push_back(Parameter("data.text_pair", model.data.text_pair_column));
+  if (TaskOf(model).several_labels()) columns.push_back(Parameter("data.label_separator", model.data.label_separator));
+  return columns;
+}
+
+size_t StepScope::MaxTokens() const {
+  const std::string path = project.Path(model.base) + "/config.json";
+  if (!FileExists(path)) return 0;
+  const nlohmann::json config = ReadJsonFile(path);
+  const auto found = config.find("max_position_embeddings");
+  return found != config.end() && found->is_number_unsigned() ? found->get<size_t>() : 0;
 }
 
 StepInput StepScope::Model() const { return Step(Has("optimize") ? "optimize" : "train"); }
@@ -95,12 +111,7 @@ std::string StepRun::ResultOf(std::string_view step) const {
 }
 
 ModelData StepRun::Data() const {
-  ModelData data = {.train = {},
-                    .validation = model.data.validation.empty() ? "" : project.Path(model.data.validation),
-                    .test = model.data.test.empty() ? "" : project.Path(model.data.test),
-                    .text_column = model.data.text_column,
-                    .target_column = model.data.target_column};
-  data.train = project.Path(model.data.train.front());
+  ModelData data = DataOf(project, model);
   for (const std::string_view step : kDataSteps)
     if (Has(step)) data.train = OutputOf(step) + "/" + PreparedFile(model, "train");
   if (Has("split")) data.test = OutputOf("split") + "/" + PreparedFile(model, "test");
@@ -108,7 +119,21 @@ ModelData StepRun::Data() const {
 }
 
 ModelData ColumnsOf(const ModelConfig& model) {
-  return {.train = {}, .validation = {}, .test = {}, .text_column = model.data.text_column, .target_column = model.data.target_column};
+  return {.train = {},
+          .validation = {},
+          .test = {},
+          .text_column = model.data.text_column,
+          .target_column = model.data.target_column,
+          .text_pair_column = model.data.text_pair_column,
+          .label_separator = model.data.label_separator};
+}
+
+ModelData DataOf(const ProjectConfig& project, const ModelConfig& model) {
+  ModelData data = ColumnsOf(model);
+  data.train = project.Path(model.data.train.front());
+  if (!model.data.validation.empty()) data.validation = project.Path(model.data.validation);
+  if (!model.data.test.empty()) data.test = project.Path(model.data.test);
+  return data;
 }
 
 std::string PreparedFile(const ModelConfig& model, std::string_view part) { return fmt::format("{}{}", part, TaskOf(model).extension); }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "hub/store.h"
 #include "project/config.h"
 #include "project/model_task.h"
@@ -22,6 +23,7 @@ class Contents {
   explicit Contents(const Store* store) : store_(store) {}  // nullptr: there is no store yet, and nothing is remembered for the next time
   // SHA-256 of a file, or the revision of a folder. Throws as Scan.
   const std::string& Hash(const std::string& path);
+  const Store* store() const { return store_; }
 
  private:
   const Store* store_;
@@ -37,6 +39,9 @@ struct StepScope {
   std::optional<std::string> production;           // the revision, if there is one
 
   bool Has(std::string_view step) const { return keys.contains(std::string(step)); }
+  // Throws the error with the place of a key of the model, "data.train[1]", before its message: "mlac.yaml line 7:
+  // models.topics.data.train[1]: ".
+  [[noreturn]] void Refuse(const Error& error, const std::string& key) const;
   StepInput Step(std::string_view step) const;
   // A file or folder that mlac.yaml names under that key ("data.train"). Throws with the model and the key what Contents throws.
   StepInput File(const std::string& key, const std::string& path) const;
@@ -45,7 +50,8 @@ struct StepScope {
   std::vector<StepInput> TrainData() const;
   std::vector<StepInput> TestData() const;
   std::vector<StepInput> Columns() const;
-  StepInput Model() const;  // the step that made what is evaluated: optimize or train
+  size_t MaxTokens() const;  // that the base model takes in one sequence, as its config.json says; 0: it does not
+  StepInput Model() const;   // the step that made what is evaluated: optimize or train
 };
 
 struct StepDescription {
@@ -62,6 +68,7 @@ class ApplyObserver : public FineTuneObserver {
                            size_t count) = 0;  // number from 1, of the steps that run for this model
   virtual void OnStepEnd(const std::string& step, double seconds, const std::string& summary) = 0;
   virtual void OnRefused(const std::string& step, const std::string& message) = 0;
+  virtual void OnFailed(const std::string& /*message*/) {}  // an error ended the model's steps, or its report
 };
 
 // A step at work.
@@ -114,6 +121,8 @@ std::string HeadlineJson(const Figures& figures, const std::string& evaluated_on
 
 // The columns of a model's data, without its files.
 ModelData ColumnsOf(const ModelConfig& model);
+// With the files that mlac.yaml names, the first of several to train on.
+ModelData DataOf(const ProjectConfig& project, const ModelConfig& model);
 
 // The file that a step which changes data writes. part: "train" or "test".
 std::string PreparedFile(const ModelConfig& model, std::string_view part);

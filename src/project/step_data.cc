@@ -8,7 +8,7 @@
 namespace mlac {
 
 std::vector<std::string> FilterColumns(const ModelConfig& model) {
-  const bool reads_labels = TaskOf(model).labels_texts;  // texts and labels are read anyway
+  const bool reads_labels = TaskOf(model).labels_texts;  // texts and labels are at hand anyway
   std::vector<std::string> columns;
   for (const RowFilter& filter : model.data.filters)
     if (!filter.column.empty() &&
@@ -20,8 +20,9 @@ std::vector<std::string> FilterColumns(const ModelConfig& model) {
 
 StepDescription DescribeDataStep(const StepScope& scope) {
   StepDescription step = {scope.TrainData(), {}};
-  step.inputs.push_back(scope.Parameter("task", scope.model.task));
+  step.inputs.push_back(scope.Parameter("task", TaskOf(scope.model).Title()));
   std::vector<std::string> columns = {scope.model.data.text_column, scope.model.data.target_column};
+  if (!scope.model.data.text_pair_column.empty()) columns.push_back(scope.model.data.text_pair_column);
   for (std::string& column : FilterColumns(scope.model)) columns.push_back(std::move(column));
   for (const std::string& column : columns) step.inputs.push_back(scope.Parameter("column", column));
   return step;

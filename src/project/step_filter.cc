@@ -13,6 +13,8 @@ namespace {
 
 StepDescription Describe(const StepScope& scope) {
   StepDescription step = DescribeDataStep(scope);
+  if (TaskOf(scope.model).several_labels())
+    step.inputs.push_back(scope.Parameter("data.label_separator", scope.model.data.label_separator));
   for (const RowFilter& filter : scope.model.data.filters)
     step.inputs.push_back(scope.Parameter(
         "data.filter", fmt::format("column '{}' equals {} not {} length {} to {}", filter.column, filter.equals, filter.not_equals,
@@ -20,8 +22,12 @@ StepDescription Describe(const StepScope& scope) {
   return step;
 }
 
-bool Keeps(const RowFilter& filter, const std::string& value) {
-  const auto holds = [&](const std::vector<std::string>& values) { return std::find(values.begin(), values.end(), value) != values.end(); };
+// values: what the cell holds, several where it is a list. They must be one of equals and none of not_equals.
+bool Keeps(const RowFilter& filter, const std::string& value, const std::vector<std::string>& values) {
+  const auto holds = [&](const std::vector<std::string>& wanted) {
+    return std::any_of(values.begin(), values.end(),
+                       [&](const std::string& each) { return std::find(wanted.begin(), wanted.end(), each) != wanted.end(); });
+  };
   if (!filter.equals.empty() && !holds(filter.equals)) return false;
   if (holds(filter.not_equals)) return false;
   const size_t length = CountCodePoints(value);
@@ -41,7 +47,10 @@ void Execute(StepRun& run) {
   const size_t num_before = rows.rows.size();
   const std::vector<std::string> columns = FilterColumns(run.model);
   for (const RowFilter& filter : run.model.data.filters)
-    std::erase_if(rows.rows, [&](const PreparedRow& row) { return !Keeps(filter, CellOf(row, filter, run.model, columns)); });
+    std::erase_if(rows.rows, [&](const PreparedRow& row) {
+      const std::string& cell = CellOf(row, filter, run.model, columns);
+      return !Keeps(filter, cell, ValuesOfCell(TaskOf(run.model), ColumnsOf(run.model), filter.column, cell));
+    });
   if (rows.rows.empty())
     throw Error(ErrorCode::kInvalidInput, fmt::format("models.{}.data.filter: none of {} rows is left", run.model.name, num_before));
   FinishRows(run, rows, num_before);

@@ -2,10 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/display.h"
 #include "base/error.h"
+#include "project/data_profile.h"
 #include "project/predictions.h"
 #include "project/step.h"
 
@@ -15,10 +18,39 @@ namespace {
 using nlohmann::ordered_json;
 using FigureKind = GateFigure::Kind;
 
+// Labels that gates name must be in the data, where these were looked at before.
+void CheckLabels(const StepScope& scope) {
+  const std::vector<Gate>& gates = scope.model.gates;
+  const Store* store = scope.contents.store();
+  if (store == nullptr || std::all_of(gates.begin(), gates.end(), [](const Gate& gate) { return gate.figure.label.empty(); })) return;
+  std::vector<std::string> files = scope.model.data.train, labels;
+  for (const std::string& file : {scope.model.data.validation, scope.model.data.test})
+    if (!file.empty()) files.push_back(file);
+  for (const std::string& file : files) {
+    const auto some = RememberedLabels(*store, TaskOf(scope.model), scope.contents.Hash(scope.project.Path(file)), ColumnsOf(scope.model));
+    if (!some) return;
+    labels.insert(labels.end(), some->begin(), some->end());
+  }
+  std::sort(labels.begin(), labels.end());
+  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+  for (size_t i = 0; i < gates.size(); ++i) {
+    const std::string& label = gates[i].figure.label;
+    if (label.empty() || labels.empty() || std::binary_search(labels.begin(), labels.end(), label)) continue;
+    scope.Refuse(Error(ErrorCode::kInvalidInput, fmt::format("the data have no label {}", Quoted(label)), KnownNames(label, labels)),
+                 fmt::format("gates[{}]", i));
+  }
+}
+
 StepDescription Describe(const StepScope& scope) {
+  CheckLabels(scope);
   StepDescription step = {{scope.Step("evaluate"), scope.Model()}, {}};
   bool against_production = false, latency = false;
-  for (const Gate& gate : scope.model.gates) {
+  for (size_t i = 0; i < scope.model.gates.size(); ++i) {
+    const Gate& gate = scope.model.gates[i];
+    const size_t most = gate.figure.kind == FigureKind::kLatency ? scope.MaxTokens() : 0;
+    if (most > 0 && gate.figure.num_tokens > most)
+      scope.Refuse(Error(ErrorCode::kInvalidInput, fmt::format("{}: the base model takes {} tokens at most", gate.figure.Text(), most)),
+                   fmt::format("gates[{}]", i));
     step.inputs.push_back(scope.Parameter("gates", gate.Text()));
     against_production |= gate.against_production;
     latency |= gate.figure.kind == FigureKind::kLatency;
@@ -26,6 +58,12 @@ StepDescription Describe(const StepScope& scope) {
   if (against_production) step.until_published.push_back(scope.Parameter("production", scope.production.value_or("none")));
   if (latency) step.until_published.push_back(scope.Parameter("processor", ProcessorName()));
   return step;
+}
+
+std::vector<std::string> NamesOf(const Figures& figures) {
+  std::vector<std::string> names;
+  for (const Figure& figure : figures.figures) names.push_back(figure.name);
+  return names;
 }
 
 // Measures what gates ask for, each thing once, of the candidate and of production.
@@ -45,6 +83,8 @@ class Measurer {
       default:
         break;
     }
+    // What these test data do not give is no reason to refuse while there is nothing to compare with.
+    if (gate.against_production && !run_.production && !IsMeasured(gate.figure)) return {.value = std::nan("")};
     GateMeasurement measured = {.value = ValueIn(gate.figure, after_.figures)};
     if (!gate.against_production) {
       measured.value_interval = IntervalOf(gate.figure);
@@ -91,14 +131,21 @@ class Measurer {
     return measured;
   }
 
+  bool IsMeasured(const GateFigure& figure) const {
+    const std::vector<std::string>& labels = after_.figures.class_names;
+    if (!figure.label.empty()) return std::find(labels.begin(), labels.end(), figure.label) != labels.end();
+    return figure.name == "num_examples" || ValueOf(after_.figures, figure.name).has_value();
+  }
+
   double ValueIn(const GateFigure& figure, const Figures& figures) const {
     if (figure.label.empty()) {
       if (figure.name == "num_examples") return static_cast<double>(figures.num_examples);
       if (const std::optional<double> value = ValueOf(figures, figure.name)) return *value;
       throw Error(ErrorCode::kInvalidInput,
-                  figure.name == "loss" && TaskOf(run_.model).labels_texts
+                  figure.name == "loss" && TaskOf(run_.model).name == "text-classification"
                       ? fmt::format("{}: there is no loss: test texts have labels that the model does not know", run_.model.name)
-                      : fmt::format("{}: {} was not measured on these test data", run_.model.name, figure.name));
+                      : fmt::format("{}: gate '{}': these test data do not give it", run_.model.name, figure.name),
+                  KnownNames(figure.name, NamesOf(figures)));
     }
     const ClassMetrics& label = Label(figure, figures);
     if (figure.name == "precision") return label.precision;

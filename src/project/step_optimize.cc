@@ -18,7 +18,7 @@ StepDescription Describe(const StepScope& scope) {
     for (StepInput& input : scope.TestData()) step.inputs.push_back(std::move(input));
     for (StepInput& column : scope.Columns()) step.inputs.push_back(std::move(column));
     step.inputs.push_back(scope.Parameter("optimize.max_drop", fmt::format("{}", *max_drop)));
-    step.inputs.push_back(scope.Parameter("optimize.metric", scope.model.optimize.metric));
+    if (!scope.model.optimize.metric.empty()) step.inputs.push_back(scope.Parameter("optimize.metric", scope.model.optimize.metric));
   }
   return step;
 }
@@ -40,6 +40,14 @@ Change ChangeOf(const TaskEvaluation& before, const TaskEvaluation& after, const
   return {value(before.figures), value(after.figures), paired ? std::optional(paired->interval) : std::nullopt};
 }
 
+// What max_drop looks at: what mlac.yaml names, else the first of the task's that these data have and that rises where a model gets better.
+std::string MetricOf(const ModelConfig& model, const Figures& figures) {
+  if (!model.optimize.metric.empty()) return model.optimize.metric;
+  for (const std::string_view name : TaskOf(model).figures.metrics)
+    if (std::string metric(name); !LessIsBetter(name) && ValueOf(figures, metric)) return metric;
+  throw Error(ErrorCode::kInvalidInput, fmt::format("{}: optimize.max_drop: these test data have no figure to look at", model.name));
+}
+
 void Execute(StepRun& run) {
   const std::string before = run.OutputOf("train") + "/model", after = run.output + "/model";
   std::filesystem::create_directory(after);
@@ -51,7 +59,7 @@ void Execute(StepRun& run) {
     const ModelData data = run.Data();
     const TaskEvaluation first = TaskOf(run.model).evaluate(before, data.test, data, run.num_threads, run.stop);
     const TaskEvaluation second = TaskOf(run.model).evaluate(after, data.test, data, run.num_threads, run.stop);
-    const std::string& metric = run.model.optimize.metric;
+    const std::string metric = MetricOf(run.model, first.figures);
     const Change change = ChangeOf(first, second, metric);
     const double drop = 100 * (change.before - change.after);
     result["metric"] = {{"name", metric}, {"before", change.before}, {"after", change.after}};

@@ -47,8 +47,7 @@ std::string BareName(const std::string& path) {
 std::vector<TextInput> InputsOf(const ModelTests& tests) {
   std::vector<TextInput> inputs;
   for (const ExampleTest& test : tests.examples)
-    for (const std::string& text : test.texts)
-      inputs.push_back(test.question.empty() ? TextInput{text, std::nullopt} : TextInput{test.question, text});
+    for (TextInput& input : test.beside.InputsOf(test.texts)) inputs.push_back(std::move(input));
   for (const RankingTest& test : tests.rankings) inputs.push_back({test.query, test.best.front()});
   return inputs;
 }
@@ -58,7 +57,7 @@ std::string AddAnswers(const StepRun& run, const ModelData& data) {
   constexpr size_t kTestTexts = 8;
   const ModelTask& task = TaskOf(run.model);
   std::vector<TextInput> inputs;
-  if (!run.model.tests.empty()) inputs = InputsOf(ReadModelTests(run.project.Path(run.model.tests)));
+  if (!run.model.tests.empty()) inputs = InputsOf(ReadModelTests(run.project.Path(run.model.tests), run.model.tests));
   if (inputs.empty())
     for (TestRow& row : task.rows(data, kTestTexts)) inputs.push_back(std::move(row.input));
   if (inputs.empty()) return "";
@@ -85,6 +84,8 @@ Record RecordOf(StepRun& run, const ModelData& data) {
   record.parameters["base"] = BareName(run.model.base);
   record.parameters["data.text"] = data.text_column;
   record.parameters["data.target"] = data.target_column;
+  if (!data.text_pair_column.empty()) record.parameters["data.text_pair"] = data.text_pair_column;
+  if (TaskOf(run.model).several_labels()) record.parameters["data.label_separator"] = data.label_separator;
   if (run.model.optimize.int8) record.parameters["optimize.int8"] = "true";
   record.seed = run.model.train.training.seed;
   const GitState git = GitStateOf(run.project.folder);

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -11,9 +13,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder_contents.h"
-#include "base/json.h"
 #include "base/sha256.h"
 #include "base/system_call.h"
+#include "hub/scan.h"
+#include "hub/seal.h"
 
 namespace mlac {
 namespace {
@@ -22,8 +25,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr int kFormat = 1;
-constexpr char kRecordFile[] = "step.json";
+constexpr int kFormat = 2;
+constexpr char kRecordFile[] = "step.json", kLastKeysEnding[] = ".json", kRefusalEnding[] = ".refused";
 constexpr size_t kKeyLength = 40;
 constexpr size_t kMostRecordBytes = size_t{256} << 20;
 
@@ -36,25 +39,46 @@ std::string RecordJson(const StepRecord& record) {
         {{"name", input.name}, {"kind", kKindNames[static_cast<size_t>(input.kind)]}, {"value", input.value}, {"shown", input.shown}});
   const ordered_json out = {
       {"format_version", kFormat}, {"step", record.step}, {"model", record.model},     {"key", record.key},
-      {"inputs", inputs},          {"time", record.time}, {"seconds", record.seconds}, {"result", ordered_json::parse(record.result)}};
-  return out.dump() + "\n";
+      {"inputs", inputs},          {"time", record.time}, {"seconds", record.seconds}, {"result", ordered_json::parse(record.result)},
+      {"output", record.output}};
+  return Sealed(out, SealForm::kLine);
 }
 
-StepRecord ParseRecordJson(const json& value) {
+StepRecord ParseRecordJson(const ordered_json& value) {
   StepRecord record = {.step = value.at("step"),
                        .model = value.at("model"),
                        .key = value.at("key"),
                        .inputs = {},
                        .time = value.at("time"),
                        .seconds = value.at("seconds"),
-                       .result = value.at("result").dump()};
-  for (const json& input : value.at("inputs")) {
+                       .result = value.at("result").dump(),
+                       .output = value.at("output")};
+  for (const ordered_json& input : value.at("inputs")) {
     const std::string kind = input.at("kind");
     for (size_t k = 0; k < std::size(kKindNames); ++k)
       if (kKindNames[k] == kind)
         record.inputs.push_back({input.at("name"), static_cast<StepInput::Kind>(k), input.at("value"), input.at("shown")});
   }
   return record;
+}
+
+// The keys of the last steps by step; nothing for a damaged file.
+std::optional<std::map<std::string, std::string>> ReadLastKeys(const std::string& path) {
+  try {
+    return Unsealed(ReadFile(path, kMostRecordBytes), SealForm::kLine, path).get<std::map<std::string, std::string>>();
+  } catch (const json::exception&) {
+    return std::nullopt;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidInput) throw;
+    return std::nullopt;
+  }
+}
+
+// The revision of all files of a folder; "" where there are none.
+std::string RevisionOfFiles(const std::string& folder) {
+  const std::vector<FolderEntry> entries = EntriesIn(folder);
+  const bool has_files = std::any_of(entries.begin(), entries.end(), [](const FolderEntry& entry) { return !entry.is_folder; });
+  return has_files ? Scan(folder).Revision() : "";
 }
 
 }  // namespace
@@ -78,13 +102,50 @@ std::optional<StepRecord> StepStore::Find(const std::string& key) const {
   const std::string path = fmt::format("{}/steps/{}/{}", store_.folder(), key, kRecordFile);
   if (!FileExists(path)) return std::nullopt;
   try {
-    StepRecord record = ParseRecordJson(ReadJsonFile(path, kMostRecordBytes));
+    StepRecord record = ParseRecordJson(Unsealed(ReadFile(path, kMostRecordBytes), SealForm::kLine, path));
     if (record.key == key && StepKey(record.step, record.inputs) == key) return record;
   } catch (const json::exception&) {
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidInput) throw;
   }
   return std::nullopt;
+}
+
+bool StepStore::IsWhole(const StepRecord& record) const {
+  try {
+    return RevisionOfFiles(OutputFolder(record.key)) == record.output;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kResourceExhausted) throw;
+    return false;  // a file that is no longer there or cannot be read, a link in its place
+  }
+}
+
+void StepStore::Remove(const std::string& key) const { RemoveAll(fmt::format("{}/steps/{}", store_.folder(), key)); }
+
+std::vector<Damage> StepStore::FindDamages(const std::function<void(size_t, size_t)>& on_step) const {
+  std::vector<Damage> damages;
+  const auto names_in = [&](const std::string& folder) {
+    return FolderExists(store_.folder() + folder) ? NamesIn(store_.folder() + folder) : std::vector<std::string>();
+  };
+  const std::vector<std::string> keys = names_in("/steps");
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const std::optional<StepRecord> record = Find(keys[i]);
+    const bool is_whole = record && IsWhole(*record);
+    // One that is gone by now was taken away meanwhile.
+    if (!is_whole && FolderExists(fmt::format("{}/steps/{}", store_.folder(), keys[i])))
+      damages.push_back(record
+                            ? Damage{fmt::format("steps/{}/output", keys[i]),
+                                     fmt::format("is not what the step '{}' wrote; it runs again when its result is needed", record->step),
+                                     {record->model}}
+                            : Damage{fmt::format("steps/{}/{}", keys[i], kRecordFile),
+                                     "is damaged or missing; the step runs again when its result is needed"});
+    if (on_step) on_step(i + 1, keys.size());
+  }
+  for (const std::string& name : names_in("/last-steps")) {
+    if (!name.ends_with(kLastKeysEnding) || ReadLastKeys(fmt::format("{}/last-steps/{}", store_.folder(), name))) continue;
+    damages.push_back({fmt::format("last-steps/{}", name), "is damaged; the next plan tells changes as if it were the first", {}});
+  }
+  return damages;
 }
 
 void StepStore::RemoveWork(const std::string& key) const { RemoveAll(WorkFolder(key)); }
@@ -94,8 +155,9 @@ void StepStore::MakeWork(const std::string& key) const {
   for (const std::string& folder : {WorkFolder(key), store_.Part("work"), store_.folder()}) SyncFolder(folder);
 }
 
-void StepStore::Commit(const StepRecord& record) const {
+void StepStore::Commit(StepRecord record) const {
   const std::string work = WorkFolder(record.key), place = store_.Part("steps") + "/" + record.key;
+  record.output = RevisionOfFiles(work + "/output");
   WriteFileAtomically(work + "/" + kRecordFile, RecordJson(record));
   SyncTree(work);
   RemoveAll(place);  // a damaged one
@@ -105,25 +167,36 @@ void StepStore::Commit(const StepRecord& record) const {
 }
 
 std::map<std::string, std::string> StepStore::LastKeys(const std::string& model) const {
-  const std::string path = fmt::format("{}/last-steps/{}.json", store_.folder(), model);
-  std::map<std::string, std::string> keys;
-  if (!FileExists(path)) return keys;
-  try {
-    const json value = ReadJsonFile(path);
-    for (const auto& [step, key] : value.items()) keys[step] = key.get<std::string>();
-  } catch (const json::exception&) {
-    keys.clear();  // changes are then told as if it were the first time
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidInput) throw;
-  }
-  return keys;
+  const std::string path = fmt::format("{}/last-steps/{}{}", store_.folder(), model, kLastKeysEnding);
+  // Without them, or with damaged ones, changes are told as if it were the first time.
+  return FileExists(path) ? ReadLastKeys(path).value_or(std::map<std::string, std::string>()) : std::map<std::string, std::string>();
 }
 
 void StepStore::SetLastKey(const std::string& model, const std::string& step, const std::string& key) const {
   std::map<std::string, std::string> keys = LastKeys(model);
   if (keys[step] == key) return;
   keys[step] = key;
-  WriteFileAtomically(fmt::format("{}/{}.json", store_.Part("last-steps"), model), json(keys).dump() + "\n");
+  WriteFileAtomically(fmt::format("{}/{}{}", store_.Part("last-steps"), model, kLastKeysEnding),
+                      Sealed(ordered_json(keys), SealForm::kLine));
+}
+
+std::optional<StepRefusal> StepStore::LastRefusal(const std::string& model) const {
+  const std::string path = fmt::format("{}/last-steps/{}{}", store_.folder(), model, kRefusalEnding);
+  if (!FileExists(path)) return std::nullopt;
+  try {
+    const ordered_json refusal = Unsealed(ReadFile(path, kMostRecordBytes), SealForm::kLine, path);
+    return StepRefusal{refusal.at("step"), refusal.at("key"), refusal.at("message"), refusal.at("time")};
+  } catch (const json::exception&) {
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidInput) throw;
+  }
+  return std::nullopt;
+}
+
+void StepStore::SetLastRefusal(const std::string& model, const StepRefusal& refusal) const {
+  WriteFileAtomically(
+      fmt::format("{}/{}{}", store_.Part("last-steps"), model, kRefusalEnding),
+      Sealed({{"step", refusal.step}, {"key", refusal.key}, {"message", refusal.message}, {"time", refusal.time}}, SealForm::kLine));
 }
 
 void StepStore::RemoveWorkExcept(const std::vector<std::string>& keep) const {
@@ -138,8 +211,8 @@ uint64_t StepStore::RemoveUnneeded(bool dry_run) const {
   std::set<std::string> needed;
   if (FolderExists(store_.folder() + "/last-steps")) {
     for (const std::string& name : NamesIn(store_.folder() + "/last-steps"))
-      if (name.ends_with(".json"))
-        for (const auto& [step, key] : LastKeys(name.substr(0, name.size() - 5))) needed.insert(key);
+      if (name.ends_with(kLastKeysEnding))
+        for (const auto& [step, key] : LastKeys(name.substr(0, name.size() - std::strlen(kLastKeysEnding)))) needed.insert(key);
   }
   uint64_t bytes = 0;
   const std::string folder = store_.folder() + "/steps";

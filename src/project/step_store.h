@@ -1,6 +1,7 @@
 #pragma once
 // Results of steps, kept in the store under the key of all that they depend on.
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "hub/store.h"
+#include "hub/verify.h"
 
 namespace mlac {
 
@@ -27,6 +29,12 @@ struct StepRecord {
   std::string time;  // when it ended, as in Record of hub/
   double seconds = 0;
   std::string result = "{}";  // a JSON object: what later steps and people want to know
+  std::string output = {};    // the revision (hub/manifest.h) of the files that it wrote, "" for none; Commit sets it
+};
+
+// That a test or a gate said no.
+struct StepRefusal {
+  std::string step, key, message, time;
 };
 
 // 40 hexadecimal digits of the SHA-256 of step and inputs.
@@ -42,18 +50,29 @@ class StepStore {
   // The record of a step that is done, or nothing. A damaged one is none: the step runs again.
   std::optional<StepRecord> Find(const std::string& key) const;
   std::string OutputFolder(const std::string& key) const;  // what a done step wrote
+  // Whether that is as it was written; reads all of it.
+  bool IsWhole(const StepRecord& record) const;
+  // Takes a result away, so that the step runs again.
+  void Remove(const std::string& key) const;
+  // What is not as it was written, for `mlac verify`; reads all results. on_step: told how many of how many were read.
+  std::vector<Damage> FindDamages(const std::function<void(size_t done, size_t total)>& on_step = {}) const;
 
   // Where a step writes: WorkFolder(key)/output. It stays after a kill, so that training finds its checkpoint.
   std::string WorkFolder(const std::string& key) const;
   void RemoveWork(const std::string& key) const;
-  // Makes the work folder and its output/ where they are missing, so that a power loss does not take them with what a step left to go on from.
+  // Makes the work folder and its output/ where they are missing, so that a power loss does not take them with what a step left to go on
+  // from.
   void MakeWork(const std::string& key) const;
-  // The record and the output appear together, or neither. Syncs.
-  void Commit(const StepRecord& record) const;
+  // The record, which has a checksum of the output and of itself, and the output appear together, or neither. Syncs.
+  void Commit(StepRecord record) const;
 
   // The last step of each kind that a model finished: what changes are told against.
   std::map<std::string, std::string> LastKeys(const std::string& model) const;
   void SetLastKey(const std::string& model, const std::string& step, const std::string& key) const;
+
+  // The last refusal of a model: told by plan and status as long as the same step with the same key is what runs next.
+  std::optional<StepRefusal> LastRefusal(const std::string& model) const;
+  void SetLastRefusal(const std::string& model, const StepRefusal& refusal) const;
 
   // Removes work folders, other than those in `keep`: of runs that ended early and whose inputs have changed since.
   void RemoveWorkExcept(const std::vector<std::string>& keep) const;

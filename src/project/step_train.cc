@@ -1,6 +1,8 @@
 // train: the base model, fine-tuned on the training data. Output: the folder "model".
 #include <fmt/format.h>
 
+#include "base/error.h"
+#include "base/file.h"
 #include "project/step.h"
 
 namespace mlac {
@@ -8,6 +10,10 @@ namespace {
 
 StepDescription Describe(const StepScope& scope) {
   StepDescription step = {{scope.File("base", scope.model.base)}, {}};
+  if (!FileExists(scope.project.Path(scope.model.base) + "/config.json"))
+    scope.Refuse(Error(ErrorCode::kInvalidInput, fmt::format("{} is no model: there is no config.json in it", scope.model.base),
+                       "a folder in the Hugging Face layout"),
+                 "base");
   for (StepInput& input : scope.TrainData()) step.inputs.push_back(std::move(input));
   if (!scope.model.data.validation.empty()) step.inputs.push_back(scope.File("data.validation", scope.model.data.validation));
   for (StepInput& column : scope.Columns()) step.inputs.push_back(std::move(column));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
@@ -22,26 +23,54 @@ Store OpenStoreOf(const ProjectConfig& project) {
   return std::move(*store);
 }
 
-// A model of the project and a revision of it.
+// A model of the project, and the folder that is tested of it.
 struct Subject {
   const ModelConfig* model = nullptr;
-  std::string revision;
+  std::string revision;                 // "" for a candidate
+  std::string path;                     // of the folder
+  std::optional<RevisionFolder> lease;  // of a revision
 };
 
+// What the last apply made of it.
+std::string CandidateFolder(const ModelConfig& model, const Store& store) {
+  const StepStore steps(store);
+  const std::map<std::string, std::string> last = steps.LastKeys(model.name);
+  const auto find = [&](const char* step) { return last.contains(step) ? steps.Find(last.at(step)) : std::nullopt; };
+  const auto is_of_last_training = [&](const StepRecord& optimized) {
+    return std::any_of(optimized.inputs.begin(), optimized.inputs.end(), [&](const StepInput& input) {
+      return input.name == "train" && last.contains("train") && input.value == last.at("train");
+    });
+  };
+  std::optional<StepRecord> record = model.optimize.int8 ? find("optimize") : std::nullopt;
+  if (!record || !is_of_last_training(*record)) record = find("train");
+  if (!record || !steps.IsWhole(*record))
+    throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no model '{}' yet, published or not", store.folder(), model.name),
+                fmt::format("'mlac apply --target {}' trains it", model.name));
+  return steps.OutputFolder(record->key) + "/model";
+}
+
 Subject FindSubject(const ProjectConfig& project, const Store& store, const std::string& reference) {
-  const std::string name = reference.substr(0, reference.find('@'));
-  const ModelConfig& model = project.Find(name);
-  return {&model, Resolve(store, reference).revision};
+  const size_t at = reference.find('@');
+  const std::string name = reference.substr(0, at);
+  const Aliases aliases(store);
+  Subject subject;
+  subject.model = &project.Find(name);
+  const bool is_candidate =
+      at == std::string::npos ? !aliases.Find(name, kLatest) : reference.substr(at + 1) == kCandidate && !aliases.Find(name, kCandidate);
+  if (is_candidate) {
+    subject.path = CandidateFolder(*subject.model, store);
+    return subject;
+  }
+  subject.revision = Resolve(store, reference).revision;
+  subject.lease = store.OpenFolder(subject.revision);
+  subject.path = subject.lease->path();
+  return subject;
 }
 
 }  // namespace
 
 ModelData CurrentData(const ProjectConfig& project, const ModelConfig& model, const Store& store) {
-  ModelData data = {.train = project.Path(model.data.train.front()),
-                    .validation = model.data.validation.empty() ? "" : project.Path(model.data.validation),
-                    .test = model.data.test.empty() ? "" : project.Path(model.data.test),
-                    .text_column = model.data.text_column,
-                    .target_column = model.data.target_column};
+  ModelData data = DataOf(project, model);
   if (!model.prepares_data()) return data;
   const StepStore steps(store);
   ProjectConfig data_only = project;
@@ -52,6 +81,10 @@ ModelData CurrentData(const ProjectConfig& project, const ModelConfig& model, co
     if (step == "split" && !steps.Find(key))
       throw Error(ErrorCode::kNotFound, fmt::format("{}: the test data has not been made yet from the data of today", model.name),
                   "'mlac apply' makes it");
+    if (step == "split" && !steps.IsWhole(*steps.Find(key)))
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{}: the test data, {}, is not what the step 'split' wrote", model.name, steps.OutputFolder(key)),
+                  "remove that folder; the next training makes it anew");
     if (step == "split") data.test = steps.OutputFolder(key) + "/" + PreparedFile(model, "test");
   }
   return data;
@@ -66,15 +99,14 @@ TestedModel TestModel(const ProjectConfig& project, const std::string& reference
     throw Error(ErrorCode::kNotFound, fmt::format("{}: the model '{}' has no tests", project.file, model.name),
                 fmt::format("'mlac test {} --generate > tests/{}.yaml' proposes some, 'tests: tests/{}.yaml' names them", model.name,
                             model.name, model.name));
-  const ModelTests tests = ReadModelTests(project.Path(model.tests));
-  const RevisionFolder folder = store.OpenFolder(subject.revision);
+  const ModelTests tests = ReadModelTests(project.Path(model.tests), model.tests);
   const std::optional<std::string> production = Aliases(store).Find(model.name, kProduction);
   std::optional<RevisionFolder> other;
   if (production && *production != subject.revision) other = store.OpenFolder(*production);
   return {model.name, subject.revision,
           RunModelTests(tests,
                         {.task = TaskOf(model),
-                         .folder = folder.path(),
+                         .folder = subject.path,
                          .data = CurrentData(project, model, store),
                          .compared_with = other ? other->path() : "",
                          .num_threads = options.num_threads},
@@ -84,8 +116,7 @@ TestedModel TestModel(const ProjectConfig& project, const std::string& reference
 std::string ProposeTests(const ProjectConfig& project, const std::string& reference, size_t num_threads, const std::atomic<bool>& stop) {
   const Store store = OpenStoreOf(project);
   const Subject subject = FindSubject(project, store, reference);
-  const RevisionFolder folder = store.OpenFolder(subject.revision);
-  return ProposeTestsFor(TaskOf(*subject.model), folder.path(), CurrentData(project, *subject.model, store), subject.model->name,
+  return ProposeTestsFor(TaskOf(*subject.model), subject.path, CurrentData(project, *subject.model, store), subject.model->name,
                          num_threads, stop);
 }
 

@@ -18,6 +18,37 @@ constexpr size_t kShownRows = 20;  // changed rows that people are shown
 
 std::string_view NameOf(Status status) { return status == Status::kPassed ? "passed" : status == Status::kFailed ? "failed" : "skipped"; }
 
+// ---- JUnit ----
+
+std::string Attributes(const TestReport& report) {
+  double seconds = 0;
+  for (const TestCase& test : report.cases) seconds += test.seconds;
+  return fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3f}\"", report.cases.size(),
+                     report.Count(Status::kFailed), report.Count(Status::kSkipped), seconds);
+}
+
+// In the order of the first test of each.
+std::vector<std::pair<std::string, TestReport>> ByGroup(const TestReport& report) {
+  std::vector<std::pair<std::string, TestReport>> groups;
+  for (const TestCase& test : report.cases) {
+    const auto found = std::find_if(groups.begin(), groups.end(), [&](const auto& group) { return group.first == test.group; });
+    TestReport& part = found != groups.end() ? found->second : groups.emplace_back(test.group, TestReport()).second;
+    part.cases.push_back(test);
+  }
+  return groups;
+}
+
+std::string Suite(const std::string& name, const TestReport& report) {
+  std::string out = fmt::format("  <testsuite name=\"{}\" {}>\n", EscapeXml(name), Attributes(report));
+  for (const TestCase& test : report.cases) {
+    out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"", EscapeXml(name), EscapeXml(test.name), test.seconds);
+    out += test.status == Status::kPassed ? "/>\n"
+                                          : fmt::format("><{} message=\"{}\"/></testcase>\n",
+                                                        test.status == Status::kFailed ? "failure" : "skipped", EscapeXml(test.message));
+  }
+  return out + "  </testsuite>\n";
+}
+
 }  // namespace
 
 size_t TestReport::Count(Status status) const {
@@ -68,38 +99,16 @@ std::string TestReport::Json() const {
   return out.dump(2) + "\n";
 }
 
-std::string TestReport::JUnit(const std::string& suite) const {
-  std::vector<std::string> groups;
-  for (const TestCase& test : cases)
-    if (std::find(groups.begin(), groups.end(), test.group) == groups.end()) groups.push_back(test.group);
-  const auto attributes = [](size_t tests, size_t failures, size_t skipped, double seconds) {
-    return fmt::format("tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3f}\"", tests, failures, skipped, seconds);
-  };
-  double seconds = 0;
-  for (const TestCase& test : cases) seconds += test.seconds;
-  std::string out = fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" {}>\n", EscapeXml(suite),
-                                attributes(cases.size(), Count(Status::kFailed), Count(Status::kSkipped), seconds));
-  for (const std::string& group : groups) {
-    TestReport part;
-    for (const TestCase& test : cases)
-      if (test.group == group) part.cases.push_back(test);
-    double part_seconds = 0;
-    for (const TestCase& test : part.cases) part_seconds += test.seconds;
-    out += fmt::format("  <testsuite name=\"{}\" {}>\n", EscapeXml(suite + "." + group),
-                       attributes(part.cases.size(), part.Count(Status::kFailed), part.Count(Status::kSkipped), part_seconds));
-    for (const TestCase& test : part.cases) {
-      out += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"", EscapeXml(suite + "." + group), EscapeXml(test.name),
-                         test.seconds);
-      if (test.status == Status::kPassed) {
-        out += "/>\n";
-      } else {
-        out += fmt::format("><{} message=\"{}\"/></testcase>\n", test.status == Status::kFailed ? "failure" : "skipped",
-                           EscapeXml(test.message));
-      }
-    }
-    out += "  </testsuite>\n";
+std::string JUnitOf(const std::vector<std::pair<std::string, TestReport>>& reports) {
+  std::string suites, names;
+  TestReport all;
+  for (const auto& [name, report] : reports) {
+    names += (names.empty() ? "" : ", ") + name;
+    all.cases.insert(all.cases.end(), report.cases.begin(), report.cases.end());
+    for (const auto& [group, part] : ByGroup(report)) suites += Suite(name + "." + group, part);
   }
-  return out + "</testsuites>\n";
+  return fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" {}>\n{}</testsuites>\n", EscapeXml(names),
+                     Attributes(all), suites);
 }
 
 }  // namespace mlac

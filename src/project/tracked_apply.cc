@@ -110,6 +110,11 @@ void TrackedApply::OnRefused(const std::string& step, const std::string& message
   SendLineage(LineageEvent::Type::kFail, message);
 }
 
+void TrackedApply::OnFailed(const std::string& message) {
+  to_.OnFailed(message);
+  SendLineage(LineageEvent::Type::kFail, message);
+}
+
 // What the steps of the model left in the store, whatever came of it. What cannot be read of it is left out and said: it is a copy, and no
 // reason to fail what was applied.
 void TrackedApply::LogModel(TrackedModel& model, const AppliedModel* applied) const noexcept {
@@ -155,6 +160,7 @@ void TrackedApply::LogWhatIsKept(TrackedModel& model, const AppliedModel* applie
     tags.emplace_back("mlac.refused_by", applied->refused_by);
     tags.emplace_back("mlac.refusal", applied->refusal);
   }
+  if (applied->failure) tags.emplace_back("mlac.error", applied->failure->message());
   model.run->LogTags(std::move(tags));
 }
 
@@ -165,7 +171,8 @@ void TrackedApply::Finish(const ApplyResult& result) {
         std::find_if(result.models.begin(), result.models.end(), [&](const AppliedModel& each) { return each.name == model.name; });
     const bool known = applied != result.models.end();
     LogModel(model, known ? &*applied : nullptr);
-    model.run->Finish(known && applied->refused_by.empty() ? MlflowRun::Status::kFinished : MlflowRun::Status::kFailed);
+    model.run->Finish(known && applied->refused_by.empty() && !applied->failure ? MlflowRun::Status::kFinished
+                                                                                : MlflowRun::Status::kFailed);
   }
   if (lineage_) lineage_->Finish(kPatience);
 }

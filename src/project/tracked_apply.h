@@ -29,6 +29,7 @@ class TrackedApply : public TrackedTraining<ApplyObserver> {
   void OnStepStart(const std::string& step, size_t number, size_t count) override;
   void OnStepEnd(const std::string& step, double seconds, const std::string& summary) override;
   void OnRefused(const std::string& step, const std::string& message) override;
+  void OnFailed(const std::string& message) override;
 
   // What came of it: figures, data sets, reports and tags of each model. Waits for the servers, at most some seconds each.
   void Finish(const ApplyResult& result);

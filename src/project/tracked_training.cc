@@ -48,6 +48,9 @@ MlflowRun::Pairs ParametersOfRun(const std::string& task, const FineTuneOptions&
                                  {"freeze", fmt::format("{}", t.freeze)},
                                  {"max_length", options.max_length ? fmt::format("{}", *options.max_length) : "of the model"},
                                  {"validation_split", options.validation.empty() ? fmt::format("{}", options.validation_split) : "a file"}};
+  if (options.sequence.problem_type != ProblemType::kSingleLabel)
+    parameters.emplace_back("problem_type",
+                            options.sequence.problem_type == ProblemType::kMultiLabel ? "multi_label_classification" : "regression");
   if (options.lora.rank > 0) parameters.emplace_back("lora.rank", fmt::format("{}", options.lora.rank));
   if (t.dtype == DType::kBF16) parameters.emplace_back("dtype", "bf16");
   return parameters;

@@ -66,6 +66,10 @@ std::vector<size_t> Sizes(const YamlValue& value) {
   return sizes;
 }
 
+void SetProblemType(Options& options, bool is_set, ProblemType problem_type) {
+  if (is_set) options.sequence.problem_type = problem_type;
+}
+
 double ShareUpTo(const YamlValue& value, double low, double high) {
   const double share = value.Share();
   if (share < low || share > high) value.Throw(fmt::format("expected a share from {} to {}, found {}", low, high, share));
@@ -131,6 +135,12 @@ constexpr TrainKey kKeys[] = {
      [](const Options& o) { return fmt::format("{}", fmt::join(o.lora.targets, ", ")); }},
     {{{"freeze", Shape::kBool, "Only the head learns: faster, and less exact", "false"}, [](const YamlValue& v, Options& o) { o.training.freeze = v.Bool(); }},
      [](const Options& o) { return Shown(o.training.freeze); }, Recorded::kAlways, kHeads},
+    {{{"multi_label", Shape::kBool, "A text may have several labels, or none: a list in JSON Lines, else apart by data.label_separator", "false"},
+      [](const YamlValue& v, Options& o) { SetProblemType(o, v.Bool(), ProblemType::kMultiLabel); }},
+     [](const Options& o) { return Shown(o.sequence.problem_type == ProblemType::kMultiLabel); }, Recorded::kIfSet, kLabels},
+    {{{"regression", Shape::kBool, "The column of targets holds numbers to predict", "false"},
+      [](const YamlValue& v, Options& o) { SetProblemType(o, v.Bool(), ProblemType::kRegression); }},
+     [](const Options& o) { return Shown(o.sequence.problem_type == ProblemType::kRegression); }, Recorded::kIfSet, kLabels},
     {{{"class_weights", Shape::kBool, "Rare labels weigh as much as frequent ones", "false"},
       [](const YamlValue& v, Options& o) { o.sequence.class_weights = v.Bool(); }},
      [](const Options& o) { return Shown(o.sequence.class_weights); }, Recorded::kAlways, kLabels},
@@ -152,7 +162,8 @@ constexpr TrainKey kKeys[] = {
     {{{"line_by_line", Shape::kBool, "Reads each text by itself instead of joining texts to blocks", "false"},
       [](const YamlValue& v, Options& o) { o.masking.line_by_line = v.Bool(); }},
      [](const Options& o) { return Shown(o.masking.line_by_line); }, Recorded::kIfSet, kMasks},
-    {{{"loss", Shape::kText, "multiple-negatives-ranking, cosent (for scored pairs) or triplet (of triples)", "the usual one of the data"},
+    {{{"loss", Shape::kText, "multiple-negatives-ranking, cosent (for scored pairs) or triplet (of triples)", "the usual one of the data", false, "", "",
+      kLosses},
       [](const YamlValue& v, Options& o) { o.loss = v.OneOf(kLosses); }},
      [](const Options& o) { return o.loss; }, Recorded::kIfSet, kEmbeddings},
     {{{"scale", Shape::kNumber, "What cosines are multiplied by", "20"}, [](const YamlValue& v, Options& o) { o.embedding.scale = v.Number(1e-3, 1e3); }},
@@ -160,7 +171,7 @@ constexpr TrainKey kKeys[] = {
     {{{"margin", Shape::kNumber, "Of the loss triplet: how much farther the negative is to be than the positive", "5"},
       [](const YamlValue& v, Options& o) { o.embedding.margin = v.Number(0, 1e3); }},
      [](const Options& o) { return Shown(o.embedding.margin); }, Recorded::kIfSet, kEmbeddings},
-    {{{"distance", Shape::kText, "Of the loss triplet: euclidean or cosine", "euclidean"},
+    {{{"distance", Shape::kText, "Of the loss triplet: euclidean or cosine", "euclidean", false, "", "", kDistances},
       [](const YamlValue& v, Options& o) {
         o.embedding.distance = v.OneOf(kDistances) == "cosine" ? EmbeddingDistance::kCosine : EmbeddingDistance::kEuclidean;
       }},
@@ -180,6 +191,10 @@ bool Has(const std::vector<std::pair<std::string, YamlValue>>& entries, std::str
   return std::any_of(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == name; });
 }
 
+bool IsTrue(const std::vector<std::pair<std::string, YamlValue>>& entries, std::string_view name) {
+  return std::any_of(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == name && entry.second.Bool(); });
+}
+
 }  // namespace
 
 std::vector<KeyInfo> TrainKeyInfos() {
@@ -195,6 +210,10 @@ void ReadTrainKeys(const YamlValue& section, FineTuneOptions& options) {
   for (const auto& [number, value] : MatchKeys(section, TrainKeyInfos())) kKeys[number].key.read(value, options);
   const auto entries = section.Entries();
   if (options.lora.rank > 0 && options.training.freeze) section.Throw("'lora' and 'freeze' exclude each other");
+  if (IsTrue(entries, "multi_label") && IsTrue(entries, "regression")) section.Throw("'multi_label' and 'regression' exclude each other");
+  const SequenceObjectiveOptions& sequence = options.sequence;
+  if (sequence.problem_type != ProblemType::kSingleLabel && (sequence.class_weights || sequence.label_smoothing > 0))
+    section.Throw("'class_weights' and 'label_smoothing' are for texts with one label each");
   for (const auto& [name, value] : entries)
     if (options.lora.rank == 0 && name.starts_with("lora_")) value.Throw("stands without 'lora', the rank of the adapter", "lora: 8");
   if (options.lora.rank > 0 && !Has(entries, "lr")) options.training.learning_rate = kLoraLearningRate;

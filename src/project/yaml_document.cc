@@ -249,6 +249,7 @@ void CheckLines(std::string_view text, const std::string& name, const YamlLimits
     if (end - begin > limits.max_line_bytes)
       throw Error(ErrorCode::kTooLarge, fmt::format("{}: is longer than {} bytes", At(name, line), limits.max_line_bytes),
                   "a text may go on in the next line");
+    if (line > limits.max_lines) throw Error(ErrorCode::kTooLarge, fmt::format("{}: more than {} lines", name, limits.max_lines));
     begin = end + 1;
   }
 }

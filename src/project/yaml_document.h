@@ -31,7 +31,8 @@ struct YamlNode {
 struct YamlLimits {
   size_t max_bytes = size_t{8} << 20;
   size_t max_depth = 32;
-  size_t max_nodes = 1'000'000;  // with aliases expanded: what bombs are made of
+  size_t max_nodes = 300'000;  // with aliases expanded: what bombs are made of
+  size_t max_lines = 300'000;  // ten times what a thousand models take; seen before anything is kept in memory
   size_t max_line_bytes = size_t{256} << 10;
   size_t max_flow_bytes = size_t{64} << 10;  // of one [...] or {...}, which yaml-cpp keeps in memory until it ends
 };

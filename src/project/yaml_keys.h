@@ -42,6 +42,7 @@ struct KeyInfo {
   bool required = false;
   std::string_view section = "";   // of a shape with keys: the title of its section
   std::string_view only_for = "";  // the tasks that have it, where not all do
+  std::span<const std::string_view> values = {};  // of a text that is one of some
 };
 
 // A value and where it stands: "models.topics.train.epochs" of "mlac.yaml".

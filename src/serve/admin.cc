@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "hub/record.h"
 #include "models/adapter.h"
 #include "serve/json_reader.h"
 #include "serve/model_routes.h"
@@ -43,6 +44,20 @@ bool IsPlainPath(const std::string& path) {
     begin = end + 1;
   }
   return true;
+}
+
+// A new name: parts apart by slashes, each as the store has names, so that paths and logs show it as it is. Throws HttpError.
+void CheckNewName(const std::string& name) {
+  for (size_t begin = 0; begin <= name.size();) {
+    const size_t end = std::min(name.find('/', begin), name.size());
+    try {
+      CheckArtefactName(std::string_view(name).substr(begin, end - begin));
+    } catch (const Error& error) {
+      const std::string& text = error.message();
+      throw HttpError(kFieldStatus, fmt::format("the model's name: {}", text.substr(text.rfind(": ") + 2)), "name");
+    }
+    begin = end + 1;
+  }
 }
 
 }  // namespace
@@ -89,6 +104,7 @@ ModelSource Admin::ReadSource(HttpRequest request) const {
     if (field == "base" && value.kind() != JsonValue::Kind::kNull) base = value.String();
   });
   ModelSource source = {.name = request.parameters.front(), .folder = {}};
+  if (models_.Find(source.name) == nullptr) CheckNewName(source.name);
   if (folder.empty() && adapter.empty())
     throw HttpError(kFieldStatus, "'folder' is missing", "folder", "an adapter is named by 'adapter' and 'base'");
   if (!folder.empty() && !adapter.empty()) throw HttpError(kFieldStatus, "'adapter' and 'folder' exclude each other", "adapter");
@@ -103,35 +119,46 @@ ModelSource Admin::ReadSource(HttpRequest request) const {
   return source;
 }
 
-void Admin::Load(HttpRequest request, HttpResponder responder) {
-  worker_.Post([this, source = ReadSource(std::move(request)), responder] {
+// A model that does not fit will not fit in a moment either: no 503, after which clients try again.
+bool Admin::LoadWithinMemory(const ModelSource& source) {
+  try {
+    return loader_.Load({source});
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kResourceExhausted) throw;
+    throw HttpError(507, error.message(), "", error.hint());
+  }
+}
+
+// Reads, looks and does behind the changes that were asked for before: it may name a model that one of those brings, and the file system
+// may be slow.
+void Admin::Change(HttpRequest request, HttpResponder responder, HttpResponse (Admin::*change)(HttpRequest request)) {
+  worker_.Post([this, request = std::move(request), responder = std::move(responder), change]() mutable {
     try {
-      const bool replaced = loader_.Load({source});
-      const ModelSet::ServicePtr service = models_.Find(source.name);
-      if (!service) throw HttpError(409, "the model was unloaded meanwhile");
-      std::string body = Describe(*service);
-      body.pop_back();
-      responder.Send({.body = body + fmt::format(R"(,"replaced":{}}})", replaced)});
+      responder.Send((this->*change)(std::move(request)));
     } catch (...) {
       responder.SendError(std::current_exception());
     }
   });
 }
 
-void Admin::Unload(const HttpRequest& request, HttpResponder responder) {
-  worker_.Post([this, name = FindModel(models_, request.parameters.front())->name(), responder] {
-    try {
-      const ModelSet::ServicePtr service = FindModel(models_, name);
-      try {
-        loader_.Unload(name);
-      } catch (const Error& error) {
-        throw HttpError(409, error.message(), "", error.hint());
-      }
-      responder.Send({.body = Describe(*service)});
-    } catch (...) {
-      responder.SendError(std::current_exception());
-    }
-  });
+HttpResponse Admin::Load(HttpRequest request) {
+  const ModelSource source = ReadSource(std::move(request));
+  const bool replaced = LoadWithinMemory(source);
+  const ModelSet::ServicePtr service = models_.Find(source.name);
+  if (!service) throw HttpError(409, "the model was unloaded meanwhile");
+  std::string body = Describe(*service);
+  body.pop_back();
+  return {.body = body + fmt::format(R"(,"replaced":{}}})", replaced)};
+}
+
+HttpResponse Admin::Unload(HttpRequest request) {
+  const ModelSet::ServicePtr service = FindModel(models_, request.parameters.front());
+  try {
+    loader_.Unload(service->name());
+  } catch (const Error& error) {
+    throw HttpError(409, error.message(), "", error.hint());
+  }
+  return {.body = Describe(*service)};
 }
 
 void Admin::List(const HttpResponder& responder) const {
@@ -149,9 +176,9 @@ void Admin::AddRoutes(HttpRouter& router) {
   };
   add("GET", "/admin/models", "", [this](HttpRequest, HttpResponder responder) { List(responder); });
   add("PUT", "/admin/models/{name*}", "application/json",
-      [this](HttpRequest request, HttpResponder responder) { Load(std::move(request), std::move(responder)); });
+      [this](HttpRequest request, HttpResponder responder) { Change(std::move(request), std::move(responder), &Admin::Load); });
   add("DELETE", "/admin/models/{name*}", "",
-      [this](HttpRequest request, HttpResponder responder) { Unload(request, std::move(responder)); });
+      [this](HttpRequest request, HttpResponder responder) { Change(std::move(request), std::move(responder), &Admin::Unload); });
 }
 
 }  // namespace mlac

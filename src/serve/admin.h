@@ -27,8 +27,10 @@ class Admin {
   void AddRoutes(HttpRouter& router);
 
  private:
-  void Load(HttpRequest request, HttpResponder responder);
-  void Unload(const HttpRequest& request, HttpResponder responder);
+  void Change(HttpRequest request, HttpResponder responder, HttpResponse (Admin::*change)(HttpRequest request));
+  HttpResponse Load(HttpRequest request);
+  HttpResponse Unload(HttpRequest request);
+  bool LoadWithinMemory(const ModelSource& source);
   ModelSource ReadSource(HttpRequest request) const;
   void List(const HttpResponder& responder) const;
   std::string FindFolder(const std::string& name, std::string_view field) const;

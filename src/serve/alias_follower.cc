@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <new>
 #include <optional>
+#include <system_error>
 
 #include "base/error.h"
 #include "hub/aliases.h"
@@ -32,6 +33,7 @@ FileState StateOf(const std::string& path) {
 // Whether it may go better in a while.
 bool MayPass(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return true;
+  if (dynamic_cast<const std::system_error*>(&error) != nullptr) return true;  // no threads for its queue
   const auto* known = dynamic_cast<const Error*>(&error);
   return known != nullptr && (known->code() == ErrorCode::kIo || known->code() == ErrorCode::kResourceExhausted);
 }
@@ -99,7 +101,10 @@ void AliasFollower::Look() {
   }
   for (const auto& followed : followed_) {
     followed->tried = false;
-    if (HasMoved(*followed)) moved.push_back(followed.get());
+    try {
+      if (HasMoved(*followed)) moved.push_back(followed.get());
+    } catch (const std::exception&) {  // no memory even to say that it cannot be read: the next time
+    }
   }
   const auto is_base = [&](const Followed* followed) {
     const ModelSet::ServicePtr served = models_.Find(followed->alias.model);
@@ -116,8 +121,10 @@ void AliasFollower::Look() {
   }
 }
 
+// Counts it, too. Where there is no memory for that, what it tells of has happened all the same.
 void AliasFollower::Say(const FollowEvent& event) noexcept {
   try {
+    if (event.kind != FollowEvent::Kind::kUnreadable) metrics_.CountMove(event.model, event.kind == FollowEvent::Kind::kRefused);
     options_.on_event(event);
   } catch (const std::exception&) {
   }
@@ -131,16 +138,21 @@ bool AliasFollower::HasMoved(Followed& followed) {
   try {
     const std::optional<std::string> revision = Aliases(options_.store).Find(followed.alias.name, followed.alias.alias);
     if (!revision) throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such file any more", followed.path));
+    const bool has_moved = *revision != followed.seen;
+    if (has_moved) {
+      const ModelSet::ServicePtr served = models_.Find(followed.alias.model);
+      const bool pending = served != nullptr && served->origin().revision != *revision;
+      if (pending)
+        followed.replaced = served->origin().revision;  // first what may find no memory: a move that is seen is not looked at again
+      followed.seen = *revision;
+      followed.pending = pending;  // else unloaded, or moved away and back, the one between refused
+      followed.next_wait = options_.first_retry;
+    }
     followed.state = state;
     followed.unreadable = false;
-    if (*revision == followed.seen && !is_time) return false;
-    if (*revision != followed.seen) followed.next_wait = options_.first_retry;
-    followed.seen = *revision;
+    if (!has_moved && !is_time) return false;
     followed.waits = false;
-    const ModelSet::ServicePtr served = models_.Find(followed.alias.model);
-    followed.pending = served != nullptr && served->origin().revision != *revision;
-    if (followed.pending) followed.replaced = served->origin().revision;
-    return followed.pending;               // else unloaded, or moved away and back, the one between refused
+    return FindReplaced(followed) != nullptr;  // until it is tried again, the admin routes may have put another model in its place
   } catch (const std::exception& error) {  // it is looked at again the next time; said once
     followed.state.reset();
     if (!followed.unreadable)
@@ -189,10 +201,7 @@ void AliasFollower::Move(const std::vector<Followed*>& group) {
   }
   if (sources.empty() || !loader_.Replace(std::move(sources))) return;
   for (Followed* followed : group) followed->pending = false;
-  for (const FollowEvent& event : events) {
-    metrics_.CountMove(event.model, /*refused=*/false);
-    Say(event);
-  }
+  for (const FollowEvent& event : events) Say(event);
 }
 
 void AliasFollower::Load(Followed& followed) {
@@ -217,7 +226,6 @@ void AliasFollower::Load(Followed& followed) {
       Move({&followed});  // over the new base the adapters as they are may do, where one that moved does not
     }
   } catch (const std::exception& error) {
-    metrics_.CountMove(followed.alias.model, /*refused=*/true);
     Say({FollowEvent::Kind::kRefused, followed.alias.model, followed.reference(), served->origin().revision, followed.seen,
                        MessageOf(error)});
     if (!MayPass(error)) return;

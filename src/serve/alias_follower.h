@@ -44,10 +44,10 @@ struct FollowOptions {
 
 // A move is answered to once: the new model is opened and checked (ModelOrigin::checks) beside the one that is served, then they change
 // places in the set. A model that does not open or fails a check is refused, and the one before stays until the alias moves again; where
-// memory or reading failed, it is tried again, after 30 s at first, then at ever longer intervals up to 10 min. A model that is served no
-// more (Admin) does not come back; one that was put in its place stays until the alias moves.
-// A base and the adapters over it belong together (ModelLoader). Where a base moves, adapters whose aliases have moved, too, move with it; where that was
-// refused, a later move of one of its adapters has it tried again, so that both may move in either order.
+// memory, threads or reading failed, it is tried again, after 30 s at first, then at ever longer intervals up to 10 min. A model that is
+// served no more (Admin) does not come back; one that was put in its place stays until the alias moves. A base and the adapters over it
+// belong together (ModelLoader). Where a base moves, adapters whose aliases have moved, too, move with it; where that was refused, a later
+// move of one of its adapters has it tried again, so that both may move in either order.
 class AliasFollower {
  public:
   AliasFollower(FollowOptions options, ModelLoader& loader, ModelSet& models, ServeMetrics& metrics);

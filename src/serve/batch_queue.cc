@@ -52,7 +52,11 @@ void BatchQueue::Stop() {
   workers_.clear();
   const Requests left = std::exchange(waiting_, {});
   for (const std::shared_ptr<QueuedRequest>& request : left) {
-    request->error = std::make_exception_ptr(Error(ErrorCode::kCancelled, "the server is shutting down"));
+    try {
+      throw Error(ErrorCode::kCancelled, "the server is shutting down");
+    } catch (...) {  // or there is no memory for that
+      request->error = std::current_exception();
+    }
     Deliver(request);
   }
 }
@@ -84,8 +88,8 @@ BatchQueue::Ticket BatchQueue::Submit(std::vector<QueuedSequence> sequences, Don
   request->done = std::move(done);
   request->submitted = Clock::now();
   const std::lock_guard lock(mutex_);
-  num_waiting_ += request->sequences.size();
   waiting_.push_back(request);
+  num_waiting_ += request->sequences.size();
   changed_.notify_one();
   Ticket ticket;
   ticket.request_ = request;

@@ -28,7 +28,7 @@ struct QueuedRequest;  // inside
 struct QueuedSequence {
   std::vector<int32_t> token_ids;
   std::vector<int32_t> token_type_ids;
-  std::vector<size_t> tokens = {};  // of Output::kMasks: those that are asked about, rising
+  std::vector<size_t> tokens = {};  // RowsWanted's: those that are asked about, rising
 };
 
 struct BatchResult {

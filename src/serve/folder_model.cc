@@ -3,11 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/thread_team.h"
 #include "kernels/vector_ops.h"
 #include "models/adapter.h"
@@ -20,22 +18,6 @@ namespace {
 
 // torch.nn.functional.normalize's eps.
 constexpr float kSmallestNorm = 1e-12f;
-
-// "prompts" of config_sentence_transformers.json: a text to put before each text, by the name of its use ("query").
-std::map<std::string, std::string> ReadPrompts(const std::string& folder) {
-  const std::string path = folder + "/config_sentence_transformers.json";
-  std::map<std::string, std::string> prompts;
-  if (!FileExists(path)) return prompts;
-  const nlohmann::json config = ReadJsonFile(path);
-  const auto list = config.is_object() ? config.find("prompts") : config.end();
-  if (list == config.end() || list->is_null()) return prompts;
-  if (!list->is_object()) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: 'prompts' is no object", path));
-  for (const auto& [name, prompt] : list->items()) {
-    if (!prompt.is_string()) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the prompt '{}' is no text", path, name));
-    prompts[name] = prompt.get<std::string>();
-  }
-  return prompts;
-}
 
 // Whether the vectors of a model with this head were trained to be compared, or may be: those of a classifier's encoder were not.
 bool GivesVectors(Head head) { return head == Head::kNone || head == Head::kMaskedLanguageModel; }
@@ -71,7 +53,7 @@ class FolderModel : public ServedModel {
         tasks_(TasksOf(model_)),
         joined_(options.joined && CanJoin(model_.model()) ? options.joined : nullptr),
         dtype_(DtypeOf(model_, options.dtype)),
-        prompts_(ReadPrompts(folder)) {}
+        prompts_(GivesVectors(model_.model().head()) ? model_.prompts() : SentencePrompts()) {}
 
   const Tokenizer& tokenizer() const override { return model_.tokenizer(); }
   size_t max_length() const override { return model_.max_length(); }
@@ -87,7 +69,8 @@ class FolderModel : public ServedModel {
   }
   std::string_view pooling() const override { return Name(model_.sentence_encoder().pooling()); }
   bool normalizes() const override { return model_.sentence_encoder().normalizes(); }
-  const std::map<std::string, std::string>& prompts() const override { return prompts_; }
+  const SentencePrompts& prompts() const override { return prompts_; }
+  bool pools_prompt() const override { return model_.sentence_encoder().pools_prompt(); }
 
   void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) override {
     const std::vector<float> values = model_.Compute(batch, wanted);
@@ -118,7 +101,7 @@ class FolderModel : public ServedModel {
   const std::vector<std::string> tasks_;
   const std::shared_ptr<JoinedAdapters> joined_;
   const std::string_view dtype_;
-  const std::map<std::string, std::string> prompts_;
+  const SentencePrompts prompts_;
 };
 
 }  // namespace

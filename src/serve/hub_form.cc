@@ -1,7 +1,6 @@
 #include "serve/hub_form.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <string.h>
 
 #include <algorithm>
@@ -63,12 +62,12 @@ std::string_view TaskOfForm(const std::string& body) {
   return task;
 }
 
-void Handle(ModelCall call, HttpResponder responder) {
+void Handle(const ModelSet& models, ModelCall call, HttpResponder responder) {
   const ServedModel& model = call.service->model();
   std::string_view task = TaskOfForm(call.http.body);
   if (!task.empty() && !Does(model, task))
     throw HttpError(kHubFieldStatus, fmt::format("the model does not do {}, which the form of the body asks for", task), "",
-                    fmt::format("it does {}", fmt::join(model.tasks(), ", ")));
+                    WhoDoes(models, *call.service, task));
   if (task.empty()) task = model.tasks().front();
   for (const HubTask& known : kTasks)
     if (known.task == task) return known.handle(std::move(call), std::move(responder));
@@ -89,7 +88,10 @@ bool HasName(const std::string& body, std::string_view name) {
 
 void AddHubRoutes(HttpRouter& router, const ModelSet& models) {
   for (const char* pattern : {"/", "/invocations"})
-    AddModelRoute(router, models, {.pattern = pattern, .handler = Handle, .peek = PeekTask});
+    AddModelRoute(router, models,
+                  {.pattern = pattern,
+                   .handler = [&models](ModelCall call, HttpResponder responder) { Handle(models, std::move(call), std::move(responder)); },
+                   .peek = PeekTask});
 }
 
 }  // namespace mlac

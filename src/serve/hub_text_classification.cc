@@ -89,9 +89,12 @@ void HubTextClassification(ModelCall call, HttpResponder responder) {
 void HubTextRanking(ModelCall call, HttpResponder responder) {
   InferenceService& service = *call.service;
   RankingRequest request = ReadRanking(std::move(call.http.body), service);
-  Inputs pairs = {.inputs = {}, .is_batch = true};
-  for (const std::string& text : request.texts) pairs.inputs.emplace_back(std::pair(*request.query, text));
-  InferenceRequest inference = ToInference(std::move(pairs), request.options, service);
+  const double num_bytes = static_cast<double>(request.query->size()) * static_cast<double>(request.texts.size());
+  CheckRepeatedBytes(num_bytes, "'query' beside each of 'texts'", "query");
+  Inputs texts = {.inputs = {}, .is_batch = true};
+  for (const std::string& text : request.texts) texts.inputs.emplace_back(text);
+  InferenceRequest inference = ToInference(std::move(texts), request.options, service);
+  inference.query = std::move(*request.query);
   inference.field = "texts";
   if (!request.return_text) request.texts.clear();
   service.Infer(std::move(call.slot), std::move(inference), std::move(responder),

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/error.h"
@@ -15,8 +16,8 @@ using Clock = std::chrono::steady_clock;
 // Requests up to this size become tokens on the thread that received them (some 50 us), and answers up to this size become text on
 // the thread that computed them: handing them over would cost more. Likewise the answers of tasks to so many tokens.
 constexpr size_t kMaxInlineBytes = 4096, kMaxInlineValues = 2048, kMaxInlineTokens = 512;
-// Of the answers of a task, about.
-constexpr double kMaxAnswerBytes = 64.0 * (1 << 20);
+// Of the answers of a task, about. Long ones of a few tokens (all words for a mask) are no work for the thread that computes either.
+constexpr double kMaxAnswerBytes = 64.0 * (1 << 20), kMaxInlineAnswerBytes = 32'768;
 
 double MillisecondsSince(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
 
@@ -38,17 +39,36 @@ size_t NumCharacters(const InferenceInput& input) {
   return std::get<std::vector<int32_t>>(input).size();
 }
 
-// Cuts tokens at the beginning of the text, behind the special ones, until max_length are left.
-void TruncateLeft(Encoding& encoding, size_t max_length) {
-  const size_t surplus = encoding.token_ids.size() - max_length;
-  size_t begin = 0;
-  while (begin < encoding.token_ids.size() && encoding.special_tokens_mask[begin] != 0) ++begin;
-  const auto cut = [&](auto& values) {
-    values.erase(values.begin() + static_cast<ptrdiff_t>(begin), values.begin() + static_cast<ptrdiff_t>(begin + surplus));
-  };
-  cut(encoding.token_ids);
-  cut(encoding.token_type_ids);
+// Cuts the texts at their beginnings, each by as many tokens as `cut`, which is cut at their ends, has fewer of it. Returns how many of the
+// first text went.
+size_t TruncateLeft(Encoding& encoding, const Encoding& cut) {
+  std::array<size_t, 2> surplus = {};
+  for (const int8_t sequence : encoding.sequence_ids)
+    if (sequence >= 0) ++surplus[static_cast<size_t>(sequence)];
+  for (const int8_t sequence : cut.sequence_ids)
+    if (sequence >= 0) --surplus[static_cast<size_t>(sequence)];
+  const size_t num_cut = surplus[0];
+  size_t kept = 0;
+  for (size_t t = 0; t < encoding.token_ids.size(); ++t) {
+    const int8_t sequence = encoding.sequence_ids[t];
+    if (sequence >= 0 && surplus[static_cast<size_t>(sequence)] > 0) {
+      --surplus[static_cast<size_t>(sequence)];
+      continue;
+    }
+    encoding.token_ids[kept] = encoding.token_ids[t];
+    encoding.token_type_ids[kept++] = encoding.token_type_ids[t];
+  }
+  encoding.token_ids.resize(kept);
+  encoding.token_type_ids.resize(kept);
   encoding.truncated = true;
+  return num_cut;
+}
+
+// Special tokens before the first of a text.
+size_t NumLeadingSpecial(const Encoding& encoding) {
+  return static_cast<size_t>(
+      std::find_if(encoding.sequence_ids.begin(), encoding.sequence_ids.end(), [](int8_t sequence) { return sequence >= 0; }) -
+      encoding.sequence_ids.begin());
 }
 
 void CheckFinite(std::span<const float> values) {
@@ -94,6 +114,7 @@ struct InferenceService::Job : Request {
   const size_t num_inputs;
   std::vector<QueuedSequence> sequences;
   Offsets offsets = {0};  // of their tokens
+  size_t num_prompt_tokens = 0;  // of the prompt before each text, where they do not count
 };
 
 // Texts of a task, which takes the rows as they come.
@@ -140,7 +161,8 @@ void InferenceService::WarmUp(ComputeTurns& turns) {
   batch.token_type_ids.resize(batch.offsets.back());
   for (const Output output : {Output::kSequence, Output::kTokenLabels, Output::kMasks}) {
     if (model_->row_size(output) == 0) continue;
-    const RowsWanted wanted = {output, std::span(batch.offsets).first(batch.num_sequences())};  // of masks: one a sequence
+    RowsWanted wanted = {output};
+    if (output == Output::kMasks) wanted.tokens = std::span(batch.offsets).first(batch.num_sequences());  // one a sequence
     std::vector<float> out(NumRows(batch, wanted) * model_->row_size(output));
     if (model_->joins_batches()) {
       model_->ComputeInTurn(turns, batch, wanted, out);
@@ -173,7 +195,7 @@ HttpError InferenceService::Overloaded() {
 
 void InferenceService::Infer(Slot slot, InferenceRequest request, HttpResponder responder, Format format) {
   size_t num_bytes = 0;
-  for (const InferenceInput& input : request.inputs) num_bytes += NumBytes(input) + request.prompt.size();
+  for (const InferenceInput& input : request.inputs) num_bytes += NumBytes(input) + request.prompt.size() + request.query.size();
   const auto job = std::make_shared<Job>(std::move(slot), std::move(responder), shared_from_this(), std::move(request), std::move(format));
   if (num_bytes <= kMaxInlineBytes) return Start(job);
   InBackground(job->responder, [this, job] { Start(job); });
@@ -199,6 +221,9 @@ void InferenceService::Answer(Slot slot, TaskRequest request, HttpResponder resp
 void InferenceService::Encode(Job& job) const {
   const Clock::time_point start = Clock::now();
   job.sequences.resize(job.num_inputs);
+  job.num_characters = job.num_inputs * CountCharacters(job.request.query);
+  if (!model_->pools_prompt() && job.request.output == Output::kSequence)
+    job.num_prompt_tokens = NumPromptTokens(model_->tokenizer(), job.request.prompt, model_->max_length());
   for (size_t i = 0; i < job.num_inputs; ++i) {
     QueuedSequence& sequence = job.sequences[i];
     job.num_characters += NumCharacters(job.request.inputs[i]);
@@ -249,28 +274,33 @@ void InferenceService::EncodeText(Job& job, size_t index, QueuedSequence& sequen
     return;
   }
 
+  const auto encode = [&](const EncodeOptions& options) {
+    const Tokenizer& tokenizer = model_->tokenizer();
+    const std::string &prompt = job.request.prompt, &query = job.request.query;
+    const auto* text = std::get_if<std::string>(&input);
+    if (text != nullptr && query.empty()) return tokenizer.Encode(prompt.empty() ? *text : prompt + *text, options);
+    const auto* pair = std::get_if<std::pair<std::string, std::string>>(&input);
+    const std::string &first = pair != nullptr ? pair->first : query, &second = pair != nullptr ? pair->second : *text;
+    return tokenizer.EncodePair(prompt.empty() ? first : prompt + first, second, options);
+  };
   Encoding encoding;
   const bool left = job.request.truncate && job.request.truncate_left;
-  const EncodeOptions options = {.max_length = job.request.truncate && !left ? max_length : 0, .truncate = true};
+  const EncodeOptions at_end = {.max_length = max_length, .truncate = true};
+  size_t num_prompt_tokens = job.num_prompt_tokens;
   try {
-    if (const auto* text = std::get_if<std::string>(&input)) {
-      encoding = model_->tokenizer().Encode(job.request.prompt.empty() ? *text : job.request.prompt + *text, options);
-    } else {
-      const auto& pair = std::get<std::pair<std::string, std::string>>(input);
-      if (left) throw HttpError(job.request.field_status, fmt::format("'{}' is a pair, which is not cut at its beginning", field), field);
-      encoding = model_->tokenizer().EncodePair(pair.first, pair.second, options);
+    encoding = encode(job.request.truncate && !left ? at_end : EncodeOptions());
+    if (left && max_length != 0 && encoding.token_ids.size() > max_length) {
+      const size_t num_cut = TruncateLeft(encoding, encode(at_end)), begin = NumLeadingSpecial(encoding);
+      num_prompt_tokens = std::max(num_prompt_tokens, begin + num_cut) - num_cut;
     }
-  } catch (const HttpError&) {
-    throw;
   } catch (const Error& error) {
     throw HttpError(job.request.field_status, fmt::format("'{}': {}", field, error.message()), field, error.hint());
   }
-  if (max_length != 0 && encoding.token_ids.size() > max_length) {
-    if (!left) throw too_long(encoding.token_ids.size());
-    TruncateLeft(encoding, max_length);
-  }
+  if (max_length != 0 && encoding.token_ids.size() > max_length) throw too_long(encoding.token_ids.size());
   if (encoding.token_ids.empty()) throw HttpError(job.request.field_status, fmt::format("'{}' has no tokens", field), field);
   job.num_truncated += encoding.truncated;
+  // A token is left, even where the text went on with the prompt's last word.
+  if (job.num_prompt_tokens > 0) sequence.tokens = {std::min(num_prompt_tokens, encoding.token_ids.size() - 1)};
   sequence.token_ids = std::move(encoding.token_ids);
   sequence.token_type_ids = std::move(encoding.token_type_ids);
 }
@@ -309,7 +339,7 @@ std::vector<QueuedSequence> InferenceService::Ask(TaskJob& job, Output& output) 
   for (const TextInput& text : job.request.texts)
     job.num_characters += CountCharacters(text.text) + (text.pair ? CountCharacters(*text.pair) : 0);
   job.num_tokens = batch.num_tokens();
-  job.answers_at_once = job.num_tokens <= kMaxInlineTokens;
+  job.answers_at_once = job.num_tokens <= kMaxInlineTokens && asked.num_answer_bytes <= kMaxInlineAnswerBytes;
   job.tokenization_ms = MillisecondsSince(start);
   output = asked.output;
   return sequences;

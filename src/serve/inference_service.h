@@ -27,7 +27,8 @@ using InferenceInput = std::variant<std::string, std::pair<std::string, std::str
 struct InferenceRequest {
   std::vector<InferenceInput> inputs;  // at least one
   bool is_batch = false;               // whether the client sent a list
-  std::string prompt = "";             // put before each text
+  std::string prompt = "";             // put before each text, before the first of a pair; not before tokens
+  std::string query = "";              // not empty: each text is the second of a pair with it, kept once however many there are
   bool truncate = false;               // cut what is longer than the model's limit; else it is an error
   bool truncate_left = false;          // cut at the beginning
   Output output = Output::kSequence;   // kSequence or kTokens, if the model has such rows

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <mutex>
 #include <sstream>
 
 #include "base/error.h"
@@ -52,6 +53,8 @@ void CheckMemory(uint64_t limit, const std::string& models) {
 }
 
 void LimitMemory(uint64_t limit) {
+  static std::mutex mutex;  // as there is one limit of the process: the last to look is the last to set it
+  const std::lock_guard lock(mutex);
   const MemoryUse use = ReadMemoryUse();
   // What was asked for and is not there (stacks of threads, above all) stays uncounted: it is not touched.
   const uint64_t data = limit - std::min(limit, use.mapped_files) + (use.data - std::min(use.data, use.anonymous));

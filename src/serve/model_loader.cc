@@ -26,15 +26,25 @@ bool Contains(const std::vector<ModelSource>& sources, const std::string& name) 
 
 bool ModelLoader::Load(std::vector<ModelSource> sources) {
   const std::lock_guard lock(mutex_);
-  return LoadAll(std::move(sources));
+  return LoadOrSayEnded(std::move(sources));
 }
 
 bool ModelLoader::Replace(std::vector<ModelSource> sources) {
   const std::lock_guard lock(mutex_);
   if (models_.Find(sources.front().name) == nullptr) return false;
   std::erase_if(sources, [&](const ModelSource& source) { return models_.Find(source.name) == nullptr; });
-  LoadAll(std::move(sources));
+  LoadOrSayEnded(std::move(sources));
   return true;
+}
+
+// What is refused was opened perhaps, and has ended.
+bool ModelLoader::LoadOrSayEnded(std::vector<ModelSource> sources) {
+  try {
+    return LoadAll(std::move(sources));
+  } catch (...) {
+    models_.SayEnded();
+    throw;
+  }
 }
 
 void ModelLoader::Unload(const std::string& name) {

@@ -16,24 +16,33 @@ std::string QuotedNames(const std::vector<ModelSet::ServicePtr>& services, std::
 }
 
 HttpError NoTask(const ModelSet& models, const InferenceService& service, std::string_view task, bool openai) {
-  const std::string names = QuotedNames(models.All(), task);
   return HttpError(openai ? 404 : 422, fmt::format("the model does not do {}", task), openai ? "model" : "",
-                   fmt::format("it does {}; {}", fmt::join(service.model().tasks(), ", "),
-                               names.empty() ? "no model that is served does that" : "that is done by " + names));
+                   WhoDoes(models, service, task));
 }
 
-// name, task: what the client said, "" if nothing.
-ModelSet::ServicePtr Choose(const ModelSet& models, std::string_view name, std::string_view task, bool openai) {
-  if (!name.empty()) {
-    ModelSet::ServicePtr service = FindModel(models, name);
-    if (!task.empty() && !Does(service->model(), task)) throw NoTask(models, *service, task, openai);
+// name, task: what the client said, "" if nothing. responder: told of the model, also of one that does not do the task.
+ModelSet::ServicePtr Choose(const ModelSet& models, std::string_view name, std::string_view task, bool openai,
+                            const HttpResponder& responder) {
+  const std::vector<ModelSet::ServicePtr> services = name.empty() ? models.All() : std::vector{FindModel(models, name)};
+  if (services.empty()) throw HttpError(503, "no model is served");
+  for (const ModelSet::ServicePtr& service : services) {
+    if (!task.empty() && !Does(service->model(), task)) continue;
+    NameModel(*service, responder);
     return service;
   }
-  const std::vector<ModelSet::ServicePtr> services = models.All();
-  for (const ModelSet::ServicePtr& service : services)
-    if (task.empty() || Does(service->model(), task)) return service;
-  if (services.empty()) throw HttpError(503, "no model is served");
+  if (services.size() == 1) NameModel(*services.front(), responder);
   throw NoTask(models, *services.front(), task, openai);
+}
+
+// Of a request that is refused before its body is read: as far as the head says it.
+std::vector<HttpField> FieldsOfRefusal(const ModelSet& models, const ModelRoute& route, bool is_twin, const HttpRequest& request) {
+  const std::string_view name = is_twin ? std::string_view(request.parameters.front()) : request.Field("x-model");
+  if (const ModelSet::ServicePtr service = name.empty() ? nullptr : models.Find(name)) return FieldsOf(*service);
+  const std::vector<ModelSet::ServicePtr> services = models.All();
+  if (!name.empty() || services.empty() || (route.peek && services.size() > 1)) return {};
+  for (const ModelSet::ServicePtr& service : services)
+    if (route.task.empty() || Does(service->model(), route.task)) return FieldsOf(*service);
+  return services.size() == 1 ? FieldsOf(*services.front()) : std::vector<HttpField>();
 }
 
 void Handle(const ModelSet& models, const ModelRoute& route, bool is_twin, HttpRequest request, HttpResponder responder) {
@@ -41,8 +50,8 @@ void Handle(const ModelSet& models, const ModelRoute& route, bool is_twin, HttpR
   std::string_view task = route.task;
   if (is_twin) request.parameters.erase(request.parameters.begin());
   if (name.empty() && route.peek && models.All().size() > 1) route.peek(request.body, name, task);
-  ModelCall call = {.service = Choose(models, name, task, route.pattern.starts_with("/v1/")), .slot = nullptr, .http = std::move(request)};
-  NameRevision(*call.service, responder);
+  ModelCall call = {
+      .service = Choose(models, name, task, route.pattern.starts_with("/v1/"), responder), .slot = nullptr, .http = std::move(request)};
   if (route.method == "POST") {
     call.slot = call.service->Admit();
     if (!call.slot) return responder.SendError(InferenceService::Overloaded());
@@ -52,8 +61,20 @@ void Handle(const ModelSet& models, const ModelRoute& route, bool is_twin, HttpR
 
 }  // namespace
 
-void NameRevision(const InferenceService& service, const HttpResponder& responder) {
-  if (const std::string& revision = service.origin().revision; !revision.empty()) responder.AddField({"x-model-revision", revision});
+std::vector<HttpField> FieldsOf(const InferenceService& service) {
+  std::vector<HttpField> fields = {{"x-model", service.name()}};
+  if (const std::string& revision = service.origin().revision; !revision.empty()) fields.push_back({"x-model-revision", revision});
+  return fields;
+}
+
+void NameModel(const InferenceService& service, const HttpResponder& responder) {
+  for (HttpField& field : FieldsOf(service)) responder.AddField(std::move(field));
+}
+
+std::string WhoDoes(const ModelSet& models, const InferenceService& service, std::string_view task) {
+  const std::string names = QuotedNames(models.All(), task);
+  return fmt::format("it does {}; {}", fmt::join(service.model().tasks(), ", "),
+                     names.empty() ? "no model that is served does that" : "that is done by " + names);
 }
 
 ModelSet::ServicePtr FindModel(const ModelSet& models, std::string_view name) {
@@ -71,7 +92,9 @@ void AddModelRoute(HttpRouter& router, const ModelSet& models, ModelRoute route)
                 .handler = [&models, shared, is_twin](
                                HttpRequest request,
                                HttpResponder responder) { Handle(models, *shared, is_twin, std::move(request), std::move(responder)); },
-                .content_type = shared->method == "POST" ? shared->content_type : ""});
+                .content_type = shared->method == "POST" ? shared->content_type : "",
+                .refusal_fields = [&models, shared,
+                                   is_twin](const HttpRequest& request) { return FieldsOfRefusal(models, *shared, is_twin, request); }});
 }
 
 }  // namespace mlac

@@ -33,8 +33,13 @@ struct ModelRoute {
 // OpenAI's clients expect it, else 422 with the models that do. models outlives the routes.
 void AddModelRoute(HttpRouter& router, const ModelSet& models, ModelRoute route);
 
-// Has whatever answers the request carry x-model-revision, if the model is one of the store.
-void NameRevision(const InferenceService& service, const HttpResponder& responder);
+// The fields that name a model in each answer about it, errors included: x-model, and x-model-revision of one of the store.
+std::vector<HttpField> FieldsOf(const InferenceService& service);
+// Has whatever answers the request carry them.
+void NameModel(const InferenceService& service, const HttpResponder& responder);
+
+// What a model that does not do the task does, and which of those that are served do: for the hint of an error.
+std::string WhoDoes(const ModelSet& models, const InferenceService& service, std::string_view task);
 
 // The model of this name. Throws HttpError 404 with the names of those that are served.
 ModelSet::ServicePtr FindModel(const ModelSet& models, std::string_view name);

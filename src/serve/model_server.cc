@@ -39,6 +39,8 @@ void Check(const ModelServerOptions& options) {
 }  // namespace
 
 struct ModelServer::Impl {
+  const uint64_t memory_limit;
+  std::atomic<const HttpServer*> running = nullptr;  // the server, once it is whole
   ServeMetrics metrics;
   std::optional<SpanExporter> spans;
   ModelSet models;
@@ -46,10 +48,21 @@ struct ModelServer::Impl {
   std::optional<Admin> admin;
   std::optional<AliasFollower> follower;
   HttpRouter router;
-  std::atomic<const HttpServer*> running = nullptr;  // the server, once it is whole
   std::optional<HttpServer> server;                  // goes first: it calls all the others
 
-  explicit Impl(const ModelServerOptions& options) : models(options.inference, metrics), loader(options.open, models) {}
+  explicit Impl(const ModelServerOptions& options)
+      : memory_limit(options.memory_limit),
+        models(options.inference, metrics, [this] { RenewMemoryLimit(); }),
+        loader(options.open, models) {}
+
+  // Behind a model whose files are not mapped any more there is more room for requests.
+  void RenewMemoryLimit() {
+    if (memory_limit == 0 || running == nullptr) return;
+    try {
+      LimitMemory(memory_limit);
+    } catch (const std::exception&) {  // no memory to look: the limit is stricter than it need be until the next one ends
+    }
+  }
 };
 
 ModelServer::ModelServer(std::vector<NamedModel> models, ModelServerOptions options) {
@@ -92,7 +105,7 @@ ModelServer::ModelServer(std::vector<NamedModel> models, ModelServerOptions opti
   if (options.follow) impl.follower.emplace(std::move(*options.follow), impl.loader, impl.models, impl.metrics);
 }
 
-ModelServer::~ModelServer() = default;
+ModelServer::~ModelServer() { impl_->models.TakeNoMore(); }
 
 int ModelServer::port() const { return impl_->server->port(); }
 std::string ModelServer::url() const { return impl_->server->url(); }

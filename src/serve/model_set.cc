@@ -17,9 +17,54 @@ void CheckName(const std::string& name) {
   if (name.empty() || !is_text) throw Error(ErrorCode::kInvalidArgument, "a model's name is empty, or no text without control characters");
 }
 
+}  // namespace
+
+ModelSet::~ModelSet() {
+  std::unique_lock lock(mutex_);
+  for (const auto& service : all_) {  // of which there are no more from here on
+    const ServicePtr held = service.lock();
+    lock.unlock();
+    if (held) held->Stop();  // its requests hold it
+    lock.lock();
+  }
+  services_.clear();
+  changed_.wait(lock, [this] { return num_alive_ == 0; });
+}
+
+ModelSet::ServicePtr ModelSet::MakeService(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin) {
+  auto service = std::make_unique<InferenceService>(name, std::move(model), std::move(origin), options_, turns_, metrics_);
+  const std::lock_guard lock(mutex_);
+  // Made now: where a service is let go of there may be no memory, and no way to say so.
+  WorkerThread::Prepared retire(1, [this, old = service.get()] { Retire(old); });
+  ++num_alive_;
+  ServicePtr shared(service.release(), [this, retire = std::move(retire)](InferenceService*) mutable { janitor_.Post(std::move(retire)); });
+  std::erase_if(all_, [](const auto& other) { return other.expired(); });
+  all_.push_back(shared);
+  return shared;
+}
+
+void ModelSet::SayEnded() noexcept {
+  try {
+    janitor_.Post([this] { on_ended_(); });
+  } catch (const std::exception&) {  // no memory: it is said when the next one ends
+  }
+}
+
+void ModelSet::Retire(InferenceService* service) {
+  delete service;
+  on_ended_();
+  const std::lock_guard lock(mutex_);
+  --num_alive_;
+  changed_.notify_all();
+}
+
+void ModelSet::RequireTaking() const {
+  if (takes_no_more_) throw Error(ErrorCode::kCancelled, "the server is shutting down");
+}
+
 // Computes a text: the weights are packed, so that no request waits for that, and broken ones are found before one is asked. Then what its
 // origin asks for.
-void CheckModel(ServedModel& model, const ModelOrigin& origin, const std::string& name, ComputeTurns& turns) {
+void ModelSet::Check(ServedModel& model, const ModelOrigin& origin, const std::string& name) {
   if (model.is_classifier() && model.label_names().size() != model.output_size())
     throw Error(ErrorCode::kInvalidInput,
                 fmt::format("the model '{}' has {} labels and names {}", name, model.output_size(), model.label_names().size()));
@@ -28,45 +73,18 @@ void CheckModel(ServedModel& model, const ModelOrigin& origin, const std::string
   for (const Output output : {Output::kSequence, Output::kTokenLabels, Output::kMasks}) {
     std::vector<float> out(model.row_size(output));
     if (out.empty()) continue;
-    const ComputeTurns::Turn turn = turns.Take(party);
+    RequireTaking();
+    const ComputeTurns::Turn turn = turns_.Take(party);
     model.Compute({.token_ids = {0}, .token_type_ids = {0}, .offsets = {0, 1}}, {output, std::span(&kFirstToken, 1)}, out);
     if (!std::all_of(out.begin(), out.end(), [](float value) { return std::isfinite(value); }))
       throw Error(ErrorCode::kInvalidInput, fmt::format("the model '{}' gives a number that is not finite", name),
                   "its weights are broken");
   }
   for (const auto& check : origin.checks) {
-    const ComputeTurns::Turn turn = turns.Take(party);
+    RequireTaking();
+    const ComputeTurns::Turn turn = turns_.Take(party);
     check(model);
   }
-}
-
-}  // namespace
-
-ModelSet::~ModelSet() {
-  for (const ServicePtr& service : Alive()) service->Stop();  // its requests hold it
-  {
-    const std::lock_guard lock(mutex_);
-    services_.clear();
-  }
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return num_alive_ == 0; });
-}
-
-ModelSet::ServicePtr ModelSet::MakeService(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin) {
-  auto service = std::make_unique<InferenceService>(name, std::move(model), std::move(origin), options_, turns_, metrics_);
-  const std::lock_guard lock(mutex_);
-  ++num_alive_;
-  ServicePtr shared(service.release(), [this](InferenceService* old) { janitor_.Post([this, old] { Retire(old); }); });
-  std::erase_if(all_, [](const auto& other) { return other.expired(); });
-  all_.push_back(shared);
-  return shared;
-}
-
-void ModelSet::Retire(InferenceService* service) {
-  delete service;
-  const std::lock_guard lock(mutex_);
-  --num_alive_;
-  changed_.notify_all();
 }
 
 bool ModelSet::Put(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin) {
@@ -79,7 +97,7 @@ bool ModelSet::PutTogether(std::vector<NamedModel> models) {
   for (NamedModel& model : models) {
     CheckName(model.name);
     try {
-      CheckModel(*model.model, model.origin, model.name, turns_);
+      Check(*model.model, model.origin, model.name);
     } catch (const Error& error) {
       if (models.size() == 1) throw;
       throw Error(error.code(), fmt::format("'{}': {}", model.name, error.message()), error.hint());

@@ -1,10 +1,13 @@
 #pragma once
 // The models that a process serves, by name, and the one way in which they come, go and change places while requests are answered.
+#include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "serve/compute_turns.h"
@@ -28,8 +31,11 @@ class ModelSet {
  public:
   using ServicePtr = std::shared_ptr<InferenceService>;
 
-  // metrics outlives the set.
-  ModelSet(const InferenceServiceOptions& options, ServeMetrics& metrics) : options_(options), metrics_(metrics) {}
+  // metrics outlives the set. on_ended: called from a thread of the set when a model has ended, whatever it held given back; must not
+  // throw.
+  ModelSet(
+      const InferenceServiceOptions& options, ServeMetrics& metrics, std::function<void()> on_ended = [] {})
+      : options_(options), metrics_(metrics), on_ended_(std::move(on_ended)) {}
   // What is not computed yet is dropped; nobody may hold a service any more but its own requests.
   ~ModelSet();
   ModelSet(const ModelSet&) = delete;
@@ -44,6 +50,13 @@ class ModelSet {
   // The same of several (no two of one name), which are all checked and then take their places at once: no request finds some of them old and some new.
   // Returns whether the first replaced one.
   bool PutTogether(std::vector<NamedModel> models);
+
+  // What is being checked will not be served, and nothing more: Put throws kCancelled, before the next of its checks. For the end of a
+  // server, which would wait for all of them.
+  void TakeNoMore() { takes_no_more_ = true; }
+
+  // Has on_ended called, for models that ended without having been served.
+  void SayEnded() noexcept;
 
   // Serves it no more; the requests that it has are answered. Returns whether there was one. Throws kInvalidArgument if it is the only one.
   bool Remove(std::string_view name);
@@ -62,12 +75,16 @@ class ModelSet {
   size_t num_waiting() const;
 
  private:
+  void Check(ServedModel& model, const ModelOrigin& origin, const std::string& name);
+  void RequireTaking() const;
   ServicePtr MakeService(const std::string& name, std::unique_ptr<ServedModel> model, ModelOrigin origin);
   std::vector<ServicePtr> Alive() const;
   void Retire(InferenceService* service);
 
   const InferenceServiceOptions options_;
   ServeMetrics& metrics_;
+  const std::function<void()> on_ended_;
+  std::atomic<bool> takes_no_more_ = false;
   ComputeTurns turns_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -16,6 +16,10 @@ constexpr std::string_view kVersion = "1";  // of every model: what is served un
 
 HttpError Refuse(std::string message, std::string field) { return HttpError(kFieldStatus, std::move(message), std::move(field)); }
 
+void CheckCount(size_t num_inputs, size_t max_inputs, std::string_view field) {
+  if (num_inputs > max_inputs) throw Refuse(fmt::format("'{}' has more than {} inputs", field, max_inputs), std::string(field));
+}
+
 // Input "text": BYTES [n], [n, 1] or, of pairs, [n, 2].
 std::vector<InferenceInput> TakeTexts(const OpenInferenceInput& text) {
   const bool is_pair = text.shape.size() == 2 && text.shape[1] == 2;
@@ -35,11 +39,13 @@ std::vector<InferenceInput> TakeTexts(const OpenInferenceInput& text) {
 }
 
 // Inputs "input_ids", INT64 of all sequences end to end, and "lengths", INT64 of each.
-std::vector<InferenceInput> TakeIds(const OpenInferenceInput& ids, const OpenInferenceInput* lengths, const ServedModel& model) {
+std::vector<InferenceInput> TakeIds(const OpenInferenceInput& ids, const OpenInferenceInput* lengths, const ServedModel& model,
+                                    size_t max_inputs) {
   if (ids.datatype != "INT64" || ids.shape.size() != 1)
     throw Refuse("'input_ids' must be INT64 of the shape [tokens], all sequences end to end", "input_ids");
   if (lengths == nullptr || lengths->datatype != "INT64" || lengths->shape.size() != 1)
     throw Refuse("'lengths' must come with 'input_ids': INT64 of the shape [n], the tokens of each sequence", "lengths");
+  CheckCount(lengths->integers.size(), max_inputs, "input_ids");  // before each has memory of its own: a million take 2 MB of JSON
   std::vector<InferenceInput> inputs;
   size_t begin = 0;
   for (const int64_t length : lengths->integers) {
@@ -104,20 +110,19 @@ void Infer(const ModelSet::ServicePtr& service, HttpRequest http, HttpResponder 
   const ServedModel& model = service->model();
   if (OutputNames(model).empty())
     throw Refuse(fmt::format("the model does {}, which this protocol is not spoken for", model.tasks().front()), "model");
-  OpenInferenceRequest request =
-      ReadOpenInference(std::move(http.body), http.Field("inference-header-content-length"), 2 * service->options().max_client_batch_size);
+  const size_t max_inputs = service->options().max_client_batch_size;
+  OpenInferenceRequest request = ReadOpenInference(std::move(http.body), http.Field("inference-header-content-length"), 2 * max_inputs);
   CheckOutputs(request, model);
   const OpenInferenceInput *text = request.Find("text"), *ids = request.Find("input_ids");
   if ((text == nullptr) == (ids == nullptr)) throw Refuse("one of the inputs 'text' and 'input_ids' is expected", "inputs");
-  InferenceRequest inference = {.inputs = text != nullptr ? TakeTexts(*text) : TakeIds(*ids, request.Find("lengths"), model),
+  InferenceRequest inference = {.inputs = text != nullptr ? TakeTexts(*text) : TakeIds(*ids, request.Find("lengths"), model, max_inputs),
                                 .is_batch = true,
+                                .prompt = model.prompts().Default(),
                                 .truncate = service->options().auto_truncate,
                                 .field = text != nullptr ? "text" : "input_ids",
                                 .field_status = kFieldStatus};
   if (inference.inputs.empty()) throw Refuse(fmt::format("'{}' has no values", inference.field), std::string(inference.field));
-  if (inference.inputs.size() > service->options().max_client_batch_size)
-    throw Refuse(fmt::format("'{}' has more than {} inputs", inference.field, service->options().max_client_batch_size),
-                 std::string(inference.field));
+  CheckCount(inference.inputs.size(), max_inputs, inference.field);
   request.inputs.clear();
   service->Infer(
       std::move(slot), std::move(inference), std::move(responder),
@@ -145,7 +150,7 @@ void AddRoute(HttpRouter& router, const ModelSet& models, const char* method, co
                 .pattern = fmt::format("/v2/models/{{model}}{}{}", version, end),
                 .handler = [&models, handle](HttpRequest request, HttpResponder responder) {
                   const ModelSet::ServicePtr service = FindModel(models, request.parameters[0]);
-                  NameRevision(*service, responder);
+                  NameModel(*service, responder);
                   if (request.parameters.size() > 1 && request.parameters[1] != kVersion)
                     throw HttpError(404, "no such version of the model", "version", fmt::format("there is '{}'", kVersion));
                   handle(service, std::move(request), std::move(responder));

@@ -1,13 +1,17 @@
 #include "serve/openai.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
+#include <iterator>
 #include <optional>
 
 #include "base/json.h"
+#include "base/nearest_name.h"
 #include "serve/inputs.h"
 #include "serve/json_reader.h"
 #include "serve/model_routes.h"
@@ -23,6 +27,17 @@ struct EmbeddingsRequest {
   bool base64 = false;
 };
 
+constexpr std::string_view kFields[] = {"input", "model", "encoding_format", "dimensions", "user"};
+
+// As OpenAI's own server refuses it: whoever mistypes "dimensions" would get whole vectors without a word. The name is a client's text, which
+// no answer repeats.
+HttpError UnknownField(std::string_view name, const JsonValue& value) {
+  const std::vector<std::string> known(std::begin(kFields), std::end(kFields));
+  std::string hint = DidYouMean(name, known);
+  if (hint.empty()) hint = fmt::format("there are {}", fmt::join(known, ", "));
+  return HttpError(kFieldStatus, fmt::format("a field that embeddings do not have, with its value at byte {}", value.position()), "", hint);
+}
+
 EmbeddingsRequest Read(std::string body, const InferenceService& service) {
   const InputLimits limits = {.max_inputs = service.options().max_client_batch_size,
                               .too_many_status = kFieldStatus,
@@ -34,6 +49,7 @@ EmbeddingsRequest Read(std::string body, const InferenceService& service) {
       return;
     }
     if (value.kind() == JsonValue::Kind::kNull) return;  // as if it were not there
+    if (std::find(std::begin(kFields), std::end(kFields), name) == std::end(kFields)) throw UnknownField(name, value);
     if (name == "dimensions") request.dimensions = static_cast<size_t>(value.Integer(1, static_cast<int64_t>(service.model().output_size())));
     if (name == "encoding_format") request.base64 = value.Choice({"float", "base64"}) == 1;
     if (name == "model" || name == "user") value.String();  // one model, whatever it is called; of several PeekModel has chosen
@@ -82,6 +98,7 @@ void Embeddings(ModelCall call, HttpResponder responder) {
   EmbeddingsRequest embeddings = Read(std::move(call.http.body), service);
   InferenceRequest inference = {.inputs = std::move(embeddings.input.inputs),
                                 .is_batch = embeddings.input.is_batch,
+                                .prompt = service.model().prompts().Default(),
                                 .truncate = service.options().auto_truncate,
                                 .field = "input",
                                 .field_status = kFieldStatus};
@@ -142,7 +159,7 @@ void AddOpenAiRoutes(HttpRouter& router, const ModelSet& models) {
               }});
   router.Add({.method = "GET", .pattern = "/v1/models/{id*}", .handler = [&models, created](HttpRequest request, HttpResponder responder) {
                 const ModelSet::ServicePtr service = FindModel(models, request.parameters[0]);
-                NameRevision(*service, responder);
+                NameModel(*service, responder);
                 responder.Send({.body = FormatModel(service->name(), created)});
               }});
 }

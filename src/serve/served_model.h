@@ -1,6 +1,5 @@
 #pragma once
 // What the server needs of a model. Made from a folder by OpenServedModel; tests have one of their own.
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "base/thread_team.h"
+#include "models/sentence_prompts.h"
 #include "pipelines/rows.h"
 #include "pipelines/task.h"
 #include "tensor/tensor.h"
@@ -41,7 +41,8 @@ class ServedModel {
 
   virtual std::string_view pooling() const = 0;  // "mean", of an embedder
   virtual bool normalizes() const = 0;           // whether its folder wants vectors of length 1
-  virtual const std::map<std::string, std::string>& prompts() const = 0;  // what to put before a text, by the name of its use
+  virtual const SentencePrompts& prompts() const = 0;  // what to put before a text that becomes a vector
+  virtual bool pools_prompt() const = 0;               // SentenceEncoder's: whether its tokens count
 
   // out: [rows, row_size()]. The bits of a sequence do not depend on the batch. One call at a time, of all models that share a team.
   virtual void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) = 0;

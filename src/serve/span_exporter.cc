@@ -24,14 +24,25 @@ std::string RandomId(size_t num_bytes) {
   return hex;
 }
 
-void AppendAttribute(std::string& out, std::string_view name, std::string_view value, bool is_integer) {
-  out += fmt::format(R"({}{{"key":"{}","value":{{"{}":)", out.ends_with('[') ? "" : ",", name, is_integer ? "intValue" : "stringValue");
-  AppendJsonString(out, value);  // 64-bit integers are strings in protobuf's JSON
+enum class Value { kText, kInteger, kNumber };
+
+void AppendAttribute(std::string& out, std::string_view name, std::string_view value, Value kind = Value::kText) {
+  constexpr const char* kNames[] = {"stringValue", "intValue", "doubleValue"};
+  out += fmt::format(R"({}{{"key":"{}","value":{{"{}":)", out.ends_with('[') ? "" : ",", name, kNames[static_cast<size_t>(kind)]);
+  if (kind == Value::kNumber) {
+    out += value;
+  } else {
+    AppendJsonString(out, value);  // 64-bit integers are strings in protobuf's JSON
+  }
   out += "}}";
 }
 
-bool IsInteger(const std::string& text) {
-  return !text.empty() && text.size() < 19 && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+// Of a note: the name of a model may look like a number.
+Value KindOf(const HttpField& note) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (note.name == "model" || note.value.empty() || note.value.size() >= 19) return Value::kText;
+  if (std::all_of(note.value.begin(), note.value.end(), is_digit)) return Value::kInteger;
+  return note.name.ends_with("_ms") ? Value::kNumber : Value::kText;  // "0.125"
 }
 
 void AppendSpan(std::string& out, const HttpAccess& access) {
@@ -42,14 +53,13 @@ void AppendSpan(std::string& out, const HttpAccess& access) {
   // Kind 2 is a server's; status 2 an error, which a client's own mistake is not.
   out += fmt::format(R"("name":"{} {}","kind":2,"startTimeUnixNano":"{}","endTimeUnixNano":"{}","attributes":[)", access.method,
                      access.route, start, end);
-  AppendAttribute(out, "http.request.method", access.method, false);
-  AppendAttribute(out, "http.route", access.route, false);
-  AppendAttribute(out, "http.response.status_code", fmt::to_string(access.status), true);
-  AppendAttribute(out, "http.request.body.size", fmt::to_string(access.num_request_bytes), true);
-  AppendAttribute(out, "http.response.body.size", fmt::to_string(access.num_response_bytes), true);
-  AppendAttribute(out, "mlac.request_id", access.id, false);
-  for (const HttpField& note : access.notes)
-    AppendAttribute(out, "mlac." + note.name, note.value, note.name != "model" && IsInteger(note.value));
+  AppendAttribute(out, "http.request.method", access.method);
+  AppendAttribute(out, "http.route", access.route);
+  AppendAttribute(out, "http.response.status_code", fmt::to_string(access.status), Value::kInteger);
+  AppendAttribute(out, "http.request.body.size", fmt::to_string(access.num_request_bytes), Value::kInteger);
+  AppendAttribute(out, "http.response.body.size", fmt::to_string(access.num_response_bytes), Value::kInteger);
+  AppendAttribute(out, "mlac.request_id", access.id);
+  for (const HttpField& note : access.notes) AppendAttribute(out, "mlac." + note.name, note.value, KindOf(note));
   out += fmt::format(R"(],"status":{{{}}}}})", access.status >= 500 ? "\"code\":2" : "");
 }
 
@@ -57,8 +67,8 @@ void AppendSpan(std::string& out, const HttpAccess& access) {
 
 std::string FormatSpans(const std::vector<HttpAccess>& accesses) {
   std::string body = R"({"resourceSpans":[{"resource":{"attributes":[)";
-  AppendAttribute(body, "service.name", "mlac", false);
-  AppendAttribute(body, "service.version", kMlacVersion, false);
+  AppendAttribute(body, "service.name", "mlac");
+  AppendAttribute(body, "service.version", kMlacVersion);
   body += R"(]},"scopeSpans":[{"scope":{"name":"mlac"},"spans":[)";
   for (const HttpAccess& access : accesses) {
     if (!body.ends_with('[')) body += ',';

@@ -87,10 +87,12 @@ void Predict(ModelCall call, HttpResponder responder) {
 }
 
 // [[{"id", "text", "special", "start", "stop"}, ...], ...]; start and stop in bytes, null for special tokens.
-std::string Tokenize(const Tokenizer& tokenizer, const TeiRequest& request) {
+std::string Tokenize(const ServedModel& model, const TeiRequest& request) {
+  const Tokenizer& tokenizer = model.tokenizer();
+  const std::string& prompt = PromptOf(request.options, model);
   std::string body = "[";
   for (size_t i = 0; i < request.texts.size(); ++i) {
-    const std::string text = request.options.prompt + request.texts[i];
+    const std::string text = prompt + request.texts[i];
     const Encoding encoding = tokenizer.Encode(text, {.add_special_tokens = request.add_special_tokens, .with_offsets = true});
     body += i > 0 ? ",[" : "[";
     for (size_t t = 0; t < encoding.token_ids.size(); ++t) {
@@ -111,7 +113,7 @@ void HandleTokenize(ModelCall call, HttpResponder responder) {
   auto request = std::make_shared<TeiRequest>(
       Read(std::move(call.http.body), service, [&](TeiRequest& into, JsonValue& value) { into.texts = ReadTexts(value, HubLimits(service)); }));
   service.InBackground(responder, [service = call.service, request, responder, slot = std::move(call.slot)] {
-    responder.Send({.body = Tokenize(service->model().tokenizer(), *request)});
+    responder.Send({.body = Tokenize(service->model(), *request)});
   });
 }
 

@@ -6,12 +6,9 @@ namespace mlac {
 namespace {
 
 const std::string& FindPrompt(const ServedModel& model, const std::string& name, const JsonValue& field) {
-  const auto found = model.prompts().find(name);
-  if (found != model.prompts().end()) return found->second;
-  std::string known;
-  for (const auto& [key, prompt] : model.prompts()) known += fmt::format("{}'{}'", known.empty() ? "" : ", ", key);
-  throw HttpError(kHubFieldStatus, fmt::format("'{}' names no prompt of the model", field.path()), field.path(),
-                  known.empty() ? "the model has none" : fmt::format("it has {}", known));
+  const auto found = model.prompts().texts.find(name);
+  if (found != model.prompts().texts.end()) return found->second;
+  throw HttpError(kHubFieldStatus, fmt::format("'{}' names no prompt of the model", field.path()), field.path(), model.prompts().Known());
 }
 
 }  // namespace
@@ -25,6 +22,10 @@ void ReadTextOption(std::string_view name, JsonValue& value, const ServedModel& 
   if (name == "dimensions" && !null) options.dimensions = static_cast<size_t>(value.Integer(1, static_cast<int64_t>(model.output_size())));
 }
 
+const std::string& PromptOf(const TextOptions& options, const ServedModel& model) {
+  return options.prompt ? *options.prompt : model.prompts().Default();
+}
+
 InputLimits HubLimits(const InferenceService& service) {
   return {.max_inputs = service.options().max_client_batch_size,
           .too_many_status = kHubTooManyStatus,
@@ -35,10 +36,18 @@ HttpError MissingField(std::string_view field) {
   return HttpError(kHubFieldStatus, fmt::format("'{}' is missing", field), std::string(field));
 }
 
+void CheckRepeatedBytes(double num_bytes, std::string_view what, std::string_view field) {
+  if (num_bytes <= kMaxRepeatedBytes) return;
+  throw HttpError(kHubTooManyStatus,
+                  fmt::format("{}: {:.1f} MiB to be read in all; at most {:.0f} are taken at a time", what, num_bytes / (1 << 20),
+                              kMaxRepeatedBytes / (1 << 20)),
+                  std::string(field), "shorten it, or send several requests");
+}
+
 InferenceRequest ToInference(Inputs inputs, const TextOptions& options, const InferenceService& service) {
   return {.inputs = std::move(inputs.inputs),
           .is_batch = inputs.is_batch,
-          .prompt = options.prompt,
+          .prompt = PromptOf(options, service.model()),
           .truncate = options.truncate.value_or(service.options().auto_truncate),
           .truncate_left = options.truncate_left,
           .field = "inputs",

@@ -7,14 +7,20 @@ namespace mlac {
 WorkerThread::WorkerThread() : thread_([this] { Work(); }) {}
 
 void WorkerThread::Post(std::function<void()> work) {
+  Prepared prepared;
+  prepared.push_back(std::move(work));
+  Post(std::move(prepared));
+}
+
+void WorkerThread::Post(Prepared work) noexcept {
   const std::lock_guard lock(mutex_);
-  if (stopping_) return;
-  work_.push_back(std::move(work));
+  if (stopping_) return;  // what it holds goes after the lock
+  work_.splice(work_.end(), work);
   changed_.notify_one();
 }
 
 void WorkerThread::Stop() {
-  std::deque<std::function<void()>> dropped;  // what they hold goes after the lock
+  Prepared dropped;  // what they hold goes after the lock
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -29,11 +35,11 @@ void WorkerThread::Work() {
   for (;;) {
     changed_.wait(lock, [this] { return stopping_ || !work_.empty(); });
     if (stopping_) return;
-    std::function<void()> work = std::move(work_.front());
-    work_.pop_front();
+    Prepared work;
+    work.splice(work.begin(), work_, work_.begin());
     lock.unlock();
-    work();
-    work = nullptr;
+    work.front()();
+    work.clear();
     lock.lock();
   }
 }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "text/tokenizer.h"
 
 namespace mlac {
 namespace {
@@ -52,6 +53,14 @@ LengthLimit FindLengthLimit(const std::string& folder, std::optional<size_t> req
   if (max_position_embeddings != 0 && (limit.num_tokens == 0 || limit.num_tokens > max_position_embeddings))
     limit = {max_position_embeddings, "config.json"};
   return limit;
+}
+
+void CheckHoldsText(const Tokenizer& tokenizer, std::optional<size_t> requested) {
+  if (!requested) return;
+  const size_t num_special = tokenizer.Encode("", {}).token_ids.size();
+  if (*requested <= num_special)
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("--max-length {}: expected more than the {} special tokens around each text", *requested, num_special));
 }
 
 }  // namespace mlac

@@ -17,4 +17,8 @@ struct LengthLimit {
 // a file whose field is no positive number.
 LengthLimit FindLengthLimit(const std::string& folder, std::optional<size_t> requested, size_t max_position_embeddings);
 
+class Tokenizer;
+// Throws kInvalidArgument for a --max-length within which nothing of a text has room beside the special tokens around it.
+void CheckHoldsText(const Tokenizer& tokenizer, std::optional<size_t> requested);
+
 }  // namespace mlac

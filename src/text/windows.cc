@@ -41,7 +41,7 @@ std::vector<Encoding> CutIntoWindows(const Encoding& encoding, size_t max_length
   const size_t begin = static_cast<size_t>(first - encoding.sequence_ids.begin());
   const size_t end = begin + static_cast<size_t>(std::count(first, encoding.sequence_ids.end(), last));
   const size_t others = count - (end - begin);
-  if (last < 0 || max_length <= others + stride)
+  if (last < 0 || max_length <= others || max_length - others <= stride)
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("a window of {} tokens has {} besides the text that is cut; more than the stride of {} must be left", max_length, others, stride));
   const size_t room = max_length - others, step = room - stride;

@@ -135,9 +135,10 @@ Figures ComputeAnswerMetrics(std::span<const AnswerScore> scores, const MetricsO
     figures.by_row.push_back(std::move(by_row));
   }
   std::vector<std::vector<double>> values(means.size());
-  ForEachResample(scores.size(), [&](std::span<const size_t> questions) {
+  const auto add = [&](std::span<const size_t> questions) {
     for (size_t m = 0; m < means.size(); ++m) values[m].push_back(MeanOf(means[m], scores, questions));
-  });
+  };
+  ForEachResample(scores.size(), add, options.check_stop);
   for (size_t m = 0; m < means.size(); ++m) figures.figures[m].interval = Percentiles(values[m]);
   return figures;
 }

@@ -13,10 +13,12 @@ size_t DrawOne(Random& random, size_t count) { return static_cast<size_t>(uint64
 
 }  // namespace
 
-void ForEachResample(size_t num_examples, const std::function<void(std::span<const size_t>)>& body) {
+void ForEachResample(size_t num_examples, const std::function<void(std::span<const size_t>)>& body,
+                     const std::function<void()>& check_stop) {
   Random random(kSeed, kStream);
   std::vector<size_t> examples(num_examples);
   for (size_t resample = 0; resample < kNumResamples; ++resample) {
+    if (check_stop) check_stop();
     for (size_t& example : examples) example = DrawOne(random, num_examples);
     body(examples);
   }

@@ -16,8 +16,10 @@ struct Interval {
 
 inline constexpr size_t kNumResamples = 1000;
 
-// Calls body with the numbers of the examples of each sample, the same samples for the same number of examples.
-void ForEachResample(size_t num_examples, const std::function<void(std::span<const size_t> examples)>& body);
+// Calls body with the numbers of the examples of each sample, the same samples for the same number of examples. check_stop, if any, is
+// called before each: what it throws ends the draws.
+void ForEachResample(size_t num_examples, const std::function<void(std::span<const size_t> examples)>& body,
+                     const std::function<void()>& check_stop = nullptr);
 
 // The 2.5th and 97.5th percentile, linear between neighbours as numpy.percentile has it. Sorts values; NaN must not be among them.
 Interval Percentiles(std::vector<double>& values);

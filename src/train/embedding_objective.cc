@@ -71,7 +71,8 @@ class EmbeddingObjective : public Objective {
 
   ValidationReport Validate(Run& run, const std::function<void()>& before_batch) override {
     const std::vector<float> vectors = EmbedTuples(model_, encoder_, run, validation_, before_batch);
-    Figures figures = MeasureEmbeddings(vectors, encoder_.embedding_size(), validation_, run, {.intervals = false});
+    Figures figures =
+        MeasureEmbeddings(vectors, encoder_.embedding_size(), validation_, run, {.intervals = false, .check_stop = before_batch});
     figures.loss = LossOfAll(vectors);
     return ReportOf(figures, figures.figures.front().value);
   }
@@ -132,7 +133,9 @@ class EmbeddingObjective : public Objective {
 };
 
 // What the cosines of anchors and positives rank: for each anchor its figures.
-std::vector<QueryFigures> RankPositives(const EmbeddingRows& unit, const TupleTokens& tuples, Run& run) {
+std::vector<QueryFigures> RankPositives(const EmbeddingRows& unit, const TupleTokens& tuples, Run& run,
+                                        const std::function<void()>& check_stop) {
+  constexpr size_t kAnchorsAtOnce = 64;  // between two calls of check_stop
   // The first row of each different anchor and positive.
   std::vector<size_t> anchors, documents;
   std::vector<bool> seen_anchor(tuples.text_ids.size()), seen_document(tuples.text_ids.size());
@@ -145,7 +148,7 @@ std::vector<QueryFigures> RankPositives(const EmbeddingRows& unit, const TupleTo
   const KnownPositives known(tuples);
   std::vector<QueryFigures> figures(anchors.size());
   std::vector<std::vector<float>> scores(run.num_threads()), gains(run.num_threads());
-  run.ParallelTasks(anchors.size(), [&](size_t i, size_t thread) {
+  const auto rank = [&](size_t i, size_t thread) {
     std::vector<float>&s = scores[thread], &g = gains[thread];
     s.resize(documents.size());
     g.resize(documents.size());
@@ -156,7 +159,11 @@ std::vector<QueryFigures> RankPositives(const EmbeddingRows& unit, const TupleTo
     }
     figures[i] = MeasureRanking(s, g);
     figures[i].row = static_cast<uint32_t>(anchors[i]);
-  });
+  };
+  for (size_t begin = 0; begin < anchors.size(); begin += kAnchorsAtOnce) {
+    if (check_stop) check_stop();
+    run.ParallelTasks(std::min(kAnchorsAtOnce, anchors.size() - begin), [&](size_t i, size_t thread) { rank(begin + i, thread); });
+  }
   return figures;
 }
 
@@ -168,10 +175,8 @@ Figures Correlations(const EmbeddingRows& unit, const TupleTokens& tuples, const
   for (const char* name : {"spearman", "pearson"})  // errors say nothing: cosines need not have the range of the scores
     for (Figure& figure : all.figures)
       if (figure.name == name) kept.figures.push_back(std::move(figure));
-  if (!options.intervals) return kept;
-  const std::vector<double> scores(tuples.scores.begin(), tuples.scores.end()), found(cosines.begin(), cosines.end());
-  for (const auto& [name, form] : {std::pair{"spearman", RowFigure::Form::kSpearman}, {"pearson", RowFigure::Form::kPearson}})
-    kept.by_row.push_back({.name = name, .form = form, .num_units = scores.size(), .a = found, .b = scores});
+  for (const char* name : {"spearman", "pearson"})
+    if (const RowFigure* by_row = FindByRow(all, name)) kept.by_row.push_back(*by_row);
   return kept;
 }
 
@@ -190,7 +195,7 @@ EmbeddingLoss EmbeddingLossNamed(std::string_view name) {
               fmt::format("there is no loss '{}'; known are multiple-negatives-ranking, cosent and triplet", name));
 }
 
-TupleTokens TokenizeTuples(const Tokenizer& tokenizer, size_t max_length, const TextTuples& tuples) {
+TupleTokens TokenizeTuples(const Tokenizer& tokenizer, size_t max_length, const TextTuples& tuples, const std::string& prompt) {
   TupleTokens tokens = {.tokens = {},
                         .columns = tuples.num_columns(),
                         .text_ids = {},
@@ -202,7 +207,8 @@ TupleTokens TokenizeTuples(const Tokenizer& tokenizer, size_t max_length, const 
     bool cut = false;
     for (size_t column = 0; column < tokens.columns; ++column) {
       const std::string& text = tuples.text(row, column);
-      const Encoding encoding = tokenizer.Encode(text, {.max_length = max_length, .truncate = true});
+      const Encoding encoding = tokenizer.Encode(prompt + text, {.max_length = max_length, .truncate = true});
+      if (encoding.token_ids.empty()) RefuseTextWithoutTokens(tuples.texts.Place(row));
       Append(encoding, tokens.tokens);
       tokens.text_ids.push_back(numbers.Of(text));
       cut = cut || encoding.truncated;
@@ -276,7 +282,7 @@ Figures MeasureEmbeddings(std::span<const float> vectors, size_t size, const Tup
   const std::vector<float> normalized = NormalizedRows({.values = vectors, .columns = tuples.columns, .size = size});
   const EmbeddingRows unit = {.values = normalized, .columns = tuples.columns, .size = size};
   if (!tuples.scores.empty()) return Correlations(unit, tuples, options);
-  Figures figures = ComputeRankingMetrics(RankPositives(unit, tuples, run), options);
+  Figures figures = ComputeRankingMetrics(RankPositives(unit, tuples, run, options.check_stop), options);
   figures.num_examples = tuples.size();
   if (tuples.columns < 3) return figures;
   std::vector<double> is_right;

@@ -49,7 +49,8 @@ struct TupleTokens {
   size_t size() const { return text_ids.size() / columns; }
   uint32_t id(size_t row, size_t column) const { return text_ids[row * columns + column]; }
 };
-TupleTokens TokenizeTuples(const Tokenizer& tokenizer, size_t max_length, const TextTuples& tuples);
+// prompt: put before each text.
+TupleTokens TokenizeTuples(const Tokenizer& tokenizer, size_t max_length, const TextTuples& tuples, const std::string& prompt = "");
 
 // Which texts are positives of an anchor, by numbers, in a whole part of the data.
 class KnownPositives {

@@ -137,7 +137,8 @@ bool HoldsEntitySpans(const std::string& path, size_t max_row_bytes) {
   while (ReadLine(stream, max_row_bytes, line))
     if (line.find_first_not_of(" \t") != std::string::npos) {
       const json row = json::parse(line, nullptr, /*allow_exceptions=*/false);
-      return row.is_object() && row.contains("text") && !(row.contains("tokens") && row.contains("tags"));
+      const auto has = [&](const char* name) { return row.contains(name); };
+      return row.is_object() && has("text") && !((has("tokens") || has("words")) && (has("tags") || has("ner_tags")));
     }
   return false;
 }

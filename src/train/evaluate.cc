@@ -1,10 +1,15 @@
 // `mlac eval`.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 
+#include "base/display.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "data/table.h"
 #include "data/texts.h"
 #include "models/model_folder.h"
 #include "pipelines/text_model.h"
@@ -45,10 +50,15 @@ EvaluationResult EvaluateTexts(TextModel& model, const EvaluationOptions& option
   tokens.targets = ReadTargets(texts, model.problem_type(), model.label_names(), options.label_separator);
   EvaluationResult result;
   result.notes = texts.notes;
+  if (options.text_pair_column.empty() && EntailmentLabel(model.label_names()))
+    result.notes.emplace_back(
+        "warning: the labels are those of pairs of texts, but each text is read alone: --text-pair-column names the column of second "
+        "texts");
   result.num_truncated = TokenizeTexts(model.tokenizer(), model.max_length(), texts, tokens.tokens);
   const std::vector<float> logits = Finite(model.Logits(tokens.tokens), model.model().num_labels(), "logits",
                                            [&](size_t row) { return texts.Place(row); });
-  MeasureSequences(logits, tokens, model.label_names(), model.problem_type(), result.metrics, result.figures, result.metrics_json);
+  MeasureSequences(logits, tokens, model.label_names(), model.problem_type(), options.check_stop, result.metrics, result.figures,
+                   result.metrics_json);
   if (single_label) {
     result.truth = tokens.labels;
     result.predicted = Argmax(logits, model.label_names().size());
@@ -57,13 +67,13 @@ EvaluationResult EvaluateTexts(TextModel& model, const EvaluationOptions& option
 }
 
 EvaluationResult EvaluateTokens(TextModel& model, const EvaluationOptions& options) {
-  const TaggedTexts texts = ReadTaggedTexts(options.data);
+  const TaggedTexts texts = ReadTaggedTexts(options.data, options.tag_columns);
   const TaggedTokens tokens = AlignTags(model.tokenizer(), model.max_length(), texts, model.label_names());
   EvaluationResult result;
   result.num_truncated = tokens.num_cut;
   const std::vector<float> logits = Finite(model.TokenLogits(tokens.tokens), model.model().num_labels(), "logits",
                                            [&](size_t token) { return texts.texts.Place(TextOf(tokens.tokens.offsets, token)); });
-  result.figures = MeasureTokens(logits, tokens, model.label_names());
+  result.figures = MeasureTokens(logits, tokens, model.label_names(), {.check_stop = options.check_stop});
   return result;
 }
 
@@ -74,22 +84,47 @@ EvaluationResult EvaluateAnswers(TextModel& model, const EvaluationOptions& opti
   EvaluationResult result;
   for (const Finding& finding : CheckAnswers(questions, questions.texts.source, /*trained=*/false)) result.notes.push_back(FindingLine(finding));
   const AnswerLogits predict = [&](const TokenBatch& batch) { return model.TokenLogits(batch); };
-  result.figures = MeasureAnswers(predict, model.tokenizer(), questions, windows);
+  result.figures = MeasureAnswers(predict, model.tokenizer(), questions, windows, {.check_stop = options.check_stop});
   return result;
 }
 
+// A user who has labelled texts wants a classifier measured, which an encoder is not.
+void CheckHasTwoTexts(const EvaluationOptions& options) {
+  std::string found = "a folder of texts";
+  if (!FolderExists(options.data)) {
+    const std::vector<std::string> there = ColumnNames(options.data);
+    const auto has = [&](const std::string& name) { return std::find(there.begin(), there.end(), name) != there.end(); };
+    const TupleColumns& wanted = options.tuple_columns;
+    if (!wanted.first.empty() || !wanted.second.empty() || !has(options.text_column) || !has(options.target_column)) return;
+    try {
+      FindTupleColumns(options.data, wanted);
+      return;
+    } catch (const Error&) {
+      found = fmt::format("the columns {}", fmt::join(there, ", "));
+    }
+  }
+  throw Error(
+      ErrorCode::kUnsupported,
+      fmt::format("{}: the model has no head that gives labels; as an encoder it is measured on pairs of texts, found {} in {}",
+                  options.model, Printable(found, 120), options.data),
+      "`mlac train text-classification` makes a classifier of it; columns such as sentence1, sentence2 and score measure its vectors");
+}
+
 EvaluationResult EvaluateEmbeddings(TextModel& model, const EvaluationOptions& options) {
+  CheckHasTwoTexts(options);
   const TextTuples tuples = ReadTextTuples(options.data, options.tuple_columns);
-  const TupleTokens tokens = TokenizeTuples(model.tokenizer(), model.max_length(), tuples);
+  const std::string& prompt = model.prompts().Default();  // as who uses the model has it
+  const TupleTokens tokens = TokenizeTuples(model.tokenizer(), model.max_length(), tuples, prompt);
   EvaluationResult result;
   result.notes = tuples.texts.notes;
   result.notes.push_back(Describe(tuples));
   result.num_truncated = tokens.num_cut;
   ThreadTeam team(options.num_threads);
   Run run({.team = &team, .tape = nullptr});
-  const std::vector<float> vectors = Finite(model.Embed(tokens.tokens), tokens.columns * model.embedding_size(), "embeddings",
-                                            [&](size_t row) { return tuples.texts.Place(row); });
-  result.figures = MeasureEmbeddings(vectors, model.embedding_size(), tokens, run);
+  const std::vector<float> vectors =
+      Finite(model.Embed(tokens.tokens, /*normalize=*/true, model.PooledFrom(tokens.tokens.offsets, prompt)),
+             tokens.columns * model.embedding_size(), "embeddings", [&](size_t row) { return tuples.texts.Place(row); });
+  result.figures = MeasureEmbeddings(vectors, model.embedding_size(), tokens, run, {.check_stop = options.check_stop});
   return result;
 }
 
@@ -99,7 +134,8 @@ EvaluationResult EvaluateMasks(TextModel& model, const EvaluationOptions& option
   EvaluationResult result;
   result.notes = texts.notes;
   const MaskedLogits predict = [&](const TokenBatch& batch, std::span<const size_t> tokens) { return model.MaskedLogits(batch, tokens); };
-  result.figures = MeasureMasks(predict, MeasuringMasker(model.tokenizer()), to_mask, model.model().vocab_size());
+  result.figures =
+      MeasureMasks(predict, MeasuringMasker(model.tokenizer()), to_mask, model.model().vocab_size(), {.check_stop = options.check_stop});
   return result;
 }
 
@@ -111,7 +147,7 @@ EvaluationResult EvaluateRanking(TextModel& model, const EvaluationOptions& opti
   result.num_truncated = tokens.num_cut;
   const std::vector<float> logits = Finite(model.Logits(tokens.tokens.tokens), 1, "logits",
                                            [&](size_t row) { return pairs.texts.Place(row); });
-  result.figures = MeasureRankedPairs(logits, tokens);
+  result.figures = MeasureRankedPairs(logits, tokens, {.check_stop = options.check_stop});
   return result;
 }
 
@@ -123,21 +159,28 @@ TextModel Open(const EvaluationOptions& options) {
                                    .max_length = options.max_length,
                                    .truncate = true,
                                    .dtype = options.dtype,
-                                   .adapter = options.adapter});
+                                   .adapter = options.adapter,
+                                   .check_stop = options.check_stop});
 }
 
-EvaluationResult EvaluateByHead(TextModel& model, const EvaluationOptions& options) {
+// A task, and what measures it.
+struct Measurement {
+  std::string_view task;
+  EvaluationResult (*evaluate)(TextModel& model, const EvaluationOptions& options);
+};
+
+Measurement MeasurementOf(const TextModel& model) {
   switch (model.model().head()) {
     case Head::kSequenceClassification:
-      return IsCrossEncoder(model) ? EvaluateRanking(model, options) : EvaluateTexts(model, options);
+      return IsCrossEncoder(model) ? Measurement{"text-ranking", EvaluateRanking} : Measurement{"text-classification", EvaluateTexts};
     case Head::kTokenClassification:
-      return EvaluateTokens(model, options);
+      return {"token-classification", EvaluateTokens};
     case Head::kQuestionAnswering:
-      return EvaluateAnswers(model, options);
+      return {"question-answering", EvaluateAnswers};
     case Head::kMaskedLanguageModel:
-      return EvaluateMasks(model, options);
+      return {"fill-mask", EvaluateMasks};
     case Head::kNone:
-      return EvaluateEmbeddings(model, options);
+      return {"sentence-similarity", EvaluateEmbeddings};
   }
   throw Error(ErrorCode::kInternal, "a head that nothing measures");
 }
@@ -146,7 +189,10 @@ EvaluationResult EvaluateByHead(TextModel& model, const EvaluationOptions& optio
 
 EvaluationResult Evaluate(const EvaluationOptions& options) {
   TextModel model = Open(options);
-  EvaluationResult result = EvaluateByHead(model, options);
+  const Measurement measurement = MeasurementOf(model);
+  if (options.check_stop) options.check_stop();
+  if (options.on_task) options.on_task(measurement.task);
+  EvaluationResult result = measurement.evaluate(model, options);
   result.max_length = model.max_length();
   if (result.metrics_json.empty()) result.metrics_json = FiguresJson(result.figures);
   return result;

@@ -67,13 +67,18 @@ class FillMaskTask : public FineTuneTask {
             {"texts joined", masking_.line_by_line ? "no" : "yes"}};
   }
 
+  std::vector<std::pair<std::string, std::string>> reading() const override {
+    return {{"text-column", text_column_}, {"line-by-line", masking_.line_by_line ? "yes" : "no"}};
+  }
+
   std::unique_ptr<Objective> MakeObjective(Model& model) override {
     WarnOfNewHead(model);
     return MakeMaskObjective(model, *masker_, parts_[0].to_mask, *measuring_masker_, parts_[1].to_mask, seed_);
   }
 
-  void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const override {
-    result.figures = MeasureMasks(MaskedLogitsOf(model, run), *measuring_masker_, parts_[part].to_mask, model.vocab_size());
+  void Measure(const Model& model, Run& run, size_t part, const std::function<void()>& check_stop, FineTuneResult& result) const override {
+    result.figures = MeasureMasks(MaskedLogitsOf(model, run, check_stop), *measuring_masker_, parts_[part].to_mask, model.vocab_size(),
+                                  {.check_stop = check_stop});
     result.metrics_json = FiguresJson(result.figures);
   }
 

@@ -29,8 +29,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kRecordFormat = 1;
-
 // The tasks that can be learnt: one line each.
 struct TaskEntry {
   const char* name;
@@ -137,6 +135,7 @@ OutputFolder CheckOutput(const FineTuneOptions& options) {
   if (exists && LiesIn(options.model, output.folder) && !LiesIn(output.folder, options.model))
     throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: --model {} lies in it and would be replaced with it", output.folder, options.model),
                 "choose another --out");
+  if (exists && options.overwrite) CheckReplaceable(output.folder);
   StagedFolder::RemoveLeftovers(output.folder);
   if (exists) StagedFolder::RemoveLeftovers(output.checkpoint);
   output.resume = options.resume && has_checkpoint;
@@ -187,12 +186,15 @@ std::string RecordJson(const FineTuneOptions& options, const FineTuneTask& task,
     epochs.back()["validation_loss"] = epoch.validation.loss;
     for (const auto& [name, value] : epoch.validation.figures) epochs.back()[name] = value;
   }
-  const nlohmann::ordered_json record = {{"format_version", kRecordFormat},
+  nlohmann::ordered_json reading = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : task.reading()) reading[name] = value;
+  const nlohmann::ordered_json record = {{"format_version", kTrainingFormat},
                                          {"task", task.name()},
                                          {"mlac_version", GetBuildInfo().version},
                                          {"base_model", NameOf(options.model)},
                                          {"command", options.command},
                                          {"parameters", parameters},
+                                         {"reading", reading},
                                          {"data", parts},
                                          {"epochs", epochs},
                                          {"best_epoch", result.training.best_epoch},
@@ -206,7 +208,7 @@ bool IsResultOf(const std::string& folder, const std::map<std::string, std::stri
   const std::string path = folder + "/" + kTrainingFile;
   if (!FileExists(path)) return false;
   const nlohmann::json record = ReadJsonFile(path);
-  return record.is_object() && record.value("format_version", nlohmann::json()) == kRecordFormat &&
+  return record.is_object() && record.value("format_version", nlohmann::json()) == kTrainingFormat &&
          record.value("identity", nlohmann::json()) == nlohmann::json(identity);
 }
 
@@ -257,15 +259,27 @@ void NoteMemory(const PassMemory& memory, FineTuneObserver& observer) {
                               megabytes(memory.without_recompute)));
 }
 
-// The model to train. adapter: what to write beside the weights of one.
-std::unique_ptr<Model> OpenForTraining(const FineTuneOptions& options, const HeadRequest& head, AdapterConfig& adapter, FineTuneObserver& observer) {
-  if (options.lora.rank == 0) {
+// Throws for what is wrong with the choice of what learns, whatever the data are. Returns the base of an adapter, or nullptr.
+std::shared_ptr<Model> CheckWhatLearns(const FineTuneOptions& options, const FineTuneTask& task) {
+  if (options.training.freeze && !task.can_freeze()) RefuseFrozenEncoder();
+  if (options.lora.rank == 0) return nullptr;
+  if (options.training.freeze) throw Error(ErrorCode::kInvalidArgument, "--lora and --freeze exclude each other");
+  std::shared_ptr<Model> base = OpenBase(options.model);
+  CheckCanBeTrained(*base, options.model);
+  AdapterConfig unused;
+  MakeAdapted(base, options.model, HeadRequest{}, options.lora, unused);  // of the encoder alone: the data say what head there will be
+  return base;
+}
+
+// The model to train. base: of an adapter, or nullptr. adapter: what to write beside the weights of one.
+std::unique_ptr<Model> OpenForTraining(const FineTuneOptions& options, const std::shared_ptr<Model>& base, const HeadRequest& head,
+                                       AdapterConfig& adapter, FineTuneObserver& observer) {
+  if (!base) {
     std::unique_ptr<Model> model = OpenModel(options.model, head);
     CheckCanBeTrained(*model, options.model);
     return model;
   }
-  if (options.training.freeze) throw Error(ErrorCode::kInvalidArgument, "--lora and --freeze exclude each other");
-  std::unique_ptr<Model> model = MakeAdapted(OpenBase(options.model), options.model, head, options.lora, adapter);
+  std::unique_ptr<Model> model = MakeAdapted(base, options.model, head, options.lora, adapter);
   CheckCanBeTrained(*model, options.model);
   adapter.base_model = NameOf(options.model);
   observer.OnNote(LoraNote(*model, options.lora));
@@ -286,6 +300,7 @@ size_t TokenizeTexts(const Tokenizer& tokenizer, size_t max_length, const Labell
   for (size_t i = 0; i < texts.size(); ++i) {
     const Encoding encoding =
         texts.pairs.empty() ? tokenizer.Encode(texts.texts[i], options) : tokenizer.EncodePair(texts.texts[i], texts.pairs[i], options);
+    if (encoding.token_ids.empty()) RefuseTextWithoutTokens(texts.Place(i));
     Append(encoding, tokens);
     num_cut += encoding.truncated;
   }
@@ -332,16 +347,23 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
   const std::unique_ptr<FineTuneTask> task = MakeFineTuneTask(task_name, options);
   const OutputFolder output = CheckOutput(options);
   const std::string source = TransformerFolder(options.model);
+  const std::shared_ptr<Model> base = CheckWhatLearns(options, *task);
+  const auto check_stop = [&stop] {
+    if (stop) throw Error(ErrorCode::kCancelled, "interrupted");
+  };
   task->Read(options, observer);
+  check_stop();
   const Tokenizer tokenizer = Tokenizer::Load(source);
   HeadRequest head = task->head();
   head.fresh = true;
   head.seed = options.training.seed;
   AdapterConfig adapter;
-  std::unique_ptr<Model> model = OpenForTraining(options, head, adapter, observer);
+  std::unique_ptr<Model> model = OpenForTraining(options, base, head, adapter, observer);
   tokenizer.CheckEmbeddingSize(model->vocab_size());
   const size_t max_length = FindLengthLimit(source, options.max_length, model->max_positions()).num_tokens;
+  CheckHoldsText(tokenizer, options.max_length);
   task->Tokenize(tokenizer, max_length);
+  check_stop();
   const std::vector<Finding> findings = task->Check(max_length);
   for (const Finding& finding : findings) observer.OnFinding(finding);
   const std::array<PartSummary, 3> parts = task->parts();
@@ -352,25 +374,24 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
                                         .resume_command = options.resume_command,
                                         .identity = IdentityOf(options, *task, *model, source, max_length)};
   FineTuneResult result;
+  const size_t measured = parts[2].num_rows > 0 ? 2 : parts[1].num_rows > 0 ? 1 : 0;
+  result.evaluated_on = parts[measured].name;
+  const auto measure = [&](Run& run) { task->Measure(*model, run, measured, check_stop, result); };
   if (output.maybe_finished) {
     if (!IsResultOf(output.folder, checkpoint.identity))
       throw Error(ErrorCode::kNotFound, fmt::format("{}: holds neither a checkpoint nor the result of this run", output.folder),
                   "--overwrite replaces it");
     observer.OnNote(fmt::format("{}: is the result of this run already; there is nothing left to train", output.folder));
-    model = options.lora.rank > 0 ? OpenAdapted(OpenBase(options.model), options.model, output.folder) : OpenModel(output.folder);
-  } else {
-    if (options.resume && !output.resume) observer.OnNote(fmt::format("{}: no checkpoint yet; this run begins at step 0", output.folder));
-    const std::unique_ptr<Objective> objective = task->MakeObjective(*model);
-    result.training = Train(*model, *objective, options.training, checkpoint, observer, stop);
-    NoteMemory(result.training.memory, observer);
+    model = base ? OpenAdapted(base, options.model, output.folder) : OpenModel(output.folder);
+    ThreadTeam team(options.training.num_threads);
+    Run run({.team = &team, .tape = nullptr});
+    measure(run);
+    return result;
   }
-
-  ThreadTeam team(options.training.num_threads);
-  Run run({.team = &team, .tape = nullptr});
-  const size_t measured = parts[2].num_rows > 0 ? 2 : parts[1].num_rows > 0 ? 1 : 0;
-  result.evaluated_on = parts[measured].name;
-  task->Measure(*model, run, measured, result);
-  if (output.maybe_finished) return result;
+  if (options.resume && !output.resume) observer.OnNote(fmt::format("{}: no checkpoint yet; this run begins at step 0", output.folder));
+  const std::unique_ptr<Objective> objective = task->MakeObjective(*model);
+  result.training = Train(*model, *objective, options.training, checkpoint, observer, stop, measure);
+  NoteMemory(result.training.memory, observer);
 
   StagedFolder staged(output.folder, options.overwrite || output.resume || HoldsCheckpointAtMost(output.folder));
   WriteModelFolder(staged.path(), *model, source, task->label_names(), task->problem_type(), max_length, options.lora.rank > 0 ? &adapter : nullptr);

@@ -2,9 +2,11 @@
 // `mlac train TASK`: from a model folder and a file of examples to a folder that can be served. What is the same for all tasks; one file a task beside
 // this one, made by MakeFineTuneTask.
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/check.h"
@@ -14,6 +16,7 @@
 #include "train/masking.h"
 #include "train/metrics.h"
 #include "train/sequence_objective.h"
+#include "train/tagged_texts.h"
 #include "train/trainer.h"
 
 namespace mlac {
@@ -28,6 +31,7 @@ struct FineTuneOptions {
   double validation_split = 0.1;    // of data, where there is no validation; 0: none, then the last epoch is kept
   std::string text_column = "text", target_column = "label";
   std::string text_pair_column = {};  // text-classification: the column of second texts, or ""
+  TagColumns tag_columns = {};        // token-classification, in place of text_column and target_column
   SequenceObjectiveOptions sequence = {};  // text-classification
   std::string label_separator = ",";       // of several labels in one cell of CSV or TSV; JSONL has lists
   std::optional<size_t> doc_stride = {};   // question-answering: tokens that windows share; else 128, or half a window
@@ -64,11 +68,13 @@ struct FineTuneResult {
 
 // Writes options.out whole or not at all: weights (with options.lora an adapter in their place), config.json, tokenizer files, README.md,
 // metrics.json, training.json and SVGs. What it holds is a function of model, data, parameters, seed and mlac's version alone. Checkpoints
-// stand in out/checkpoint until then. `stop` is looked at while it trains; measuring and writing the result are short and go on. task: a name of
-// FineTuneTaskNames().
-// Throws kAlreadyExists if out exists and neither overwrite nor resume is set, kNotFound if out is there to resume and holds neither a
-// checkpoint nor the result of this very run (which is then only measured again), kInvalidArgument if the model or data lies inside what would
-// be replaced or for another task, and what reading, checking and training throw: all that can be known before training, before it.
+// stand in out/checkpoint until then. Once `stop` is true it throws kCancelled, behind a checkpoint once there is a step; also while the
+// result is measured. Writing it is short and goes on. task: a name of FineTuneTaskNames(). Throws kAlreadyExists if out exists and neither
+// overwrite nor resume is set, kNotFound if out is there to resume and holds neither a checkpoint nor the result of this very run (which is
+// then only measured again), kInvalidArgument if the model or data lies inside what would be replaced or for another task, and what
+// reading, checking and training throw: all that can be known before training, before it; what is wrong with the options alone
+// (training.freeze of a task that has no use for it, kUnsupported; lora.targets that no layer is called, kInvalidArgument) before the data
+// are read.
 FineTuneResult FineTune(const std::string& task, const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop);
 
 // What FineTune would find wrong with the data before it looks at a model: texts that are too long are not known. Throws what reading the data throws.
@@ -93,6 +99,11 @@ struct EvaluationOptions {
   TupleColumns tuple_columns = {};  // sentence-similarity, text-ranking
   size_t num_threads = 1;
   DType dtype = DType::kF32;  // as in TextModelOptions
+  // Called again and again, from several threads at once too: what it throws ends the evaluation. nullptr: nothing is called.
+  std::function<void()> check_stop = nullptr;
+  TagColumns tag_columns = {};  // token-classification
+  // Called with the task when it is known, before data is read; may throw.
+  std::function<void(std::string_view task)> on_task = nullptr;
 };
 struct EvaluationResult {
   ClassificationMetrics metrics;  // of text-classification with one label a text; else empty
@@ -102,6 +113,10 @@ struct EvaluationResult {
   Figures figures;
   std::string metrics_json;
 };
+// What reads `data` as the training did that made the model, or the adapter, which is not "": by its training.json; defaults where there is
+// none. Columns of pairs, triples and tags only where data has them all. Throws kUnsupported and kInvalidInput for a training.json of
+// another form.
+EvaluationOptions EvaluationAsTrained(const std::string& model, const std::string& adapter, const std::string& data);
 // Throws kUnsupported for a model without a head that can be measured, saying what it can do.
 EvaluationResult Evaluate(const EvaluationOptions& options);
 // The same of a model that gives each text one label, and kUnsupported for another.

@@ -44,9 +44,15 @@ class FineTuneTask {
   virtual std::string token_hash() const = 0;
   // Names and values of options that the result depends on and other tasks do not have, for the identity of a run and for its card.
   virtual std::vector<std::pair<std::string, std::string>> parameters() const { return {}; }
+  // Whether the encoder can be frozen: the head looks at one vector a text (Objective::CacheFeatures).
+  virtual bool can_freeze() const { return false; }
+  // Options of `mlac eval` by their long names, and their values, with which it reads examples as this training did. Behind Tokenize.
+  virtual std::vector<std::pair<std::string, std::string>> reading() const { return {}; }
   virtual std::unique_ptr<Objective> MakeObjective(Model& model) = 0;
-  // Sets metrics, figures and metrics_json of the result, on the part with this number.
-  virtual void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const = 0;
+  // Sets metrics, figures and metrics_json of the result, on the part with this number. check_stop: called again and again; what it throws
+  // ends it.
+  virtual void Measure(const Model& model, Run& run, size_t part, const std::function<void()>& check_stop,
+                       FineTuneResult& result) const = 0;
   // Writes what the folder has besides weights, config.json and tokenizer.
   virtual void Complete(const std::string& /*folder*/, const Model&, size_t /*max_length*/) const {}
   // What of the card is the task's own; the rest is filled in.

@@ -50,18 +50,25 @@ class MaskObjective : public Objective {
     return PlacesOf(train_.source, train_.lines, {}, texts);
   }
 
+  // Blocks in which nothing can be guessed, of unknown words alone, are left out. Their gradients are zero, but sums of bf16 depend on the
+  // place of a row among all, and whether such a block is computed would depend on the part that it is in.
   TokenBatch Begin(std::span<const size_t> examples, size_t step) override {
-    TokenBatch batch = GatherSequences(train_.blocks.tokens, examples);
-    offsets_ = batch.offsets;
+    TokenBatch batch;
     places_.clear();
     labels_.clear();
-    for (size_t s = 0; s < examples.size(); ++s) {
-      const std::span<int32_t> ids = std::span(batch.token_ids).subspan(offsets_[s], offsets_[s + 1] - offsets_[s]);
-      for (const MaskedToken& token : masker_.Mask(ids, MaskingDraw(seed_, step, examples[s]))) {
-        places_.push_back(offsets_[s] + token.place);
+    for (const size_t example : examples) {
+      TokenBatch block = Slice(train_.blocks.tokens, example, example + 1);
+      const std::vector<MaskedToken> masked = masker_.Mask(block.token_ids, MaskingDraw(seed_, step, example));
+      if (masked.empty()) continue;
+      for (const MaskedToken& token : masked) {
+        places_.push_back(batch.num_tokens() + token.place);
         labels_.push_back(token.token_id);
       }
+      batch.token_ids.insert(batch.token_ids.end(), block.token_ids.begin(), block.token_ids.end());
+      batch.token_type_ids.insert(batch.token_type_ids.end(), block.token_type_ids.begin(), block.token_type_ids.end());
+      batch.offsets.push_back(batch.token_ids.size());
     }
+    offsets_ = batch.offsets;
     if (tied_ != nullptr) decoder_gradient_ = Tensor::Zeros(tied_->value.shape());
     return batch;
   }
@@ -72,18 +79,16 @@ class MaskObjective : public Objective {
     const size_t begin = offsets_[first_sequence];
     const auto from = std::lower_bound(places_.begin(), places_.end(), begin),
                to = std::lower_bound(from, places_.end(), begin + part.num_tokens());
-    if (from != to) {
-      std::vector<size_t> rows;
-      for (auto place = from; place != to; ++place) rows.push_back(*place - begin);
-      const auto labels = std::span(labels_).subspan(static_cast<size_t>(from - places_.begin()), rows.size());
-      // The decoder is as wide as the vocabulary: only the rows that are guessed pass through it.
-      const Tensor logits = model_.PredictTokens(run, EndOfDecoder(run, model_.EncodeRows(run, part, rows)));
-      Tensor gradient = run.NewTensor(logits.shape());
-      AddLosses(run, logits, labels, gradient, loss);
-      SwapGradients(true);
-      tape.Backward(run, logits, gradient);
-      SwapGradients(false);
-    }
+    std::vector<size_t> rows;
+    for (auto place = from; place != to; ++place) rows.push_back(*place - begin);
+    const auto labels = std::span(labels_).subspan(static_cast<size_t>(from - places_.begin()), rows.size());
+    // The decoder is as wide as the vocabulary: only the rows that are guessed pass through it.
+    const Tensor logits = model_.PredictTokens(run, EndOfDecoder(run, model_.EncodeRows(run, part, rows)));
+    Tensor gradient = run.NewTensor(logits.shape());
+    AddLosses(run, logits, labels, gradient, loss);
+    SwapGradients(true);
+    tape.Backward(run, logits, gradient);
+    SwapGradients(false);
     if (first_sequence + part.num_sequences() + 1 == offsets_.size()) AddDecoderGradient(run);
   }
 
@@ -158,7 +163,8 @@ struct BlockCount {
 
 double Ratio(double sum, size_t count) { return count == 0 ? 0 : sum / static_cast<double>(count); }
 
-Figures FiguresOf(std::span<const BlockCount> counts, const MetricsOptions& options) {
+// texts: of each block the text that it begins with.
+Figures FiguresOf(std::span<const BlockCount> counts, std::span<const size_t> texts, const MetricsOptions& options) {
   const auto sum_of = [&](std::span<const size_t> blocks) {
     BlockCount sum;
     for (const size_t b : blocks) {
@@ -177,8 +183,10 @@ Figures FiguresOf(std::span<const BlockCount> counts, const MetricsOptions& opti
   figures.figures = {{"perplexity", "perplexity", kernels::Exp(*figures.loss)},
                      {"accuracy", "accuracy of masked tokens", Ratio(static_cast<double>(sum.num_right), sum.num_tokens)}};
   if (!options.intervals || counts.empty()) return figures;
-  RowFigure perplexity = {.name = "perplexity", .form = RowFigure::Form::kExpRatio, .num_units = counts.size(), .a = {}, .b = {}};
-  RowFigure accuracy = {.name = "accuracy", .form = RowFigure::Form::kRatio, .num_units = counts.size(), .a = {}, .b = {}};
+  const std::vector<uint32_t> rows(texts.begin(), texts.end());
+  RowFigure perplexity = {
+      .name = "perplexity", .form = RowFigure::Form::kExpRatio, .num_units = counts.size(), .a = {}, .b = {}, .rows = rows};
+  RowFigure accuracy = {.name = "accuracy", .form = RowFigure::Form::kRatio, .num_units = counts.size(), .a = {}, .b = {}, .rows = rows};
   for (const BlockCount& count : counts) {
     perplexity.a.push_back(count.loss);
     accuracy.a.push_back(static_cast<double>(count.num_right));
@@ -187,11 +195,12 @@ Figures FiguresOf(std::span<const BlockCount> counts, const MetricsOptions& opti
   perplexity.b = accuracy.b;
   figures.by_row = {std::move(perplexity), std::move(accuracy)};
   std::vector<double> losses, accuracies;
-  ForEachResample(counts.size(), [&](std::span<const size_t> blocks) {
+  const auto add = [&](std::span<const size_t> blocks) {
     const BlockCount sample = sum_of(blocks);
     losses.push_back(Ratio(sample.loss, sample.num_tokens));
     accuracies.push_back(Ratio(static_cast<double>(sample.num_right), sample.num_tokens));
-  });
+  };
+  ForEachResample(counts.size(), add, options.check_stop);
   const Interval loss = Percentiles(losses);
   figures.figures[0].interval = Interval{kernels::Exp(loss.low), kernels::Exp(loss.high)};
   figures.figures[1].interval = Percentiles(accuracies);
@@ -269,7 +278,7 @@ Figures MeasureMasks(const MaskedLogits& predict, const TokenMasker& masker, con
       ++count.num_tokens;
     }
   });
-  return FiguresOf(counts, options);
+  return FiguresOf(counts, blocks.texts, options);
 }
 
 }  // namespace mlac

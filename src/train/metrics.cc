@@ -61,19 +61,21 @@ struct Counts {
   }
 };
 
-void Bootstrap(std::span<const int32_t> truth, std::span<const int32_t> predicted, ClassificationMetrics& metrics) {
+void Bootstrap(std::span<const int32_t> truth, std::span<const int32_t> predicted, const std::function<void()>& check_stop,
+               ClassificationMetrics& metrics) {
   const size_t num_labels = metrics.per_class.size();
   std::vector<double> macro_f1;
   std::vector<std::vector<double>> f1(num_labels);
   Counts counts(num_labels);
-  ForEachResample(truth.size(), [&](std::span<const size_t> examples) {
+  const auto add = [&](std::span<const size_t> examples) {
     counts.Clear();
     for (const size_t i : examples) counts.Add(truth[i], predicted[i]);
     macro_f1.push_back(counts.MacroF1());
     for (size_t label = 0; label < num_labels; ++label) {
       if (counts.Occurs(label)) f1[label].push_back(counts.F1Of(label));
     }
-  });
+  };
+  ForEachResample(truth.size(), add, check_stop);
   metrics.macro_f1_interval = Percentiles(macro_f1);
   for (size_t label = 0; label < num_labels; ++label) metrics.per_class[label].f1_interval = Percentiles(f1[label]);
 }
@@ -148,7 +150,7 @@ ClassificationMetrics ComputeMetrics(std::span<const int32_t> truth, std::span<c
     metrics.loss = sum / static_cast<double>(losses.size());
   }
   metrics.confusion = CountCells(truth, predicted);
-  if (options.intervals) Bootstrap(truth, predicted, metrics);
+  if (options.intervals) Bootstrap(truth, predicted, options.check_stop, metrics);
   return metrics;
 }
 

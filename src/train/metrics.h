@@ -2,6 +2,7 @@
 // How well a classifier with one label a text does, and how sure that is.
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,6 +39,8 @@ struct ClassificationMetrics {
 struct MetricsOptions {
   // Off where only the figures are needed: the bootstrap costs 1,000 draws an example.
   bool intervals = true;
+  // Called now and then by what takes long, from the calling thread: what it throws ends the measuring. nullptr: nothing is called.
+  std::function<void()> check_stop = nullptr;
 };
 
 // truth, predicted: indices into label_names, one an example. losses: one an example, or none. The figures are those of scikit-learn's

@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string_view>
 
+#include "base/display.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "models/adapter.h"
@@ -107,6 +112,19 @@ void WriteModelFolder(const std::string& folder, const Model& model, const std::
     WriteWeights(folder, model, source);
   WriteConfig(folder, source, model, label_names, problem_type);
   WriteTokenizer(folder, source, max_length);
+}
+
+void CheckReplaceable(const std::string& folder) {
+  if (!FolderExists(folder)) return;  // what is a file is refused by what replaces it
+  constexpr std::array<std::string_view, 9> kOfModels = {"adapter_config.json", "checkpoint",        "config.json",
+                                                         "metrics.json",        "model.safetensors", "modules.json",
+                                                         "optimization.json",   "training.json",     "vocab.txt"};
+  const std::vector<std::string> names = NamesIn(folder);
+  const auto is_of_model = [&](const std::string& name) { return std::find(kOfModels.begin(), kOfModels.end(), name) != kOfModels.end(); };
+  if (names.empty() || std::any_of(names.begin(), names.end(), is_of_model)) return;
+  throw Error(ErrorCode::kAlreadyExists,
+              fmt::format("{}: is no model, so --overwrite does not replace it: it holds {}", folder, Quoted(names.front())),
+              "choose another --out, or remove the folder yourself");
 }
 
 }  // namespace mlac

@@ -19,4 +19,8 @@ void WriteModelFolder(const std::string& folder, const Model& model, const std::
 // The last part of that: tokenizer.json, vocab.txt and what stands beside them.
 void WriteTokenizer(const std::string& folder, const std::string& source, size_t max_length);
 
+// Throws kAlreadyExists for a folder that is there, is not empty, and holds nothing that a model or its training leaves in one (config.json
+// and the like, a checkpoint): --overwrite is no way to lose something else.
+void CheckReplaceable(const std::string& folder);
+
 }  // namespace mlac

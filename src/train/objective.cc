@@ -15,9 +15,11 @@ ValidationReport ReportOf(const Figures& figures, double score) {
   return report;
 }
 
-void Objective::CacheFeatures(Run&, const std::function<void()>&) {
+void RefuseFrozenEncoder() {
   throw Error(ErrorCode::kUnsupported, "this task has no head over one vector a text, so the encoder cannot be frozen", "leave out --freeze");
 }
+
+void Objective::CacheFeatures(Run&, const std::function<void()>&) { RefuseFrozenEncoder(); }
 
 TokenBatch GatherSequences(const TokenBatch& tokens, std::span<const size_t> indices) {
   TokenBatch batch;

@@ -26,6 +26,9 @@ struct ValidationReport {
 // Figures that were measured, by their names, and their loss or 0.
 ValidationReport ReportOf(const Figures& figures, double score);
 
+// Throws kUnsupported: what is learnt has no head over one vector an example, so it has no use for an encoder that stands still.
+[[noreturn]] void RefuseFrozenEncoder();
+
 // F1 where it is above 0; until a first label or entity is found, the loss says which epoch was better.
 inline double ScoreOfF1(double f1, double loss) { return f1 > 0 ? f1 : -loss; }
 

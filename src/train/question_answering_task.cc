@@ -83,12 +83,19 @@ class QuestionAnsweringTask : public FineTuneTask {
             {"max answer length", fmt::format("{}", windows_.max_answer_length)}};
   }
 
+  std::vector<std::pair<std::string, std::string>> reading() const override {
+    return {{"max-length", fmt::format("{}", windows_.window)},
+            {"doc-stride", fmt::format("{}", windows_.doc_stride)},
+            {"max-answer-length", fmt::format("{}", windows_.max_answer_length)}};
+  }
+
   std::unique_ptr<Objective> MakeObjective(Model& model) override {
     return MakeAnswerObjective(model, *tokenizer_, train_, parts_[0], parts_[1], windows_);
   }
 
-  void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const override {
-    result.figures = MeasureAnswers(AnswerLogitsOf(model, run), *tokenizer_, parts_[part], windows_);
+  void Measure(const Model& model, Run& run, size_t part, const std::function<void()>& check_stop, FineTuneResult& result) const override {
+    result.figures =
+        MeasureAnswers(AnswerLogitsOf(model, run, check_stop), *tokenizer_, parts_[part], windows_, {.check_stop = check_stop});
     result.metrics_json = FiguresJson(result.figures);
   }
 
@@ -103,14 +110,31 @@ class QuestionAnsweringTask : public FineTuneTask {
     card.arguments = "--question \"your question\" \"the text that answers it\"";
     card.usage_options = fmt::format(" --max-seq-len {} --doc-stride {} --max-answer-len {}{}", windows_.window, windows_.doc_stride,
                                      windows_.max_answer_length, parts_[0].HasUnanswerable() ? " --handle-impossible-answer" : "");
-    card.python_arguments = fmt::format("question=\"your question\", context=\"the text that answers it\", max_answer_len={}{}", windows_.max_answer_length,
-                                        parts_[0].HasUnanswerable() ? ", handle_impossible_answer=True" : "");
+    card.usage_python = PythonUsage();
     card.reads_whole_texts = true;
     card.figures = &result.figures;
     return card;
   }
 
  private:
+  // Without the pipeline for questions, which transformers 5 has no longer.
+  std::string PythonUsage() const {
+    std::string text = fmt::format(
+        "import torch\nfrom transformers import AutoModelForQuestionAnswering, AutoTokenizer\n\n"
+        "tokenizer = AutoTokenizer.from_pretrained(\".\")\nmodel = AutoModelForQuestionAnswering.from_pretrained(\".\")\n"
+        "inputs = tokenizer(\"your question\", \"the text that answers it\", return_tensors=\"pt\", truncation=\"only_second\", "
+        "max_length={})\n"
+        "with torch.no_grad():\n    outputs = model(**inputs)\n"
+        "scores = outputs.start_logits[0][:, None] + outputs.end_logits[0][None, :]  # of each start and end\n"
+        "in_text = torch.tensor([sequence == 1 for sequence in inputs.sequence_ids(0)])\n"
+        "possible = (in_text[:, None] & in_text).triu().tril({})  # answers of at most {} tokens\n",
+        windows_.window, windows_.max_answer_length - 1, windows_.max_answer_length);
+    if (parts_[0].HasUnanswerable()) text += "possible[0, 0] = True  # no answer: \"\"\n";
+    return text +
+           "start, end = divmod(scores.masked_fill(~possible, float(\"-inf\")).argmax().item(), len(in_text))\n"
+           "print(tokenizer.decode(inputs[\"input_ids\"][0, start : end + 1], skip_special_tokens=True))";
+  }
+
   // Questions of one context stay together: else the model would be measured on texts that it has learnt.
   void SplitByContext(const FineTuneOptions& options, const Questions& all, FineTuneObserver& observer) {
     LabelledTexts contexts = all.texts;

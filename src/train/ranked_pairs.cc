@@ -117,8 +117,10 @@ RankedPairs ReadRankedPairs(const std::string& path, const TupleColumns& wanted)
                 "--target-column and --negative-column name them");
   const bool scored = columns.negative.empty() || (wanted.negative.empty() && !wanted.score.empty());  // what is asked for counts first
   (scored ? columns.negative : columns.score).clear();
-  const std::unique_ptr<TableReader> reader = OpenTable(
-      path, {.columns = {columns.first, columns.second, scored ? columns.score : columns.negative}, .list_separator = kListSeparator});
+  const std::unique_ptr<TableReader> reader =
+      OpenTable(path, {.columns = {columns.first, columns.second, scored ? columns.score : columns.negative},
+                       .list_separator = kListSeparator,
+                       .column_hint = kTupleColumnHint});
   pairs.texts.source = std::filesystem::path(path).filename().string();
   pairs.texts.label_names = {""};
   Builder builder(pairs);

@@ -139,13 +139,14 @@ Figures ComputeRankingMetrics(std::span<const QueryFigures> queries, const Metri
     result.by_row.push_back(std::move(by_row));
   }
   std::vector<std::vector<double>> means(std::size(kFigures));
-  ForEachResample(queries.size(), [&](std::span<const size_t> sample) {
+  const auto add = [&](std::span<const size_t> sample) {
     for (size_t k = 0; k < means.size(); ++k) {
       double sum = 0;
       for (const size_t query : sample) sum += queries[query].*kFigures[k].second;
       means[k].push_back(sum / count);
     }
-  });
+  };
+  ForEachResample(queries.size(), add, options.check_stop);
   for (size_t k = 0; k < means.size(); ++k) result.figures[k].interval = Percentiles(means[k]);
   return result;
 }
@@ -158,11 +159,12 @@ Figure AveragePrecision(std::span<const float> scores, std::span<const float> ga
   Figure figure = {"average_precision", "average precision", AveragePrecisionOf(order, gains, counts)};
   if (!options.intervals) return figure;
   std::vector<double> values;
-  ForEachResample(scores.size(), [&](std::span<const size_t> sample) {
+  const auto add = [&](std::span<const size_t> sample) {
     std::fill(counts.begin(), counts.end(), 0);
     for (const size_t pair : sample) ++counts[pair];
     values.push_back(AveragePrecisionOf(order, gains, counts));
-  });
+  };
+  ForEachResample(scores.size(), add, options.check_stop);
   figure.interval = Percentiles(values);
   return figure;
 }

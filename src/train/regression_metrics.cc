@@ -38,6 +38,23 @@ double MeanSquaredError(std::span<const double> x, std::span<const double> y) {
   return sum / static_cast<double>(x.size());
 }
 
+// The same figures as functions of examples.
+std::vector<RowFigure> FiguresByRow(const std::vector<double>& truth, const std::vector<double>& predicted) {
+  using Form = RowFigure::Form;
+  RowFigure mse = {.name = "mse", .form = Form::kRatio, .num_units = truth.size(), .a = {}, .b = std::vector<double>(truth.size(), 1)};
+  RowFigure mae = mse;
+  mae.name = "mae";
+  for (size_t i = 0; i < truth.size(); ++i) {
+    const double error = predicted[i] - truth[i];
+    mse.a.push_back(error * error);
+    mae.a.push_back(std::fabs(error));
+  }
+  return {std::move(mse),
+          std::move(mae),
+          {.name = "pearson", .form = Form::kPearson, .num_units = truth.size(), .a = predicted, .b = truth},
+          {.name = "spearman", .form = Form::kSpearman, .num_units = truth.size(), .a = predicted, .b = truth}};
+}
+
 double MeanAbsoluteError(std::span<const double> x, std::span<const double> y) {
   double sum = 0;
   for (size_t i = 0; i < x.size(); ++i) sum += std::fabs(x[i] - y[i]);
@@ -76,12 +93,14 @@ Figures ComputeRegressionMetrics(std::span<const float> truth, std::span<const f
     result.figures.back().value = compute(x, y);
   }
   if (!options.intervals) return result;
+  result.by_row = FiguresByRow(x, y);
   std::vector<std::vector<double>> values(std::size(kFigures));
   std::vector<double> sample_x(x.size()), sample_y(x.size());
-  ForEachResample(x.size(), [&](std::span<const size_t> examples) {
+  const auto add = [&](std::span<const size_t> examples) {
     for (size_t i = 0; i < examples.size(); ++i) sample_x[i] = x[examples[i]], sample_y[i] = y[examples[i]];
     for (size_t k = 0; k < values.size(); ++k) values[k].push_back(kFigures[k].second(sample_x, sample_y));
-  });
+  };
+  ForEachResample(x.size(), add, options.check_stop);
   for (size_t k = 0; k < values.size(); ++k) result.figures[k].interval = Percentiles(values[k]);
   return result;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iterator>
 #include <numeric>
@@ -26,6 +27,17 @@ const CardPart* FindPart(const ModelCard& card, const std::string& name) {
   return part == card.parts.end() ? nullptr : &*part;
 }
 
+// The head of model-index, up to the list of metrics.
+std::string MeasuredResult(const ModelCard& card, const std::string& task_title) {
+  const CardPart* part = FindPart(card, card.measured_on);
+  const std::string source = part == nullptr ? card.measured_on : part->source;
+  const std::string ending = std::filesystem::path(source).extension().string();
+  return fmt::format(
+      "model-index:\n- name: {0}\n  results:\n  - task:\n      type: {0}\n      name: {1}\n    dataset:\n      name: {2}\n      type: {3}\n"
+      "      split: {4}\n    metrics:\n",
+      card.task, task_title, QuoteYaml(source), QuoteYaml(ending.size() > 1 ? ending.substr(1) : "text"), QuoteYaml(card.measured_on));
+}
+
 // The Hub's metadata: https://github.com/huggingface/hub-docs/blob/main/modelcard.md
 std::string FrontMatter(const ModelCard& card) {
   std::string out = "---\n";
@@ -35,14 +47,8 @@ std::string FrontMatter(const ModelCard& card) {
   if (!card.base_model.empty()) fmt::format_to(write, "base_model: {}\n", QuoteYaml(card.base_model));
   if (card.is_adapter) out += "base_model_relation: adapter\n";
   if (card.metrics != nullptr) {
-    out += "metrics:\n- accuracy\n- f1\nmodel-index:\n- name: text-classification\n  results:\n";
-    out += "  - task:\n      type: text-classification\n      name: Text classification\n";
-    const CardPart* part = FindPart(card, card.measured_on);
-    const std::string source = part == nullptr ? card.measured_on : part->source;
-    const std::string ending = std::filesystem::path(source).extension().string();
-    fmt::format_to(write, "    dataset:\n      name: {}\n      type: {}\n      split: {}\n", QuoteYaml(source),
-                   QuoteYaml(ending.size() > 1 ? ending.substr(1) : "text"), QuoteYaml(card.measured_on));
-    fmt::format_to(write, "    metrics:\n    - type: accuracy\n      value: {:.4f}\n      name: Accuracy\n", card.metrics->accuracy);
+    out += "metrics:\n- accuracy\n- f1\n" + MeasuredResult(card, "Text classification");
+    fmt::format_to(write, "    - type: accuracy\n      value: {:.4f}\n      name: Accuracy\n", card.metrics->accuracy);
     fmt::format_to(write, "    - type: f1\n      value: {:.4f}\n      name: Macro F1\n      args:\n        average: macro\n",
                    card.metrics->macro_f1);
     fmt::format_to(write, "    - type: f1\n      value: {:.4f}\n      name: Weighted F1\n      args:\n        average: weighted\n",
@@ -51,6 +57,10 @@ std::string FrontMatter(const ModelCard& card) {
   if (card.figures != nullptr) {
     out += "metrics:\n";
     for (const Figure& figure : card.figures->figures) fmt::format_to(write, "- {}\n", figure.name);
+    out += MeasuredResult(card, card.title);
+    for (const Figure& figure : card.figures->figures)
+      if (std::isfinite(figure.value))
+        fmt::format_to(write, "    - type: {}\n      value: {:.4f}\n      name: {}\n", figure.name, figure.value, QuoteYaml(figure.title));
   }
   return out + "---\n";
 }
@@ -59,7 +69,7 @@ std::string Introduction(const ModelCard& card) {
   std::string out =
       card.title.empty() ? fmt::format("\n# Text classifier of {} labels\n\n", card.label_names.size()) : "\n# " + card.title + "\n\n";
   const auto write = std::back_inserter(out);
-  out += card.title.empty() ? "Gives a text one label" : card.introduction;
+  out += card.title.empty() ? card.reads_pairs ? "Gives a pair of texts one label" : "Gives a text one label" : card.introduction;
   constexpr size_t kMostNamed = 30;
   if (card.label_names.size() <= kMostNamed && !out.ends_with('.')) {
     for (size_t i = 0; i < card.label_names.size(); ++i)
@@ -67,7 +77,9 @@ std::string Introduction(const ModelCard& card) {
   }
   if (!out.ends_with('.')) out += ".";
   if (!card.base_model.empty()) fmt::format_to(write, " Fine-tuned from {} by mlac.", EscapeMarkdown(card.base_model));
-  if (card.max_length > 0 && !card.reads_whole_texts) fmt::format_to(write, " Reads the first {} tokens of a text.", card.max_length);
+  if (card.max_length > 0 && !card.reads_whole_texts)
+    fmt::format_to(write, " Reads {} {} tokens of a {}.", card.reads_pairs ? "at most" : "the first", card.max_length,
+                   card.reads_pairs ? "pair" : "text");
   if (card.metrics != nullptr) {
     const LargestClass largest = FindLargestClass(*card.metrics);
     fmt::format_to(write,
@@ -95,16 +107,16 @@ std::string Usage(const ModelCard& card) {
   const std::string with_mlac =
       "\n## How to use it\n\nIn this folder, with mlac:\n\n" +
       CodeBlock("sh", fmt::format("mlac run {} -m . {}{}\nmlac serve . --port 8080", card.task, card.arguments, card.usage_options)) +
-      (card.usage_python.empty() ? "\nWith transformers:\n\n" : "\nWith sentence-transformers:\n\n");
+      fmt::format("\nWith {}:\n\n", card.python_library);
   if (!card.usage_python.empty()) return with_mlac + CodeBlock("python", card.usage_python);
   if (!card.title.empty())
     return with_mlac + CodeBlock("python", fmt::format("from transformers import pipeline\n\nask = pipeline(\"{}\", model=\".\")\n"
                                                        "print(ask({}))",
                                                        card.task, card.python_arguments));
-  return with_mlac + CodeBlock("python",
-                               "from transformers import pipeline\n\n"
-                               "classify = pipeline(\"text-classification\", model=\".\")\n"
-                               "print(classify(\"your text here\", top_k=3, truncation=True))");
+  return with_mlac + CodeBlock("python", fmt::format("from transformers import pipeline\n\n"
+                                                     "classify = pipeline(\"text-classification\", model=\".\")\n"
+                                                     "print(classify({}, top_k=3, truncation=True))",
+                                                     card.python_arguments));
 }
 
 std::string Data(const ModelCard& card) {
@@ -115,7 +127,8 @@ std::string Data(const ModelCard& card) {
   if (!card.columns.empty())
     fmt::format_to(write, "\n{}\n", EscapeMarkdown(card.columns));
   else if (!card.text_column.empty())
-    fmt::format_to(write, "\nTexts from the column {}{}.\n", Label(card.text_column),
+    fmt::format_to(write, "\nTexts from the column {}{}{}.\n", Label(card.text_column),
+                   card.pair_column.empty() ? "" : ", read together with those from " + Label(card.pair_column),
                    card.label_column.empty() ? "" : ", labels from " + Label(card.label_column));
   if (card.findings.empty()) return out + "\nThe check of the data found nothing to remark.\n";
   out += "\nThe check of the data found:\n\n";

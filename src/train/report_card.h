@@ -24,12 +24,15 @@ struct ModelCard {
   std::string title = {}, introduction = {}, usage_options = {};
   std::string arguments = "\"your text here\"", python_arguments = "\"your text here\"";  // what such a task is given instead
   bool reads_whole_texts = false;  // also what is longer than max_length
-  std::string usage_python = {};  // with sentence-transformers; "": with transformers' pipeline
+  std::string usage_python = {};   // a program with python_library; "": with transformers' pipeline
+  std::string python_library = "transformers";
   const Figures* figures = nullptr;
   std::string base_model;                 // name or id of what was fine-tuned; "" leaves it out
   bool is_adapter = false;                // it stands over base_model
   std::string license;                    // the Hub's id of a licence; "" if it is not known
   std::string text_column, label_column;  // "" where the data has no columns
+  std::string pair_column = {};           // of second texts, or ""
+  bool reads_pairs = false;               // a text is read together with a second one
   std::string columns = {};               // a sentence on the columns, instead of those two
   size_t max_length = 0;                  // tokens of a text that are read
   std::vector<CardPart> parts;
@@ -50,6 +53,7 @@ inline constexpr char kLearningCurvesFile[] = "learning-curves.svg";
 inline constexpr char kConfusionMatrixFile[] = "confusion-matrix.svg";
 inline constexpr char kMetricsFile[] = "metrics.json";
 inline constexpr char kTrainingFile[] = "training.json";
+inline constexpr int kTrainingFormat = 1;  // its format_version
 inline constexpr char kModelCardFile[] = "README.md";
 
 }  // namespace mlac

@@ -14,9 +14,9 @@ using Form = RowFigure::Form;
 
 double Ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
-// What was counted of each unit must be the same for a figure that says how probable the right answer is.
+// Units must begin with the same rows; what was counted of each must be the same for a figure that says how probable the right answer is.
 bool SameUnits(const RowFigure& before, const RowFigure& after) {
-  if (before.form != after.form || before.num_units != after.num_units || before.num_units == 0) return false;
+  if (before.form != after.form || before.num_units != after.num_units || before.num_units == 0 || before.rows != after.rows) return false;
   return after.form == Form::kRatio || after.form == Form::kMeanOfRatios || before.b == after.b;
 }
 

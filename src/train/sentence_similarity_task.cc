@@ -110,6 +110,8 @@ class SentenceSimilarityTask : public FineTuneTask {
     return parameters;
   }
 
+  std::vector<std::pair<std::string, std::string>> reading() const override { return ReadingOf(parts_[0].tuples.columns); }
+
   std::unique_ptr<Objective> MakeObjective(Model& model) override {
     encoder_.emplace(base_, model);
     for (const size_t size : options_.matryoshka)
@@ -119,10 +121,10 @@ class SentenceSimilarityTask : public FineTuneTask {
     return MakeEmbeddingObjective(model, *encoder_, parts_[0].tokens, parts_[1].tokens, options_);
   }
 
-  void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const override {
+  void Measure(const Model& model, Run& run, size_t part, const std::function<void()>& check_stop, FineTuneResult& result) const override {
     const SentenceEncoder encoder(base_, model);
-    result.figures =
-        MeasureEmbeddings(EmbedTuples(model, encoder, run, parts_[part].tokens), encoder.embedding_size(), parts_[part].tokens, run);
+    result.figures = MeasureEmbeddings(EmbedTuples(model, encoder, run, parts_[part].tokens, check_stop), encoder.embedding_size(),
+                                       parts_[part].tokens, run, {.check_stop = check_stop});
     result.metrics_json = FiguresJson(result.figures);
   }
 
@@ -136,6 +138,7 @@ class SentenceSimilarityTask : public FineTuneTask {
     card.title = "Sentence embeddings";
     card.introduction = "Gives a text a vector; texts that belong together have near ones.";
     card.usage_options = " \"another text\"";
+    card.python_library = "sentence-transformers";
     card.usage_python =
         "from sentence_transformers import SentenceTransformer\n\n"
         "model = SentenceTransformer(\".\")\n"

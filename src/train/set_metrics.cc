@@ -110,13 +110,14 @@ Figures ComputeSetMetrics(size_t num_examples, std::span<const SetCount> counts,
   if (!options.intervals || num_examples == 0) return result;
   result.by_row = FiguresByRow(num_examples, counts);
   std::vector<std::vector<double>> values(std::size(kFigures)), f1(totals.correct.size());
-  ForEachResample(num_examples, [&](std::span<const size_t> examples) {
+  const auto add = [&](std::span<const size_t> examples) {
     Totals sample(totals.correct.size());
     for (const size_t i : examples) sample.Add(of_example(i));
     for (size_t k = 0; k < values.size(); ++k) values[k].push_back((sample.*kFigures[k].second)());
     for (size_t label = 0; label < f1.size(); ++label)
       if (sample.support[label] + sample.predicted[label] > 0) f1[label].push_back(sample.F1Of(label));
-  });
+  };
+  ForEachResample(num_examples, add, options.check_stop);
   for (size_t k = 0; k < values.size(); ++k) result.figures[k].interval = Percentiles(values[k]);
   for (size_t label = 0; label < f1.size(); ++label) result.per_class[label].f1_interval = Percentiles(f1[label]);
   return result;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <initializer_list>
 #include <set>
 #include <string_view>
 
@@ -93,10 +94,28 @@ TaggedTexts ReadConll(const std::string& path, size_t max_row_bytes) {
   return builder.Finish(path);
 }
 
-TaggedTexts ReadTagLists(const std::string& path, size_t max_row_bytes) {
+// The first of the usual names that is there, else the first of all, which what reads the file then misses.
+std::string Recognise(const std::vector<std::string>& there, std::initializer_list<const char*> usual) {
+  for (const char* name : usual)
+    if (std::find(there.begin(), there.end(), name) != there.end()) return name;
+  return *usual.begin();
+}
+
+TaggedTexts ReadTagLists(const std::string& path, TagColumns columns, size_t max_row_bytes) {
+  if (columns.words.empty() || columns.tags.empty()) {
+    const std::vector<std::string> there = ColumnNames(path);
+    if (columns.words.empty()) columns.words = Recognise(there, {"tokens", "words"});
+    if (columns.tags.empty()) columns.tags = Recognise(there, {"tags", "ner_tags", "labels"});
+  }
+  if (columns.words == columns.tags)
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("{}: expected different columns for words and tags, found {} twice", path, Quoted(columns.words)));
   Builder builder(path);
   const std::unique_ptr<TableReader> table =
-      OpenTable(path, {.columns = {"tokens", "tags"}, .max_row_bytes = max_row_bytes, .list_separator = kListSeparator});
+      OpenTable(path, {.columns = {columns.words, columns.tags},
+                       .max_row_bytes = max_row_bytes,
+                       .list_separator = kListSeparator,
+                       .column_hint = "--text-column and --target-column name the lists of words and of tags"});
   std::vector<std::string> cells;
   while (table->Next(cells)) {
     if (cells[0].empty()) continue;
@@ -109,17 +128,21 @@ TaggedTexts ReadTagLists(const std::string& path, size_t max_row_bytes) {
     }
     builder.EndSentence(table->line());
   }
-  return builder.Finish(path);
+  TaggedTexts data = builder.Finish(path);
+  data.columns = std::move(columns);
+  return data;
 }
 
 }  // namespace
 
-TaggedTexts ReadTaggedTexts(const std::string& path, size_t max_row_bytes) {
+TaggedTexts ReadTaggedTexts(const std::string& path, const TagColumns& columns, size_t max_row_bytes) {
   const std::string extension = std::filesystem::path(path).extension().string();
   for (const char* conll : {".conll", ".iob", ".iob2", ".bio", ".txt"})
     if (extension == conll) return ReadConll(path, max_row_bytes);
-  if (extension == ".jsonl" || extension == ".ndjson")
-    return HoldsEntitySpans(path, max_row_bytes) ? ReadEntityTexts(path, max_row_bytes) : ReadTagLists(path, max_row_bytes);
+  if (extension == ".jsonl" || extension == ".ndjson") {
+    const bool spans = columns.words.empty() && columns.tags.empty() && HoldsEntitySpans(path, max_row_bytes);
+    return spans ? ReadEntityTexts(path, max_row_bytes) : ReadTagLists(path, columns, max_row_bytes);
+  }
   throw Error(ErrorCode::kUnsupported, fmt::format("{}: expected words with tags in a file that ends in .conll, .iob, .bio, .txt or .jsonl", path),
               "a line of .conll is a word and its tag, a line of .jsonl {\"tokens\": [...], \"tags\": [...]} or {\"text\": ..., \"entities\": [...]}");
 }
@@ -135,7 +158,7 @@ std::vector<std::string> TagsOf(const TaggedTexts& texts) {
 }
 
 TaggedTexts Subset(const TaggedTexts& data, std::span<const size_t> rows) {
-  TaggedTexts subset = {Subset(data.texts, rows), {}, data.known_tags};
+  TaggedTexts subset = {Subset(data.texts, rows), {}, data.known_tags, data.columns};
   for (const size_t row : rows) subset.words.push_back(data.words[row]);
   return subset;
 }

@@ -15,21 +15,29 @@ struct TaggedWord {
   std::string tag;  // "O", "B-PER", "I-PER", ...
 };
 
+// The keys of .jsonl that hold a list of words and one of their tags, or "" for one that is recognised by its name.
+struct TagColumns {
+  std::string words = {};  // else the first that is there of tokens, words
+  std::string tags = {};   // ... tags, ner_tags, labels
+};
+
 struct TaggedTexts {
   LabelledTexts texts;                          // no labels
   std::vector<std::vector<TaggedWord>> words;  // of each text
   std::vector<std::string> known_tags = {};     // that belong to the data although perhaps no word has them
+  TagColumns columns = {};                      // of lists in .jsonl; else empty
 
   size_t size() const { return words.size(); }
 };
 
 // Reads, by the end of the name:
-// - .conll, .iob, .bio, .txt: a word and its tag a line, apart by spaces or tabs (other columns between them are passed over), an empty line behind each
-//   sentence; lines that begin with -DOCSTART- are passed over;
-// - .jsonl: {"tokens": [...], "tags": [...]} with as many tags as tokens, or texts with spans of characters (entity_texts.h), as the first row has it.
+// - .conll, .iob, .bio, .txt: a word and its tag a line, apart by spaces or tabs (other columns between them are passed over), an empty line
+//   behind each sentence; lines that begin with -DOCSTART- are passed over;
+// - .jsonl: {"tokens": [...], "tags": [...]} with as many tags as tokens, under the names of `columns`; or, where no column is asked for,
+//   texts with spans of characters (entity_texts.h), as the first row has it.
 // The text of words is they with a space between.
 // Throws kInvalidInput with the line for what is neither and for a file without sentences, kUnsupported for another name.
-TaggedTexts ReadTaggedTexts(const std::string& path, size_t max_row_bytes = size_t{16} << 20);
+TaggedTexts ReadTaggedTexts(const std::string& path, const TagColumns& columns = {}, size_t max_row_bytes = size_t{16} << 20);
 
 // The tags that occur or are known, "O" first, then by their bytes.
 std::vector<std::string> TagsOf(const TaggedTexts& texts);

@@ -21,7 +21,11 @@ namespace {
 class TextClassificationTask : public FineTuneTask {
  public:
   explicit TextClassificationTask(const FineTuneOptions& options)
-      : options_(options.sequence), text_column_(options.text_column), target_column_(options.target_column) {}
+      : options_(options.sequence),
+        text_column_(options.text_column),
+        pair_column_(options.text_pair_column),
+        target_column_(options.target_column),
+        label_separator_(options.label_separator) {}
 
   std::string name() const override { return "text-classification"; }
 
@@ -96,28 +100,47 @@ class TextClassificationTask : public FineTuneTask {
     return parameters;
   }
 
+  bool can_freeze() const override { return true; }
+  std::vector<std::pair<std::string, std::string>> reading() const override {
+    if (is_folder()) return {};
+    std::vector<std::pair<std::string, std::string>> reading = {{"text-column", text_column_}};
+    if (has_pairs()) reading.emplace_back("text-pair-column", pair_column_);
+    reading.emplace_back("target-column", target_column_);
+    if (options_.problem_type == ProblemType::kMultiLabel) reading.emplace_back("label-separator", label_separator_);
+    return reading;
+  }
+
   std::unique_ptr<Objective> MakeObjective(Model& model) override {
     return MakeSequenceObjective(model, parts_[0].tokens, parts_[1].tokens, options_);
   }
 
-  void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const override {
-    MeasureSequences(Predict(model, run, parts_[part].tokens), parts_[part].tokens, label_names_, options_.problem_type, result.metrics, result.figures,
-                     result.metrics_json);
+  void Measure(const Model& model, Run& run, size_t part, const std::function<void()>& check_stop, FineTuneResult& result) const override {
+    MeasureSequences(Predict(model, run, parts_[part].tokens, check_stop), parts_[part].tokens, label_names_, options_.problem_type,
+                     check_stop, result.metrics, result.figures, result.metrics_json);
   }
 
   ModelCard Card(const FineTuneResult& result) const override {
     ModelCard card;
     card.task = name();
     card.label_names = label_names_;
-    card.text_column = text_column_;
-    card.label_column = target_column_;
+    card.reads_pairs = has_pairs();
+    if (!is_folder()) {
+      card.text_column = text_column_;
+      card.pair_column = pair_column_;
+      card.label_column = target_column_;
+    }
+    if (has_pairs()) {
+      card.arguments += " --text-pair \"your second text here\"";
+      card.python_arguments = "{\"text\": \"your text here\", \"text_pair\": \"your second text here\"}";
+    }
     if (single_label()) {
       card.metrics = &result.metrics;
       return card;
     }
     const bool regression = options_.problem_type == ProblemType::kRegression;
-    card.title = regression ? "Text regression" : fmt::format("Text classifier of {} labels, several a text", label_names_.size());
-    card.introduction = regression ? "Gives a text a number." : "Gives a text each of its labels";
+    const char* what = has_pairs() ? "pair of texts" : "text";
+    card.title = regression ? "Text regression" : fmt::format("Text classifier of {} labels, several a {}", label_names_.size(), what);
+    card.introduction = regression ? fmt::format("Gives a {} a number.", what) : fmt::format("Gives a {} each of its labels", what);
     card.figures = &result.figures;
     card.usage_options = regression ? "" : " --top-k all";
     return card;
@@ -130,10 +153,12 @@ class TextClassificationTask : public FineTuneTask {
     size_t num_cut = 0;
   };
 
+  bool is_folder() const { return !parts_[0].texts.files.empty(); }
+  bool has_pairs() const { return !pair_column_.empty(); }
   bool single_label() const { return options_.problem_type == ProblemType::kSingleLabel; }
 
   SequenceObjectiveOptions options_;
-  std::string text_column_, target_column_;
+  std::string text_column_, pair_column_, target_column_, label_separator_;
   std::vector<std::string> label_names_;
   std::array<Part, 3> parts_;
 };

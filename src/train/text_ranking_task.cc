@@ -75,12 +75,16 @@ class TextRankingTask : public FineTuneTask {
 
   std::vector<std::pair<std::string, std::string>> parameters() const override { return {{"loss", "binary cross-entropy"}}; }
 
+  bool can_freeze() const override { return true; }
+  std::vector<std::pair<std::string, std::string>> reading() const override { return ReadingOf(parts_[0].pairs.columns); }
+
   std::unique_ptr<Objective> MakeObjective(Model& model) override {
     return MakeRankingObjective(model, parts_[0].tokens, parts_[1].tokens);
   }
 
-  void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const override {
-    result.figures = MeasureRankedPairs(Predict(model, run, parts_[part].tokens.tokens), parts_[part].tokens);
+  void Measure(const Model& model, Run& run, size_t part, const std::function<void()>& check_stop, FineTuneResult& result) const override {
+    result.figures =
+        MeasureRankedPairs(Predict(model, run, parts_[part].tokens.tokens, check_stop), parts_[part].tokens, {.check_stop = check_stop});
     result.metrics_json = FiguresJson(result.figures);
   }
 
@@ -92,6 +96,7 @@ class TextRankingTask : public FineTuneTask {
     card.title = "Cross-encoder";
     card.introduction = "Reads a query and a text together and says how well the text answers, from 0 to 1.";
     card.usage_options = " --query \"your query here\"";
+    card.python_library = "sentence-transformers";
     card.usage_python =
         "from sentence_transformers import CrossEncoder\n\n"
         "model = CrossEncoder(\".\")\n"

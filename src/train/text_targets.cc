@@ -101,22 +101,24 @@ std::vector<float> ReadTargets(const LabelledTexts& texts, ProblemType problem_t
   return targets;
 }
 
-void MeasureSequences(std::span<const float> logits, const LabelledTokens& texts, const std::vector<std::string>& label_names, ProblemType problem_type,
-                      ClassificationMetrics& metrics, Figures& figures, std::string& metrics_json) {
+void MeasureSequences(std::span<const float> logits, const LabelledTokens& texts, const std::vector<std::string>& label_names,
+                      ProblemType problem_type, const std::function<void()>& check_stop, ClassificationMetrics& metrics, Figures& figures,
+                      std::string& metrics_json) {
+  const MetricsOptions options = {.check_stop = check_stop};
   const std::vector<float> losses = LossesOf(logits, texts, label_names.size(), problem_type);
   if (problem_type == ProblemType::kSingleLabel) {
-    metrics = ComputeMetrics(texts.labels, Argmax(logits, label_names.size()), losses, label_names);
+    metrics = ComputeMetrics(texts.labels, Argmax(logits, label_names.size()), losses, label_names, options);
     figures = ToFigures(metrics);
     metrics_json = MetricsJson(metrics);
     return;
   }
   if (problem_type == ProblemType::kMultiLabel) {
-    figures = ComputeSetMetrics(texts.size(), CountLabels(texts.targets, logits, label_names.size()), label_names);
+    figures = ComputeSetMetrics(texts.size(), CountLabels(texts.targets, logits, label_names.size()), label_names, options);
     double sum = 0;
     for (const float loss : losses) sum += static_cast<double>(loss);
     figures.loss = sum / static_cast<double>(losses.size());
   } else {
-    figures = ComputeRegressionMetrics(texts.targets, logits);
+    figures = ComputeRegressionMetrics(texts.targets, logits, options);
   }
   metrics_json = FiguresJson(figures);
 }

@@ -1,5 +1,6 @@
 #pragma once
 // What texts with several labels, or with a number, are to give: from the cells of their column to floats; and how well that is met.
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,8 +28,9 @@ std::vector<float> ReadTargets(const LabelledTexts& texts, ProblemType problem_t
 // The figures of single labels in the form that all tasks have.
 Figures ToFigures(const ClassificationMetrics& metrics);
 
-// The metrics of logits [texts, labels]; `metrics` is set for ProblemType::kSingleLabel alone.
-void MeasureSequences(std::span<const float> logits, const LabelledTokens& texts, const std::vector<std::string>& label_names, ProblemType problem_type,
-                      ClassificationMetrics& metrics, Figures& figures, std::string& metrics_json);
+// The metrics of logits [texts, labels]; `metrics` is set for ProblemType::kSingleLabel alone. check_stop: as in MetricsOptions.
+void MeasureSequences(std::span<const float> logits, const LabelledTokens& texts, const std::vector<std::string>& label_names,
+                      ProblemType problem_type, const std::function<void()>& check_stop, ClassificationMetrics& metrics, Figures& figures,
+                      std::string& metrics_json);
 
 }  // namespace mlac

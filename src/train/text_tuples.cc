@@ -121,7 +121,7 @@ TextTuples ReadTextTuples(const std::string& path, const TupleColumns& wanted, s
   Names columns = {tuples.columns.first, tuples.columns.second};
   if (tuples.kind == TupleKind::kTriples) columns.push_back(tuples.columns.negative);
   if (tuples.kind == TupleKind::kScoredPairs) columns.push_back(tuples.columns.score);
-  const std::unique_ptr<TableReader> reader = OpenTable(path, {.columns = columns});
+  const std::unique_ptr<TableReader> reader = OpenTable(path, {.columns = columns, .column_hint = kTupleColumnHint});
   LabelledTexts& texts = tuples.texts;
   texts.source = std::filesystem::path(path).filename().string();
   texts.label_names = {""};
@@ -161,6 +161,13 @@ SplitRows SplitByFirstText(const LabelledTexts& texts, double fraction, uint64_t
   firsts.labels = texts.labels;
   firsts.label_names = texts.label_names;
   return SplitStratified(firsts, fraction, seed);
+}
+
+std::vector<std::pair<std::string, std::string>> ReadingOf(const TupleColumns& columns) {
+  std::vector<std::pair<std::string, std::string>> reading = {{"text-column", columns.first}, {"text-pair-column", columns.second}};
+  if (!columns.negative.empty()) reading.emplace_back("negative-column", columns.negative);
+  if (!columns.score.empty()) reading.emplace_back("target-column", columns.score);
+  return reading;
 }
 
 void CheckTrainable(const TextTuples& tuples) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "data/check.h"
@@ -21,6 +22,8 @@ struct TupleColumns {
   std::string negative = {};  // ... negative, negatives
   std::string score = {};     // ... score, scores, label, labels, similarity
 };
+
+inline constexpr char kTupleColumnHint[] = "--text-column, --text-pair-column, --negative-column and --target-column name the columns";
 
 // The names of the columns that are in the file; negative and score are "" where there is none. Throws kInvalidInput, naming the columns
 // that there are, for a file without two texts, and what ColumnNames throws.
@@ -60,6 +63,9 @@ TextTuples Subset(const TextTuples& tuples, std::span<const size_t> rows);
 
 // Rows with one first text (an anchor, a query) stay on one side; else as SplitStratified.
 SplitRows SplitByFirstText(const LabelledTexts& texts, double fraction, uint64_t seed);
+
+// Options of `mlac eval`, and the columns that they name: FineTuneTask::reading.
+std::vector<std::pair<std::string, std::string>> ReadingOf(const TupleColumns& columns);
 
 // Throws kInvalidInput where nothing can be learnt: fewer than two different second texts, or one score alone.
 void CheckTrainable(const TextTuples& tuples);

@@ -17,13 +17,14 @@ class TokenClassificationTask : public FineTuneTask {
   std::string name() const override { return "token-classification"; }
 
   void Read(const FineTuneOptions& options, FineTuneObserver& observer) override {
-    TaggedTexts all = ReadTaggedTexts(options.data);
+    TaggedTexts all = ReadTaggedTexts(options.data, options.tag_columns);
+    columns_ = all.columns;
     label_names_ = TagsOf(all);
     if (label_names_.size() < 2)
       throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected at least two tags, found only '{}'", all.texts.source, label_names_[0]),
                   "a word without an entity has the tag O, others B-TYPE or I-TYPE");
     if (!options.validation.empty()) {
-      parts_[1].texts = ReadTaggedTexts(options.validation);
+      parts_[1].texts = ReadTaggedTexts(options.validation, options.tag_columns);
       parts_[0].texts = std::move(all);
     } else if (options.validation_split > 0) {
       const SplitRows rows = SplitStratified(all.texts, options.validation_split, options.training.seed);
@@ -34,7 +35,7 @@ class TokenClassificationTask : public FineTuneTask {
     } else {
       parts_[0].texts = std::move(all);
     }
-    if (!options.test.empty()) parts_[2].texts = ReadTaggedTexts(options.test);
+    if (!options.test.empty()) parts_[2].texts = ReadTaggedTexts(options.test, options.tag_columns);
   }
 
   HeadRequest head() const override { return {.head = Head::kTokenClassification, .num_labels = label_names_.size()}; }
@@ -63,12 +64,18 @@ class TokenClassificationTask : public FineTuneTask {
 
   std::string token_hash() const override { return HashOfTokens(parts_[0].tokens.tokens, parts_[1].tokens.tokens); }
 
+  std::vector<std::pair<std::string, std::string>> reading() const override {
+    if (columns_.words.empty()) return {};
+    return {{"text-column", columns_.words}, {"target-column", columns_.tags}};
+  }
+
   std::unique_ptr<Objective> MakeObjective(Model& model) override {
     return MakeTokenObjective(model, parts_[0].tokens, parts_[1].tokens, label_names_);
   }
 
-  void Measure(const Model& model, Run& run, size_t part, FineTuneResult& result) const override {
-    result.figures = MeasureTokens(PredictTokenLabels(model, run, parts_[part].tokens), parts_[part].tokens, label_names_);
+  void Measure(const Model& model, Run& run, size_t part, const std::function<void()>& check_stop, FineTuneResult& result) const override {
+    result.figures = MeasureTokens(PredictTokenLabels(model, run, parts_[part].tokens, check_stop), parts_[part].tokens, label_names_,
+                                   {.check_stop = check_stop});
     result.metrics_json = FiguresJson(result.figures);
   }
 
@@ -90,6 +97,7 @@ class TokenClassificationTask : public FineTuneTask {
   };
 
   std::vector<std::string> label_names_;
+  TagColumns columns_;  // of the training data, where it has lists
   std::array<Part, 3> parts_;
 };
 

@@ -67,10 +67,10 @@ class Trainer {
     num_warmup_steps_ = std::min(num_steps_ - 1, static_cast<size_t>(std::ceil(options.warmup * static_cast<double>(num_steps_))));
   }
 
-  TrainingResult Run() {
+  TrainingResult Run(const std::function<void(mlac::Run&)>& measure) {
     if (checkpoint_.resume) Resume();
     CheckWeights(model_);
-    if (options_.freeze) objective_.CacheFeatures(evaluation_run_, [this] { StopIfAsked(); });
+    if (options_.freeze && !Done()) objective_.CacheFeatures(evaluation_run_, [this] { StopIfAsked(); });
     while (!Done()) {
       if (stop_) Interrupted();
       if (EpochIsOpen()) {
@@ -82,11 +82,7 @@ class Trainer {
       const bool at_rest = !EpochIsOpen() && !Done();  // the next thing is a step
       if (at_rest && options_.save_steps > 0 && state_.step % options_.save_steps == 0) Save();
     }
-    if (!best_.empty()) RestoreBest();
-    for (Optimizer::Slot& slot : optimizer_.slots()) {
-      slot.parameter->gradient = {};
-      slot.parameter->trainable = false;
-    }
+    Finish(measure);
     return {std::move(state_.step_losses), std::move(state_.epochs), state_.best_epoch, run_.memory_use()};
   }
 
@@ -128,6 +124,7 @@ class Trainer {
     const size_t max_sequences = (batch.num_sequences() + options_.gradient_accumulation - 1) / options_.gradient_accumulation;
     const auto for_each_part = [&](const std::function<void(const TokenBatch& part, size_t first)>& body) {
       ForEachPart(batch.offsets, max_tokens, max_sequences, [&](size_t begin, size_t end) {
+        StopIfAsked();  // weights and moments are still those of the step before
         run_.BeginDropout(options_.seed, static_cast<uint32_t>(state_.step), static_cast<uint32_t>(batch.offsets[begin]), static_cast<uint32_t>(begin));
         body(Slice(batch, begin, end), begin);
       });
@@ -192,8 +189,24 @@ class Trainer {
     best_is_saved_ = false;
   }
 
-  void RestoreBest() {
-    for (size_t i = 0; i < best_.size(); ++i) optimizer_.slots()[i].parameter->value = best_[i];
+  void Finish(const std::function<void(mlac::Run&)>& measure) {
+    std::vector<Tensor> last;
+    for (Optimizer::Slot& slot : optimizer_.slots()) {
+      if (!best_.empty()) {
+        last.push_back(slot.parameter->value);
+        slot.parameter->value = best_[last.size() - 1];
+      }
+      slot.parameter->gradient = {};
+      slot.parameter->trainable = false;
+    }
+    if (!measure) return;
+    try {
+      measure(evaluation_run_);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kCancelled) throw;
+      for (size_t i = 0; i < last.size(); ++i) optimizer_.slots()[i].parameter->value = last[i];
+      Interrupted();
+    }
   }
 
   void Save() {
@@ -257,10 +270,10 @@ class Trainer {
 
 }  // namespace
 
-TrainingResult Train(Model& model, Objective& objective, const TrainingOptions& options, const CheckpointOptions& checkpoint, TrainingObserver& observer,
-                     const std::atomic<bool>& stop) {
+TrainingResult Train(Model& model, Objective& objective, const TrainingOptions& options, const CheckpointOptions& checkpoint,
+                     TrainingObserver& observer, const std::atomic<bool>& stop, const std::function<void(Run& run)>& measure) {
   CheckOptions(objective, options);
-  return Trainer(model, objective, options, checkpoint, observer, stop).Run();
+  return Trainer(model, objective, options, checkpoint, observer, stop).Run(measure);
 }
 
 std::string LargestWeight(const Model& model) {

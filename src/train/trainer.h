@@ -91,13 +91,15 @@ struct CheckpointOptions {
   std::map<std::string, std::string> identity = {};  // what must be the same for a resumed run to be the same run: name to value
 };
 
-// Trains model on objective, which was made for it, and leaves the weights of the best epoch in it. The weights are a function of model, objective and
-// options (save_steps, max_tokens, gradient_checkpointing and num_threads excepted) alone.
-// Throws kCancelled, after writing a checkpoint, once `stop` is true: between two steps or two batches of an evaluation. kInvalidInput with
-// step, places of the batch and advice if a weight, the loss or a gradient is not finite: nothing is saved then, the last checkpoint stays.
-// kNotFound or kInvalidInput for a checkpoint that is missing, broken or of another run; kInvalidArgument for options that make no sense.
-TrainingResult Train(Model& model, Objective& objective, const TrainingOptions& options, const CheckpointOptions& checkpoint, TrainingObserver& observer,
-                     const std::atomic<bool>& stop);
+// Trains model on objective, which was made for it, and leaves the weights of the best epoch in it. The weights are a function of model,
+// objective and options (save_steps, max_tokens, gradient_checkpointing and num_threads excepted) alone. measure, if any, is called once
+// the weights are there, with a run of inference; if it throws kCancelled, the checkpoint that is written holds all steps, so that a run
+// that is resumed only measures. Throws kCancelled, after writing a checkpoint, once `stop` is true: between two parts of a step or two
+// batches of an evaluation. kInvalidInput with step, places of the batch and advice if a weight, the loss or a gradient is not finite:
+// nothing is saved then, the last checkpoint stays. kNotFound or kInvalidInput for a checkpoint that is missing, broken or of another run;
+// kInvalidArgument for options that make no sense.
+TrainingResult Train(Model& model, Objective& objective, const TrainingOptions& options, const CheckpointOptions& checkpoint,
+                     TrainingObserver& observer, const std::atomic<bool>& stop, const std::function<void(Run& run)>& measure = nullptr);
 
 // "the largest weight is 3.2e+04, in 'classifier.weight'": for messages about numbers that are not finite.
 std::string LargestWeight(const Model& model);

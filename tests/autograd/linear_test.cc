@@ -1,4 +1,4 @@
-// A weight may be multiplied as it lies in memory, packed, or packed again: no bit tells which.
+// A weight may be multiplied as it lies in memory, packed, packed again, or packed for another layer: no bit tells which.
 #include "autograd/linear.h"
 
 #include <gtest/gtest.h>
@@ -42,6 +42,40 @@ TEST(PackedWeight, FollowsAWeightThatHasGotAnotherTensor) {
   for (int use = 0; use < 2; ++use) Forward(run, 5, weight, packed);
   weight.value = RandomTensor({40, 33}, 4);
   EXPECT_TRUE(SameBits(Forward(run, 5, weight, packed), Forward(run, 5, weight, fresh)));
+}
+
+// A decoder over the embeddings of a base that several models share: each has the bias of its own.
+TEST(PackedWeight, OfLayersThatShareItLeavesEachItsBias) {
+  test::ForEachBound([](std::string_view bound) {
+    for (const DType dtype : {DType::kF32, DType::kBF16, DType::kI8})
+      for (const bool learns : {false, true}) {
+        if (learns && dtype == DType::kI8) continue;  // it cannot be trained
+        SCOPED_TRACE(std::string(bound) + ", " + std::string(Name(dtype)) + (learns ? ", learning" : ""));
+        constexpr size_t kOutputs = 37, kInputs = 65;
+        Parameter weight = {"weight", RandomTensor({kOutputs, kInputs}, 1), {}, false, {}};
+        if (dtype == DType::kI8) {
+          weight.value = Tensor::Zeros({kOutputs, kInputs}, DType::kI8);
+          for (size_t i = 0; i < kOutputs * kInputs; ++i) weight.value.mutable_bytes()[i] = static_cast<std::byte>(i * 31);
+          weight.scale = RandomTensor({kOutputs}, 5);
+        }
+        Parameter first = {"first", RandomTensor({kOutputs}, 2), {}, false, {}},
+                  second = {"second", RandomTensor({kOutputs}, 3), {}, false, {}};
+        Tape tape;
+        mlac::Run run({.tape = learns ? &tape : nullptr, .dtype = dtype == DType::kBF16 ? DType::kBF16 : DType::kF32});
+        const Tensor x = RandomTensor({9, kInputs}, 4);
+        const auto forward = [&](Parameter* bias, PackedWeight& packed) {
+          const Tensor y = LinearForward(run, x, weight, bias, kernels::Activation::kNone, packed);
+          return std::vector<float>(y.floats().begin(), y.floats().end());
+        };
+        PackedWeight shared;
+        for (int use = 0; use < 2; ++use)
+          for (Parameter* bias : {&first, &second, static_cast<Parameter*>(nullptr)}) {
+            PackedWeight own;
+            EXPECT_TRUE(SameBits(forward(bias, shared), forward(bias, own))) << (bias == nullptr ? "no bias" : bias->name);
+          }
+        EXPECT_FALSE(SameBits(forward(&first, shared), forward(&second, shared)));
+      }
+  });
 }
 
 // 1,024 inputs: rows a multiple of 4096 bytes apart, which are multiplied from a copy.

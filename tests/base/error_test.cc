@@ -19,7 +19,7 @@ TEST(ErrorTable, GivesEveryCodeItsNameExitStatusAndHttpStatus) {
   expect(ErrorCode::kAlreadyExists, "already_exists", 1, 409);
   expect(ErrorCode::kUnsupported, "unsupported", 1, 422);
   expect(ErrorCode::kTooLarge, "too_large", 1, 413);
-  expect(ErrorCode::kResourceExhausted, "resource_exhausted", 1, 429);
+  expect(ErrorCode::kResourceExhausted, "resource_exhausted", 1, 503);
   expect(ErrorCode::kIo, "io", 1, 500);
   expect(ErrorCode::kCancelled, "cancelled", 130, 503);
   expect(ErrorCode::kInternal, "internal", 1, 500);

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -135,6 +136,18 @@ std::vector<Case> Cases() {
        R"({"inputs": [{"text": "a cat", "text_pair": "a dog"}]})",
        {"--text-pair", "a dog", "a cat"}},
       {Plain("st_mean"),
+       "feature-extraction",
+       R"({"inputs": [{"text": "a cat", "text_pair": "b"}], "parameters": {"prompt": "the light "}})",
+       {"--prompt", "the light ", "--text-pair", "b", "a cat"}},
+      {Plain("st_mean"),
+       "feature-extraction",
+       R"({"inputs": ["a cat"], "parameters": {"prompt_name": "document"}})",
+       {"--prompt-name", "document", "a cat"}},
+      {Plain("st_mean"),
+       "sentence-similarity",
+       R"({"inputs": {"sentences": ["the dog"], "source_sentence": "a cat"}, "parameters": {"prompt": "the light "}})",
+       {"--prompt", "the light ", "a cat", "the dog"}},
+      {Plain("st_mean"),
        "sentence-similarity",
        R"({"inputs": {"sentences": ["the dog", "é 你 😀"], "source_sentence": "a cat"}})",
        {"a cat", "the dog", "é 你 😀"}},
@@ -226,6 +239,14 @@ TEST(CApi, GivesAsManyTextsAsWantedInTurnsWithTheBitsOfOne) {
     EXPECT_EQ(std::memcmp(alone.data(), vectors.data() + i * size, size * sizeof(float)), 0) << i;
     EXPECT_EQ(alone, in_list) << i;
   }
+}
+
+TEST(CApi, AnswersALongContextInSeveralTurnsWithTheBitsOfTheProgram) {
+  std::string context = "the cat sat";
+  for (size_t i = 0; i < 800; ++i) context += " on the mat number " + std::to_string(i);  // 2,048 tokens a turn
+  const json request = {{"inputs", {{{"question", "where is the cat"}, {"context", context}}}}, {"parameters", {{"top_k", 3}}}};
+  const Case asked = {Family("bert_qa"), "question-answering", request.dump(), {"--question", "where is the cat", "--top-k", "3", context}};
+  EXPECT_EQ(CModel(asked.folder).Run(asked.task, asked.request), Printed(asked));
 }
 
 TEST(CApi, EmbedsTextsByLengthOrUpToTheirZeroAndTouchesNothingBehind) {
@@ -343,6 +364,53 @@ TEST(CApi, SaysWhatIsWrongWithARequest) {
   for (size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i], cases[i].expected);
   EXPECT_THAT(embedder.Run("feature-extraction", R"({"inputs": ["a", "the cat sat on the mat"]})"), HasSubstr("too_large: inputs[1]: "));
   EXPECT_THAT(embedder.Run("feature-extraction", R"({"inputs": ["a", "the cat sat on the mat"]})"), HasSubstr("('truncate' cuts it)"));
+}
+
+TEST(CApi, OpensAnAdapterOverAModel) {
+  const std::string base = Plain("classifier"), adapter = MLAC_TEST_FIXTURES "/adapters/bert";
+  const CModel adapted(base, json({{"threads", 2}, {"adapter", adapter}}).dump().c_str()), plain(base);
+  ASSERT_EQ(adapted.error(), "");
+  const ProgramResult printed = RunMlac({"run", "text-classification", "-m", base, "--adapter", adapter, "--json", "the cat"});
+  const std::string request = R"({"inputs": ["the cat"]})";
+  EXPECT_EQ(adapted.Run("text-classification", request) + "\n", printed.out);
+  EXPECT_NE(adapted.Run("text-classification", request), plain.Run("text-classification", request));
+  EXPECT_EQ(json::parse(adapted.Describe()).at("adapter"), adapter);
+  EXPECT_FALSE(json::parse(plain.Describe()).contains("adapter"));
+  EXPECT_THAT(CModel(adapter).error(), HasSubstr("is an adapter, not a model (give the model that it was made for, and it as 'adapter'"));
+  EXPECT_THAT(CModel(base, R"({"adapter": "/absent"})").error(), HasSubstr("/absent"));
+  EXPECT_EQ(CModel(base, R"({"adapter": 7})").error(), "invalid_argument: 'adapter' must be a string, is a number (byte 12)");
+}
+
+// What sentence-transformers puts before each text counts in every way to ask for vectors; a request can say otherwise.
+TEST(CApi, PutsTheDefaultPromptOfTheFolderBeforeTexts) {
+  const test::TemporaryFolder folder;
+  std::filesystem::copy(Plain("st_mean"), folder.path(), std::filesystem::copy_options::recursive);
+  folder.Write("config_sentence_transformers.json",
+               R"({"prompts": {"query": "the light ", "document": ""}, "default_prompt_name": "query"})");
+  folder.Write("1_Pooling/config.json", R"({"pooling_mode": "mean", "include_prompt": false})");
+  const CModel model(folder.path());
+  ASSERT_EQ(model.error(), "");
+  const auto vector = [&](const std::string& parameters) {
+    return json::parse(model.Run("feature-extraction", R"({"inputs": "a cat", "parameters": )" + parameters + "}"))
+        .get<std::vector<float>>();
+  };
+  EXPECT_EQ(model.Embed({"a cat"}), vector("{}"));
+  EXPECT_EQ(vector("{}"), vector(R"({"prompt_name": "query"})"));
+  EXPECT_EQ(vector("{}"), vector(R"({"prompt": "the light "})"));
+  EXPECT_EQ(vector(R"({"prompt": ""})"), vector(R"({"prompt_name": "document"})"));
+  EXPECT_EQ(vector(R"({"prompt": ""})"), CModel(Plain("st_mean")).Embed({"a cat"}));
+  const auto printed = [&](std::vector<std::string> options) {
+    options.insert(options.begin(), {"run", "feature-extraction", "-m", folder.path(), "--json", "a cat"});
+    return json::parse(RunMlac(options).out)[0].get<std::vector<float>>();
+  };
+  EXPECT_EQ(printed({}), vector("{}"));
+  EXPECT_EQ(printed({"--prompt", ""}), vector(R"({"prompt": ""})"));
+  EXPECT_EQ(printed({"--prompt-name", "document"}), vector(R"({"prompt": ""})"));
+  EXPECT_NE(vector("{}"), vector(R"({"prompt": ""})"));
+  EXPECT_EQ(model.Run("feature-extraction", R"({"inputs": "a", "parameters": {"prompt_name": "passage"}})"),
+            "invalid_argument: no prompt of the model is called 'passage' (it has 'document', 'query')");
+  EXPECT_EQ(model.Run("feature-extraction", R"({"inputs": "a", "parameters": {"prompt_name": "query", "prompt": ""}})"),
+            "invalid_argument: 'prompt' and 'prompt_name' exclude each other (the name stands for a prompt of the model)");
 }
 
 TEST(CApi, SaysWhyAModelDoesNotOpen) {
@@ -490,6 +558,32 @@ TEST(CApi, RefusesAModelInAForkedProcessInsteadOfWaitingForItsThreads) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   EXPECT_EQ(model.Embed({"a"}).size(), model.Embed({"b"}).size());
+}
+
+// Whatever lock a thread holds when another one forks, nobody gives it back in the child.
+TEST(CApi, AnswersInAProcessThatIsForkedWhileOtherThreadsAreInCalls) {
+  const CModel model(Plain("st_mean"));
+  std::atomic<bool> over = false;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([&] {
+      size_t size = 0;
+      while (!over) mlac_embedding_size(model.handle(), &size, nullptr);
+    });
+  for (int round = 0; round < 100 && !HasFailure(); ++round) {
+    const pid_t child = fork();
+    if (child == 0) {
+      alarm(20);  // where it waits for ever
+      size_t size = 0;
+      const bool refused = mlac_embedding_size(model.handle(), &size, nullptr) == MLAC_UNSUPPORTED;
+      _exit(refused && mlac_close(model.handle()) == MLAC_OK ? 0 : 1);
+    }
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "round " << round << ": " << status;
+  }
+  over = true;
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST(CApi, SurvivesEveryAllocationThatFails) {

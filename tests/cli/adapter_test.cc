@@ -104,7 +104,7 @@ TEST_F(Adapter, OptionsThatDoNotFitAreRefused) {
             std::string::npos)
       << unknown.error;
   ExpectFailure(RunMlac({"serve", kBase, "x=" + kBase, "--adapter", "y=" + kPeft}), 2,
-                "mlac: serve: --adapter is for one model\nhint: serve each model with its adapters by itself\n");
+                "mlac: serve: --adapter 'y=" + kPeft + "': over which of the models?\nhint: write NAME@BASE=DIR, with BASE one of classifier, x\n");
   ExpectFailure(RunMlac({"serve", "x=" + kBase, "--adapter", "x=" + kPeft}), 2,
                 "mlac: serve: two models are called 'x'\nhint: give the adapter another name: --adapter OTHER=FOLDER\n");
 }

@@ -1,6 +1,7 @@
 // The frame of the program, through the real binary: statuses, messages, help, completion.
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -124,7 +125,9 @@ TEST(Env, JsonHoldsWhatABugReportNeeds) {
   EXPECT_GE(env.at("usable_cores").get<int>(), 1);
   EXPECT_LE(env.at("usable_cores").get<int>(), env.at("cores").get<int>());
   EXPECT_GT(env.at("memory_bytes").get<uint64_t>(), env.at("available_memory_bytes").get<uint64_t>());
-  EXPECT_TRUE(env.at("libraries").contains("OpenSSL"));
+  for (const char* library :
+       {"Boost", "CLI11", "fmt", "Highway", "nlohmann_json", "OpenSSL", "PCRE2", "prometheus-cpp", "simdjson", "yaml-cpp"})
+    EXPECT_TRUE(std::isdigit(static_cast<unsigned char>(env.at("libraries").at(library).get<std::string>().at(0)))) << library;
 }
 
 TEST(Env, ShowsNoValueOfAVariableThatMayBeSecret) {
@@ -159,6 +162,11 @@ TEST(Completion, BashOffersCommandsOptionsAndValues) {
   EXPECT_EQ(Completed("mlac completion z"), "zsh\n");
   EXPECT_EQ(Completed("mlac help comp"), "completion\n");
   EXPECT_EQ(Completed("mlac env nothing"), "\n");
+  EXPECT_EQ(Completed("mlac help run text-c"), "text-classification\n");
+  EXPECT_EQ(Completed("mlac run text-classification --dtype ''"), "f32 bf16\n");
+  EXPECT_EQ(Completed("mlac run text-classification --dtype f32 --trunc"), "--truncate\n");
+  for (const char* option : {"-m", "--model", "--file", "--threads"})  // a file or a number is due
+    EXPECT_EQ(Completed(std::string("mlac run text-classification ") + option + " ''"), "\n") << option;
   const std::string all = Completed("mlac ''");
   for (const std::string& name : Commands()) EXPECT_NE(all.find(name), std::string::npos) << name;
 }

@@ -108,7 +108,8 @@ TEST(Tokenize, BadInputIsOneLineAndAHint) {
                 "mlac: no/such: there is no such folder\nhint: a model is a folder with config.json and model.safetensors\n");
   ExpectFailure(RunMlac({"tokenize", "x"}), 2, "mlac: tokenize: --model is required\nhint: 'mlac help tokenize' shows what it takes\n");
   ExpectFailure(RunMlac({"tokenize", "-m", kVocabOnly, "--max-length", "three", "x"}), 2,
-                "mlac: tokenize: --max-length: expected a number, found 'three'\nhint: 'mlac help tokenize' shows what it takes\n");
+                "mlac: tokenize: --max-length: expected a whole number from 1 to 1099511627776, found 'three'\nhint: 'mlac help tokenize' "
+                "shows what it takes\n");
   ExpectFailure(RunMlac({"tokenize", "-m", kVocabOnly, "-x is a flag"}), 2,
                 "mlac: tokenize: there is no option '-x is a flag'\nhint: a text that begins with a dash stands behind '--'\n");
   ExpectFailure(RunMlac({"tokenize", "-m", kVocabOnly, "--file", "in.txt", "x"}), 2, "mlac: texts and --file were given\nhint: one of the two\n");

@@ -178,7 +178,9 @@ TEST_F(StoreCommands, VerifyNamesADamagedFileAndGcMakesRoom) {
   const ProgramResult result = Run({"verify"});
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.out, StartsWith(fmt::format("blobs/{}/{}: is damaged: it has other bytes than its name says\n  needed by topics@", hash.substr(0, 2), hash)));
-  EXPECT_EQ(result.error, fmt::format("mlac: {}: 1 file is damaged\nhint: delete a damaged file of blobs/ and add what it belongs to again; take others from a backup\n", real));
+  EXPECT_EQ(result.error, fmt::format("mlac: {}: 1 file is damaged\nhint: delete a damaged file of blobs/ and add what it belongs to again; "
+                                      "results of steps are made anew when they are needed; take others from a backup\n",
+                                      real));
   const ProgramResult as_json = Run({"verify", "--json"});
   EXPECT_EQ(as_json.status, 1);
   EXPECT_EQ(json::parse(as_json.out).at("damages").size(), 1u);

@@ -66,5 +66,90 @@ TEST_F(Train, Bf16NeedsAProcessorThatMultipliesItOrConsentAndIsRecorded) {
             "bf16 " + std::string(kernels::Name(kernels::Bf16PathInUse())));
 }
 
+TEST_F(Train, TheFolderIsThatOfTheResultHoweverTheCommandWasTyped) {
+  const std::string rows = ReadWhole(data);
+  const std::string odd = folder.Write("it's a file.csv", rows);
+  ASSERT_EQ(Run("plain", {"--seed", "7", "--lr", "5e-4"}).status, 0);
+  ASSERT_EQ(
+      Run("typed", {"--lr", "0.0005", "--batch-size", "32", "--seed", "007", "--text-column", "text", "--warmup=0.10", "--patience", "2"})
+          .status,
+      0);
+  for (const char* name : {"model.safetensors", "training.json", "README.md"})
+    EXPECT_EQ(ReadWhole(folder / "typed/" + name), ReadWhole(folder / "plain/" + name)) << name;
+  EXPECT_EQ(json::parse(ReadWhole(folder / "plain/training.json")).at("command"),
+            "mlac train text-classification --model classifier --data train.csv --out OUT --epochs 1 --lr 0.0005 --seed 7");
+  data = odd;
+  ASSERT_EQ(Run("odd", {}).status, 0);
+  EXPECT_EQ(json::parse(ReadWhole(folder / "odd/training.json")).at("command"),
+            "mlac train text-classification --model classifier --data 'it'\\''s a file.csv' --out OUT --epochs 1");
+  ASSERT_EQ(Run("lora", {"--lora", "2"}).status, 0);
+  ASSERT_EQ(Run("lora-typed", {"--lora-alpha", "4", "--lr", "5e-4", "--lora", "2"}).status, 0);
+  EXPECT_EQ(ReadWhole(folder / "lora-typed/README.md"), ReadWhole(folder / "lora/README.md"));
+}
+
+TEST_F(Train, TheCardOfPairsShowsBothTexts) {
+  std::string rows = "premise,claim,label\n";
+  for (int i = 0; i < 24; ++i)
+    rows += std::string("the people,") + (i % 2 == 0 ? "cat " : "red ") + std::to_string(i) + (i % 2 == 0 ? ",yes\n" : ",no\n");
+  data = folder.Write("pairs.csv", rows);
+  ASSERT_EQ(Run("out", {"--text-column", "premise", "--text-pair-column", "claim"}).status, 0);
+  const std::string card = ReadWhole(folder / "out/README.md");
+  for (const char* expected :
+       {"mlac run text-classification -m . \"your text here\" --text-pair \"your second text here\"\n",
+        "classify({\"text\": \"your text here\", \"text_pair\": \"your second text here\"}, top_k=3, truncation=True)",
+        "Gives a pair of texts one label: no or yes.", "tokens of a pair.",
+        "Texts from the column premise, read together with those from claim, labels from label."})
+    EXPECT_NE(card.find(expected), std::string::npos) << expected << "\n" << card;
+}
+
+TEST_F(Train, TheCardOfNumbersHasTheFiguresThatTheHubReads) {
+  std::string rows = "text,label\n";
+  for (int i = 0; i < 24; ++i) rows += "cat " + std::to_string(i) + "," + std::to_string(i) + ".5\n";
+  data = folder.Write("numbers.csv", rows);
+  const ProgramResult labels = Run("labels", {});
+  EXPECT_EQ(
+      labels.error,
+      "mlac: numbers.csv: expected labels that repeat, found a different one in each of 24 rows\nhint: --regression learns numbers\n");
+  ASSERT_EQ(Run("out", {"--regression"}).status, 0);
+  const std::string card = ReadWhole(folder / "out/README.md");
+  EXPECT_NE(
+      card.find(
+          "model-index:\n- name: text-classification\n  results:\n  - task:\n      type: text-classification\n      name: Text regression\n"
+          "    dataset:\n      name: \"numbers.csv\"\n      type: \"csv\"\n      split: \"validation\"\n    metrics:\n    - type: "
+          "mse\n      value: "),
+      std::string::npos)
+      << card;
+}
+
+TEST_F(Train, RefusesOptionsWithoutEffect) {
+  const auto refused = [&](const std::string& task, const std::vector<std::string>& more, const std::string& error) {
+    std::vector<std::string> arguments = {"train", task, "-m", "none", "--data", data, "--out", folder / "out"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const ProgramResult result = RunMlac(arguments);
+    EXPECT_EQ(result.status, 2);
+    EXPECT_EQ(result.error, error);
+  };
+  refused("text-classification", {"--label-separator", ";"}, "mlac: --label-separator does nothing without --multi-label\n");
+  refused("sentence-similarity", {"--margin", "1"}, "mlac: --margin does nothing without --loss triplet\n");
+  refused("sentence-similarity", {"--distance", "cosine", "--loss", "cosent"}, "mlac: --distance does nothing without --loss triplet\n");
+  refused("sentence-similarity", {"--scale", "10", "--loss", "triplet"},
+          "mlac: --scale does nothing with --loss triplet\nhint: it multiplies the cosines of the other losses\n");
+}
+
+TEST_F(Train, OverwritesModelsAlone) {
+  const std::string kept = folder.Write("work/thesis.txt", "years");
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"train", "text-classification", "-m", test::FixturePath("models/classifier"), "--data", data},
+        {"optimize", test::FixturePath("models/classifier"), "--int8"}}) {
+    std::vector<std::string> arguments = command;
+    arguments.insert(arguments.end(), {"--out", folder / "work", "--overwrite"});
+    const ProgramResult result = RunMlac(arguments);
+    EXPECT_EQ(result.status, 1);
+    EXPECT_EQ(result.error, "mlac: " + folder / "work: is no model, so --overwrite does not replace it: it holds 'thesis.txt'\n" +
+                                "hint: choose another --out, or remove the folder yourself\n");
+    EXPECT_EQ(ReadWhole(kept), "years");
+  }
+}
+
 }  // namespace
 }  // namespace mlac

@@ -99,11 +99,10 @@ TEST(Csv, NamesTheLineOfARowWithTooFewOrTooManyFields) {
 
 TEST(Csv, ListsTheColumnsWhereOneIsMissing) {
   EXPECT_EQ(CsvError("txt,label\none,a\n"), "t.csv: expected a column 'text', found 'txt', 'label' (did you mean 'txt'?)");
-  EXPECT_EQ(CsvError("a,label\none,a\n"),
-            "t.csv: expected a column 'text', found 'a', 'label' (--text-column and --target-column name the columns)");
+  EXPECT_EQ(CsvError("a,label\none,a\n"), "t.csv: expected a column 'text', found 'a', 'label'");
   std::string header = "c0";
   for (int i = 1; i < 25; ++i) header += fmt::format(",c{}", i);
-  EXPECT_THAT(CsvError(header + "\n"), testing::HasSubstr("'c18', 'c19' and 5 more ("));
+  EXPECT_THAT(CsvError(header + "\n"), testing::HasSubstr("'c18', 'c19' and 5 more"));
   EXPECT_EQ(CsvError("text,label,text\na,b,c\n"), "t.csv: line 1: expected one column 'text', found it as columns 1 and 3");
 }
 

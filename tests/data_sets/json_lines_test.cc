@@ -63,7 +63,7 @@ TEST(JsonLines, NamesLineAndColumnOfBrokenJson) {
 TEST(JsonLines, NamesMissingAndDoubledKeys) {
   EXPECT_EQ(JsonError("{\"text\": \"a\", \"label\": 1}\n{\"text\": \"a\", \"lable\": 1}"),
             "t.jsonl: line 2: expected a column 'label', found 'text', 'lable' (did you mean 'lable'?)");
-  EXPECT_EQ(JsonError("{}"), "t.jsonl: line 1: expected a column 'text', found none (--text-column and --target-column name the columns)");
+  EXPECT_EQ(JsonError("{}"), "t.jsonl: line 1: expected a column 'text', found none");
   EXPECT_EQ(JsonError("{\"text\": \"a\", \"label\": 1, \"text\": \"b\"}"), "t.jsonl: line 1: key 'text' stands twice");
 }
 

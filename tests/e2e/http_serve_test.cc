@@ -404,6 +404,53 @@ TEST(Serve, ReadsItsCertificateAgainOnSighupAndKeepsItWhereTheNewOneIsBroken) {
   EXPECT_NE(server.log().find("kept the certificate: " + key + ": no private key in PEM's form, or an encrypted one\n"), std::string::npos) << server.log();
 }
 
+TEST(Serve, GoesOnAfterASighupThatReloadsNothing) {
+  ServerProcess server({kFolder, "--port", "0"});
+  kill(server.pid(), SIGHUP);
+  EXPECT_EQ(Ask(server.port(), "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_NE(server.log().find("SIGHUP: nothing to reload, there is no certificate\n"), std::string::npos) << server.log();
+}
+
+TEST(Serve, SaysWhatItsModelsDo) {
+  const std::string models = MLAC_TEST_FIXTURES "/models/", families = MLAC_TEST_FIXTURES "/families/";
+  ServerProcess server({kFolder, models + "classifier", families + "bert_tokens", families + "bert_qa", families + "distilbert_masked_lm",
+                        families + "mpnet_reranker", "--port", "0"});
+  EXPECT_TRUE(server.first_line().starts_with(
+      "serving st_mean (feature-extraction, sentence-similarity; vectors of 32 values; texts of at most 64 tokens), "
+      "classifier (text-classification; 3 labels; texts of at most 64 tokens), "
+      "bert_tokens (token-classification; "))
+      << server.first_line();
+  for (const char* part : {"bert_qa (question-answering; texts of at most 64 tokens)", "distilbert_masked_lm (fill-mask, ",
+                           "mpnet_reranker (text-classification, text-ranking; texts of at most "})
+    EXPECT_NE(server.first_line().find(part), std::string::npos) << part << ": " << server.first_line();
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+}
+
+TEST(Serve, AnAdapterNamesTheModelThatItStandsOver) {
+  const std::string base = MLAC_TEST_FIXTURES "/models/classifier", adapters = MLAC_TEST_FIXTURES "/adapters/";
+  ServerProcess server({"other=" + kFolder, "sorts=" + base, "--adapter", "tone@sorts=" + adapters + "bert", "--adapter",
+                        "meaning@other=" + adapters + "bert_embedding", "--port", "0"});
+  ASSERT_NE(server.port(), 0) << server.first_line();
+  const json text = {{"inputs", "the cat"}};
+  const json alone = json::parse(
+      RunMlac({"run", "text-classification", "-m", base, "--adapter", adapters + "bert", "--top-k", "all", "--json", "the cat"}).out);
+  EXPECT_EQ(json::parse(Ask(server.port(), PostJson("/models/tone", text)).body)[0].size(), alone[0].size());
+  EXPECT_EQ(json::parse(Ask(server.port(), PostJson("/models/tone", text)).body)[0][0].at("score"), alone[0][0].at("score"));
+  EXPECT_EQ(Ask(server.port(), PostJson("/models/meaning/embed", text)).status, 200);
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  const auto refused = [&](const std::string& adapter) {
+    const ProgramResult result = RunMlac({"serve", "other=" + kFolder, "sorts=" + base, "--adapter", adapter, "--port", "0"});
+    EXPECT_EQ(result.status, 2);
+    return result.error;
+  };
+  EXPECT_EQ(refused("tone=./x"),
+            "mlac: serve: --adapter 'tone=./x': over which of the models?\nhint: write NAME@BASE=DIR, with BASE one of other, sorts\n");
+  EXPECT_EQ(refused("tone@sort=./x"), "mlac: serve: --adapter 'tone@sort=./x': no model is called 'sort'\nhint: did you mean 'sorts'?\n");
+  EXPECT_EQ(refused("sorts@other=" + adapters + "bert"),
+            "mlac: serve: two models are called 'sorts'\nhint: give the adapter another name: --adapter OTHER=FOLDER\n");
+}
+
 TEST(Serve, SaysInOneLineWhyItDoesNotStart) {
   ServerProcess first({kFolder, "--port", "0"});
   const std::string port = std::to_string(first.port());
@@ -420,10 +467,12 @@ TEST(Serve, SaysInOneLineWhyItDoesNotStart) {
   folder.Write("keys", "\n");
   expect_failure({"serve", kFolder, "--port", "0", "--api-key-file", folder / "keys"}, 1,
                  "mlac: " + (folder / "keys") + ": holds no API key\nhint: write one key a line\n");
-  expect_failure({"serve", kFolder, "--port", "65536"}, 2,
-                 "mlac: serve: --port: Value 65536 not in range 0 to 65535\nhint: 'mlac help serve' shows what it takes\n");
+  expect_failure(
+      {"serve", kFolder, "--port", "65536"}, 2,
+      "mlac: serve: --port: expected a whole number from 0 to 65535, found '65536'\nhint: 'mlac help serve' shows what it takes\n");
   expect_failure({"serve", kFolder, "--payload-limit", "0"}, 2,
-                 "mlac: serve: --payload-limit: Value 0 not in range 1 to 1099511627776\nhint: 'mlac help serve' shows what it takes\n");
+                 "mlac: serve: --payload-limit: expected a whole number from 1 to 1099511627776, found '0'\nhint: 'mlac help serve' shows "
+                 "what it takes\n");
   expect_failure({"serve", kFolder, "--log-format", "xml"}, 2,
                  "mlac: serve: --log-format: xml not in {text,json}\nhint: 'mlac help serve' shows what it takes\n");
   expect_failure({"serve", kFolder, "--public-url", "models"}, 1,

@@ -55,7 +55,7 @@ models:
     base: $base
     data: {train: train.csv, test: test.csv}
     train: {epochs: 1, lr: 0}
-    gates: [accuracy >= 1.1]
+    gates: [accuracy > 1]
 YAML
 status=0
 (cd "$work/project" && MLFLOW_TRACKING_URI=$url MLFLOW_EXPERIMENT_NAME=project "$mlac" apply --threads 1 2> "$work/apply.log") || status=$?

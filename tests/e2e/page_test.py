@@ -28,6 +28,7 @@ MODELS = {
     "answers": "families/bert_qa",
     "entails": "families/electra_nli",
     "masks": "families/distilbert_masked_lm",
+    "others": "families/mpnet_masked_lm",
     "ranks": "families/mpnet_reranker",
 }
 WIDGETS = [  # model, task, what is typed into which field, the same request
@@ -288,6 +289,34 @@ def check_widgets(browser, server, shots):
     expect(browser.log() == [], "the browser complains")
 
 
+def check_changes(browser, server):
+    """What is changed while an answer is on its way, and a mask that was typed for another model."""
+    page = Page(browser)
+    browser.open(server.url + "/")
+    wait_until(lambda: not browser.script("return document.getElementById('request').hidden"), "the page knows its models")
+    browser.script("""const real = window.fetch;
+      window.fetch = async (...given) => {
+        await new Promise((resolve) => { window.release = resolve; });
+        const answer = await real(...given);
+        setTimeout(() => { window.arrived = true; }, 200);
+        return answer;
+      };""")
+    page.choose("sorts", "text-classification")
+    page.type({"text": "the cat"})
+    browser.press(KEYS["enter"], held=[KEYS["control"]])
+    wait_until(lambda: browser.script("return Boolean(window.release)"), "the page asks")
+    browser.script("document.activeElement.blur()")
+    page.choose("masks", "fill-mask")
+    browser.script("window.release()")
+    wait_until(lambda: browser.script("return Boolean(window.arrived)"), "the answer arrives")
+    expect(page.answer("*") == [] and page.message() == ["", ""], f"an answer to another task is shown: {page.message()}")
+    expect(not browser.script("return busy"), "the page waits for an answer that is not wanted")
+    page.type({"text": "the [MASK] sat"})
+    browser.script("document.activeElement.blur()")
+    page.choose("others", "fill-mask")
+    expect(browser.script("return document.getElementById('field-text').value") == "the <mask> sat", "the mask of another model stays")
+
+
 def check_errors(browser, server, shots):
     page = Page(browser)
     browser.open(server.url + "/")
@@ -347,6 +376,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="mlac-page-") as folder, Browser(chromium, driver, os.path.join(folder, "profile")) as browser:
         with Server(mlac, named) as server:
             check_widgets(browser, server, shots)
+            check_changes(browser, server)
             check_errors(browser, server, shots)
         check_key(browser, mlac, folder, shots)
     print(f"the page at /: {len(WIDGETS)} widgets, {len(failures)} failures")

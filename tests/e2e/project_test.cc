@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "tests/project/tiny_project.h"
@@ -159,6 +160,67 @@ TEST_F(ProjectCommands, TestRunsPrintsAndWritesJUnit) {
   EXPECT_EQ(Run("test other").status, 1);
 }
 
+TEST_F(ProjectCommands, TestsOfSeveralModelsAreOneReport) {
+  folder_.Write("tests.yaml", "slices: [{name: cats, matches: cat, min: 0}]\n");
+  const std::string model = fmt::format("{{base: {}, data: {{train: train.csv, test: test.csv}}, train: {{epochs: 1}}, tests: tests.yaml}}",
+                                        FixturePath("models/classifier"));
+  folder_.Write("mlac.yaml", fmt::format("models:\n  a: {0}\n  b: {0}\n", model));
+  ASSERT_EQ(Run("apply").status, 0);
+  ProgramResult result = Run("test --json --junit report.xml");
+  EXPECT_EQ(result.status, 0) << result.error;
+  const json report = json::parse(result.out);
+  ASSERT_EQ(report.at("models").size(), 2u);
+  EXPECT_EQ(report.at("models")[1].at("name"), "b");
+  EXPECT_EQ(report.at("models")[1].at("revision"), json::parse(Run("status --json").out).at("models")[1].at("aliases").at("latest"));
+  EXPECT_EQ(report.at("models")[1].at("passed"), 1);
+  EXPECT_THAT(test::ReadWhole(folder_ / "report.xml"), HasSubstr("<testsuites name=\"a, b\" tests=\"2\""));
+  EXPECT_EQ(json::parse(Run("test a --json").out).at("name"), "a");
+}
+
+TEST_F(ProjectCommands, AllCommandsMeanTheStoreOfMlacYaml) {
+  Write("[accuracy >= 0]");
+  folder_.Write("mlac.yaml", "store: shared\n" + test::ReadWhole(folder_ / "mlac.yaml"));
+  fs::create_directories(folder_ / "inner");
+  ASSERT_EQ(Run("store add train.csv --name other --kind data --store .mlac").status, 0);
+  EXPECT_THAT(Run("log").error, StartsWith("mlac: mlac.yaml: its store 'shared' is not there yet\n"));
+  ASSERT_EQ(Run("apply").status, 0);
+  EXPECT_TRUE(fs::exists(folder_ / "shared/store.json"));
+  EXPECT_EQ(Run("promote topics@latest production").status, 0) << "a .mlac that lies beside it is another store";
+  EXPECT_THAT(Run("log").out, HasSubstr("topics"));
+  const auto run = [&](const std::string& command) {
+    return RunProgram({"sh", "-c", fmt::format("cd {}/inner && exec {} {}", folder_.path(), MLAC_BINARY, command)}, {.environment = {}});
+  };
+  EXPECT_THAT(run("log topics@production").out, HasSubstr("promote"));
+  EXPECT_EQ(run("verify").status, 0);
+  const ProgramResult elsewhere =
+      RunProgram({"sh", "-c", fmt::format("cd {} && MLAC_STORE=third exec {} apply", folder_.path(), MLAC_BINARY)}, {.environment = {}});
+  EXPECT_EQ(elsewhere.status, 0) << elsewhere.error;
+  EXPECT_TRUE(fs::exists(folder_ / "third/store.json"));
+}
+
+TEST_F(ProjectCommands, CollectionWaitsForNoApplyAndRemovesNothingBesideOne) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("apply").status, 0);
+  const std::string held = fmt::format("cd {0} && exec flock .mlac/locks/apply {1}", folder_.path(), MLAC_BINARY);
+  const ProgramResult result = RunProgram({"sh", "-c", held + " gc --keep 0"}, {.environment = {}});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.error, HasSubstr("in use by "));
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(RunProgram({"sh", "-c", held + " gc --dry-run"}, {.environment = {}}).status, 0);
+}
+
+TEST_F(ProjectCommands, DamagedResultsOfStepsAreNamedByVerify) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("apply").status, 0);
+  ASSERT_EQ(Run("verify").status, 0);
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ / ".mlac/steps"))
+    if (entry.path().filename() == "predictions.json") std::ofstream(entry.path(), std::ios::app) << " ";
+  const ProgramResult result = Run("verify");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.out,
+              HasSubstr("/output: is not what the step 'evaluate' wrote; it runs again when its result is needed\n  needed by topics\n"));
+}
+
 // Killed after a moment that rises from run to run: one more apply gives the same revision as one that nobody disturbed.
 TEST_F(ProjectCommands, KilledAtAnyMomentItEndsWithTheSameRevision) {
   Write("[accuracy >= 0]");
@@ -174,6 +236,7 @@ TEST_F(ProjectCommands, KilledAtAnyMomentItEndsWithTheSameRevision) {
     ASSERT_EQ(json::parse(Run("status --json").out).at("models")[0].at("aliases").at("latest"), expected)
         << moment << ", " << killed.status;
     EXPECT_EQ(Run("verify").status, 0);
+    EXPECT_TRUE(fs::exists(folder_ / fmt::format(".mlac/reports/topics-{}.html", expected.substr(0, 12)))) << moment;
   }
 }
 
@@ -185,6 +248,9 @@ TEST_F(ProjectCommands, AModelIsMadeAgainFromItsRecord) {
   const ProgramResult result = Run("show topics --reproduce");
   EXPECT_EQ(result.status, 0) << result.error;
   EXPECT_THAT(result.out, HasSubstr("the same, bit for bit"));
+  const json told = json::parse(Run("show topics --reproduce --json").out);
+  EXPECT_EQ(told.at("equal"), true);
+  EXPECT_EQ(told.at("revision"), told.at("found"));
 }
 
 TEST_F(ProjectCommands, ReportsAreWrittenAndGarbageOfStepsGoes) {
@@ -209,9 +275,13 @@ TEST_F(ProjectCommands, WhatWasPublishedOrRefusedIsWrittenForAPullRequest) {
   EXPECT_THAT(test::ReadWhole(folder_ / "first.md"), StartsWith("## topics@"));
   EXPECT_EQ(Run("apply --markdown again.md").status, 0);
   EXPECT_EQ(test::ReadWhole(folder_ / "again.md"), "");
-  Write("[accuracy >= 0, accuracy >= 1.1]", "{epochs: 1}");
+  Write("[accuracy >= 0, accuracy > 1]", "{epochs: 1}");
   EXPECT_EQ(Run("apply --markdown refused.md").status, 1);
-  EXPECT_THAT(test::ReadWhole(folder_ / "refused.md"), StartsWith("## topics: refused by gate\n\naccuracy \\>= 1.1: "));
+  EXPECT_THAT(test::ReadWhole(folder_ / "refused.md"), StartsWith("## topics: refused by gate\n\naccuracy \\> 1: "));
+  EXPECT_THAT(test::ReadWhole(folder_ / "refused.md"), HasSubstr("## topics: topics@candidate instead of topics@"));
+  EXPECT_THAT(test::ReadWhole(folder_ / ".mlac/reports/topics-refused.html"), HasSubstr("Refused by gate: accuracy &gt; 1: "));
+  EXPECT_THAT(test::ReadWhole(folder_ / ".mlac/reports/topics-refused.md"), HasSubstr("| train.epochs | 2 | 1 |"));
+  EXPECT_THAT(Run("status").out, HasSubstr("refused by gate the last time"));
   EXPECT_EQ(Run("apply --markdown x.md --no-report").status, 2);
 }
 

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -56,6 +57,16 @@ class Started {
     return true;
   }
   void Signal(int number) { kill(child_, number); }
+  // Waits until it has a handler for this signal; false if it ended before.
+  bool WaitForHandlerOf(int number) const {
+    for (;;) {
+      const std::string status = ReadWhole(fmt::format("/proc/{}/status", child_));
+      if (status.find("State:\tZ") != std::string::npos) return false;
+      const size_t caught = status.find("SigCgt:\t") + 8;  // a bit for each signal
+      if ((std::stoull(status.substr(caught, 16), nullptr, 16) >> (number - 1) & 1) != 0) return true;
+      sched_yield();
+    }
+  }
   // The exit status, or 128 + the signal.
   int Wait() {
     while (ReadMore()) continue;
@@ -149,6 +160,19 @@ TEST_F(Training, LeavesAtOnceAtTheSecondSignal) {
   EXPECT_EQ(run.Wait(), 130);
 }
 
+TEST(Evaluation, EndsAtOnceWithTheStatusOfAnInterruption) {
+  const TemporaryFolder folder;
+  std::string rows = "text,label\n";
+  for (int i = 0; i < 50'000; ++i) rows += "the people small large open train model word not this,positive\n";
+  folder.Write("a.csv", rows);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Started run({MLAC_BINARY, "eval", test::FixturePath("models/classifier"), "--data", folder / "a.csv", "--threads", "1"});
+    ASSERT_TRUE(run.WaitForHandlerOf(signal)) << run.printed();
+    run.Signal(signal);
+    EXPECT_EQ(run.Wait(), 130) << signal;
+  }
+}
+
 TEST_F(Training, GivesTheSameBytesAfterKillNineAtAnyMoment) {
   Random random(20);
   for (int attempt = 0; attempt < 4; ++attempt) {
@@ -173,7 +197,7 @@ TEST_F(Training, PrintsPlainLinesWhereThereIsNoTerminal) {
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.error.find_first_of("\r\x1b"), std::string::npos);
   EXPECT_NE(result.error.find("step 270/540, epoch 10, loss "), std::string::npos) << result.error;
-  EXPECT_NE(result.error.find(" examples/s, "), std::string::npos);
+  EXPECT_NE(result.error.find(" examples/s\n"), std::string::npos);
   EXPECT_LT(std::count(result.error.begin(), result.error.end(), '\n'), 80) << "a line each step is too much";
   EXPECT_EQ(result.out, fmt::format("{}: 24 texts of validation: accuracy {}, macro-F1 {}\n", folder / "out", result.out.substr(result.out.find("accuracy ") + 9, 6),
                                     result.out.substr(result.out.find("macro-F1 ") + 9, 6)));
@@ -221,7 +245,7 @@ TEST_F(Training, RefusesAnOptionThatIsNoNumber) {
     EXPECT_EQ(result.status, 2) << value;
     EXPECT_NE(result.error.find("--lr"), std::string::npos) << result.error;
   }
-  EXPECT_EQ(RunProgram(Arguments(folder / "out", {"--max-length", "0"})).status, 1);
+  EXPECT_EQ(RunProgram(Arguments(folder / "out", {"--max-length", "0"})).status, 2);
   EXPECT_FALSE(fs::exists(folder / "out"));
 }
 

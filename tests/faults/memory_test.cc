@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "pipelines/text_model.h"
+#include "project/data_profile.h"
 #include "project/recorded_answers.h"
 #include "tests/faults/each_allocation.h"
 #include "tests/faults/failing_new.h"
@@ -172,6 +173,25 @@ TEST(FailingAllocations, OfReadingAndPlanningAProjectAreSaid) {
     const auto plan = [project, file] { return MakePlan(ReadProject(file)).Json(); };
     const std::string expected = plan();
     const auto compare = [=] { return plan() == expected ? "" : "another plan"; };
+    return Attempt{.act = compare, .behind = compare};
+  });
+}
+
+TEST(FailingAllocations, OfTellingAChangeOfDataAreSaid) {
+  FailEach("tell a change of data", Stride(7), [] {
+    const auto project = std::make_shared<TinyProject>();
+    const auto store = std::make_shared<Store>(project->OpenStore());
+    const std::string path = project->folder / "train.csv";
+    SaveDataProfile(*store, FindModelTask("text-classification"), "before", path, {});
+    project->folder.Write("train.csv", test::LabelledCsv(63, 1));
+    const auto tell = [project, store, path] {  // the project, for its folder
+      return DescribeDataChange(*store, FindModelTask("text-classification"), "before", path, {});
+    };
+    const std::string expected = tell();
+    const auto compare = [=]() -> std::string {
+      const std::string said = tell();
+      return said == expected ? "" : "said '" + said + "'";
+    };
     return Attempt{.act = compare, .behind = compare};
   });
 }

@@ -3,13 +3,18 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <latch>
 #include <memory>
+#include <new>
 
+#include "serve/batch_queue.h"
 #include "serve/model_server.h"
 #include "serve/model_set.h"
 #include "tests/faults/each_allocation.h"
 #include "tests/faults/failing_new.h"
 #include "tests/faults/power_loss.h"
+#include "tests/serve/fake_model.h"
 #include "tests/serve/server_fixture.h"
 #include "tests/support/reference.h"
 
@@ -19,12 +24,14 @@ namespace {
 using test::AllocationReport;
 using test::Attempt;
 using test::FailEachAllocation;
+using test::FailingNew;
 using test::FixturePath;
 using test::Stride;
 using test::WithMemory;
 
 struct AskedServer {
   const char *name, *folder, *path, *body;
+  std::string Request() const { return PostJson(path, body); }
 };
 
 constexpr AskedServer kRequests[] = {
@@ -45,10 +52,10 @@ constexpr AskedServer kRequests[] = {
 };
 
 struct Served {
-  explicit Served(const AskedServer& asked) : request(PostJson(asked.path, asked.body)) {
+  explicit Served(const AskedServer& asked) : request(asked.Request()) {
     std::vector<NamedModel> models;
     models.push_back({"m", OpenServedModel(FixturePath(asked.folder), {.num_threads = 1, .max_length = {}})});
-    server.emplace(std::move(models), ModelServerOptions{.http = {.port = 0}});
+    server.emplace(std::move(models), ModelServerOptions{.http = {.port = 0, .drain_idle = std::chrono::milliseconds(0)}});
     RawAnswer first = Ask();
     status = first.status;
     body = std::move(first.body);
@@ -93,6 +100,71 @@ TEST(FailingAllocationsOfAServer, CostTheRequestItsAnswerAndNothingElse) {
     }
   }
   EXPECT_GT(2 * num_costs, num_points) << "nothing failed";  // some allocations cost nothing: a log line, room for the next request
+}
+
+TEST(FailingAllocationsOfAServer, LetItStopAllTheSame) {
+  const AskedServer& asked = kRequests[0];
+  for (const size_t count : {1, 8}) {
+    const AllocationReport report = FailEachAllocation(1, count, [&] {
+      struct State {
+        std::unique_ptr<Served> served;
+        std::unique_ptr<RawClient> idle;
+      };
+      const auto state = std::make_shared<State>();
+      return Attempt{.before =
+                         [=, &asked] {
+                           state->served = std::make_unique<Served>(asked);
+                           state->idle = std::make_unique<RawClient>(state->served->server->port());
+                           state->idle->Send(asked.Request());
+                           state->idle->Receive();
+                         },
+                     .act = [=]() -> std::string {
+                       const bool all_answered = state->served->server->Shutdown(std::chrono::seconds(30));
+                       state->served.reset();
+                       return all_answered ? "" : "not all was answered";
+                     },
+                     .behind = [=] { return state->idle->AtEnd() ? "" : "a connection stands"; }};
+    });
+    Print(fmt::format("stopping, {} in a row", count), report);
+    EXPECT_EQ(report.num_findings, 0u) << testing::PrintToString(report.findings);
+    EXPECT_GT(report.num_points, 0u);
+  }
+}
+
+// What is let go of where there is no memory goes all the same.
+TEST(FailingAllocationsOfAServer, DoNotKeepAModelThatIsServedNoMore) {
+  ServeMetrics metrics;
+  ModelSet models({}, metrics);
+  models.Put("one", std::make_unique<FakeModel>());
+  for (int i = 0; i < 40; ++i) {
+    models.Put("two", std::make_unique<FakeModel>());
+    ModelSet::ServicePtr held = models.Find("two");
+    models.Remove("two");
+    const FailingNew failing(0, FailingNew::kAllBehind);
+    held.reset();
+  }
+}
+
+TEST(FailingAllocationsOfAServer, LeaveTheQueueAsItWas) {
+  BatchQueue queue({.row_sizes = {1, 0, 0, 0}}, [](const TokenBatch&, const RowsWanted&, std::span<float> out) { out[0] = 1; });
+  for (size_t nth = 0;; ++nth) {
+    std::vector<QueuedSequence> sequences(1, {.token_ids = {1}, .token_type_ids = {0}});
+    std::latch done(1);
+    const BatchQueue::Done count_down = [&](BatchResult) { done.count_down(); };
+    bool struck, refused = false;
+    {
+      const FailingNew failing(nth);
+      try {
+        queue.Submit(std::move(sequences), count_down);
+      } catch (const std::bad_alloc&) {
+        refused = true;
+      }
+      if (!refused) done.wait();
+      struck = failing.struck();
+    }
+    EXPECT_EQ(queue.num_waiting(), 0u) << nth;
+    if (!struck) break;
+  }
 }
 
 }  // namespace

@@ -86,6 +86,20 @@ TEST(PowerLossOfStore, WhileItIsMadeLeavesOneThatIsFinishedTheNextTime) {
   std::printf("%7zu states of a new store after a power loss\n", num_states);
 }
 
+TEST(PowerLossOfStore, IsThereOnceItIsFinishedWhoeverBeganIt) {
+  const TemporaryFolder folder;
+  const std::string place = folder / ".mlac";
+  const auto act = [&] {
+    fs::create_directory(place);  // as far as a process came that was killed
+    Store::OpenOrCreate(place);
+  };
+  ForEachPowerLoss(folder, 1, act, [&](const PowerLoss& loss) {
+    if (loss.finished) {
+      EXPECT_NO_THROW(Store::Open(place)) << loss.where;
+    }
+  });
+}
+
 TEST(PowerLossOfStore, ARollbackIsDoneOrNot) {
   const TemporaryFolder folder;
   const std::string place = folder / ".mlac";

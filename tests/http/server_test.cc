@@ -9,6 +9,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "tests/http/raw_client.h"
@@ -78,10 +79,21 @@ class ServerTest : public testing::Test {
                 }});
     router.Add({.method = "POST", .pattern = "/throw", .handler = [](HttpRequest request, HttpResponder) {
                   if (request.body == "memory") throw std::bad_alloc();
+                  if (request.body == "tensor") throw Error(ErrorCode::kResourceExhausted, "out of memory: a tensor asks for 64 bytes");
+                  if (request.body == "thread") throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+                  if (request.body == "system") throw std::system_error(std::make_error_code(std::errc::io_error));
                   if (request.body == "stranger") throw std::runtime_error("the secret of a library");
                   if (request.body == "http") throw HttpError(422, "not so", "inputs", "but so");
                   throw Error(ErrorCode::kTooLarge, "above the limit");
                 }});
+    router.Add({.method = "POST",
+                .pattern = "/sized",
+                .handler = [](HttpRequest, HttpResponder responder) { responder.Send(Text("sized")); },
+                .content_type = "application/json",
+                .refusal_fields =
+                    [](const HttpRequest&) {
+                      return std::vector<HttpField>{{"x-of-route", "1"}};
+                    }});
     router.Add({.method = "POST", .pattern = "/drop", .handler = [](HttpRequest, HttpResponder) {}});
     router.Add({.method = "GET", .pattern = "/large", .handler = [](HttpRequest, HttpResponder responder) {
                   responder.Send(Text(std::string(64 << 20, 'x')));
@@ -166,6 +178,48 @@ TEST_F(ServerTest, AsksForTheBodyOfAnExpectingClientUnlessTheHeadDecides) {
   EXPECT_TRUE(refused.AtEnd());
 }
 
+// A body above the limit is refused as anything else is: by the head, in the protocol's form, under the client's id.
+TEST_F(ServerTest, RefusesABodyAboveTheLimitInTheFormOfItsProtocolAndUnderItsId) {
+  HttpServerOptions options;
+  options.format_error = [](const HttpError& error, std::string_view path) {
+    return HttpResponse{.body = std::string(path) + "|" + error.what()};
+  };
+  options.cors_allow_origins = {"https://app.example"};
+  Serve(std::move(options));
+  const std::string fields = "Host: localhost\r\nX-Request-Id: mine\r\nOrigin: https://app.example\r\n";
+  const std::vector<std::string> rests = {"Content-Length: 1001\r\n\r\n", "Content-Length: 1001\r\nExpect: 100-continue\r\n\r\n",
+                                          "Transfer-Encoding: chunked\r\n\r\n3e7\r\n" + std::string(999, 'a') + "\r\n2\r\naa\r\n"};
+  for (const std::string& rest : rests) {
+    RawClient client(server_->port());
+    client.Send("POST /sized HTTP/1.1\r\n" + fields + rest);
+    const RawAnswer answer = client.Receive();
+    EXPECT_EQ(client.num_interim(), 0u) << rest;
+    EXPECT_EQ(answer.status, 413) << rest;
+    EXPECT_EQ(answer.body,
+              "/sized|the body is larger than 1000 bytes (send less at a time, or start the server with a larger --payload-limit)")
+        << rest;
+    EXPECT_EQ(answer.Field("x-request-id"), "mine") << rest;
+    EXPECT_EQ(answer.Field("access-control-allow-origin"), "https://app.example") << rest;
+    EXPECT_EQ(answer.Field("x-of-route"), "1") << rest;
+    EXPECT_TRUE(client.AtEnd()) << rest;
+    const HttpAccess access = accesses_.Take();
+    EXPECT_EQ(access.method, "POST") << rest;
+    EXPECT_EQ(access.route, "/sized") << rest;
+    EXPECT_EQ(access.status, 413) << rest;
+    EXPECT_EQ(access.id, "mine") << rest;
+  }
+  // What the head decides comes first, and the body is not read over.
+  RawClient none(server_->port());
+  none.Send("POST /none HTTP/1.1\r\n" + fields + "Content-Length: 1001\r\n\r\n");
+  EXPECT_EQ(none.Receive().status, 404);
+  EXPECT_TRUE(none.AtEnd());
+  RawClient type(server_->port());
+  type.Send("POST /sized HTTP/1.1\r\n" + fields + "Content-Type: text/html\r\nContent-Length: 1\r\n\r\na");
+  const RawAnswer answer = type.Receive();
+  EXPECT_EQ(answer.status, 415);
+  EXPECT_EQ(answer.Field("x-of-route"), "1");
+}
+
 TEST_F(ServerTest, AnswersPipelinedRequestsInOrderThoughTheyAreAnsweredLate) {
   Serve();
   RawClient client(server_->port());
@@ -234,6 +288,9 @@ TEST_F(ServerTest, TurnsWhatAHandlerThrowsOrForgetsIntoAnAnswer) {
   EXPECT_EQ(Ask(Post("/throw", "http")).status, 422);
   EXPECT_EQ(Ask(Post("/throw", "http")).body, "{\"error\":\"not so (but so)\"}");
   EXPECT_EQ(Ask(Post("/throw", "memory")).status, 503);
+  EXPECT_EQ(Ask(Post("/throw", "tensor")).status, 503);
+  EXPECT_EQ(Ask(Post("/throw", "thread")).status, 503);
+  EXPECT_EQ(Ask(Post("/throw", "system")).status, 500);
   EXPECT_EQ(Ask(Post("/throw", "stranger")).status, 500);
   EXPECT_EQ(Ask(Post("/throw", "stranger")).body, "{\"error\":\"internal error\"}");
   EXPECT_EQ(Ask(Post("/drop", "")).status, 500);
@@ -307,6 +364,7 @@ TEST_F(ServerTest, AllowsOtherOriginsOnlyWhereTold) {
   const std::string preflight = "OPTIONS /echo HTTP/1.1\r\nHost: localhost\r\nOrigin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n\r\n";
   const std::string plain = Post("/echo", "x", "Origin: https://app.example\r\n");
   Serve();
+  EXPECT_EQ(Ask(plain).Field("vary"), "");
   EXPECT_EQ(Ask(preflight).Field("access-control-allow-origin"), "");
   EXPECT_EQ(Ask(plain).Field("access-control-allow-origin"), "");
   server_.reset();
@@ -323,6 +381,8 @@ TEST_F(ServerTest, AllowsOtherOriginsOnlyWhereTold) {
   stranger.replace(stranger.find("app.example"), 11, "not.example");
   EXPECT_EQ(Ask(stranger).status, 401);
   EXPECT_EQ(Ask(stranger).Field("access-control-allow-origin"), "");
+  EXPECT_EQ(Ask(stranger).Field("vary"), "origin");  // or a cache would give it to those who are allowed
+  EXPECT_EQ(Ask(kGet).Field("vary"), "origin");
   server_.reset();
 
   Serve({.cors_allow_origins = {"*"}});
@@ -478,6 +538,22 @@ TEST_F(ServerTest, HoldsNoMoreConnectionsThanToldAndServesTheNextWhenOneGoes) {
   EXPECT_EQ(second.Receive().status, 200);
 }
 
+TEST_F(ServerTest, WaitsForARoomAndTakesNoneBeyondWhileItIsFull) {
+  HttpServerOptions options;
+  options.max_connections = 2;
+  Serve(std::move(options));
+  RawClient busy(server_->port()), idle(server_->port());
+  busy.Send(Post("/hold", ""));
+  const Held held = held_.Take();
+  idle.Send(kGet);
+  EXPECT_EQ(idle.Receive().status, 200);
+  RawClient next(server_->port());
+  next.Send(Post("/hold", ""));
+  const Held taken = held_.Take();  // when the one that idles has given way
+  EXPECT_LE(server_->num_connections(), 2u);
+  EXPECT_TRUE(idle.AtEnd());
+}
+
 TEST_F(ServerTest, ShutdownAnswersWhatItHoldsAndRefusesTheRest) {
   Serve();
   const int port = server_->port();
@@ -497,6 +573,26 @@ TEST_F(ServerTest, ShutdownAnswersWhatItHoldsAndRefusesTheRest) {
   shutdown.join();
   EXPECT_TRUE(all_answered);
   EXPECT_FALSE(RawClient(port).connected());
+}
+
+// What never became whole is not held: it is told so soon, and does not make the end a failure.
+TEST_F(ServerTest, ShutdownWaitsLittleForRequestsThatAreNotWhole) {
+  for (const bool answers : {true, false}) {  // whether the deadline comes before the grace time ends
+    Serve({.head_timeout = 1h, .body_timeout = 1h, .linger_timeout = 1h, .drain_timeout = answers ? 50ms : std::chrono::milliseconds(1h)});
+    RawClient head(server_->port()), body(server_->port()), next(server_->port());
+    head.Send("GET / HTTP/1.1\r\nHost: loc");
+    body.Send("POST /echo HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    char interim[25];
+    ASSERT_EQ(recv(body.fd(), interim, sizeof interim, MSG_WAITALL), 25);
+    body.Send("hel");
+    next.Send(kGet + "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhel");
+    EXPECT_EQ(next.Receive().status, 200);
+    EXPECT_TRUE(server_->Shutdown(answers ? std::chrono::milliseconds(60s) : 1ms));
+    if (!answers) continue;
+    EXPECT_EQ(body.Receive().status, 408);
+    EXPECT_EQ(next.Receive().status, 408);
+    EXPECT_EQ(head.Receive().status, 408);
+  }
 }
 
 TEST_F(ServerTest, ShutdownGivesUpAfterTheGraceTime) {

@@ -104,6 +104,16 @@ TEST(CollectGarbage, RemovesWhatKilledProcessesLeft) {
   EXPECT_THAT(Verify(s.store).damages, IsEmpty());
 }
 
+TEST(CollectGarbage, RemovesARevisionThatCameBackAfterItWasHalfRemoved) {
+  StoreFolder s;
+  const std::string revision = s.Add("n1", {{"f", "1"}});
+  s.store.OpenFolder(revision);                                     // its checkout
+  s.folder.Write(".mlac/tmp/checkout-" + revision + "/f", "left");  // put aside by a collection that was killed
+  EXPECT_THAT(Removed(CollectGarbage(s.store, {.keep_last = 0})), ElementsAre(revision));
+  EXPECT_FALSE(fs::exists(s.store.folder() + "/checkouts/" + revision));
+  EXPECT_FALSE(fs::exists(s.store.folder() + "/tmp/checkout-" + revision));
+}
+
 TEST(CollectGarbage, FollowsNoLinkOutOfTheStore) {
   StoreFolder s;
   s.Add("n1", {{"f", "1"}});

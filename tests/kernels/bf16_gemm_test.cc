@@ -25,14 +25,14 @@ struct Operands {
   AlignedBytes a, packed;
 
   Operands(size_t rows, size_t columns, size_t num_k)
-      : rows(rows), columns(columns), num_k(num_k),
+      : rows(rows),
+        columns(columns),
+        num_k(num_k),
         a_floats(RoundedToBf16(RandomFloats(rows * num_k, 1))),
         b_floats(RoundedToBf16(RandomFloats(columns * num_k, 2))),
-        bias(NumBf16Panels(columns) * kBf16PanelWidth),
+        bias(RandomFloats(columns, 3)),
         a((rows + 16) * Bf16RowSize(num_k) * sizeof(Bf16)),  // tiles read 16 rows at a time, from wherever a cut begins
         packed(PackedBf16Size(num_k, columns) * sizeof(Bf16)) {
-    const std::vector<float> values = RandomFloats(columns, 3);
-    std::copy(values.begin(), values.end(), bias.begin());
     PackBf16Panels(b_floats.data(), num_k, Layout::kTransposed, num_k, columns, 0, NumBf16Panels(columns), reinterpret_cast<Bf16*>(packed.data()));
     auto* to = reinterpret_cast<Bf16*>(a.data());
     for (size_t r = 0; r < rows; ++r)

@@ -25,24 +25,38 @@ struct Operands {
   std::vector<int32_t> a_zeros, sums;
 
   Operands(size_t rows, size_t columns, size_t num_k)
-      : rows(rows), columns(columns), num_k(num_k),
+      : rows(rows),
+        columns(columns),
+        num_k(num_k),
         a((rows + 16) * Int8RowBytes(num_k)),  // tiles read 16 rows at a time, from wherever a cut begins
         packed(PackedInt8Size(num_k, columns)),
-        a_scales(rows), b_scales(NumInt8Panels(columns) * kInt8PanelWidth), bias(b_scales.size()), b(columns * num_k), a_zeros(rows), sums(b_scales.size()) {
-    const std::vector<float> x = RandomFloats(rows * num_k, 1), w = RandomFloats(columns * num_k, 2), values = RandomFloats(columns, 3);
+        a_scales(rows),
+        b_scales(NumInt8Panels(columns) * kInt8PanelWidth),
+        bias(RandomFloats(columns, 3)),
+        b(columns * num_k),
+        a_zeros(rows),
+        sums(b_scales.size()) {
+    const std::vector<float> x = RandomFloats(rows * num_k, 1), w = RandomFloats(columns * num_k, 2);
     QuantizeRows(x.data(), num_k, rows, num_k, reinterpret_cast<uint8_t*>(a.data()), a_scales.data(), a_zeros.data());
     QuantizeWeightRows(w.data(), columns, num_k, b.data(), b_scales.data());
     // The extremes too: checkpoints of others hold -128.
     for (size_t i = 0; i < b.size(); i += 7) b[i] = i % 2 == 0 ? int8_t{-128} : int8_t{127};
-    for (size_t i = 0; i < rows * num_k; i += 5) reinterpret_cast<uint8_t*>(a.data())[i / num_k * Int8RowBytes(num_k) + i % num_k] = i % 2 == 0 ? 255 : 1;
-    std::copy(values.begin(), values.end(), bias.begin());
+    for (size_t i = 0; i < rows * num_k; i += 5)
+      reinterpret_cast<uint8_t*>(a.data())[i / num_k * Int8RowBytes(num_k) + i % num_k] = i % 2 == 0 ? 255 : 1;
     PackInt8Panels(b.data(), num_k, columns, 0, NumInt8Panels(columns), reinterpret_cast<int8_t*>(packed.data()), sums.data());
   }
 
   Int8GemmArguments Arguments(float* c, Activation activation) const {
-    return {.a = reinterpret_cast<const uint8_t*>(a.data()), .a_scales = a_scales.data(), .a_zeros = a_zeros.data(),
-            .b = {.values = reinterpret_cast<const int8_t*>(packed.data()), .sums = sums.data(), .scales = b_scales.data(), .bias = bias.data()},
-            .num_k = num_k, .num_columns = columns, .c = c, .c_stride = columns, .activation = activation};
+    return {.a = reinterpret_cast<const uint8_t*>(a.data()),
+            .a_scales = a_scales.data(),
+            .a_zeros = a_zeros.data(),
+            .b = {.values = reinterpret_cast<const int8_t*>(packed.data()), .sums = sums.data(), .scales = b_scales.data()},
+            .num_k = num_k,
+            .num_columns = columns,
+            .bias = bias.data(),
+            .c = c,
+            .c_stride = columns,
+            .activation = activation};
   }
 
   // Three loops, in 64-bit integers.
@@ -97,13 +111,19 @@ TEST(Int8Gemm, LargestSumsDoNotOverflow) {
   std::vector<int8_t> b(num_k, -128);
   AlignedBytes packed(PackedInt8Size(num_k, 1));
   std::vector<int32_t> sums(32), a_zeros(16, 1);
-  std::vector<float> scales(32, 1.0f), bias(32, 0.0f), a_scales(16, 1.0f);
+  std::vector<float> scales(32, 1.0f), a_scales(16, 1.0f);
   PackInt8Panels(b.data(), num_k, 1, 0, 2, reinterpret_cast<int8_t*>(packed.data()), sums.data());
   ForEachBound([&](std::string_view bound) {
     std::vector<float> c(16);
-    Int8Gemm({.a = a.data(), .a_scales = a_scales.data(), .a_zeros = a_zeros.data(),
-              .b = {reinterpret_cast<int8_t*>(packed.data()), sums.data(), scales.data(), bias.data()},
-              .num_k = num_k, .num_columns = 1, .c = c.data(), .c_stride = 1}, 0, 16, 0, 2);
+    Int8Gemm({.a = a.data(),
+              .a_scales = a_scales.data(),
+              .a_zeros = a_zeros.data(),
+              .b = {reinterpret_cast<int8_t*>(packed.data()), sums.data(), scales.data()},
+              .num_k = num_k,
+              .num_columns = 1,
+              .c = c.data(),
+              .c_stride = 1},
+             0, 16, 0, 2);
     for (const float value : c) EXPECT_EQ(value, -254.0f * 128.0f * 65536.0f) << bound;
   });
 }

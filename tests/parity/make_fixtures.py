@@ -11,7 +11,7 @@ os.environ["MKL_CBWR"] = "COMPATIBLE"  # else MKL's last bit depends on where a 
 
 import torch
 
-PARTS = ["minilm", "antiberty", "ops", "models", "train", "metrics", "losses", "families", "tasks"]  # first those that need a file from outside
+PARTS = ["minilm", "antiberty", "ops", "models", "train", "metrics", "losses", "families", "tasks", "prompts"]  # first those that need a file from outside
 
 
 def main():

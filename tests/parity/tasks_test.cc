@@ -50,7 +50,8 @@ TaskOptions OptionsOf(const json& given) {
     else if (name == "max_answer_length") options.max_answer_length = value;
     else if (name == "window") options.window = value;
     else if (name == "doc_stride") options.doc_stride = value;
-    else if (name == "targets") options.targets = value;
+    else if (name == "targets")
+      options.targets = value.get<std::vector<std::string>>();
     else if (name == "function_to_apply") options.function_to_apply = ScoreFunction::kNone;
     else if (name == "candidate_labels") options.candidate_labels = value;
     else if (name == "multi_label") options.multi_label = value;

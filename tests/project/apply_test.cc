@@ -110,6 +110,75 @@ TEST(Apply, OtherModelsGoOnBehindARefusal) {
   EXPECT_NE(project.Latest("other"), "");
 }
 
+TEST(Apply, AnErrorOfOneModelIsToldAndTheOthersGoOn) {
+  TinyProject project;
+  project.folder.Write("broken/config.json", "{}");
+  project.lines["base"] = "broken";
+  project.lines["gates"] = "";
+  project.more =
+      "  other: {base: " + FixturePath("models/classifier") + ", data: {train: train.csv, test: test.csv}, train: {epochs: 1}}\n";
+  RecordingObserver observer;
+  const ApplyResult result = project.ApplyAll(observer, /*reports=*/true);
+  ASSERT_EQ(result.models.size(), 2u);
+  EXPECT_TRUE(result.failed());
+  EXPECT_FALSE(result.refused());
+  ASSERT_TRUE(result.models[0].failure);
+  EXPECT_THAT(observer.failures, ElementsAre(result.models[0].failure->message()));
+  EXPECT_FALSE(result.models[0].published);
+  EXPECT_TRUE(result.models[1].published);
+  EXPECT_TRUE(fs::exists(result.models[1].report + ".html"));
+  EXPECT_THAT(result.Markdown(), HasSubstr("## topics: failed\n"));
+  EXPECT_THAT(result.Markdown(), HasSubstr("## other@"));
+  const json told = json::parse(result.Json());
+  EXPECT_EQ(told.at("failed"), true);
+  EXPECT_EQ(told.at("models")[0].at("failed").at("message"), result.models[0].failure->message());
+  EXPECT_FALSE(told.at("models")[1].contains("failed"));
+  EXPECT_THAT(project.Pending(), ElementsAre("train", "evaluate", "publish")) << "of topics alone";
+}
+
+TEST(Apply, WhatWasPublishedBeforeItsReportGetsItTheNextTime) {
+  TinyProject project;
+  RecordingObserver first;
+  project.ApplyAll(first, /*reports=*/true);
+  const std::string before = project.Latest();
+  project.lines["train"] = "{epochs: 1, lr: 1e-3, batch_size: 8}";
+  RecordingObserver stopped;
+  stopped.on_step = [&](const std::string& step) { stopped.stop = step == "publish"; };
+  ExpectError(ErrorCode::kCancelled, "interrupted", [&] { project.ApplyAll(stopped, /*reports=*/true); });
+  const std::string after = project.Latest();
+  ASSERT_NE(after, before);
+  const Plan plan = project.MakePlan();
+  EXPECT_TRUE(plan.changes());
+  EXPECT_EQ(plan.num_steps(), 0u);
+  EXPECT_THAT(plan.Text(), HasSubstr("topics: latest, " + after.substr(0, 10) + ", was published without its report"));
+  EXPECT_TRUE(ParsePlan(plan.Json(), "plan.json").models[0].owes_report);
+  RecordingObserver next;
+  const ApplyResult result = project.ApplyAll(next, /*reports=*/true);
+  EXPECT_THAT(next.steps, IsEmpty());
+  EXPECT_FALSE(result.models[0].published);
+  EXPECT_THAT(test::ReadWhole(result.models[0].report + ".md"), HasSubstr("topics@" + before.substr(0, 10)));
+  EXPECT_THAT(result.models[0].report, HasSubstr(after.substr(0, 12)));
+  EXPECT_FALSE(project.MakePlan().changes());
+}
+
+TEST(Apply, WhereReportsCannotBeWrittenTheModelFailsAndTheNextApplyEndsAsUsual) {
+  const TinyProject project;
+  project.OpenStore();
+  project.folder.Write(".mlac/reports/keep", "");
+  RecordingObserver observer;
+  observer.on_step = [&](const std::string& step) {
+    if (step != "publish") return;
+    fs::remove_all(project.folder / ".mlac/reports");
+    project.folder.Write(".mlac/reports", "a file where a folder was");
+  };
+  const ApplyResult result = project.ApplyAll(observer, /*reports=*/true);
+  ASSERT_TRUE(result.models[0].failure);
+  fs::remove(project.folder / ".mlac/reports");
+  RecordingObserver again;
+  EXPECT_FALSE(project.ApplyAll(again, /*reports=*/true).failed());
+  EXPECT_NE(project.Latest(), "");
+}
+
 TEST(Apply, WhatTwoModelsHaveInCommonIsDoneOnce) {
   TinyProject project;
   project.lines["gates"] = "";
@@ -270,6 +339,54 @@ TEST(Apply, TheSecondAtOnceSaysWhoHoldsTheLock) {
     EXPECT_THAT(error.message(), HasSubstr(fmt::format("in use by process {} of ", getpid())));
     EXPECT_THAT(error.message(), HasSubstr("(apply)"));
   }
+}
+
+TEST(Apply, ACandidateThatWasRefusedIsTestedAndTestsAreProposedForIt) {
+  TinyProject project;
+  project.lines["tests"] = "tests.yaml";
+  project.folder.Write("tests.yaml", "# nothing yet\n");
+  project.lines["gates"] = "[accuracy > 1]";
+  std::atomic<bool> stop = false;
+  project.OpenStore();
+  ExpectError(ErrorCode::kNotFound, project.OpenStore().folder() + ": there is no model 'topics' yet, published or not",
+              [&] { TestModel(project.Config(), "topics", {}, stop); });
+  EXPECT_EQ(project.Apply().models[0].refused_by, "gate");
+  EXPECT_EQ(project.Latest(), "");
+  const TestedModel empty = TestModel(project.Config(), "topics", {}, stop);
+  EXPECT_EQ(empty.revision, "");
+  EXPECT_THAT(empty.report.cases, IsEmpty());
+  project.folder.Write("tests.yaml", ProposeTests(project.Config(), "topics", 1, stop));
+  const TestedModel tested = TestModel(project.Config(), "topics@candidate", {}, stop);
+  EXPECT_FALSE(tested.report.cases.empty());
+  EXPECT_FALSE(tested.report.failed());
+}
+
+TEST(Apply, MemoryOfAModelIsMeasured) {
+  if (access("/proc/self/clear_refs", W_OK) != 0) GTEST_SKIP() << "the kernel does not say";
+  TinyProject project;
+  project.lines["tests"] = "tests.yaml";
+  project.folder.Write("tests.yaml", "memory: 1 KB\n");
+  EXPECT_THAT(project.Apply().models[0].refusal, HasSubstr("1 of 1 tests failed; memory: of a process: "));
+  project.folder.Write("tests.yaml", "memory: 10 GB\n");
+  EXPECT_TRUE(project.Apply().models[0].published);
+  std::atomic<bool> stop = false;
+  EXPECT_EQ(TestModel(project.Config(), "topics", {}, stop).report.Count(TestCase::Status::kPassed), 1u);
+}
+
+TEST(Apply, AGateAgainstProductionPassesWhileThereIsNoneWhateverTheDataGive) {
+  TinyProject project;
+  // A document a query: nothing to rank, so no nDCG.
+  const std::string rows = "query,document,label\ncat,a cat,1\nred,a night,0\nwater,the water,1\nnight,the cat,0\n";
+  project.folder.Write("train.csv", rows);
+  project.folder.Write("test.csv", rows);
+  project.lines["task"] = "text-ranking";
+  project.lines["train"] = "{epochs: 1, validation_split: 0}";
+  project.lines["gates"] = "[ndcg_at_10 >= production - 1]";
+  RecordingObserver observer;
+  EXPECT_FALSE(project.Apply(observer).refused());
+  EXPECT_THAT(observer.notes, Contains(HasSubstr("these test data do not give it; there is no production yet to compare with")));
+  project.lines["gates"] = "[ndcg_at_10 >= 0]";
+  EXPECT_THROW(project.Apply(), Error);
 }
 
 TEST(Apply, TestsOfARevisionShowWhatChangedAgainstProduction) {

@@ -68,8 +68,11 @@ TEST(Config, ReadsAllThatThereIs) {
 constexpr std::pair<const char*, const char*> kAllTrainKeys[] = {
     {"text-classification",
      "{epochs: 4, lr: 0.001, batch_size: 7, seed: 9, max_length: 11, validation_split: 0.25, patience: 3, warmup: 0.3, weight_decay: 0.5, "
-     "max_grad_norm: 2.5, gradient_accumulation: 3, layer_decay: 0.9, max_tokens: 512, gradient_checkpointing: true, lora: 4, lora_alpha: 6, lora_dropout: 10%, "
+     "max_grad_norm: 2.5, gradient_accumulation: 3, layer_decay: 0.9, max_tokens: 512, gradient_checkpointing: true, lora: 4, lora_alpha: "
+     "6, lora_dropout: 10%, "
      "lora_targets: 'query, dense', class_weights: true, label_smoothing: 0.1}"},
+    {"text-classification", "{multi_label: true}"},
+    {"text-classification", "{regression: true}"},
     {"text-ranking", "{freeze: true}"},
     {"question-answering", "{doc_stride: 0, max_answer_length: 9}"},
     {"fill-mask", "{mlm_probability: 20%, whole_word_mask: true, line_by_line: true}"},
@@ -138,7 +141,8 @@ TEST_P(WrongConfig, IsOneLineWithPlaceKeyAndWhatThereIs) {
 // Those that can be learnt.
 std::string TaskNames() {
   std::string names;
-  for (const ModelTask& task : AllModelTasks()) names += (names.empty() ? "" : ", ") + std::string(task.name);
+  for (const ModelTask& task : AllModelTasks())
+    if (task.problem_type == ProblemType::kSingleLabel) names += (names.empty() ? "" : ", ") + std::string(task.name);
   return names;
 }
 
@@ -183,11 +187,11 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{With("    data: {train: [a, {b: c}], test: b}\n"),
               "mlac.yaml line 4: models.topics.data.train[1]: expected a text, found a map", ""},
         Wrong{With("    data: {train: a}\n"),
-              "mlac.yaml line 2: models.topics: data: there is no test data, and figures, tests and gates need texts that are never "
+              "mlac.yaml line 4: models.topics.data: there is no test data, and figures, tests and gates need texts that are never "
               "trained on",
               "give 'test: FILE', or 'split: {test: 20%}'"},
         Wrong{With("    data: {train: a, test: b, split: {test: 0.2}}\n"),
-              "mlac.yaml line 2: models.topics: data: 'test' and 'split' exclude each other", ""},
+              "mlac.yaml line 4: models.topics.data: 'test' and 'split' exclude each other", ""},
         Wrong{With("    data: {train: a, split: {test: 100%}}\n"),
               "mlac.yaml line 4: models.topics.data.split.test: expected a share below 1, as 20% or 0.2, found '100%'", ""},
         Wrong{With("    data: {train: a, split: {test: 1/5}}\n"),
@@ -216,6 +220,26 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{With("    train: {seed: 18446744073709551616}\n"),
               "mlac.yaml line 5: models.topics.train.seed: expected a whole number from 0, found '18446744073709551616'", ""},
         Wrong{With("    train: {freeze: 1}\n"), "mlac.yaml line 5: models.topics.train.freeze: expected true or false, found '1'", ""},
+        Wrong{With("    train: {multi_label: true, regression: true}\n"),
+              "mlac.yaml line 5: models.topics.train: 'multi_label' and 'regression' exclude each other", ""},
+        Wrong{With("    train: {regression: true, label_smoothing: 0.1}\n"),
+              "mlac.yaml line 5: models.topics.train: 'class_weights' and 'label_smoothing' are for texts with one label each", ""},
+        Wrong{With("    task: fill-mask\n    train: {multi_label: true}\n"),
+              "mlac.yaml line 6: models.topics.train.multi_label: is for text-classification; this is fill-mask", ""},
+        Wrong{With("    task: text-ranking\n    data: {train: a, test: b, text_pair: c}\n"),
+              "mlac.yaml line 5: models.topics.data.text_pair: is for text-classification; this is text-ranking", ""},
+        Wrong{With("    data: {train: a, test: b, text_pair: text}\n"),
+              "mlac.yaml line 4: models.topics.data.text_pair: expected a column of its own for the second text, found 'text' twice", ""},
+        Wrong{With("    data: {train: a, test: b, label_separator: ;}\n"),
+              "mlac.yaml line 4: models.topics.data.label_separator: a text has one label", "train: {multi_label: true}"},
+        Wrong{With("    gates: [accuracy >= 0.5]\n    train: {multi_label: true}\n"),
+              "mlac.yaml line 5: models.topics.gates[0]: column 13: there is no figure 'accuracy'",
+              "there are: f1, precision, recall, macro_f1, exact_match, loss, num_examples, per_class, size, latency_p50, latency_p99"},
+        Wrong{With("    gates: [f1 >= 0.5]\n    train: {regression: true}\n"),
+              "mlac.yaml line 5: models.topics.gates[0]: column 13: there is no figure 'f1'",
+              "there are: mse, mae, pearson, spearman, loss, num_examples, size, latency_p50, latency_p99"},
+        Wrong{With("    train: {regression: true}\n    optimize: {int8: true, metric: mae}\n"),
+              "mlac.yaml line 6: models.topics.optimize.metric: there is no 'mae'", "there are: pearson, spearman"},
         Wrong{With("    train: {lora: 0}\n"),
               "mlac.yaml line 5: models.topics.train.lora: expected a whole number from 1 to 4096, found '0'", ""},
         Wrong{With("    train: {lora_alpha: 4}\n"),
@@ -230,13 +254,30 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{With("    train: {loss: cosent}\n"),
               "mlac.yaml line 5: models.topics.train.loss: is for sentence-similarity; this is text-classification", ""},
         Wrong{With("    task: sentence-similarity\n    train: {loss: cosine}\n"),
-              "mlac.yaml line 6: models.topics.train.loss: there is no 'cosine'", "did you mean 'cosent'? there are: multiple-negatives-ranking, cosent, triplet"},
+              "mlac.yaml line 6: models.topics.train.loss: there is no 'cosine'",
+              "did you mean 'cosent'? there are: multiple-negatives-ranking, cosent, triplet"},
         Wrong{With("    task: sentence-similarity\n    train: {matryoshka: [64, small]}\n"),
               "mlac.yaml line 6: models.topics.train.matryoshka: expected sizes such as 384, 128, 64, found 'small'", ""},
         Wrong{With("    optimize: {max_drop: 1%}\n"),
-              "mlac.yaml line 2: models.topics: optimize: 'max_drop' is there and nothing that could drop", "int8: true"},
+              "mlac.yaml line 5: models.topics.optimize: 'max_drop' is there and nothing that could drop", "int8: true"},
         Wrong{With("    optimize: {int8: true, max_drop: 101%}\n"),
               "mlac.yaml line 5: models.topics.optimize.max_drop: expected percentage points from 0 to 100, as 0.5%, found '101%'", ""},
+        Wrong{With("    data: {train: a, test: b, filter: [{column: c}]}\n"),
+              "mlac.yaml line 4: models.topics.data.filter[0]: this holds for every row",
+              "equals, not, min_length or max_length say for which it does"},
+        Wrong{With("    optimize: {int8: true, metric: accuracy}\n"),
+              "mlac.yaml line 5: models.topics.optimize: 'metric' is what 'max_drop' looks at, and that is not there", "max_drop: 0.5%"},
+        Wrong{With("    task: text-ranking\n    data: {train: a, test: b, target: c}\n"),
+              "mlac.yaml line 5: models.topics.data.target: text-ranking knows its columns by their names; the key is for "
+              "text-classification",
+              ""},
+        Wrong{With("    data: {train: a, test: b, validation: c}\n    train: {validation_split: 20%}\n"),
+              "mlac.yaml line 5: models.topics.train.validation_split: nothing is set aside where 'data.validation' is there",
+              "leave one of the two out"},
+        Wrong{With("    gates: [accuracy >= 101%]\n"),
+              "mlac.yaml line 5: models.topics.gates[0]: column 25: accuracy is at most 1, which is 100 %; found '101%'", ""},
+        Wrong{"models:\n  a: {base: m, data: {train: a, test: b}}\n  a.train: {base: m, data: {train: a, test: b}}\n",
+              "mlac.yaml line 3: models.a.train: the store keeps data of the model 'a' under this name", "give it another name"},
         Wrong{With("    optimize: {metric: f1}\n"), "mlac.yaml line 5: models.topics.optimize.metric: there is no 'f1'",
               "there are: accuracy, macro_f1, weighted_f1"},
         Wrong{With("    gates: accuracy >= 1\n"), "mlac.yaml line 5: models.topics.gates: expected a list, found 'accuracy >= 1'", ""},

@@ -351,7 +351,7 @@ TEST_F(TrackedApplyTest, SaysWhatWasMadeFromWhat) {
 }
 
 TEST_F(TrackedApplyTest, WhatAGateRefusesFailed) {
-  project_.lines["gates"] = "[accuracy >= 1.1]";
+  project_.lines["gates"] = "[accuracy > 1]";
   EXPECT_TRUE(Apply().refused());
   EXPECT_EQ(StatusOfRun(), "FAILED");
   EXPECT_EQ(mlflow_.Pairs("tags").at("mlac.refused_by"), "gate");

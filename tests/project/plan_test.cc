@@ -155,7 +155,7 @@ TEST(Plan, ChangesOfDataAreToldByRows) {
            {"text,label\na cat,x\na dog,x\nred,x\nblue,x\n", "2 rows added, 2 removed, 1 label gone: 'y'"},
            {"text,label\na dog,x\na cat,x\nred,y\nblue,y\n", "the same rows in another order"},
            {"text,label\n\"a cat\",x\na dog,x\nred,y\nblue,y\n", "the same rows, written otherwise"},
-           {"text,topic\na cat,x\n", "changed"}}) {
+           {"text,label\n\"a cat,x\n", "changed"}}) {
     project.folder.Write("train.csv", content);
     EXPECT_THAT(Reasons(project.MakePlan(), "train"), ElementsAre("train.csv: " + expected));
   }
@@ -200,9 +200,40 @@ TEST(Plan, AFileThatIsMissingIsNamedWithItsKey) {
     project.MakePlan();
     FAIL();
   } catch (const Error& error) {
-    EXPECT_THAT(error.message(), HasSubstr("mlac.yaml line 2: models.topics.data.test: "));
+    EXPECT_THAT(error.message(), HasSubstr("mlac.yaml line 4: models.topics.data.test: "));
     EXPECT_EQ(error.code(), ErrorCode::kNotFound);
   }
+}
+
+TEST(Plan, WhatCannotBeDoneIsSaidBeforeAnythingRuns) {
+  TinyProject project;
+  project.lines["gates"] = "";
+  const auto refused = [&](const std::string& key, const std::string& value, const std::string& message) {
+    const std::string before = project.lines[key];
+    project.lines[key] = value;
+    const Error error = ExpectError(ErrorCode::kInvalidInput, message, [&] { project.MakePlan(); });
+    project.lines[key] = before;
+    return error.hint();
+  };
+  EXPECT_EQ(refused("data", "{train: train.csv, test: test.csv, target: labl}",
+                    "mlac.yaml line 4: models.topics.data.target: train.csv has no column 'labl'"),
+            "did you mean 'label'? there are: text, label");
+  refused("data", "{train: train.csv, test: test.csv, text: words}",
+          "mlac.yaml line 4: models.topics.data.text: train.csv has no column 'words'");
+  refused("data", "{train: train.csv, test: test.csv, filter: [{column: lang, equals: de}]}",
+          "mlac.yaml line 4: models.topics.data.filter: train.csv has no column 'lang'");
+  project.folder.Write("empty/README.md", "no model\n");
+  refused("base", "empty", "mlac.yaml line 3: models.topics.base: empty is no model: there is no config.json in it");
+  refused("gates", "[latency_p99(100000 tokens) <= 1 s]",
+          "mlac.yaml line 5: models.topics.gates[0]: latency_p99(100000 tokens): the base model takes 64 tokens at most");
+  project.lines["gates"] = "[per_class.anmal.f1 >= 0]";
+  project.MakePlan();  // nobody has looked at the data yet
+  project.lines["gates"] = "";
+  project.Apply();
+  EXPECT_EQ(refused("gates", "[per_class.anmal.f1 >= 0]", "mlac.yaml line 5: models.topics.gates[0]: the data have no label 'anmal'"),
+            "did you mean 'animal'? there are: animal, colour, time");
+  project.folder.Write("tests/t.yaml", "latency: [{tokens: 100000, p99: 1 s}]\n");
+  refused("tests", "tests/t.yaml", "tests/t.yaml: latency: 100000 tokens; the base model takes 64 at most");
 }
 
 TEST(Plan, TargetsAreModels) {

@@ -20,6 +20,8 @@ using testing::ElementsAre;
 struct Form {
   std::string task, file, content;
   std::vector<std::string> filter_columns;
+  ProblemType problem_type = ProblemType::kSingleLabel;
+  std::string text_pair = {};
 };
 
 constexpr char kSquad[] =
@@ -33,6 +35,21 @@ std::vector<Form> Forms() {
   return {
       {"text-classification", "a.csv", "text,label,lang\n\"a \"\"quoted\"\", text\nof two lines\",x,en\n  blanks ,y,de\n,y,de\n", {"lang"}},
       {"text-classification", "b.jsonl", "{\"text\": \"a\", \"label\": 1}\n{\"text\": \"b\", \"label\": true}\n", {}},
+      {"text-classification",
+       "p.csv",
+       "text,label,reply,lang\na,x,\"b, c\",en\na,y,,de\n",
+       {"lang", "reply"},
+       ProblemType::kSingleLabel,
+       "reply"},
+      {"text-classification",
+       "n.jsonl",
+       "{\"text\": \"a\", \"label\": [\"x\", \"y, z\"], \"lang\": \"en\"}\n{\"text\": \"b\", \"label\": [], \"lang\": [\"de\", \"en\"]}\n",
+       {"lang", "label"},
+       ProblemType::kMultiLabel},
+      {"text-classification", "q.csv", "text,label,reply\na,\"x, y\",b\na,x,c\n", {}, ProblemType::kMultiLabel, "reply"},
+      {"text-classification", "o.tsv", "text\tlabel\na\t-1.5\nb\t2e3\n", {"text"}, ProblemType::kRegression},
+      {"fill-mask", "r.jsonl", "{\"text\": \"one\", \"lang\": \"en\"}\n", {"text", "lang"}},
+      {"sentence-similarity", "s.jsonl", "{\"anchor\": \"a\", \"positive\": \"b\"}\n", {"positive"}},
       {"fill-mask", "c.txt", "one\n\n  \nZoë \"said\" so\n", {}},
       {"fill-mask", "d.csv", "text,lang\none,en\n\"two\nlines\",de\n", {"lang"}},
       {"sentence-similarity", "e.csv", "anchor,positive,more\na,b,1\nc,\"d, e\",2\n", {"more"}},
@@ -66,18 +83,21 @@ std::vector<std::string> Lines(const PreparedRows& rows) {
 TEST(PreparedRows, WhatIsWrittenIsReadAsTheSameRows) {
   const TemporaryFolder folder;
   for (const Form& form : Forms()) {
-    const ModelTask& task = FindModelTask(form.task);
-    const PreparedRows rows = task.read_rows(folder.Write(form.file, form.content), {}, form.filter_columns);
+    const ModelTask& task = FindModelTask(form.task, form.problem_type);
+    ModelData columns;
+    columns.text_pair_column = form.text_pair;
+    const PreparedRows rows = task.read_rows(folder.Write(form.file, form.content), columns, form.filter_columns);
     ASSERT_FALSE(rows.rows.empty()) << form.file;
     const std::string path = folder / ("written-" + form.file + std::string(task.extension));
     WriteRows(path, rows);
-    const PreparedRows again = task.read_rows(path, {}, form.filter_columns);
+    const PreparedRows again = task.read_rows(path, columns, form.filter_columns);
     EXPECT_EQ(again.head, rows.head) << form.file;
     EXPECT_EQ(Lines(again), Lines(rows)) << form.file;
     for (size_t i = 0; i < rows.rows.size(); ++i) {
       EXPECT_EQ(again.rows[i].Key(), rows.rows[i].Key()) << form.file;
       EXPECT_EQ(again.rows[i].Group(), rows.rows[i].Group()) << form.file;
       EXPECT_EQ(again.rows[i].label, rows.rows[i].label) << form.file;
+      EXPECT_EQ(again.rows[i].labels, rows.rows[i].labels) << form.file;
       EXPECT_EQ(again.rows[i].columns, rows.rows[i].columns) << form.file;
       EXPECT_EQ(again.rows[i].columns.size(), form.filter_columns.size()) << form.file;
     }
@@ -111,6 +131,31 @@ TEST(PreparedRows, MeanWhatTheyMeantToTheTask) {
   const RankedPairs pairs = ReadRankedPairs(written("text-ranking", "lists.jsonl", lists), {});
   EXPECT_THAT(pairs.texts.pairs, ElementsAre("a", "b"));
   EXPECT_THAT(pairs.scores, ElementsAre(1, 0));
+}
+
+TEST(PreparedRows, OfPairsBothTextsTellThemApart) {
+  const TemporaryFolder folder;
+  ModelData columns;
+  columns.text_pair_column = "reply";
+  const std::string path = folder.Write("a.csv", "text,reply,label\na,b,x\na,c,y\na,b,x\n");
+  for (const ProblemType problem_type : {ProblemType::kSingleLabel, ProblemType::kMultiLabel}) {
+    const std::vector<PreparedRow> rows = FindModelTask("text-classification", problem_type).read_rows(path, columns, {}).rows;
+    ASSERT_EQ(rows.size(), 3u);
+    EXPECT_EQ(rows[0].Key(), rows[2].Key());
+    EXPECT_NE(rows[0].Key(), rows[1].Key());
+    EXPECT_NE(rows[0].Group(), rows[1].Group()) << "else a premise with three labels could not be set aside";
+  }
+}
+
+TEST(PreparedRows, LabelsOfACellAreTakenApart) {
+  const TemporaryFolder folder;
+  ModelData columns;
+  columns.label_separator = "|";
+  const std::vector<PreparedRow> rows =
+      ReadRowsOfLabelSets(folder.Write("a.csv", "text,label\na, x | y\nb,\nc,\"x, y\"\n"), columns, {}).rows;
+  EXPECT_THAT(rows[0].labels, ElementsAre("x", "y"));
+  EXPECT_THAT(rows[1].labels, ElementsAre());
+  EXPECT_THAT(rows[2].labels, ElementsAre("x, y"));
 }
 
 TEST(PreparedRows, AMissingColumnIsNamed) {

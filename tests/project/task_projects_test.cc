@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <set>
+#include <tuple>
 
 #include "base/file.h"
 #include "project/comparison.h"
@@ -14,6 +15,7 @@
 #include "project/reproduce.h"
 #include "project/run_model_tests.h"
 #include "project/status.h"
+#include "project/step.h"
 #include "project/test_model.h"
 #include "tests/project/tiny_project.h"
 
@@ -159,7 +161,7 @@ TEST_F(Entities, WhatTheTaskDoesNotHaveIsRefusedWithWhatItHas) {
       "confident is for f1 and precision and recall and macro_f1 and exact_match, the figures of a label against a number, and metrics "
       "against 'production + or - a number'");
   refused("data", "{train: train.conll, test: test.conll, filter: [{column: lang, equals: de}]}",
-          "mlac.yaml line 2: models.topics: data.filter: 'column' is for tables; the data of token-classification has no columns");
+          "mlac.yaml line 4: models.topics.data.filter: 'column' is for tables; the data of token-classification has no columns");
   refused("train", "{class_weights: true}",
           "mlac.yaml line 7: models.topics.train.class_weights: is for text-classification; this is token-classification");
   refused("optimize", "{int8: true, metric: accuracy}", "mlac.yaml line 6: models.topics.optimize.metric: there is no 'accuracy'");
@@ -167,13 +169,13 @@ TEST_F(Entities, WhatTheTaskDoesNotHaveIsRefusedWithWhatItHas) {
     WriteTests(tests);
     return ExpectError(ErrorCode::kInvalidInput, message, [&] { project_.MakePlan(); }).hint();
   };
-  EXPECT_EQ(tests_refused("directional: [{text: a, add: b, label: c, must: rise}]\n",
-                          "tests.yaml: there is no test 'directional' of a model for token-classification"),
-            "there are examples, invariances, slices, latency, memory");
+  EXPECT_EQ(tests_refused("rankings: [{query: a, best: b, others: c}]\n",
+                          "tests.yaml: there is no test 'rankings' of a model for token-classification"),
+            "there are examples, invariances, directional, slices, latency, memory");
   tests_refused("examples: [{text: a, question: b, expect: c}]\n",
                 "tests.yaml: examples: 'question' is for question-answering; this is token-classification");
   tests_refused("slices:\n  - {name: x, column: lang, equals: de, min: 0}\n",
-                "tests.yaml: line 2: slices: 'column' is for text-classification; this is token-classification");
+                "tests.yaml: line 2: slices: 'column': test.conll has no columns");
   EXPECT_EQ(tests_refused("slices: [{name: x, max_length: 3, metric: accuracy, min: 0}]\n",
                           "tests.yaml: line 1: slices: there is no figure 'accuracy'"),
             "there are: f1, precision, recall, macro_f1, exact_match");
@@ -200,7 +202,8 @@ struct OtherTask {
   std::string (*rows)(int count);
   std::string tests;       // that every model passes
   std::string kinds;       // that are proposed
-  std::string train = {};  // keys of its own
+  std::string train = {};  // keys of its own, likewise the next one
+  std::string data = {};
 };
 
 void PrintTo(const OtherTask& task, std::ostream* out) { *out << task.task; }
@@ -237,6 +240,30 @@ std::string QueryRows(int count) {
 
 std::string TaggedRows(int count) { return Sentences(static_cast<size_t>(count)); }
 
+// Pairs whose second text has the label.
+std::string PairRows(int count) {
+  std::string rows = "text,reply,label\n";
+  for (int i = 0; i < count; ++i)
+    rows += fmt::format("the people {},{} night {},{}\n", i % 40, i % 2 == 0 ? "cat" : "red", i % 40, i % 2 == 0 ? "animal" : "colour");
+  return rows;
+}
+
+// Every fourth text has no label, every fourth has two.
+std::string LabelSetRows(int count) {
+  static constexpr const char* kRows[] = {"\"the night {0}\", \"tags\": []", "\"the cat {0}\", \"tags\": [\"animal\"]",
+                                          "\"the red {0}\", \"tags\": [\"colour\"]", "\"red cat {0}\", \"tags\": [\"animal\", \"colour\"]"};
+  std::string rows;
+  for (int i = 0; i < count; ++i) rows += fmt::format("{{\"text\": {}}}\n", fmt::format(fmt::runtime(kRows[i % 4]), i));
+  return rows;
+}
+
+std::string NumberRows(int count) {
+  std::string rows = "text,reply,score\n";
+  for (int i = 0; i < count; ++i)
+    rows += fmt::format("the people {},{} night,{}\n", i, i % 2 == 0 ? "cat" : "red", i % 2 == 0 ? 0.5 : -0.1);
+  return rows;
+}
+
 class MeasuredTasks : public testing::TestWithParam<OtherTask> {
  protected:
   void SetUp() override {
@@ -249,11 +276,13 @@ class MeasuredTasks : public testing::TestWithParam<OtherTask> {
     project_.folder.Write("tests.yaml", "latency: [{tokens: 8, p99: 100 s}]\nmemory: 4 GB\n" + task.tests);
     project_.lines = {{"task", task.task},
                       {"base", test::FixturePath("models/" + task.base)},
-                      {"data", fmt::format("{{train: train{}, test: test{}}}", task.file, task.file)},
+                      {"data", fmt::format("{{train: train{}, test: test{}{}}}", task.file, task.file, task.data)},
                       {"train", fmt::format("{{epochs: 1, batch_size: 8{}}}", task.train)},
                       {"tests", "tests.yaml"},
                       {"gates", task.gates}};
   }
+
+  const ModelTask& Task() const { return TaskOf(project_.Config().models.front()); }
 
   TinyProject project_;
 };
@@ -281,7 +310,7 @@ TEST_P(MeasuredTasks, AreLearntTestedGatedPublishedComparedAndMadeAgain) {
   // Against production: a gate with an interval, tests with the rows that changed, a comparison with both.
   project_.Promote();
   project_.lines["train"] = fmt::format("{{epochs: 2, lr: 1e-3, batch_size: 8, seed: 1{}}}", task.train);
-  project_.lines["gates"] = fmt::format("[{} >= production - 1e9]", FindModelTask(task.task).figures.metrics.front());
+  project_.lines["gates"] = fmt::format("[{} >= production - 1e9]", Task().figures.metrics.front());
   if (task.task == "sentence-similarity") project_.lines["gates"] = "[mrr_at_10 >= production - 1e9]";
   ASSERT_FALSE(project_.Apply(observer).refused());
   EXPECT_THAT(observer.notes, testing::Contains(HasSubstr("; the difference is "))) << "no interval";
@@ -312,12 +341,24 @@ TEST_P(MeasuredTasks, ProposedTestsPass) {
   EXPECT_FALSE(report.failed()) << report.Text(false) << proposed;
 }
 
+TEST_P(MeasuredTasks, MayLoseALimitedShareOfAFigureThatTheirDataHave) {
+  project_.lines["tests"] = "";
+  project_.lines["gates"] = "";
+  project_.lines["optimize"] = "{int8: true, max_drop: 100%}";
+  ASSERT_FALSE(project_.Apply().refused());
+  const Store store = project_.OpenStore();
+  const StepRecord record = *StepStore(store).Find(project_.MakePlan().models[0].keys().at("optimize"));
+  const std::string metric = nlohmann::json::parse(record.result).at("metric").at("name");
+  EXPECT_THAT(Task().figures.metrics, testing::Contains(metric));
+  EXPECT_FALSE(LessIsBetter(metric)) << metric;
+}
+
 // Two files are joined; of the second half of their rows all are in both; what is left is split by what belongs together.
 TEST_P(MeasuredTasks, DataIsJoinedFilteredDedupedAndSplit) {
   const OtherTask& task = GetParam();
   project_.folder.Write("more" + task.file, task.rows(24));
-  project_.lines["data"] =
-      fmt::format("{{train: [train{0}, more{0}], filter: [{{min_length: 2}}], dedupe: true, split: {{test: 25%, seed: 3}}}}", task.file);
+  project_.lines["data"] = fmt::format(
+      "{{train: [train{0}, more{0}], filter: [{{min_length: 2}}], dedupe: true, split: {{test: 25%, seed: 3}}{1}}}", task.file, task.data);
   project_.lines["tests"] = "";
   RecordingObserver observer;
   const ApplyResult result = project_.Apply(observer);
@@ -325,10 +366,11 @@ TEST_P(MeasuredTasks, DataIsJoinedFilteredDedupedAndSplit) {
   EXPECT_THAT(observer.steps, testing::IsSupersetOf({"join", "filter", "dedupe", "split"}));
   const Store store = project_.OpenStore();
   const Record record = *store.FindRecord("topics", project_.Latest());
-  const ModelTask& info = FindModelTask(task.task);
+  const ModelTask& info = Task();
+  const ModelData columns = ColumnsOf(project_.Config().models.front());
   const auto rows = [&](const std::string& role) {
     const RevisionFolder folder = store.OpenFolder(record.data.at(role));
-    return info.read_rows(store.OnlyFile(folder), {}, {}).rows;
+    return info.read_rows(store.OnlyFile(folder), columns, {}).rows;
   };
   std::set<std::string> keys, groups;
   const std::vector<PreparedRow> train = rows("train"), test = rows("test");
@@ -340,13 +382,44 @@ TEST_P(MeasuredTasks, DataIsJoinedFilteredDedupedAndSplit) {
   ASSERT_FALSE(test.empty());
   for (const PreparedRow& row : test) EXPECT_FALSE(groups.contains(row.Group())) << row.line;
   std::set<std::string> all;
-  for (const PreparedRow& row : info.read_rows(project_.folder / ("train" + task.file), {}, {}).rows) all.insert(row.Key());
+  for (const PreparedRow& row : info.read_rows(project_.folder / ("train" + task.file), columns, {}).rows) all.insert(row.Key());
   EXPECT_EQ(train.size() + test.size(), all.size()) << "each row of both files once";
   EXPECT_TRUE(project_.Pending().empty());
   const Reproduction made = Reproduce(store, Resolve(store, "topics"), 1, observer, observer.stop);
   EXPECT_TRUE(made.equal()) << (made.different.empty() ? "" : made.different.front());
   project_.folder.Write("more" + task.file, task.rows(25));
   EXPECT_THAT(project_.MakePlan().Text(), HasSubstr("1 row added"));
+}
+
+TEST_P(MeasuredTasks, SayHowSureTheyAreOfAnAnswer) {
+  project_.lines["tests"] = "";
+  project_.lines["gates"] = "";
+  ASSERT_FALSE(project_.Apply().refused());
+  const ModelTask& task = Task();
+  const ModelConfig config = project_.Config().models.front();
+  const ModelData data = CurrentData(project_.Config(), config, project_.OpenStore());
+  const Store store = project_.OpenStore();
+  const RevisionFolder folder = store.OpenFolder(project_.Latest());
+  const std::unique_ptr<TaskModel> model = task.open(folder.path(), data, 1);
+  for (const TestRow& row : task.rows(data, 4)) {
+    const Prediction answer = model->Predict(std::span(&row.input, 1)).front();
+    const bool is_one = answer.label.find("; ") == std::string::npos && !(answer.label.empty() && GetParam().task != "question-answering");
+    TextInput input = row.input;
+    double expected = static_cast<double>(answer.probability);
+    if (GetParam().task == "sentence-similarity") input.pair = answer.label;
+    if (GetParam().task == "text-ranking" && answer.label == "does not answer") expected = 1 - expected;
+    if (task.several_labels()) {
+      if (!is_one) continue;
+      expected = static_cast<double>(answer.probabilities[answer.label == model->labels()[0] ? 0 : 1]);
+    }
+    if (is_one) {
+      EXPECT_NEAR(model->ScoreOf(input, answer.label), expected, 1e-5) << row.input.text;
+    }
+    const bool has_one_score = task.gives_numbers() || GetParam().task == "sentence-similarity" || GetParam().task == "text-ranking";
+    if (!has_one_score && GetParam().task != "fill-mask") {
+      EXPECT_EQ(model->ScoreOf(input, "what nobody says"), 0);
+    }
+  }
 }
 
 TEST_P(MeasuredTasks, AnAdapterIsMergedIntoWhatIsPublished) {
@@ -366,6 +439,24 @@ TEST_P(MeasuredTasks, AnAdapterIsMergedIntoWhatIsPublished) {
 INSTANTIATE_TEST_SUITE_P(
     All, MeasuredTasks,
     testing::Values(
+        OtherTask{
+            "text-classification", "classifier", ".csv", "[accuracy >= 0, per_class.animal.f1 >= 0]", PairRows,
+            "examples: [{text: the people, text_pair: cat night, expect: animal, min: 0}]\n"
+            "invariances: [{change: case, rows: 3, min: 0}]\n"
+            "slices: [{name: animals, column: label, equals: animal, min: 0}, {name: cats, column: reply, equals: cat night 2, min: 0}]\n",
+            "invariances slices", "", ", text_pair: reply"},
+        OtherTask{
+            "text-classification", "classifier", ".jsonl", "[f1 >= 0, per_class.colour.recall >= 0, loss >= 0]", LabelSetRows,
+            "examples: [{text: red cat, expect: [animal, colour], min: 0}, {text: night, expect: nothing, min: 0}]\n"
+            "invariances: [{change: case, rows: 3, min: 0}]\n"
+            "slices: [{name: animals, column: tags, equals: animal, min: 0}, {name: short, max_length: 14, metric: exact_match, min: 0}]\n",
+            "invariances", ", multi_label: true", ", target: tags"},
+        OtherTask{
+            "text-classification", "classifier", ".csv", "[mse >= 0, mae <= 1000, {require: mse <= 1000, confident: true}]", NumberRows,
+            "examples: [{text: the people, text_pair: cat night, expect: 0.5, within: 100}]\n"
+            "invariances: [{change: case, rows: 3, within: 1, min: 0}]\n"
+            "slices: [{name: cats, column: reply, equals: cat night, metric: mae, max: 100}, {name: all, min_length: 1, max: 1000}]\n",
+            "invariances slices", ", regression: true", ", text_pair: reply, target: score"},
         OtherTask{"token-classification", "classifier", ".conll", "[f1 >= 0, exact_match >= production - 1]", TaggedRows,
                   "examples: [{text: the night, expect: nothing, min: 0}]\nslices: [{name: short, max_length: 20, metric: exact_match, "
                   "min: 0}]\n",
@@ -375,7 +466,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "invariances: [{change: case, min: 0}]\nslices: [{name: all, min_length: 1, metric: exact_match, min: 0}]\n",
                   "invariances", ", doc_stride: 4, max_answer_length: 5"},
         OtherTask{"fill-mask", "masked_lm", ".txt", "[perplexity > 0, accuracy >= 0]", Lines,
-                  "examples: [{text: 'the people open the [MASK] red', expect: small, min: 0}]\ninvariances: [{change: typos, min: 0}]\n",
+                  "examples: [{text: 'the people open the [MASK] red', expect: small, min: 0}]\ninvariances: [{change: typos, min: 0}]\n"
+                  "slices: [{name: long, min_length: 10, metric: perplexity, max: 1e12}, {name: threes, matches: 3$, min: 0}]\n",
                   "invariances", ", mlm_probability: 0.3, whole_word_mask: true"},
         OtherTask{"sentence-similarity", "embedding", ".csv", "[ndcg_at_10 >= 0, mrr_at_10 >= production - 1]", AnchorRows,
                   "rankings: [{query: the cat 1, best: the cat 1, others: [people of night, small]}]\n"
@@ -387,13 +479,165 @@ INSTANTIATE_TEST_SUITE_P(
                   "min: 0}]\n",
                   "invariances slices"}));
 
-TEST(OtherTasks, HaveTheirFiguresForSmallerModels) {
+// The cells of a column stand beside what a task reads, whatever lines it passes over or makes several rows of.
+TEST(OtherTasks, HaveSlicesByColumnsOfTheirFiles) {
+  const std::string entities = R"({"tokens": ["the", "cat"], "tags": ["O", "B-ANIMAL"], "lang": "en"}
+{"tokens": [], "tags": [], "lang": "de"}
+{"tokens": ["night"], "tags": ["O"], "lang": ["de", "en"]}
+)";
+  const std::string questions =
+      R"({"question": "cat ?", "context": "the red cat", "answers": {"text": ["red"], "answer_start": [4]}, "lang": "en"}
+
+{"question": "cat ?", "context": "the small cat", "answers": {"text": ["small"], "answer_start": [4]}, "lang": ["de", "en"]}
+)";
+  const std::string masks = "text,lang\nthe people open the small red train,en\n  ,en\nthis night the cat,en\nnot this,de\n";
+  const std::string tuples = "anchor,positive,lang\nthe cat,people,en\nthe red,night,de\nthe train,small,en\n";
+  const std::string lists = R"({"query": "cat", "documents": ["red", "night"], "labels": [1, 0], "lang": "de"}
+{"query": "train", "documents": ["red", "night", "people"], "labels": [0, 0, 1], "lang": "en"}
+)";
+  for (const auto& [task, base, file, rows, counted] :
+       {std::tuple{"token-classification", "classifier", "rows.jsonl", entities, "exact_match on 2 rows"},
+        {"question-answering", "classifier", "rows.jsonl", questions, "exact_match on 2 rows"},
+        {"fill-mask", "masked_lm", "rows.csv", masks, "accuracy on 2 texts"},
+        {"sentence-similarity", "embedding", "rows.csv", tuples, "mrr_at_10 on 2 queries"},
+        {"text-ranking", "classifier", "rows.jsonl", lists, "accuracy on 3 rows"}}) {
+    TinyProject project;
+    project.folder.Write(file, rows);
+    project.lines = {{"task", task},
+                     {"base", test::FixturePath(fmt::format("models/{}", base))},
+                     {"data", fmt::format("{{train: {0}, test: {0}}}", file)},
+                     {"train", "{epochs: 1, batch_size: 2, validation_split: 0}"},
+                     {"tests", "tests.yaml"}};
+    const std::string metric = std::string(counted).substr(0, std::string(counted).find(' '));
+    project.folder.Write("tests.yaml", fmt::format("slices: [{{name: en, column: lang, equals: en, metric: {}, min: 0}}]\n", metric));
+    RecordingObserver observer;
+    ASSERT_FALSE(project.Apply(observer).refused()) << task;
+    const TestReport report = TestModel(project.Config(), "topics", {}, observer.stop).report;
+    ASSERT_EQ(report.cases.size(), 1u);
+    EXPECT_THAT(report.cases[0].message, HasSubstr(std::string(counted).substr(metric.size()))) << task;
+    project.folder.Write("tests.yaml", "slices:\n  - {name: x, column: langue, equals: en, min: 0}\n");
+    const Error error = ExpectError(ErrorCode::kInvalidInput, fmt::format("tests.yaml: line 2: slices: {} has no column 'langue'", file),
+                                    [&] { project.MakePlan(); });
+    EXPECT_THAT(error.hint(), HasSubstr("did you mean 'lang'?")) << task;
+  }
+}
+
+TEST(OtherTasks, SlicesOfSplitDataMayNameWhatASplitKeeps) {
   TinyProject project;
-  project.lines["optimize"] = "{int8: true}";
-  EXPECT_EQ(project.Config().models.front().optimize.metric, "accuracy");
-  project.lines["task"] = "token-classification";
+  project.folder.Write("train.csv",
+                       "text,label,lang\nthe cat 1,x,en\nthe cat 2,x,de\nred 1,y,en\nred 2,y,de\nred 3,y,en\nthe cat 3,x,de\n");
+  project.lines["data"] = "{train: train.csv, split: {test: 40%}}";
+  project.lines["tests"] = "tests.yaml";
+  project.folder.Write("tests.yaml",
+                       "slices: [{name: x, column: label, equals: x, min: 0}, {name: de, column: lang, equals: [de, en], min: 0}]\n");
+  ExpectError(ErrorCode::kInvalidInput,
+              "tests.yaml: line 1: slices: what data.split makes (it keeps columns that data.filter names) has no column 'lang'",
+              [&] { project.MakePlan(); });
+  project.lines["data"] = "{train: train.csv, filter: [{column: lang, min_length: 1}], split: {test: 40%}}";
+  RecordingObserver observer;
+  EXPECT_FALSE(project.Apply(observer).refused()) << observer.refused["test"];
+}
+
+// A production that does not know a label of today's test data: it is wrong there, and is compared all the same.
+TEST(SeveralLabels, ThatAreNewAreMeasuredAgainstAProductionWithoutThem) {
+  TinyProject project;
+  project.folder.Write("train.jsonl", LabelSetRows(40));
+  project.folder.Write("test.jsonl", LabelSetRows(12));
+  project.lines["data"] = "{train: train.jsonl, test: test.jsonl, target: tags}";
+  project.lines["train"] = "{epochs: 1, multi_label: true}";
+  project.lines["gates"] = "[f1 >= production - 1, exact_match >= production - 1]";
+  ASSERT_FALSE(project.Apply().refused());
+  project.Promote();
+  const std::string more = "{\"text\": \"water night\", \"tags\": [\"time\", \"animal\"]}\n{\"text\": \"night\", \"tags\": [\"time\"]}\n";
+  project.folder.Write("train.jsonl", LabelSetRows(40) + more);
+  project.folder.Write("test.jsonl", LabelSetRows(12) + more);
+  EXPECT_THAT(project.MakePlan().Text(), HasSubstr("2 rows added, 1 label new: 'time'"));
+  RecordingObserver observer;
+  ASSERT_FALSE(project.Apply(observer).refused()) << observer.refused["gate"];
+  EXPECT_THAT(observer.notes, testing::Contains(HasSubstr("; the difference is ")));
+  const Store store = project.OpenStore();
+  const std::string production = *Aliases(store).Find("topics", kProduction);
+  const ModelData data = CurrentData(project.Config(), project.Config().models.front(), store);
+  const TaskEvaluation evaluation =
+      TaskOf(project.Config().models.front()).evaluate(store.OpenFolder(production).path(), data.test, data, 1, observer.stop);
+  EXPECT_EQ(evaluation.num_unknown, 2u);
+  EXPECT_EQ(evaluation.figures.class_names.back(), "time");
+  EXPECT_EQ(evaluation.figures.per_class.back().recall, 0);
+  EXPECT_EQ(evaluation.figures.per_class.back().support, 2u);
+  EXPECT_FALSE(evaluation.figures.loss);
+  EXPECT_EQ(json::parse(evaluation.metrics_json).at("loss"), nullptr);
+}
+
+TEST(SeveralLabels, AreNotComparedWithAModelThatGivesOne) {
+  TinyProject project;
+  ASSERT_FALSE(project.Apply().refused());
+  project.Promote();
+  project.folder.Write("train.jsonl", LabelSetRows(40));
+  project.folder.Write("test.jsonl", LabelSetRows(12));
+  project.lines["data"] = "{train: train.jsonl, test: test.jsonl, target: tags}";
+  project.lines["train"] = "{epochs: 1, multi_label: true}";
+  project.lines["gates"] = "[f1 >= production]";
+  try {
+    project.Apply();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+    EXPECT_THAT(error.message(), HasSubstr("the model gives a text one label, expected one that gives it several labels"));
+  }
+}
+
+TEST(SeveralLabels, AreFilteredByEach) {
+  TinyProject project;
+  project.folder.Write("train.csv", "text,label\nthe cat 1,\"x; y\"\nthe cat 2,x\nred 1,y\nred 2,\nthe red,\"y; z\"\n");
+  project.folder.Write("test.csv", "text,label\nthe cat,\"x; y\"\nred,y\n");
+  project.lines["data"] = "{train: train.csv, test: test.csv, label_separator: ;, filter: [{column: label, equals: [x, y], not: z}]}";
+  project.lines["train"] = "{epochs: 1, multi_label: true, validation_split: 0}";
   project.lines["gates"] = "";
-  EXPECT_EQ(project.Config().models.front().optimize.metric, "f1");
+  ASSERT_FALSE(project.Apply().refused());
+  const Store store = project.OpenStore();
+  const RevisionFolder folder = store.OpenFolder(store.FindRecord("topics", project.Latest())->data.at("train"));
+  EXPECT_EQ(
+      test::ReadWhole(store.OnlyFile(folder)),
+      "{\"text\":\"the cat 1\",\"label\":\"x; y\"}\n{\"text\":\"the cat 2\",\"label\":\"x\"}\n{\"text\":\"red 1\",\"label\":\"y\"}\n");
+}
+
+TEST(Pairs, StandInTheCardTheRecordAndThePlan) {
+  TinyProject project;
+  project.folder.Write("train.csv", PairRows(40));
+  project.folder.Write("test.csv", PairRows(12));
+  ASSERT_FALSE(project.Apply().refused());
+  project.lines["data"] = "{train: train.csv, test: test.csv, text_pair: reply}";
+  EXPECT_THAT(project.MakePlan().Text(), HasSubstr("data.text_pair"));
+  RecordingObserver observer;
+  ASSERT_FALSE(project.Apply(observer).refused());
+  const Store store = project.OpenStore();
+  EXPECT_EQ(store.FindRecord("topics", project.Latest())->parameters.at("data.text_pair"), "reply");
+  const std::string card = test::ReadWhole(store.OpenFolder(project.Latest()).path() + "/README.md");
+  EXPECT_THAT(card, HasSubstr("Texts from the columns text and reply, labels from label."));
+  EXPECT_THAT(card, HasSubstr("--text-pair \"your second text here\""));
+  const Record record = *store.FindRecord("topics", project.Latest());
+  const RevisionFolder folder = store.OpenFolder(record.answers);
+  EXPECT_TRUE(ReadRecordedAnswers(store.OnlyFile(folder)).answers.front().input.pair) << "what a swap is checked by";
+}
+
+TEST(OtherTasks, FilesOfOtherShapesAreNotJoined) {
+  TinyProject project;
+  project.folder.Write("pairs.csv", AnchorRows(6));
+  project.folder.Write("triples.csv", "anchor,positive,negative\na,b,c\nd,e,f\n");
+  project.folder.Write("named.csv", "query,answer\na,b\nc,d\n");
+  project.lines = {{"task", "sentence-similarity"}, {"base", test::FixturePath("models/embedding")}};
+  const auto refused = [&](const std::string& first, const std::string& second, const std::string& message) {
+    project.lines["data"] = fmt::format("{{train: [{}, {}], split: {{test: 20%}}}}", first, second);
+    ExpectError(ErrorCode::kInvalidInput, message, [&] { project.MakePlan(); });
+  };
+  const std::string where = "mlac.yaml line 4: models.topics.data.train[1]: ";
+  refused("triples.csv", "pairs.csv",
+          where + "pairs.csv has the columns anchor, positive, triples.csv has the columns anchor, positive, negative");
+  refused("pairs.csv", "named.csv", where + "named.csv has the columns query, answer, pairs.csv has the columns anchor, positive");
+  project.lines["task"] = "token-classification";
+  project.folder.Write("tags.conll", "Ann B-PER\nsleeps O\n\n");
+  project.folder.Write("spans.jsonl", "{\"text\": \"Ann sleeps\", \"entities\": [{\"start\": 0, \"end\": 3, \"label\": \"PER\"}]}\n");
+  refused("tags.conll", "spans.jsonl", where + "spans.jsonl has entities as spans, tags.conll has a tag for each word");
 }
 
 }  // namespace

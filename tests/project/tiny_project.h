@@ -41,6 +41,7 @@ class RecordingObserver : public ApplyObserver {
   }
   void OnStepEnd(const std::string&, double, const std::string&) override {}
   void OnRefused(const std::string& step, const std::string& message) override { refused[step] = message; }
+  void OnFailed(const std::string& message) override { failures.push_back(message); }
   void OnNote(const std::string& note) override { notes.push_back(note); }
   void OnFinding(const Finding&) override {}
   void OnStart(size_t, size_t, size_t, size_t) override {}
@@ -53,7 +54,7 @@ class RecordingObserver : public ApplyObserver {
   void OnCheckpoint(size_t, const std::string&) override {}
   void OnEarlyStop(size_t) override {}
 
-  std::vector<std::string> steps, notes;
+  std::vector<std::string> steps, notes, failures;
   std::map<std::string, std::string> refused;
   std::function<void(const std::string&)> on_step;
   std::function<void(size_t)> on_training_step;
@@ -95,10 +96,17 @@ struct TinyProject {
   }
   std::vector<std::string> Pending() const { return StepsOf(MakePlan()); }
 
-  ApplyResult Apply(RecordingObserver& observer) const {
+  ApplyResult ApplyAll(RecordingObserver& observer, bool reports = false) const {
     const ProjectConfig project = Config();
     const Store store = OpenStore();
-    return mlac::Apply(project, mlac::MakePlan(project), store, {}, observer, observer.stop);
+    return mlac::Apply(project, mlac::MakePlan(project), store, {.reports = reports}, observer, observer.stop);
+  }
+  // Throws what ended a model.
+  ApplyResult Apply(RecordingObserver& observer) const {
+    ApplyResult result = ApplyAll(observer);
+    for (const AppliedModel& model : result.models)
+      if (model.failure) throw Error(*model.failure);
+    return result;
   }
   ApplyResult Apply() const {
     RecordingObserver observer;

@@ -78,7 +78,7 @@ TEST(YamlDocument, RefusesABombOfAliases) {
   std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 30; ++i)
     text += fmt::format("a{0}: &a{0} [{1}]\n", i, Times(9, fmt::format("*a{}, ", i - 1)) + fmt::format("*a{}", i - 1));
-  ExpectRefused(ErrorCode::kTooLarge, "mlac.yaml line 6: more than 1000000 values, those of aliases counted at each use", text);
+  ExpectRefused(ErrorCode::kTooLarge, "mlac.yaml line 6: more than 300000 values, those of aliases counted at each use", text);
 }
 
 TEST(YamlDocument, TheNumberOfValuesHasAnEdge) {
@@ -86,6 +86,14 @@ TEST(YamlDocument, TheNumberOfValuesHasAnEdge) {
   YamlDocument(fmt::format("[{}x]", Times(8, "x, ")), "mlac.yaml", limits);
   ExpectRefused(ErrorCode::kTooLarge, "mlac.yaml line 1: more than 10 values, those of aliases counted at each use",
                 fmt::format("[{}x]", Times(9, "x, ")), limits);
+}
+
+TEST(YamlDocument, TheNumberOfLinesHasAnEdge) {
+  const YamlLimits limits = {.max_lines = 3};
+  YamlDocument("- a\n- b\n- c\n", "mlac.yaml", limits);
+  YamlDocument("- a\n- b\n- c", "mlac.yaml", limits);
+  ExpectRefused(ErrorCode::kTooLarge, "mlac.yaml: more than 3 lines", "- a\n- b\n- c\n- d", limits);
+  ExpectRefused(ErrorCode::kTooLarge, "mlac.yaml: more than 300000 lines", Times(1'500'000, "- a\n"));
 }
 
 TEST(YamlDocument, NestingHasAnEdgeInEveryForm) {

@@ -71,6 +71,7 @@ def tensors(size):
     yield "tensor of short texts", repeated('"a",', size, head + '"shape":[1],"data":[', '"a"]}]}')
     yield "tensor of zeros", repeated("0,", size, '{"inputs":[{"name":"input_ids","datatype":"INT64","shape":[1],"data":[', "0]}]}")
     yield "tensor of as many zeros as it says", zeros_tensor(size)
+    yield "lengths of as many sequences as tokens", lengths_tensor(size)
     yield "shape of zeros", repeated("0,", size, head + '"shape":[', "0]}]}")
     yield "many inputs", repeated('{"name":"a","datatype":"BYTES","shape":[0]},', size, '{"inputs":[', "0]}")
     yield "many outputs", repeated('{"name":"a"},', size, '{"inputs":[],"outputs":[', "0]}")
@@ -79,6 +80,12 @@ def tensors(size):
 def zeros_tensor(size):
     count = (size - 100) // 2
     return ('{"inputs":[{"name":"input_ids","datatype":"INT64","shape":[%d],"data":[' % count + ",".join("0" * count) + "]}]}").encode()
+
+
+def lengths_tensor(size):
+    count = (size - 200) // 4
+    tensor = '{"name":"%s","datatype":"INT64","shape":[' + str(count) + '],"data":[%s]}'
+    return ('{"inputs":[' + tensor % ("input_ids", ",".join("0" * count)) + "," + tensor % ("lengths", ",".join("1" * count)) + "]}").encode()
 
 
 def binary_request(size):

@@ -4,7 +4,8 @@
     apply_faults.py MLAC MODEL [KILLS [SEED]]
 
 A project of two models (data steps, int8, tests, gates) is applied undisturbed; then KILLS (200) times from nothing, killed after a random share of
-that time, and applied once more. Revisions, manifests, blobs and aliases must be those of the undisturbed one, byte for byte. Then: hostile files, and
+that time, and applied once more. Revisions, manifests, blobs and aliases must be those of the undisturbed one, byte for byte, and reports must be there of all that
+was published. Then: hostile files, and
 plans of many models, with time and the most resident memory. Ends with status 1 if anything is not as it must be.
 """
 import hashlib
@@ -71,6 +72,7 @@ def artefacts(folder):
                     continue
                 with open(path, "rb") as file:
                     found[os.path.relpath(path, folder)] = hashlib.sha256(file.read()).hexdigest()
+    found["reports"] = sorted(name for name in os.listdir(f"{folder}/.mlac/reports") if ".partial-" not in name)
     found["status"] = [line for line in run(folder, "status").stdout.splitlines() if line.startswith(("one:", "two:"))]
     found["aliases"] = [line.split()[1] for line in run(folder, "status").stdout.splitlines() if line.strip().startswith("latest")]
     return found
@@ -133,6 +135,7 @@ def hostile(scratch):
         "a cycle": "models: &a {x: *a}\n", "brackets": "[" * 8_000_000, "braces": "{a: " * 2_000_000, "dashes": "- " * 4_000_000,
         "a long flow": "a: [" + "1,\n" * 2_600_000, "open quote": "a: \"" + "x" * 8_000_000, "too large": "# " + "x" * 9_000_000 + "\n",
         "question marks": "? " * 4_000_000, "a long key": "k" * 8_000_000 + ": v", "tags": "!!a " * 2_000_000, "anchors": "&a " * 2_000_000,
+        "a long list": "definitions:\n" + "  - a\n" * 1_000_100,
     }
     for name, text in files.items():
         write(f"{folder}/mlac.yaml", text)

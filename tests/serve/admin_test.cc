@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
+#include <latch>
+#include <optional>
 #include <regex>
 
 #include "tests/serve/server_fixture.h"
@@ -24,7 +27,9 @@ class AdminTest : public ModelServerTest {
     std::filesystem::create_directory_symlink(outside_ / "secret", root_ / "link");
     ModelServerOptions options;
     options.open.model = [this](const std::string& folder) -> std::unique_ptr<ServedModel> {
+      if (full_) throw Error(ErrorCode::kResourceExhausted, "--memory 64 MiB: it needs 80 MiB", "give it more");
       opened_.push_back(folder);
+      if (gate_) gate_->arrive_and_wait();
       if (folder.ends_with("/bad")) throw Error(ErrorCode::kInvalidInput, "config.json: no model");
       return std::make_unique<FakeModel>(FakeModelOptions{.normalizes = false, .shift = folder.ends_with("/two")});
     };
@@ -52,6 +57,8 @@ class AdminTest : public ModelServerTest {
 
   const test::TemporaryFolder root_, outside_;
   std::vector<std::string> opened_;
+  std::atomic<bool> full_ = false;
+  std::optional<std::latch> gate_;  // opening a model waits for the test
 };
 
 TEST_F(AdminTest, LoadsSwapsAndUnloadsWhileItServes) {
@@ -73,10 +80,76 @@ TEST_F(AdminTest, LoadsSwapsAndUnloadsWhileItServes) {
   EXPECT_EQ(AskJson(Put("new", R"({"folder":"deep/in"})")).at("replaced"), true);
 }
 
+TEST_F(AdminTest, AChangeMayNameAModelThatTheOneBeforeItBrings) {
+  ServeWithAdmin();
+  gate_.emplace(2);
+  RawClient first(server_->port()), second(server_->port()), third(server_->port());
+  first.Send(Put("new", R"({"folder":"one"})"));
+  Ask(Get("/health"));  // answered behind what was sent before
+  second.Send(Put("over", R"({"adapter":"three","base":"new"})"));
+  Ask(Get("/health"));
+  third.Send(Delete("over"));
+  Ask(Get("/health"));
+  gate_->arrive_and_wait();
+  EXPECT_EQ(first.Receive().status, 200);
+  const RawAnswer over = second.Receive();
+  EXPECT_EQ(over.status, 200) << over.body;
+  EXPECT_EQ(json::parse(over.body).at("base"), "new");
+  EXPECT_EQ(third.Receive().status, 200);
+}
+
 TEST_F(AdminTest, KeepsWhatItServesWhereAFolderHoldsNoModel) {
   ServeWithAdmin();
   EXPECT_EQ(Outcome(Put("org/fake", R"({"folder":"bad"})")), R"x(400 {"error":"config.json: no model","error_type":"Validation"})x");
   EXPECT_EQ(Embed("/embed"), Of(0));
+}
+
+TEST_F(AdminTest, TakesNamesThatTheStoreTakesInPartsApartBySlashes) {
+  ServeWithAdmin();
+  const std::string rule = "expected letters, digits, '.', '_' and '-', a letter or digit first, at most 100";
+  for (const std::string& name :
+       {std::string("%2e%2e"), std::string("%20"), std::string("two%40prod"), std::string("a%2F..%2Fb"), std::string("a%2F%2Fb"),
+        std::string("a/"), std::string("-x"), std::string("%C3%A9"), std::string(101, 'a')})
+    EXPECT_EQ(Outcome(Put(name, R"({"folder":"one"})")),
+              R"x(422 {"error":"the model's name: )x" + rule + R"x(","error_type":"Validation"})x")
+        << name;
+  EXPECT_TRUE(opened_.empty());
+  for (const std::string& name : {std::string(100, 'x'), std::string("org/a.B_c-9"), std::string("org%2Fmore")})
+    EXPECT_EQ(AskJson(Put(name, R"({"folder":"one"})")).at("replaced"), false) << name;
+}
+
+// A name of the command line may be any text.
+TEST_F(AdminTest, ReplacesWhatIsServedWhateverItsName) {
+  ModelServerOptions options;
+  options.open.model = [](const std::string&) { return std::make_unique<FakeModel>(); };
+  options.admin = {.keys = ApiKeys::Parse("master", "test"), .model_root = root_.path()};
+  std::filesystem::create_directories(root_ / "one");
+  std::vector<NamedModel> models;
+  models.push_back({"my model", std::make_unique<FakeModel>()});
+  ServeModels(std::move(models), std::move(options));
+  EXPECT_EQ(AskJson(Put("my%20model", R"({"folder":"one"})")).at("replaced"), true);
+}
+
+TEST_F(AdminTest, SaysThatAModelDoesNotFitInAWayThatInvitesNoRetry) {
+  ServeWithAdmin();
+  full_ = true;
+  const RawAnswer answer = Ask(Put("new", R"({"folder":"one"})"));
+  EXPECT_EQ(answer.status, 507);
+  EXPECT_EQ(answer.Field("retry-after"), "");
+  EXPECT_EQ(json::parse(answer.body).at("error"), "--memory 64 MiB: it needs 80 MiB (give it more)");
+  EXPECT_EQ(Embed("/embed"), Of(0));
+}
+
+TEST_F(AdminTest, SaysWhichMethodsAPathTakesToThoseWhoseKeyOpensIt) {
+  for (const bool with_api_key : {false, true}) {
+    if (with_api_key) std::filesystem::remove(root_ / "link");
+    ServeWithAdmin(with_api_key);
+    const RawAnswer answer = Ask(Get("/admin/models/org%2Ffake", "Authorization: Bearer master\r\n"));
+    EXPECT_EQ(answer.status, 405);
+    EXPECT_EQ(answer.Field("allow"), "PUT, DELETE, OPTIONS");
+    EXPECT_EQ(Ask(Get("/admin/models/org%2Ffake", "Authorization: Bearer user\r\n")).status, 401);
+    EXPECT_EQ(Ask(Get("/admin/models/org%2Ffake")).status, 401);
+  }
 }
 
 TEST_F(AdminTest, LoadsSwapsAndUnloadsAnAdapterOverAModelThatIsServed) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <new>
+#include <system_error>
 #include <thread>
 
 #include "hub/aliases.h"
@@ -45,6 +46,7 @@ class AliasFollowerTest : public ModelServerTest {
     const std::string text = test::ReadWhole(folder + "/shift");
     if (text == "66") throw Error(ErrorCode::kInvalidInput, "its config.json is broken");
     if (text == "77" && num_opened_ % 2 == 0) throw Error(ErrorCode::kResourceExhausted, "no memory for it");
+    if (text == "88" && num_opened_ % 2 == 0) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
     return std::make_unique<FakeModel>(FakeModelOptions{.normalizes = false, .broken = false, .shift = std::stoi(text)});
   }
   std::unique_ptr<ServedModel> OpenAdapter(const ServedModel& model, const std::string& folder) {
@@ -184,6 +186,34 @@ TEST_F(AliasFollowerTest, TriesAgainWhereMemoryWasShort) {
   EXPECT_EQ(Embed().first, second);
 }
 
+TEST_F(AliasFollowerTest, TriesAgainWhereTheSystemGaveNoThread) {
+  const std::string first = AddModel(0), second = AddModel(88);
+  Promote(first);
+  Follow();
+  Promote(second);
+  follower_->Look();
+  EXPECT_EQ(events_.back().kind, Kind::kRefused);
+  EXPECT_EQ(Embed().first, first);
+  follower_->Look();
+  EXPECT_EQ(events_.back().kind, Kind::kSwapped);
+  EXPECT_EQ(Embed().first, second);
+}
+
+TEST_F(AliasFollowerTest, AModelThatWasPutInItsPlaceStaysThoughAMoveWaitsForAnotherTry) {
+  const std::string first = AddModel(0), second = AddModel(77), third = AddModel(2);
+  Promote(first);
+  Follow();
+  Promote(second);
+  follower_->Look();
+  ASSERT_EQ(events_.back().message, "no memory for it");
+  server_->models().Put("m", std::make_unique<FakeModel>(FakeModelOptions{.normalizes = false, .shift = 5}));
+  for (int i = 0; i < 3; ++i) follower_->Look();
+  EXPECT_EQ(Embed(), std::pair(std::string(), Of(5)));
+  Promote(third);
+  follower_->Look();
+  EXPECT_EQ(Embed(), std::pair(third, Of(2)));
+}
+
 TEST_F(AliasFollowerTest, AModelThatWasUnloadedDoesNotComeBackAndOneThatWasPutInItsPlaceStaysUntilTheAliasMoves) {
   const std::string first = AddModel(0), second = AddModel(1), third = AddModel(2);
   Promote(first);
@@ -256,8 +286,15 @@ TEST_F(AliasFollowerTest, EveryAnswerCarriesTheRevisionErrorsIncluded) {
   Follow();
   for (const std::string& request :
        {Get("/info"), Get("/v2/models/m"), PostJson("/embed", R"({"inputs":7})"), PostJson("/tokenize", R"({"inputs":"a"})"),
-        PostJson("/v1/embeddings", R"({"input":"a"})"), PostJson("/", R"({"inputs":"a"})")})
-    EXPECT_EQ(Ask(request).Field("x-model-revision"), revision) << request;
+        PostJson("/v1/embeddings", R"({"input":"a"})"), PostJson("/", R"({"inputs":"a"})"), PostJson("/predict", R"({"inputs":"a"})"),
+        PostJson("/rerank", R"({"query":"a","texts":["b"]})"), PostJson("/", R"({"query":"a","texts":["b"]})"),
+        PostJson("/models/m/predict", "{}"),
+        std::string("POST /embed HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\na"),
+        std::string("POST /models/m/v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n")}) {
+    const RawAnswer answer = Ask(request);
+    EXPECT_EQ(answer.Field("x-model-revision"), revision) << request;
+    EXPECT_EQ(answer.Field("x-model"), "m") << request;
+  }
   for (const std::string& request : {Get("/metrics"), Get("/health"), PostJson("/models/none/embed", R"({"inputs":"a"})")})
     EXPECT_EQ(Ask(request).Field("x-model-revision"), "") << request;
 }

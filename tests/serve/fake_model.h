@@ -17,6 +17,8 @@ struct FakeModelOptions {
   bool broken = false;  // gives NaN, but for the sequence that a model is checked with
   size_t num_labels = 3;
   int32_t shift = 0;  // added to each token id, so that models differ
+  bool has_default_prompt = false;  // that of queries
+  bool pools_prompt = true;
 };
 
 class FakeModel : public ServedModel {
@@ -25,6 +27,7 @@ class FakeModel : public ServedModel {
 
   explicit FakeModel(FakeModelOptions options = {}) : options_(options), tokenizer_(Load()) {
     labels_.resize(options.num_labels);
+    if (options.has_default_prompt) prompts_.default_name = "query";
     if (!options.is_classifier) {
       tasks_ = {"feature-extraction", "sentence-similarity"};
     } else {
@@ -47,7 +50,8 @@ class FakeModel : public ServedModel {
   }
   const std::vector<std::string>& tasks() const override { return tasks_; }
   std::string_view dtype() const override { return "float32"; }
-  const std::map<std::string, std::string>& prompts() const override { return prompts_; }
+  const SentencePrompts& prompts() const override { return prompts_; }
+  bool pools_prompt() const override { return options_.pools_prompt; }
 
   void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) override {
     if (batch.token_ids == std::vector<int32_t>{0}) {  // the check of a new model
@@ -60,6 +64,7 @@ class FakeModel : public ServedModel {
       for (size_t s = 0; s < batch.num_sequences(); ++s)
         computed_.emplace_back(batch.token_ids.begin() + static_cast<ptrdiff_t>(batch.offsets[s]),
                                batch.token_ids.begin() + static_cast<ptrdiff_t>(batch.offsets[s + 1]));
+      for (const size_t token : wanted.tokens) tokens_.push_back(token);
       changed_.notify_all();
       changed_.wait(lock, [this] { return !held_; });
     }
@@ -106,6 +111,11 @@ class FakeModel : public ServedModel {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return num_batches_ >= count; });
   }
+  // RowsWanted::tokens of all batches.
+  std::vector<size_t> tokens() {
+    const std::lock_guard lock(mutex_);
+    return tokens_;
+  }
   std::vector<std::vector<int32_t>> computed() {
     const std::lock_guard lock(mutex_);
     return computed_;
@@ -130,12 +140,13 @@ class FakeModel : public ServedModel {
   const Tokenizer tokenizer_;
   std::vector<std::string> tasks_;
   std::vector<std::string> labels_ = {"good", "bad", "so \"so\""};
-  const std::map<std::string, std::string> prompts_ = {{"query", "query: "}};
+  SentencePrompts prompts_ = {.texts = {{"query", "query: "}}};
   std::mutex mutex_;
   std::condition_variable changed_;
   bool held_ = false;
   size_t num_batches_ = 0;
   std::vector<std::vector<int32_t>> computed_;
+  std::vector<size_t> tokens_;
 };
 
 }  // namespace mlac

@@ -81,12 +81,45 @@ TEST(FolderModel, NormalizesAsTheFoldersOwnModuleWouldAndGivesRawVectorsWhereAsk
 TEST(FolderModel, ReadsThePromptsOfTheFolder) {
   const test::TemporaryFolder folder;
   MakeSentenceFolder(folder, true);
-  EXPECT_EQ(OpenServedModel(folder.path())->prompts(), (std::map<std::string, std::string>{{"query", "find "}}));
+  EXPECT_EQ(OpenServedModel(folder.path())->prompts().texts, (std::map<std::string, std::string>{{"query", "find "}}));
   const auto server = Serve(folder.path());
   EXPECT_EQ(Ask(server->port(), "/embed", {{"inputs", "a"}, {"prompt_name", "query"}}), Ask(server->port(), "/embed", {{"inputs", "find a"}}));
   folder.Write("config_sentence_transformers.json", R"({"prompts": {"query": 7}})");
   test::ExpectError(ErrorCode::kInvalidInput, (folder / "config_sentence_transformers.json") + ": the prompt 'query' is no text",
                     [&] { OpenServedModel(folder.path()); });
+}
+
+// Both that sentence-transformers folders say of prompts, over each way in which vectors are asked for: the bits of `mlac run`.
+TEST(FolderModel, PutsTheDefaultPromptBeforeEachTextAndLeavesItsTokensOutWhereTheFolderSaysSo) {
+  for (const bool pools_prompt : {true, false}) {
+    const test::TemporaryFolder folder;
+    MakeSentenceFolder(folder, true);
+    folder.Write("1_Pooling/config.json", json({{"pooling_mode_mean_tokens", true}, {"include_prompt", pools_prompt}}).dump());
+    folder.Write("config_sentence_transformers.json",
+                 R"({"prompts": {"query": "the light ", "document": ""}, "default_prompt_name": "query"})");
+    TextModel model(folder.path());
+    const auto alone = [&](const std::string& prompt) {
+      std::vector<TextInput> texts;
+      for (const std::string& text : kTexts) texts.push_back({text, std::nullopt});
+      const EncodedTexts encoded = model.EncodeWithPrompt(texts, prompt);
+      EXPECT_EQ(encoded.pooled_from.size(), pools_prompt || prompt.empty() ? 0 : texts.size());
+      const std::vector<float> values = model.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
+      std::vector<std::vector<float>> rows;
+      for (size_t i = 0; i < texts.size(); ++i)
+        rows.emplace_back(values.begin() + static_cast<ptrdiff_t>(i * model.embedding_size()),
+                          values.begin() + static_cast<ptrdiff_t>((i + 1) * model.embedding_size()));
+      return rows;
+    };
+    const auto server = Serve(folder.path());
+    using Rows = std::vector<std::vector<float>>;
+    EXPECT_EQ(json::parse(Ask(server->port(), "/embed", {{"inputs", kTexts}})).get<Rows>(), alone("the light "));
+    EXPECT_EQ(json::parse(Ask(server->port(), "/", {{"inputs", kTexts}})).get<Rows>(), alone("the light "));
+    EXPECT_EQ(json::parse(Ask(server->port(), "/embed", {{"inputs", kTexts}, {"prompt_name", "document"}})).get<Rows>(), alone(""));
+    const json answer = json::parse(Ask(server->port(), "/v1/embeddings", {{"input", kTexts}}));
+    for (size_t i = 0; i < kTexts.size(); ++i)
+      EXPECT_EQ(answer.at("data")[i].at("embedding").get<std::vector<float>>(), alone("the light ")[i]);
+    EXPECT_NE(alone("the light "), alone(""));
+  }
 }
 
 TEST(FolderModel, ServesAClassifierWithTheProbabilitiesThatItGivesByItself) {

@@ -161,7 +161,34 @@ TEST_F(HubFormTest, RanksTextsBestFirst) {
   Serve();
   EXPECT_EQ(
       Refusal(R"({"query":"a","texts":["b"]})"),
-      R"x(422 {"error":"the model does not do text-ranking, which the form of the body asks for (it does feature-extraction, sentence-similarity)","error_type":"Validation"})x");
+      R"x(422 {"error":"the model does not do text-ranking, which the form of the body asks for (it does feature-extraction, sentence-similarity; no model that is served does that)","error_type":"Validation"})x");
+}
+
+TEST_F(HubFormTest, NamesTheModelsThatDoWhatTheFormOfTheBodyAsksFor) {
+  std::vector<NamedModel> models;
+  models.push_back({"vectors", std::make_unique<FakeModel>()});
+  models.push_back({"ranks", std::make_unique<FakeModel>(FakeModelOptions{.is_classifier = true, .num_labels = 1})});
+  ServeModels(std::move(models));
+  const std::string body = R"({"query":"a","texts":["b"]})";
+  EXPECT_EQ(
+      Refusal(body, "/models/vectors"),
+      R"x(422 {"error":"the model does not do text-ranking, which the form of the body asks for (it does feature-extraction, sentence-similarity; that is done by 'ranks')","error_type":"Validation"})x");
+  EXPECT_EQ(Ask(PostJson("/", body)).Field("x-model"), "ranks");
+  EXPECT_EQ(Ask(PostJson("/models/vectors", body)).Field("x-model"), "vectors");
+  EXPECT_EQ(Ask(PostJson("/models/none", body)).Field("x-model"), "");
+}
+
+// A query of 2 MB beside 2,048 texts would be 4 GB as pairs.
+TEST_F(HubFormTest, RefusesAQueryThatWouldBeReadTooOftenForItsLength) {
+  Serve({.is_classifier = true, .num_labels = 1});
+  const auto ask = [&](size_t query_size) {
+    const json body = {{"query", std::string(query_size, 'a')}, {"texts", std::vector<std::string>(1024, "a")}};
+    return Refusal(body.dump(), "/rerank");
+  };
+  EXPECT_EQ(ask(16'384).substr(0, 3), "200");  // one word, which no vocabulary has
+  EXPECT_EQ(
+      ask(16'385),
+      R"x(413 {"error":"'query' beside each of 'texts': 16.0 MiB to be read in all; at most 16 are taken at a time (shorten it, or send several requests)","error_type":"Validation"})x");
 }
 
 TEST_F(HubFormTest, GivesAVectorATokenOnEmbedAll) {

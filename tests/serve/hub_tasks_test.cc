@@ -33,7 +33,8 @@ class HeldModel : public ServedModel {
   size_t row_size(Output output) const override { return model_->row_size(output); }
   std::string_view pooling() const override { return model_->pooling(); }
   bool normalizes() const override { return model_->normalizes(); }
-  const std::map<std::string, std::string>& prompts() const override { return model_->prompts(); }
+  const SentencePrompts& prompts() const override { return model_->prompts(); }
+  bool pools_prompt() const override { return model_->pools_prompt(); }
   std::unique_ptr<ServedModel> OpenAdapter(const std::string& adapter) const override { return model_->OpenAdapter(adapter); }
   const TextModel* text_model() const override { return model_->text_model(); }
   void Answer(Task& task, std::span<const TextInput> texts, std::string& out) override { model_->Answer(task, texts, out); }
@@ -178,7 +179,7 @@ TEST_F(HubTasksTest, FillsMasks) {
   EXPECT_EQ(Post({{"inputs", texts[0]}}), Alone(MakeFillMask, Inputs({texts[0]}))[0]);
   EXPECT_EQ(Post({{"inputs", texts}, {"parameters", {{"top_k", 2}}}}), Alone(MakeFillMask, Inputs(texts), {.top_k = 2}));
   EXPECT_EQ(Post({{"inputs", texts[0]}, {"parameters", {{"targets", {"the", "a"}}}}}),
-            Alone(MakeFillMask, Inputs({texts[0]}), {.targets = {"the", "a"}})[0]);
+            Alone(MakeFillMask, Inputs({texts[0]}), {.targets = std::vector<std::string>{"the", "a"}})[0]);
   EXPECT_EQ(Refusal({{"inputs", {"the [MASK]", "no mask"}}}),
             R"x(422 {"error":"inputs[1]: expected the mask token [MASK] in the text, found none","error_type":"Validation"})x");
   EXPECT_EQ(Ask(PostJson("/embed", R"({"inputs":"a"})")).status, 200);  // its encoder gives vectors all the same
@@ -363,6 +364,19 @@ TEST_F(HubTasksTest, RefusesAnAnswerThatWouldBeFarLargerThanItsRequest) {
   const std::string refusal = Refusal({{"inputs", texts}, {"parameters", {{"top_k", 1000000000}}}});
   EXPECT_TRUE(refusal.starts_with("413 {\"error\":\"the answer would have some ")) << refusal.substr(0, 200);
   EXPECT_TRUE(refusal.find("at most 64 are given at a time (ask for fewer answers") != std::string::npos) << refusal.substr(0, 200);
+}
+
+TEST_F(HubTasksTest, RefusesATextThatWouldBeReadTooOftenWithLabelsForItsLength) {
+  ServeFamily("electra_nli");
+  const auto ask = [&](size_t text_size) {
+    const json parameters = {{"candidate_labels", std::vector<std::string>(1024, "a")}, {"hypothesis_template", "{}"}};
+    return Refusal({{"inputs", std::string(text_size, 'a')}, {"parameters", parameters}});
+  };
+  EXPECT_EQ(ask(16'381).substr(0, 3), "200");  // a word, with a label of one letter and the template of two
+  const std::string refusal = ask(16'382);
+  EXPECT_TRUE(refusal.starts_with(
+      R"x(413 {"error":"each text with each of 'parameters.candidate_labels': 16.0 MiB to be read in all; at most 16 are taken at a time)x"))
+      << refusal.substr(0, 200);
 }
 
 TEST_F(HubTasksTest, RanksAsMlacRun) {

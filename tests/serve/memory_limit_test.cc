@@ -1,13 +1,19 @@
 #include "serve/memory_limit.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <memory>
 #include <new>
+#include <thread>
 #include <vector>
 
+#include "base/file.h"
+#include "serve/model_server.h"
+#include "tests/serve/fake_model.h"
 #include "tests/support/test_support.h"
 
 namespace mlac {
@@ -65,6 +71,46 @@ TEST(MemoryLimit, FailsAllocationsBeyondIt) {
   EXPECT_TRUE(CanAllocate(/*room=*/64 * kMiB, /*block=*/48 * kMiB));
   EXPECT_FALSE(CanAllocate(/*room=*/64 * kMiB, /*block=*/80 * kMiB));
   EXPECT_FALSE(CanAllocate(/*room=*/0, /*block=*/32 * kMiB));
+}
+
+// A model whose file is mapped.
+class MappingModel : public FakeModel {
+ public:
+  explicit MappingModel(const std::string& path) : file_(path) {}
+
+ private:
+  const MappedFile file_;
+};
+
+rlim_t DataLimit() {
+  rlimit limit = {};
+  getrlimit(RLIMIT_DATA, &limit);
+  return limit.rlim_cur;
+}
+
+TEST(MemoryLimit, GivesARequestTheMemoryOfAModelThatIsServedNoMore) {
+  const test::TemporaryFolder folder;
+  folder.Write("weights", "");
+  std::filesystem::resize_file(folder / "weights", 64 * kMiB);
+  rlimit before = {};
+  getrlimit(RLIMIT_DATA, &before);
+  {
+    ModelServerOptions options = {.http = {.port = 0}, .memory_limit = Held() + 512 * kMiB};
+    options.open.model = [path = folder / "weights", limit = options.memory_limit](const std::string&) {
+      auto model = std::make_unique<MappingModel>(path);
+      LimitMemory(limit);
+      return model;
+    };
+    std::vector<NamedModel> models;
+    models.push_back({"one", std::make_unique<FakeModel>()});
+    ModelServer server(std::move(models), std::move(options));
+    const rlim_t with_one = DataLimit();
+    server.loader().Load({{.name = "two", .folder = "two"}});
+    EXPECT_LT(DataLimit(), with_one - 32 * kMiB);
+    server.models().Remove("two");
+    while (DataLimit() < with_one - 32 * kMiB) std::this_thread::yield();
+  }
+  setrlimit(RLIMIT_DATA, &before);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
 #include <set>
 #include <thread>
 
@@ -181,6 +182,68 @@ TEST_F(ModelServerTest, EveryRouteStandsInTheOpenApiFileAndTheOtherWayRound) {
     }
   EXPECT_EQ(routes, documented);
   EXPECT_EQ(AskJson(Get("/openapi.json")), document);
+}
+
+// What of the document is no OpenAPI 3.0.3 (https://spec.openapis.org/oas/v3.0.3): what later versions and JSON Schema have is what slips
+// in.
+void FindFaults(const json& document, const json& node, const std::string& place, std::vector<std::string>& faults) {
+  static const std::set<std::string> kTypes = {"array", "boolean", "integer", "number", "object", "string", "http"},
+                                     kLater = {"identifier",        "const",    "examples", "prefixItems",     "$defs", "if",
+                                               "patternProperties", "webhooks", "$schema",  "contentMediaType"};
+  if (node.is_array()) {
+    for (size_t i = 0; i < node.size(); ++i) FindFaults(document, node[i], place + "/" + std::to_string(i), faults);
+    return;
+  }
+  if (!node.is_object()) return;
+  const bool names = place.ends_with("/properties") || place.ends_with("/example");  // its keys are a client's
+  for (const auto& [name, value] : node.items()) {
+    const std::string inner = place + "/" + name;
+    if (place.ends_with("/example")) break;
+    if (!names && kLater.contains(name)) faults.push_back(inner + ": of a later version");
+    if (!names && name == "type" && !(value.is_string() && kTypes.contains(value.get<std::string>())))
+      faults.push_back(inner + ": no type");
+    if (!names && name == "nullable" && !(value.is_boolean() && node.contains("type"))) faults.push_back(inner + ": without a type");
+    if (!names && name.starts_with("exclusive") && !value.is_boolean()) faults.push_back(inner + ": no boolean");
+    if (!names && name == "$ref" &&
+        (node.size() > 1 || !value.get<std::string>().starts_with("#/") ||
+         !document.contains(json::json_pointer(value.get<std::string>().substr(1)))))
+      faults.push_back(inner + ": leads nowhere, or has neighbours");
+    FindFaults(document, value, inner, faults);
+  }
+}
+
+TEST_F(ModelServerTest, TheOpenApiFileIsValidInItsVersion) {
+  json document = json::parse(kOpenApiJson);
+  EXPECT_EQ(document.at("openapi"), "3.0.3");
+  std::vector<std::string> faults;
+  FindFaults(document, document, "", faults);
+  EXPECT_EQ(faults, std::vector<std::string>());
+  std::set<std::string> ids;
+  for (const auto& [path, operations] : document.at("paths").items())
+    for (const auto& [method, operation] : operations.items()) {
+      EXPECT_TRUE(ids.insert(operation.at("operationId")).second) << path;
+      EXPECT_FALSE(operation.at("responses").empty()) << path;
+      for (const auto& [status, response] : operation.at("responses").items())
+        EXPECT_TRUE(response.contains("description") || response.contains("$ref")) << path << " " << status;
+      std::set<std::string> parameters;
+      for (const json& given : operation.value("parameters", json::array())) {
+        const json& parameter =
+            given.contains("$ref") ? document.at(json::json_pointer(given.at("$ref").get<std::string>().substr(1))) : given;
+        if (parameter.at("in") == "path") parameters.insert("{" + parameter.at("name").get<std::string>() + "}");
+        EXPECT_TRUE(parameter.at("in") != "path" || parameter.at("required") == true) << path;
+      }
+      const std::regex brace("\\{[^}]*\\}");
+      EXPECT_EQ(parameters, std::set<std::string>(std::sregex_token_iterator(path.begin(), path.end(), brace), {})) << path;
+    }
+  // What is looked for is found.
+  document["info"]["license"]["identifier"] = "Apache-2.0";
+  document["components"]["schemas"]["A"] =
+      json::parse(R"({"type":["string","null"],"properties":{"type":{"nullable":true},"b":{"$ref":"#/none"}}})");
+  faults.clear();
+  FindFaults(document, document, "", faults);
+  EXPECT_EQ(faults, (std::vector<std::string>{"/components/schemas/A/properties/b/$ref: leads nowhere, or has neighbours",
+                                              "/components/schemas/A/properties/type/nullable: without a type",
+                                              "/components/schemas/A/type: no type", "/info/license/identifier: of a later version"}));
 }
 
 // Fields that a route takes, with values.

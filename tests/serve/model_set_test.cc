@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <limits>
 #include <thread>
 
@@ -155,6 +156,43 @@ TEST_F(ModelSetTest, ServesAModelNoMoreOnceItIsRemovedButTheLastOneStays) {
   EXPECT_TRUE(server_->models().Remove("ranks"));
   test::ExpectError(ErrorCode::kInvalidArgument, "'two' is the only model that is served", [&] { server_->models().Remove("two"); });
   EXPECT_EQ(Embed("/embed"), Of(1));
+}
+
+TEST_F(ModelSetTest, ChecksNoMoreOfAModelWhereTheServerEnds) {
+  ServeModels(Models({{"m", {.normalizes = false}}}, &models_));
+  int num_checks = 0;
+  ModelOrigin origin;
+  for (int i = 0; i < 3; ++i)
+    origin.checks.push_back([&](ServedModel&) {
+      if (++num_checks == 2) server_->models().TakeNoMore();
+    });
+  test::ExpectError(ErrorCode::kCancelled, "the server is shutting down",
+                    [&] { server_->models().Put("m", std::make_unique<FakeModel>(FakeModelOptions{.shift = 1}), std::move(origin)); });
+  EXPECT_EQ(num_checks, 2);
+  EXPECT_EQ(Embed("/embed"), Of(0));
+}
+
+TEST_F(ModelSetTest, SaysWhenAModelHasEndedThatWasReplacedUnloadedOrRefused) {
+  std::atomic<int> num_ended = 0;
+  ServeMetrics metrics;
+  ModelSet models({}, metrics, [&] { ++num_ended; });
+  const auto await = [&](int count) {
+    while (num_ended != count) std::this_thread::yield();
+  };
+  models.Put("a", std::make_unique<FakeModel>());
+  models.Put("b", std::make_unique<FakeModel>());
+  ModelSet::ServicePtr held = models.Find("a");
+  models.Put("a", std::make_unique<FakeModel>());
+  EXPECT_EQ(num_ended, 0);
+  held.reset();
+  await(1);
+  models.Remove("b");
+  await(2);
+  ModelLoader loader({.model = [](const std::string&) -> std::unique_ptr<ServedModel> { throw Error(ErrorCode::kInvalidInput, "broken"); },
+                      .adapter = nullptr},
+                     models);
+  test::ExpectError(ErrorCode::kInvalidInput, "broken", [&] { loader.Load({{.name = "c", .folder = "c"}}); });
+  await(3);
 }
 
 TEST_F(ModelSetTest, LosesNoRequestWhileModelsChangePlaces) {

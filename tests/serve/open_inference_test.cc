@@ -167,6 +167,8 @@ TEST_F(OpenInferenceTest, RefusesTensorsThatDoNotFit) {
            "'lengths[0]' is 0; 2 tokens of 'input_ids' are left"},
           {R"({"name":"input_ids","datatype":"INT64","shape":[2],"data":[1,2]},{"name":"lengths","datatype":"INT64","shape":[1],"data":[1]})",
            "'lengths' add up to 1; 'input_ids' has 2"},
+          {R"({"name":"input_ids","datatype":"INT64","shape":[3],"data":[64,1,1]},{"name":"lengths","datatype":"INT64","shape":[3],"data":[1,1,1]})",
+           "'input_ids' has more than 2 inputs"},  // counted before they are looked at
       })
     EXPECT_EQ(Refusal(inputs), "400 " + json({{"error", message}}).dump()) << inputs;
 }

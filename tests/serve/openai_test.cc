@@ -94,7 +94,7 @@ TEST_F(OpenAiTest, CutsToDimensionsAndMakesTheLengthOneAgain) {
 
 TEST_F(OpenAiTest, LeavesVectorsAsTheFolderSaysWithoutDimensions) {
   Serve({.normalizes = false});
-  EXPECT_EQ(AskJson(Post(R"({"input":"hello","dimensions":null,"encoding_format":null,"user":null,"model":null})"))
+  EXPECT_EQ(AskJson(Post(R"({"input":"hello","dimensions":null,"encoding_format":null,"user":null,"model":null,"other":null})"))
                 .at("data")[0]
                 .at("embedding")
                 .get<std::vector<float>>(),
@@ -141,9 +141,16 @@ TEST_F(OpenAiTest, RefusesWhatItCannotComputeNamingTheField) {
            {R"({"input":"a","user":7})", "'user' must be a string, is a number (byte 20)", "user"},
            {R"({"input":"a","model":7})", "'model' must be a string, is a number (byte 21)", "model"},
            {R"({"input":"a a a a a a a a a a a a a a a"})",
-            "'input' has 17 tokens; the model takes at most 16 (shorten it, or set \"truncate\": true where the protocol has that)", "input"},
+            "'input' has 17 tokens; the model takes at most 16 (shorten it, or set \"truncate\": true where the protocol has that)",
+            "input"},
            {R"({"input":["a",[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]]})",
-            "'input[1]' has 17 tokens; the model takes at most 16 (shorten it, or set \"truncate\": true where the protocol has that)", "input[1]"},
+            "'input[1]' has 17 tokens; the model takes at most 16 (shorten it, or set \"truncate\": true where the protocol has that)",
+            "input[1]"},
+           {R"({"input":"a","dimension":2})", "a field that embeddings do not have, with its value at byte 25 (did you mean 'dimensions'?)",
+            ""},
+           {R"({"input":"a","canary":2})",
+            "a field that embeddings do not have, with its value at byte 22 (there are input, model, encoding_format, dimensions, user)",
+            ""},
            {R"({"input":"a")", "no valid JSON at byte 12: it ends too early", ""},
        }) {
     const RawAnswer answer = Ask(Post(body));
@@ -179,6 +186,19 @@ TEST_F(OpenAiTest, NeverWritesNaN) {
   Serve({.broken = true});
   EXPECT_EQ(Outcome(Post(R"({"input":"a"})")),
             R"x(500 {"error":{"message":"the model gave a number that is not finite (its weights are broken)","type":"server_error","param":null,"code":null}})x");
+}
+
+TEST_F(OpenAiTest, RefusesABodyAboveTheLimitInItsForm) {
+  Serve({}, {.http = {.limits = {.max_body_bytes = 10}}});
+  const RawAnswer answer = Ask(PostJson("/v1/embeddings", R"({"input":"hello"})"));
+  EXPECT_EQ(answer.status, 413);
+  const json error = json::parse(answer.body).at("error");
+  EXPECT_EQ(error.at("message"),
+            "the body is larger than 10 bytes (send less at a time, or start the server with a larger --payload-limit)");
+  EXPECT_EQ(error.at("type"), "invalid_request_error");
+  EXPECT_TRUE(error.at("param").is_null());
+  EXPECT_EQ(error.at("code"), "request_too_large");
+  EXPECT_EQ(answer.Field("x-model"), "org/fake");
 }
 
 }  // namespace

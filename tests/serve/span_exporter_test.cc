@@ -72,6 +72,10 @@ TEST_F(SpanExporterTest, SendsASpanForEachRequestInTheClientsTrace) {
   EXPECT_EQ(attributes.at("http.route"), json({{"stringValue", "/embed"}}));
   EXPECT_EQ(attributes.at("mlac.model"), json({{"stringValue", "org/fake"}}));
   EXPECT_EQ(attributes.at("mlac.tokens"), json({{"intValue", "3"}}));
+  for (const char* name : {"mlac.queue_ms", "mlac.compute_ms"}) {
+    EXPECT_EQ(attributes.at(name).size(), 1u) << name;
+    EXPECT_TRUE(attributes.at(name).at("doubleValue").is_number()) << name;
+  }
   // Without a trace of the client's: one of its own. A trace that the client does not record is left out.
   Ask(Get("/none", "traceparent: 00-" + kTrace + "-" + kParent + "-00\r\n"));
   Ask(Get("/none"));

@@ -89,6 +89,43 @@ TEST_F(TeiTest, PutsThePromptBeforeTheText) {
             R"x(422 {"error":"'prompt_name' names no prompt of the model (it has 'query')","error_type":"Validation"})x");
 }
 
+TEST_F(TeiTest, PutsTheDefaultPromptBeforeTextsAndNotBeforeTokens) {
+  Serve({.has_default_prompt = true});
+  const json vectors = AskJson(PostJson("/embed", R"({"inputs":["a",[2,5,3]],"normalize":false})"));  // a text and tokens
+  EXPECT_EQ(vectors[0].get<std::vector<float>>(), Expected({2, 8, 9, 5, 3}, false));
+  EXPECT_EQ(vectors[1].get<std::vector<float>>(), Expected(kA, false));
+  EXPECT_EQ(AskJson(PostJson("/tokenize", R"({"inputs":"a"})"))[0].size(), 5u);
+  EXPECT_EQ(AskJson(PostJson("/v1/embeddings", R"({"input":"a"})")).at("usage").at("prompt_tokens"), 5);
+  EXPECT_TRUE(model_->tokens().empty());  // all count
+
+  Serve({.max_length = 6, .has_default_prompt = true, .pools_prompt = false});
+  AskJson(PostJson("/embed", R"({"inputs":["a",[2,5,3],"b c"]})"));
+  EXPECT_EQ(model_->tokens(), (std::vector<size_t>{3, 5 + 3 + 3}));
+  // Cut at its beginning, a text loses tokens of the prompt first: of [CLS] query : a b c [SEP] the first.
+  AskJson(PostJson("/embed", R"({"inputs":"a b c","truncate":true,"truncation_direction":"Left"})"));
+  EXPECT_EQ(model_->computed().back(), (std::vector<int32_t>{2, 9, 5, 6, 7, 3}));
+  EXPECT_EQ(model_->tokens().back(), 2u);
+  AskJson(PostJson("/embed", R"({"inputs":"a b c hello world","truncate":true,"truncation_direction":"Left"})"));
+  EXPECT_EQ(model_->computed().back(), (std::vector<int32_t>{2, 6, 7, 10, 11, 3}));
+  EXPECT_EQ(model_->tokens().back(), 1u);
+}
+
+// As tokenizers cuts pairs: the longer text until both are equally long, each at its beginning.
+TEST_F(TeiTest, CutsPairsAtTheirBeginnings) {
+  Serve({.is_classifier = true, .max_length = 6});
+  const auto computed = [&](const std::string& body) {
+    const RawAnswer answer = Ask(PostJson("/predict", body));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    return std::pair(model_->computed().back(), answer.Field("x-truncated-inputs"));
+  };
+  using Computed = std::pair<std::vector<int32_t>, std::string>;
+  EXPECT_EQ(computed(R"({"inputs":["a b","c"],"truncation_direction":"Left"})"), (Computed{{2, 5, 6, 3, 7, 3}, ""}));
+  EXPECT_EQ(computed(R"({"inputs":["a b","c"],"truncate":true,"truncation_direction":"Left"})"), (Computed{{2, 5, 6, 3, 7, 3}, ""}));
+  EXPECT_EQ(computed(R"({"inputs":["a b c","b c"],"truncate":true,"truncation_direction":"Left"})"), (Computed{{2, 6, 7, 3, 7, 3}, "1"}));
+  EXPECT_EQ(computed(R"({"inputs":["a b c","b"],"truncate":true,"truncation_direction":"Left"})"), (Computed{{2, 6, 7, 3, 6, 3}, "1"}));
+  EXPECT_EQ(Ask(PostJson("/predict", R"({"inputs":["a b c","b"],"truncation_direction":"Left"})")).status, 422);
+}
+
 TEST_F(TeiTest, SendsTheHeadersOfTheOriginal) {
   Serve();
   const RawAnswer answer = Ask(PostJson("/embed", R"({"inputs":["hello","\u00e9"]})"));
@@ -160,18 +197,17 @@ TEST_F(TeiTest, RefusesWhatItCannotComputeNamingTheField) {
                         });
   Serve({.is_classifier = true, .max_length = 4}, {.inference = {.max_client_batch_size = 2}});
   const std::string must_be = "must be a text, a pair of texts, or a list of [text] and [text, text], is ";
-  refusals("/predict", {
-                           {R"({"inputs":["a","b","c"]})", 422, "'inputs' " + must_be + "an array (byte 10)", "Validation"},
-                           {R"({"inputs":null})", 422, "'inputs' " + must_be + "null (byte 10)", "Validation"},
-                           {R"({"inputs":[["a","b","c"]]})", 422, "'inputs[0]' must be [text] or [text, text], is an array (byte 11)", "Validation"},
-                           {R"({"inputs":[["a"],"b"]})", 422, "'inputs[1]' must be [text] or [text, text], is a string (byte 17)", "Validation"},
-                           {R"({"inputs":["a",["b"]]})", 422, "'inputs[1]' must be a text, as the one before it, is an array (byte 15)", "Validation"},
-                           {R"({"inputs":[[]]})", 400, "'inputs[0]' cannot be empty", "Empty"},
-                           {R"({"inputs":[["a"],["a"],["a"]]})", 413, "'inputs' has more than 2 inputs (send them in several requests)", "Validation"},
-                           {R"({"inputs":"a","raw_scores":0})", 422, "'raw_scores' must be true or false, is a number (byte 27)", "Validation"},
-                           {R"({"inputs":["a b","c"],"truncate":true,"truncation_direction":"Left"})", 422,
-                            "'inputs' is a pair, which is not cut at its beginning", "Validation"},
-                       });
+  refusals("/predict",
+           {
+               {R"({"inputs":["a","b","c"]})", 422, "'inputs' " + must_be + "an array (byte 10)", "Validation"},
+               {R"({"inputs":null})", 422, "'inputs' " + must_be + "null (byte 10)", "Validation"},
+               {R"({"inputs":[["a","b","c"]]})", 422, "'inputs[0]' must be [text] or [text, text], is an array (byte 11)", "Validation"},
+               {R"({"inputs":[["a"],"b"]})", 422, "'inputs[1]' must be [text] or [text, text], is a string (byte 17)", "Validation"},
+               {R"({"inputs":["a",["b"]]})", 422, "'inputs[1]' must be a text, as the one before it, is an array (byte 15)", "Validation"},
+               {R"({"inputs":[[]]})", 400, "'inputs[0]' cannot be empty", "Empty"},
+               {R"({"inputs":[["a"],["a"],["a"]]})", 413, "'inputs' has more than 2 inputs (send them in several requests)", "Validation"},
+               {R"({"inputs":"a","raw_scores":0})", 422, "'raw_scores' must be true or false, is a number (byte 27)", "Validation"},
+           });
 }
 
 TEST_F(TeiTest, WritesErrorsOfTheServerInItsForm) {

@@ -39,12 +39,14 @@ struct Observer : FineTuneObserver {
     if (report.step == stop_after) stop = true;
   }
   void OnSpike(const SpikeReport&) override {}
-  void OnEpoch(const EpochReport&) override {}
+  void OnEpoch(const EpochReport& report) override {
+    if (report.epoch == stop_after_epoch) stop = true;
+  }
   void OnCheckpoint(size_t, const std::string&) override {}
   void OnEarlyStop(size_t) override {}
 
   std::vector<std::string> notes, findings;
-  size_t resumed = 0, stop_after = 0;
+  size_t resumed = 0, stop_after = 0, stop_after_epoch = 0;
   std::atomic<bool> stop = false;
 };
 
@@ -197,6 +199,64 @@ TEST_F(FineTune, WritesTheSameBytesWhenItIsInterruptedAndResumed) {
             "--overwrite replaces it");
 }
 
+TEST_F(FineTune, IsInterruptedWhileItMeasuresAndOnlyMeasuresWhenResumed) {
+  folder.Write("train.csv", Csv(60, 1));
+  FineTuneOptions options = Options();
+  Train(options);
+  const std::map<std::string, std::string> expected = ContentOf(options.out);
+  options.out = folder / "second";
+  observer.stop_after_epoch = options.training.num_epochs;  // behind it there is nothing but the measuring
+  ExpectError(ErrorCode::kCancelled, "interrupted after step 14 of 14", [&] { Train(options); });
+  EXPECT_FALSE(fs::exists(folder / "second/model.safetensors"));
+  observer.stop = false;
+  observer.stop_after_epoch = 0;
+  options.resume = true;
+  Train(options);
+  EXPECT_EQ(observer.resumed, 14u);
+  ExpectSameContent(ContentOf(options.out), expected, "resumed");
+
+  observer.stop = true;  // measuring once more what is finished
+  ExpectError(ErrorCode::kCancelled, "interrupted", [&] { Train(options); });
+  ExpectSameContent(ContentOf(options.out), expected, "finished");
+}
+
+TEST_F(FineTune, RefusesWhatCannotLearnBeforeItReadsTheData) {
+  FineTuneOptions options = Options();
+  options.data = folder / "absent.csv";
+  options.training.freeze = true;
+  const std::string frozen = "this task has no head over one vector a text, so the encoder cannot be frozen";
+  for (const char* task : {"token-classification", "question-answering", "fill-mask", "sentence-similarity"})
+    EXPECT_EQ(ExpectError(ErrorCode::kUnsupported, frozen, [&] { mlac::FineTune(task, options, observer, observer.stop); }).hint(),
+              "leave out --freeze");
+  options.lora = {.rank = 2};
+  for (const char* task : {"text-classification", "text-ranking"})
+    ExpectError(ErrorCode::kInvalidArgument, "--lora and --freeze exclude each other",
+                [&] { mlac::FineTune(task, options, observer, observer.stop); });
+  options.training.freeze = false;
+  options.lora.targets = {"query", "qeury"};
+  for (const std::string& task : FineTuneTaskNames())
+    EXPECT_EQ(ExpectError(ErrorCode::kInvalidArgument, "--lora-targets: no linear layer of the encoder is called 'qeury'",
+                          [&] { mlac::FineTune(task, options, observer, observer.stop); })
+                  .hint(),
+              "did you mean 'query'?");
+  EXPECT_FALSE(fs::exists(options.out));
+}
+
+TEST_F(FineTune, NamesTheTextOfWhichTheTokenizerKeepsNothing) {
+  FineTuneOptions options = Options();
+  options.model = CopyModel();
+  json tokenizer = ReadJsonFile(folder / "model/tokenizer.json");
+  tokenizer["post_processor"] = nullptr;
+  folder.Write("model/tokenizer.json", tokenizer.dump());
+  folder.Write("train.csv", "text,label\na cat,x\n \u200d,y\nred,y\n");
+  options.validation_split = 0;
+  const std::string message =
+      "train.csv line 3: expected a text with tokens, found none: the tokenizer keeps nothing of it and adds nothing";
+  ExpectRefused(ErrorCode::kInvalidInput, message, options);
+  folder.Write("train.csv", "anchor,positive\na cat,a dog\nred,\u200d\n");
+  ExpectError(ErrorCode::kInvalidInput, message, [&] { mlac::FineTune("sentence-similarity", options, observer, observer.stop); });
+}
+
 TEST_F(FineTune, ResumesFromTheBeginningIfItWasKilledBeforeTheFirstCheckpoint) {
   folder.Write("train.csv", Csv(60, 1));
   FineTuneOptions options = Options();
@@ -284,6 +344,11 @@ TEST_F(FineTune, ReplacesAFolderOnRequestAlone) {
   ExpectRefused(ErrorCode::kNotFound, folder / "out: holds neither a checkpoint nor the result of this run", options);
   options.resume = false;
   options.overwrite = true;
+  EXPECT_EQ(
+      ExpectRefused(ErrorCode::kAlreadyExists, folder / "out: is no model, so --overwrite does not replace it: it holds 'old.txt'", options)
+          .hint(),
+      "choose another --out, or remove the folder yourself");
+  folder.Write("out/config.json", "{}");
   observer.stop_after = 3;
   ExpectError(ErrorCode::kCancelled, "interrupted after step 3 of 8", [&] { Train(options); });
   EXPECT_EQ(ReadWhole(folder / "out/old.txt"), "precious") << "as long as training goes on, the old folder stays";

@@ -248,6 +248,11 @@ TEST(MeasureMasks, CountsWhatIsGuessedAndNamesWhatIsNotFinite) {
   EXPECT_NEAR(*figures.loss, (2 * std::log(2.0) + std::log(286.0)) / 3, 1e-6);
   EXPECT_NEAR(figures.figures[0].value, std::exp(*figures.loss), 1e-9);
   EXPECT_LE(figures.figures[0].interval->low, figures.figures[0].value);
+  const TextsToMask longer = {
+      JoinTexts(TheTokenizer(), std::vector<std::string>{"cat", "cat cat cat cat cat", "dog"}, 5, true), "a.txt", {1, 5, 9}};
+  const Figures of_blocks = MeasureMasks(always_cat, MeasuringMasker(TheTokenizer()), longer, vocab_size);
+  ASSERT_EQ(of_blocks.by_row.size(), 2u);
+  for (const RowFigure& figure : of_blocks.by_row) EXPECT_EQ(figure.rows, (std::vector<uint32_t>{0, 1, 1, 2})) << figure.name;
   const auto nan = [&](const TokenBatch&, std::span<const size_t> tokens) { return std::vector<float>(tokens.size() * vocab_size, NAN); };
   ExpectError(ErrorCode::kInvalidInput, "the logits of a.txt line 1 are not finite",
               [&] { MeasureMasks(nan, MeasuringMasker(TheTokenizer()), texts, vocab_size); });

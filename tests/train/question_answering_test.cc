@@ -148,6 +148,7 @@ TEST(AnswerWindows, PointAtTheAnswerOrAtTheFirstToken) {
   EXPECT_EQ(cut.num_uncovered, 0u);
   EXPECT_EQ(CutQuestions(tokenizer, data, {.window = around + 1, .doc_stride = 0}).num_uncovered, 1u);
   EXPECT_THROW(CutQuestions(tokenizer, data, {.window = around, .doc_stride = 0}), Error);
+  EXPECT_THROW(CutQuestions(tokenizer, data, {.window = around + 5, .doc_stride = SIZE_MAX}), Error);
 }
 
 TEST(AnswerWindows, HaveTheLengthsOfTheTask) {

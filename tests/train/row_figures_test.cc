@@ -114,6 +114,10 @@ TEST(CompareRowFigures, OtherUnitsAreNotPaired) {
       CompareRowFigures(three, {.name = "perplexity", .form = RowFigure::Form::kExpRatio, .num_units = 2, .a = {1, 2}, .b = {1, 1}}));
   EXPECT_FALSE(
       CompareRowFigures(three, {.name = "perplexity", .form = RowFigure::Form::kRatio, .num_units = 3, .a = {1, 2, 3}, .b = {1, 1, 2}}));
+  RowFigure accuracy = {.name = "accuracy", .num_units = 3, .a = {1, 0, 2}, .b = {1, 1, 2}, .rows = {0, 2, 5}}, otherwise = accuracy;
+  EXPECT_TRUE(CompareRowFigures(accuracy, otherwise));
+  otherwise.rows = {0, 3, 5};  // another tokenizer cut the second block elsewhere
+  EXPECT_FALSE(CompareRowFigures(accuracy, otherwise));
   EXPECT_FALSE(CompareRowFigures({.name = "f1", .num_units = 0, .a = {}, .b = {}}, {.name = "f1", .num_units = 0, .a = {}, .b = {}}));
 }
 

@@ -275,6 +275,8 @@ TEST_P(TaskKinds, LearnWhatTheDataSaysAndOpenAgain) {
                                            .target_column = options.target_column, .text_pair_column = options.text_pair_column,
                                            .max_length = options.max_length, .doc_stride = options.doc_stride,
                                            .line_by_line = options.masking.line_by_line});
+  EXPECT_EQ(Evaluate(EvaluationAsTrained(options.out, "", options.data)).metrics_json, again.metrics_json)
+      << "columns and windows are those of the training";
   EXPECT_EQ(again.figures.figures.front().name, result.figures.figures.front().name);
   EXPECT_GT(again.figures.num_examples, result.figures.num_examples);
   const json all = json::parse(again.metrics_json);
@@ -421,6 +423,34 @@ TEST(FillMask, SaysWhereItMakesANewHead) {
   EXPECT_THAT(ReadWhole(options.out + "/README.md"), HasSubstr("head was made new"));
 }
 
+// A block of words that are all unknown has nothing to guess: its rows, all zeros, must not shift those of others in sums of bf16.
+TEST(FillMask, WritesTheSameBytesInBf16WhereABlockHasNothingToGuess) {
+  const test::TemporaryFolder folder;
+  Kind kind = Masks();
+  std::string lines;
+  size_t count = 0;
+  for (size_t begin = 0; begin < kind.content.size(); ++count) {
+    const size_t end = kind.content.find('\n', begin) + 1;
+    lines += kind.content.substr(begin, end - begin);
+    if (count % 3 == 0) lines += "\u2603\n";
+    begin = end;
+  }
+  kind.content = lines;
+  FineTuneOptions options = OptionsOf(kind, folder);
+  options.validation_split = 0;
+  options.training.num_epochs = 1;
+  options.training.dtype = DType::kBF16;
+  Silent observer;
+  FineTune(kind.task, options, observer, observer.stop);
+  const std::string expected = ReadWhole(options.out + "/model.safetensors");
+  for (const size_t max_tokens : {1, 20}) {
+    options.training.max_tokens = max_tokens;
+    options.out = folder / fmt::format("parts of {}", max_tokens);
+    FineTune(kind.task, options, observer, observer.stop);
+    EXPECT_TRUE(ReadWhole(options.out + "/model.safetensors") == expected) << "parts of " << max_tokens << " tokens";
+  }
+}
+
 // What is written opens as what was trained: the same figures of the same file, whatever stands behind the encoder.
 TEST(SentenceFolders, GiveTheFiguresOfTheTrainedModel) {
   const test::TemporaryFolder folder;
@@ -551,6 +581,16 @@ TEST(TaggedTexts, ReadsConllAndListsAlike) {
   EXPECT_EQ(conll.words[0][1].begin, 3u);
   EXPECT_EQ(conll.words[0][1].end, 10u);
   EXPECT_THAT(TagsOf(conll), ElementsAre("O", "B-ORG", "B-PER"));
+  // Under other names, and beside the text that they are the words of.
+  const auto same = [&](const std::string& row, const TagColumns& columns = {}) {
+    const TaggedTexts found = ReadTaggedTexts(folder.Write("b.jsonl", row + "\n"), columns);
+    EXPECT_THAT(found.texts.texts, ElementsAre("EU rejects")) << row;
+    EXPECT_THAT(TagsOf(found), ElementsAre("O", "B-ORG")) << row;
+  };
+  same(R"({"tokens": ["EU", "rejects"], "ner_tags": ["B-ORG", "O"]})");
+  same(R"({"words": ["EU", "rejects"], "labels": ["B-ORG", "O"]})");
+  same(R"({"text": "EU  rejects", "tokens": ["EU", "rejects"], "ner_tags": ["B-ORG", "O"]})");
+  same(R"({"tokens": ["EU", "rejects"], "tags": ["X", "X"], "mine": ["B-ORG", "O"]})", {.tags = "mine"});
   EXPECT_EQ(TagsOf(lists), TagsOf(conll));
 }
 
@@ -607,6 +647,19 @@ TEST(RegressionMetrics, AreThoseOfScipy) {
   EXPECT_NEAR(Value(figures, "spearman"), 0.8720815992723809, 1e-12);
   const std::vector<float> constant(5, 1.0f);
   EXPECT_EQ(Value(ComputeRegressionMetrics(truth, constant), "pearson"), 0);
+}
+
+TEST(RegressionMetrics, AreThoseOfTheirRows) {
+  const std::vector<float> truth = {1, 2, 3, 4, 4}, predicted = {1.5f, 1, 3, 5, 4};
+  const Figures figures = ComputeRegressionMetrics(truth, predicted);
+  const std::vector<size_t> all = {0, 1, 2, 3, 4}, some = {1, 3};
+  for (const Figure& figure : figures.figures) {
+    const RowFigure* by_row = FindByRow(figures, figure.name);
+    ASSERT_NE(by_row, nullptr) << figure.name;
+    EXPECT_DOUBLE_EQ(RowFigureMeter(*by_row)(all), figure.value) << figure.name;
+  }
+  EXPECT_DOUBLE_EQ(RowFigureMeter(*FindByRow(figures, "mae"))(some), 1);
+  EXPECT_TRUE(ComputeRegressionMetrics(truth, predicted, {.intervals = false}).by_row.empty());
 }
 
 }  // namespace

@@ -84,9 +84,9 @@ struct TinyRun {
   TrainingResult result = {};
 
   // The weights that training gives.
-  std::vector<float> Train() {
+  std::vector<float> Train(const std::function<void(mlac::Run& run)>& measure = nullptr) {
     const std::unique_ptr<Objective> learnt = MakeSequenceObjective(*model, train, validation, objective);
-    result = mlac::Train(*model, *learnt, options, checkpoint, recorder, recorder.stop);
+    result = mlac::Train(*model, *learnt, options, checkpoint, recorder, recorder.stop, measure);
     return Weights(*model);
   }
 };

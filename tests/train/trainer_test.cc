@@ -309,6 +309,104 @@ TEST(Resume, GivesTheBitsOfTheUnbrokenRunBrokenOffAfterEachStep) {
   }
 }
 
+TEST(Resume, OnlyMeasuresWhatWasInterruptedWhileItWasMeasured) {
+  for (const Variant& variant : Variants()) {
+    SCOPED_TRACE(variant.name);
+    TinyRun unbroken;
+    variant.set(unbroken);
+    const std::vector<float> expected = unbroken.Train();
+    const size_t num_steps = unbroken.result.step_losses.size();
+    const test::TemporaryFolder folder;
+    TinyRun first;
+    variant.set(first);
+    first.checkpoint = {.folder = folder / "checkpoint", .resume_command = "mlac train --resume"};
+    try {
+      first.Train([](mlac::Run&) { throw Error(ErrorCode::kCancelled, "interrupted"); });
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kCancelled);
+      EXPECT_TRUE(error.message().starts_with("interrupted after step " + std::to_string(num_steps) + " of ")) << error.message();
+      EXPECT_EQ(error.hint(), "go on with: mlac train --resume");
+    }
+    EXPECT_EQ(first.recorder.checkpoints, std::vector<size_t>{num_steps});
+
+    TinyRun second;
+    variant.set(second);
+    second.checkpoint = first.checkpoint;
+    second.checkpoint.resume = true;
+    std::vector<float> measured;
+    const std::vector<float> found = second.Train([&](mlac::Run& run) {
+      EXPECT_EQ(run.tape(), nullptr);
+      EXPECT_EQ(run.dtype(), DType::kF32);
+      measured = Weights(*second.model);
+    });
+    EXPECT_TRUE(SameBits(found, expected));
+    EXPECT_TRUE(SameBits(measured, expected));
+    EXPECT_TRUE(second.recorder.steps.empty());
+    ExpectSameResult(second.result, unbroken.result);
+  }
+}
+
+TEST(Trainer, PassesOnWhatElseFailsWhileItMeasures) {
+  const test::TemporaryFolder folder;
+  TinyRun run;
+  run.checkpoint = {.folder = folder / "checkpoint"};
+  ExpectError(ErrorCode::kInvalidInput, "broken", [&] { run.Train([](mlac::Run&) { throw Error(ErrorCode::kInvalidInput, "broken"); }); });
+  EXPECT_TRUE(run.recorder.checkpoints.empty());
+}
+
+// Asks for a stop while a part of a step is computed, the `part`-th of all from 1.
+class StoppingObjective : public Objective {
+ public:
+  StoppingObjective(Objective& objective, size_t part, std::atomic<bool>& stop) : objective_(objective), part_(part), stop_(stop) {}
+  size_t num_examples() const override { return objective_.num_examples(); }
+  size_t num_validation_examples() const override { return 0; }
+  std::string Places(std::span<const size_t> examples) const override { return objective_.Places(examples); }
+  TokenBatch Begin(std::span<const size_t> examples, size_t step) override { return objective_.Begin(examples, step); }
+  double total_weight() const override { return objective_.total_weight(); }
+  void AddGradients(mlac::Run& run, Tape& tape, const TokenBatch& part, size_t first_sequence, double& loss) override {
+    objective_.AddGradients(run, tape, part, first_sequence, loss);
+    if (++num_parts == part_) stop_ = true;
+  }
+  ValidationReport Validate(mlac::Run& run, const std::function<void()>& before_batch) override {
+    return objective_.Validate(run, before_batch);
+  }
+
+  size_t num_parts = 0;
+
+ private:
+  Objective& objective_;
+  const size_t part_;
+  std::atomic<bool>& stop_;
+};
+
+TEST(Resume, GivesTheBitsOfTheUnbrokenRunBrokenOffWithinAStep) {
+  const auto set = [](TinyRun& run) {
+    run.options.batch_size = 2;
+    run.options.gradient_accumulation = 4;  // a step has four parts
+  };
+  TinyRun unbroken;
+  set(unbroken);
+  const std::vector<float> expected = unbroken.Train();
+  for (const size_t part : {1, 6, 7}) {
+    SCOPED_TRACE(part);
+    const test::TemporaryFolder folder;
+    TinyRun first;
+    set(first);
+    first.checkpoint = {.folder = folder / "checkpoint"};
+    const std::unique_ptr<Objective> objective = MakeSequenceObjective(*first.model, first.train, first.validation, first.objective);
+    StoppingObjective stopping(*objective, part, first.recorder.stop);
+    ExpectError(ErrorCode::kCancelled, "interrupted after step " + std::to_string(part / 4) + " of 12",
+                [&] { mlac::Train(*first.model, stopping, first.options, first.checkpoint, first.recorder, first.recorder.stop); });
+    EXPECT_EQ(stopping.num_parts, part) << "it went on";
+    TinyRun second;
+    set(second);
+    second.checkpoint = first.checkpoint;
+    second.checkpoint.resume = part > 4;  // else there is no step to go on from
+    EXPECT_TRUE(SameBits(second.Train(), expected));
+  }
+}
+
 TEST(Resume, GivesTheBitsOfTheUnbrokenRunFromTheCheckpointsOfEveryFewSteps) {
   TinyRun unbroken;
   unbroken.validation = TinyTexts(17, 2);

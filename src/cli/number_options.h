@@ -1,0 +1,27 @@
+#pragma once
+// The numbers that options take. What is none, or out of range, is refused by the option's name with what was expected and found: exit
+// status 2.
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace CLI {
+class Option;
+}
+
+namespace mlac {
+
+// More than any count of texts, tokens or bytes.
+inline constexpr uint64_t kMostCounted = uint64_t{1} << 40;
+
+// Digits alone, in base 10: no sign, no fraction, nothing below low or above high.
+CLI::Option* WholeNumber(CLI::Option* option, uint64_t low, uint64_t high = kMostCounted);
+// A finite number from low to high.
+CLI::Option* RealNumber(CLI::Option* option, double low, double high);
+// Bytes: digits, perhaps with a fraction, and K, M, G or T for powers of 1024 (also KB, KiB and so on), in any case.
+CLI::Option* ByteSize(CLI::Option* option);
+
+// The same for what is read after parsing; nothing where it is no such number.
+std::optional<uint64_t> ParseWholeNumber(std::string_view text, uint64_t low, uint64_t high = kMostCounted);
+
+}  // namespace mlac

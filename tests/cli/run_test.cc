@@ -1,0 +1,178 @@
+// What `mlac run` does with models and options that cannot give an answer: one line, and nothing on standard output.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "tensor/safetensors.h"
+#include "tests/support/program.h"
+#include "tests/support/reference.h"
+#include "tests/support/test_support.h"
+
+namespace mlac {
+namespace {
+
+using test::FixturePath;
+
+void ExpectFailure(const std::vector<std::string>& arguments, int status, const std::string& error) {
+  const ProgramResult result = RunMlac(arguments);
+  EXPECT_EQ(result.status, status);
+  EXPECT_EQ(result.error, error);
+  EXPECT_EQ(result.out, "");
+}
+
+// A copy of the model in which change was called with each tensor.
+template <typename Change>
+std::string Changed(const test::TemporaryFolder& folder, const std::string& fixture, const Change& change) {
+  const std::string path = folder / "model";
+  std::filesystem::copy(FixturePath(fixture), path, std::filesystem::copy_options::recursive);
+  const SafetensorsFile file = test::OpenFixture(fixture + "/model.safetensors");
+  std::vector<NamedTensor> tensors;
+  for (const TensorInfo& info : file.tensors()) {
+    const Tensor values = file.Get(info.name);
+    NamedTensor tensor = {info.name, values.dtype() == DType::kF32 ? Tensor::FromValues(values.shape(), values.floats()) : values};
+    change(tensor);
+    tensors.push_back(tensor);
+  }
+  WriteSafetensors(path + "/model.safetensors", tensors);
+  return path;
+}
+
+TEST(Run, GivesNoAnswerOfBrokenWeights) {
+  struct Case {
+    std::string task, fixture;
+    std::vector<std::string> arguments;
+  };
+  const Case cases[] = {
+      {"feature-extraction", "models/st_mean", {"a cat"}},
+      {"feature-extraction", "models/st_mean", {"a cat", "--tokens"}},
+      {"sentence-similarity", "models/st_mean", {"a cat", "red"}},
+      {"text-classification", "models/classifier", {"a cat"}},
+      {"text-ranking", "families/mpnet_reranker", {"--query", "a cat", "red"}},
+      {"token-classification", "families/bert_tokens", {"a cat"}},
+      {"question-answering", "families/bert_qa", {"--question", "what", "a cat"}},
+      {"fill-mask", "families/distilbert_masked_lm", {"a [MASK]"}},
+      {"zero-shot-classification", "families/electra_nli", {"a cat", "--labels", "cats,dogs"}},
+  };
+  for (const Case& each : cases) {
+    SCOPED_TRACE(each.task);
+    const test::TemporaryFolder folder;
+    const std::string model = Changed(folder, each.fixture, [](NamedTensor& tensor) {
+      if (tensor.name.find("embeddings.LayerNorm.weight") != std::string::npos)
+        tensor.tensor.mutable_floats()[0] = std::numeric_limits<float>::quiet_NaN();
+    });
+    for (const bool json : {false, true}) {
+      std::vector<std::string> arguments = {"run", each.task, "-m", model};
+      arguments.insert(arguments.end(), each.arguments.begin(), each.arguments.end());
+      if (json) arguments.emplace_back("--json");
+      ExpectFailure(arguments, 1,
+                    "mlac: the model gave a number that is not finite\nhint: its weights are broken, or overflow on these texts\n");
+    }
+  }
+}
+
+TEST(Run, RefusesWeightsThatAreNoFloats) {
+  const test::TemporaryFolder folder;
+  const std::string model = Changed(folder, "models/classifier", [](NamedTensor& tensor) {
+    if (tensor.name == "classifier.weight") tensor.tensor = Tensor::Zeros(tensor.tensor.shape(), DType::kI32);
+  });
+  ExpectFailure(
+      {"run", "text-classification", "-m", model, "a cat"}, 1,
+      "mlac: " + model + "/model.safetensors: tensor 'classifier.weight' is I32; expected F32, F16, BF16 or F64, or I8 with a scale\n");
+}
+
+TEST(Run, ShowsWhatALabelWouldDoToTheTerminal) {
+  const test::TemporaryFolder folder;
+  std::filesystem::copy(FixturePath("models/classifier"), folder / "model", std::filesystem::copy_options::recursive);
+  std::string config = test::ReadWhole(folder / "model/config.json");
+  for (size_t at = config.find("positive"); at != std::string::npos; at = config.find("positive", at))
+    config.replace(at, 8, "p\\u001b[31m\\n");
+  folder.Write("model/config.json", config);
+  const ProgramResult result = RunMlac({"run", "text-classification", "-m", folder / "model", "a\tcat", "--top-k", "all"});
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_EQ(result.out.find('\x1b'), std::string::npos);
+  EXPECT_NE(result.out.find("  p\\x1b[31m\\n\t"), std::string::npos) << result.out;
+  EXPECT_TRUE(result.out.starts_with("a\\tcat\n")) << result.out;
+}
+
+TEST(Run, PrintsNothingOfWhatFailsAtItsEnd) {
+  ExpectFailure({"run", "sentence-similarity", "-m", FixturePath("models/st_mean"), "--json", "a"}, 1,
+                "mlac: sentence-similarity: expected at least two texts, found one\n");
+  ExpectFailure({"tokenize", "-m", FixturePath("models/classifier"), "--json", "--max-length", "3", "a", "a cat of the jungle"}, 1,
+                "mlac: the text has 11 tokens; at most 3 are possible\nhint: --truncate cuts it\n");
+}
+
+TEST(Run, TakesTargetsThatAreTokensAlone) {
+  const std::string model = FixturePath("families/distilbert_masked_lm");
+  const auto refused = [&](const std::string& targets, const std::string& error) {
+    ExpectFailure({"run", "fill-mask", "-m", model, "the [MASK] sat", "--targets", targets}, 1, error);
+  };
+  refused("", "mlac: fill-mask: expected at least one target, found none\n");
+  refused(" , ", "mlac: fill-mask: expected at least one target, found none\n");
+  const ProgramResult unknown = RunMlac({"run", "fill-mask", "-m", model, "the [MASK] sat", "--targets", "the,zzznope"});
+  EXPECT_EQ(unknown.status, 1);
+  EXPECT_EQ(unknown.out, "");
+  EXPECT_TRUE(unknown.error.starts_with("mlac: fill-mask: the target 'zzznope' is no token of the model, which has ")) << unknown.error;
+  EXPECT_EQ(RunMlac({"run", "fill-mask", "-m", model, "the [MASK] sat", "--targets", "The,a", "--json"}).out,
+            RunMlac({"run", "fill-mask", "-m", model, "the [MASK] sat", "--targets", "the,a", "--json"}).out)
+      << "the tokenizer makes lower case of it";
+}
+
+TEST(Run, AsksForAQuestionAndAContextThatSayAnything) {
+  const std::string model = FixturePath("families/bert_qa");
+  for (const bool json : {false, true}) {
+    std::vector<std::string> arguments = {"run", "question-answering", "-m", model, "--question", "what", " \n"};
+    if (json) arguments.emplace_back("--json");
+    ExpectFailure(arguments, 1, "mlac: question-answering: the context is empty\n");
+  }
+  const test::TemporaryFolder folder;
+  ExpectFailure({"run", "question-answering", "-m", model, "--file", folder.Write("a.csv", "question,context\n,a cat\n")}, 1,
+                "mlac: a.csv line 2: question-answering: the question is empty\n");
+}
+
+TEST(Run, RefusesOptionsWithoutEffect) {
+  const std::string model = FixturePath("models/classifier"), questions = FixturePath("families/bert_qa");
+  for (const char* option : {"--text-pair-column", "--text-column"})
+    ExpectFailure({"run", "text-classification", "-m", model, "a cat", option, "x"}, 2,
+                  std::string("mlac: ") + option + " names a column of --file, which was not given\n");
+  for (const char* option : {"--question-column", "--context-column"})
+    ExpectFailure({"run", "question-answering", "-m", questions, "--question", "what", "a cat", option, "x"}, 2,
+                  std::string("mlac: ") + option + " names a column of --file, which was not given\n");
+}
+
+TEST(Run, NamesTheOptionsOfTheTaskWhereAColumnIsMissing) {
+  const test::TemporaryFolder folder;
+  const std::string file = folder.Write("a.csv", "one,two\nx,y\n");
+  ExpectFailure(
+      {"run", "text-classification", "-m", FixturePath("models/classifier"), "--file", file, "--text-column", "one", "--text-pair-column",
+       "zz"},
+      1, "mlac: " + file + ": expected a column 'zz', found 'one', 'two'\nhint: --text-column and --text-pair-column name the columns\n");
+  ExpectFailure({"run", "question-answering", "-m", FixturePath("families/bert_qa"), "--file", file}, 1,
+                "mlac: " + file +
+                    ": expected a column 'question', found 'one', 'two'\nhint: --question-column and --context-column name the columns\n");
+  ExpectFailure({"run", "token-classification", "-m", FixturePath("families/bert_tokens"), "--file", file}, 1,
+                "mlac: " + file + ": expected a column 'text', found 'one', 'two'\nhint: --text-column names the column\n");
+}
+
+TEST(Run, SaysWhatAPathIsThatIsNoModel) {
+  const test::TemporaryFolder folder;
+  const std::string file = folder.Write("file", ""), folder_hint = "hint: a model is a folder with config.json and model.safetensors\n";
+  ExpectFailure({"run", "text-classification", "-m", file, "a"}, 1, "mlac: " + file + ": is a file, expected a folder\n" + folder_hint);
+  folder.Write("out/checkpoint/state.json", "{}");
+  ExpectFailure({"run", "text-classification", "-m", folder / "out", "a"}, 1,
+                "mlac: " + folder / "out: there is no config.json, but the checkpoint of a training that has not finished\n" +
+                    "hint: the same `mlac train` with --resume finishes it\n");
+}
+
+TEST(Run, NeedsRoomForAText) {
+  ExpectFailure({"run", "text-classification", "-m", FixturePath("models/classifier"), "--truncate", "--max-length", "2", "a cat"}, 1,
+                "mlac: --max-length 2: expected more than the 2 special tokens around each text\n");
+  EXPECT_EQ(
+      RunMlac({"run", "text-classification", "-m", FixturePath("models/classifier"), "--truncate", "--max-length", "3", "a cat"}).status,
+      0);
+}
+
+}  // namespace
+}  // namespace mlac
