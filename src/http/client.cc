@@ -4,21 +4,25 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/read.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <charconv>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <optional>
+#include <sstream>
 #include <system_error>
 #include <thread>
 
@@ -72,55 +76,99 @@ std::string Decoded(std::string_view text) {
   throw Error(ErrorCode::kIo, fmt::format("{}: {}", Printable(url.authority, 200), why));
 }
 
-// A request and its answer over one stream that is not connected yet.
+// A request and its answer over a connection of its own. Bytes are written and read here, and Beast only makes and reads the message: its own read and write
+// over two kinds of stream took longer to compile than all else of this folder.
 class Exchange {
  public:
-  Exchange(const HttpUrl& url, const HttpClientOptions& options, http::request<http::string_body> request)
-      : url_(url), options_(options), request_(std::move(request)) {
+  Exchange(const HttpUrl& url, const HttpClientOptions& options, const http::request<http::string_body>& request)
+      : url_(url), options_(options), body_(request.body()), socket_(context_) {
+    std::ostringstream head;
+    head << request.base();
+    head_ = std::move(head).str();
+    answer_.eager(true);  // the body as well as the head
     answer_.body_limit(options.max_answer_bytes);
   }
 
   HttpAnswer Run(const Endpoints& found, Clock::time_point deadline) {
-    if (url_.is_tls) {
-      asio::ssl::context tls(asio::ssl::context::tls_client);
-      tls.set_default_verify_paths();
-      asio::ssl::stream<beast::tcp_stream> stream(context_, tls);
-      stream.set_verify_mode(asio::ssl::verify_peer);
-      stream.set_verify_callback(asio::ssl::host_name_verification(url_.host));
-      error_code no_address;  // only names are sent: RFC 6066, section 3
-      asio::ip::make_address(url_.host, no_address);
-      if (no_address) SSL_set_tlsext_host_name(stream.native_handle(), url_.host.c_str());
-      RunOver(stream, beast::get_lowest_layer(stream), found, deadline,
-              [&](auto done) { stream.async_handshake(asio::ssl::stream_base::client, done); });
-    } else {
-      beast::tcp_stream stream(context_);
-      RunOver(stream, stream, found, deadline, [&](auto done) { done(error_code()); });
-    }
+    error_ = beast::error::timeout;  // unless something else happens until then
+    asio::async_connect(socket_, found, [this](const error_code& error, const auto&) { Then(error, [this] { Shake(); }); });
+    context_.run_until(deadline);
     if (error_) Fail(url_, options_, error_);
     return {static_cast<int>(answer_.get().result_int()), std::move(answer_.get().body())};
   }
 
  private:
-  template <typename Stream, typename Handshake>
-  void RunOver(Stream& stream, beast::tcp_stream& lowest, const Endpoints& found, Clock::time_point deadline, Handshake handshake) {
-    lowest.expires_at(deadline);
-    lowest.async_connect(found, [&](const error_code& not_connected, const auto&) {
-      if ((error_ = not_connected)) return;
-      handshake([&](const error_code& not_shaken) {
-        if ((error_ = not_shaken)) return;
-        http::async_write(stream, request_, [&](const error_code& not_written, size_t) {
-          if ((error_ = not_written)) return;
-          http::async_read(stream, buffer_, answer_, [&](const error_code& not_read, size_t) { error_ = not_read; });
-        });
-      });
-    });
-    context_.run();
+  using Tls = asio::ssl::stream<asio::ip::tcp::socket&>;
+
+  void Then(const error_code& error, const std::function<void()>& next) {
+    if (error) {
+      error_ = error;
+    } else {
+      next();
+    }
+  }
+
+  void Shake() {
+    if (!url_.is_tls) return Write();
+    tls_context_.emplace(asio::ssl::context::tls_client);
+    tls_context_->set_default_verify_paths();
+    tls_.emplace(socket_, *tls_context_);
+    tls_->set_verify_mode(asio::ssl::verify_peer);
+    tls_->set_verify_callback(asio::ssl::host_name_verification(url_.host));
+    error_code no_address;  // only names are sent: RFC 6066, section 3
+    asio::ip::make_address(url_.host, no_address);
+    if (no_address) SSL_set_tlsext_host_name(tls_->native_handle(), url_.host.c_str());
+    tls_->async_handshake(asio::ssl::stream_base::client, [this](const error_code& error) { Then(error, [this] { Write(); }); });
+  }
+
+  void Write() {
+    const std::array<asio::const_buffer, 2> message = {asio::buffer(head_), asio::buffer(body_)};
+    const auto written = [this](const error_code& error, size_t) { Then(error, [this] { Read(); }); };
+    if (tls_) {
+      asio::async_write(*tls_, message, written);
+    } else {
+      asio::async_write(socket_, message, written);
+    }
+  }
+
+  void Read() {
+    const auto space = buffer_.prepare(size_t{16} << 10);
+    const auto was_read = [this](const error_code& error, size_t num_bytes) { Parse(error, num_bytes); };
+    if (tls_) {
+      tls_->async_read_some(space, was_read);
+    } else {
+      socket_.async_read_some(space, was_read);
+    }
+  }
+
+  void Parse(const error_code& not_read, size_t num_bytes) {
+    buffer_.commit(num_bytes);
+    error_code error;
+    if (not_read == asio::error::eof && answer_.got_some()) {
+      answer_.put_eof(error);  // the end of an answer that says no length, or of half an answer
+    } else if (not_read == asio::error::eof) {
+      error = http::error::end_of_stream;
+    } else if (not_read) {
+      error = not_read;
+    } else {
+      buffer_.consume(answer_.put(buffer_.data(), error));
+      if (error == http::error::need_more) error = {};
+    }
+    if (error || answer_.is_done()) {
+      error_ = error;
+    } else {
+      Read();
+    }
   }
 
   const HttpUrl& url_;
   const HttpClientOptions& options_;
-  http::request<http::string_body> request_;
+  std::string head_;
+  const std::string& body_;
   asio::io_context context_;
+  asio::ip::tcp::socket socket_;
+  std::optional<asio::ssl::context> tls_context_;
+  std::optional<Tls> tls_;
   beast::flat_buffer buffer_;
   http::response_parser<http::string_body> answer_;
   error_code error_;
@@ -241,7 +289,7 @@ HttpAnswer HttpClient::Send(std::string_view method, std::string_view target, st
   error_code error;
   const Endpoints found = lookup_->Find(url_, deadline, error);
   if (error) Fail(url_, options_, error);
-  return Exchange(url_, options_, std::move(request)).Run(found, deadline);
+  return Exchange(url_, options_, request).Run(found, deadline);
 }
 
 std::string BasicAuthorization(std::string_view user, std::string_view password) {

@@ -33,13 +33,6 @@ bool IsToken(std::string_view text) {
 
 bool IsControl(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
 
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // Whether the list of codings ends in chunked and says it once: then the length is known, only the other codings are not ours.
 bool EndsInChunkedAlone(std::string_view codings) {
   size_t num_chunked = 0;

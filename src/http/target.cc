@@ -8,6 +8,14 @@
 #include "http/message.h"
 
 namespace mlac {
+
+int HexValue(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
 namespace {
 
 bool IsAlphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
@@ -16,13 +24,6 @@ bool IsOneOf(char c, std::string_view set) { return c != '\0' && set.find(c) != 
 
 // unreserved and sub-delims of RFC 3986 section 2.
 bool IsPlain(char c) { return IsAlphanumeric(c) || IsOneOf(c, "-._~!$&'()*+,;="); }
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // Whether text holds plain characters, those of `more`, and whole percent signs only.
 bool IsValid(std::string_view text, std::string_view more) {

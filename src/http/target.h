@@ -15,6 +15,9 @@ struct HttpTarget {
   bool asterisk = false;              // "OPTIONS *": about the server itself
 };
 
+// Of a hexadecimal digit; -1 for any other character.
+int HexValue(char c);
+
 // "/path?query", "http://host/path" or, for OPTIONS, "*". Nothing for what is no valid target: a fragment, user information, a byte
 // that a URI may not hold, a broken percent sign, decoded bytes that are control characters or no UTF-8. CONNECT's form is not
 // taken, as no route tunnels.

@@ -52,28 +52,18 @@ const std::set<std::string> kKnownKeys = {"alpha_pattern",
 
 bool IsActive(const json& value) { return value.is_boolean() ? value.get<bool>() : value.is_structured() && !value.empty(); }
 
-const json& At(const json& config, const char* key) {
-  static const json kNull;
-  const auto found = config.find(key);
-  return found == config.end() ? kNull : *found;
-}
-
-[[noreturn]] void Refuse(const std::string& file, const std::string& key, const json& value, const std::string& supported) {
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: {} is {}; supported is {}", file, key, value.dump(), supported));
-}
-
 [[noreturn]] void RefuseKind(const std::string& file, const std::string& key, const std::string& expected, const json& value) {
   throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {}: expected {}, found {}", file, key, expected, value.type_name()));
 }
 
 // Texts are compared as values: nlohmann's == with a text is noexcept and makes a value of it, which ends the process where memory is short.
 void CheckSupported(const json& config, const std::string& file) {
-  if (At(config, "peft_type") != json("LORA")) Refuse(file, "peft_type", At(config, "peft_type"), "\"LORA\"");
-  if (const json& bias = At(config, "bias"); !bias.is_null() && bias != json("none")) Refuse(file, "bias", bias, "\"none\"");
+  if (MemberOrNull(config, "peft_type") != json("LORA")) RefuseValue(file, "peft_type", MemberOrNull(config, "peft_type"), "\"LORA\"");
+  if (const json& bias = MemberOrNull(config, "bias"); !bias.is_null() && bias != json("none")) RefuseValue(file, "bias", bias, "\"none\"");
   // Others than these begin by moving a part of the base's weights into the adapter.
-  if (const json& initial = At(config, "init_lora_weights");
+  if (const json& initial = MemberOrNull(config, "init_lora_weights");
       initial.is_string() && initial != json("gaussian") && initial != json("orthogonal") && initial != json("eva"))
-    Refuse(file, "init_lora_weights", initial, "true, false, \"gaussian\", \"orthogonal\" or \"eva\", which leave the base as it is");
+    RefuseValue(file, "init_lora_weights", initial, "true, false, \"gaussian\", \"orthogonal\" or \"eva\", which leave the base as it is");
   for (const auto& [key, value] : config.items())
     if (!kKnownKeys.contains(key) && IsActive(value))
       throw Error(ErrorCode::kUnsupported,
@@ -82,7 +72,7 @@ void CheckSupported(const json& config, const std::string& file) {
 
 // A list of names; nothing for null and for a string, which stands for a pattern.
 std::vector<std::string> Names(const json& config, const std::string& file, const char* key) {
-  const json& list = At(config, key);
+  const json& list = MemberOrNull(config, key);
   std::vector<std::string> names;
   if (list.is_null() || list.is_string()) return names;
   if (!list.is_array()) RefuseKind(file, key, "a list of names", list);
@@ -103,7 +93,7 @@ void CheckPlainName(const std::string& file, const char* key, const std::string&
 
 // {"query": 4}: values from low to high by the names of modules.
 std::map<std::string, double> Pattern(const json& config, const std::string& file, const char* key, double low, double high) {
-  const json& object = At(config, key);
+  const json& object = MemberOrNull(config, key);
   std::map<std::string, double> values;
   if (object.is_null()) return values;
   if (!object.is_object()) RefuseKind(file, key, "an object", object);
@@ -167,7 +157,7 @@ AdapterConfig ReadAdapterConfig(const std::string& folder) {
   out.alpha_pattern = Pattern(config, file, "alpha_pattern", 0, static_cast<double>(kLargestAlpha));
   out.targets = Names(config, file, "target_modules");
   // Those two leave out some of the modules that targets name.
-  out.is_complete = !out.targets.empty() && At(config, "layers_to_transform").is_null() && At(config, "exclude_modules").is_null();
+  out.is_complete = !out.targets.empty() && MemberOrNull(config, "layers_to_transform").is_null() && MemberOrNull(config, "exclude_modules").is_null();
   out.modules_to_save = Names(config, file, "modules_to_save");
   out.task_type = reader.String("task_type", "");
   for (const char* known : {"", "SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"})
@@ -175,7 +165,7 @@ AdapterConfig ReadAdapterConfig(const std::string& folder) {
       out.base_model = reader.String("base_model_name_or_path", "");
       return out;
     }
-  Refuse(file, "task_type", out.task_type, "\"SEQ_CLS\", \"TOKEN_CLS\", \"QUESTION_ANS\", \"FEATURE_EXTRACTION\" or null");
+  RefuseValue(file, "task_type", out.task_type, "\"SEQ_CLS\", \"TOKEN_CLS\", \"QUESTION_ANS\", \"FEATURE_EXTRACTION\" or null");
 }
 
 std::string AdapterConfigJson(const AdapterConfig& config) {

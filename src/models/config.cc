@@ -13,6 +13,16 @@ namespace mlac {
 
 using nlohmann::json;
 
+const json& MemberOrNull(const json& object, const char* key) {
+  static const json kNull;
+  const auto found = object.find(key);
+  return found == object.end() ? kNull : *found;
+}
+
+void RefuseValue(const std::string& file, const std::string& field, const json& found, const std::string& supported) {
+  throw Error(ErrorCode::kUnsupported, fmt::format("{}: {} is {}; supported is {}", file, field, found.dump(), supported));
+}
+
 ConfigReader::ConfigReader(const json& config, std::string file) : config_(config), file_(std::move(file)) {
   if (!config.is_object()) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected an object, found {}", file_, config.type_name()));
 }

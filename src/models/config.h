@@ -7,6 +7,12 @@
 
 namespace mlac {
 
+// The member of an object, null where there is none.
+const nlohmann::json& MemberOrNull(const nlohmann::json& object, const char* key);
+
+// Throws kUnsupported: "file: field is VALUE; supported is ...".
+[[noreturn]] void RefuseValue(const std::string& file, const std::string& field, const nlohmann::json& found, const std::string& supported);
+
 // A config.json and how to ask it. Every getter throws kInvalidInput naming file, field, expected and found.
 class ConfigReader {
  public:

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "models/config.h"
 
 namespace mlac {
 namespace {
@@ -12,65 +13,59 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-[[noreturn]] void Refuse(const std::string& file, const std::string& field, const json& found, const std::string& supported) {
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: quantization_config.{} is {}; supported is {}", file, field, found.dump(), supported));
-}
-
-const json& At(const json& object, const char* field) {
-  static const json kNull;
-  const auto found = object.find(field);
-  return found == object.end() ? kNull : *found;
+[[noreturn]] void RefuseQuantization(const std::string& file, const std::string& field, const json& found, const std::string& supported) {
+  RefuseValue(file, "quantization_config." + field, found, supported);
 }
 
 // Refuses a field that is not one of the values; one that is absent has compressed-tensors' default, which is `absent`.
 void Expect(const std::string& file, const json& object, const std::string& path, const char* field, const std::vector<json>& values,
             const json& absent) {
-  const json& given = At(object, field);
+  const json& given = MemberOrNull(object, field);
   const json& found = given.is_null() ? absent : given;
   for (const json& value : values)
     if (found == value) return;
   std::string names;
   for (const json& value : values) names += (names.empty() ? "" : " or ") + value.dump();
-  Refuse(file, path + field, given, names);
+  RefuseQuantization(file, path + field, given, names);
 }
 
 // What changes the answers and has no place here: rotations, sparse storage, rounded keys and values.
 void ExpectNothing(const std::string& file, const json& quantization, const char* field) {
-  const json& found = At(quantization, field);
-  if (!found.is_null() && !(found.is_object() && found.empty())) Refuse(file, field, found, "null");
+  const json& found = MemberOrNull(quantization, field);
+  if (!found.is_null() && !(found.is_object() && found.empty())) RefuseQuantization(file, field, found, "null");
 }
 
 }  // namespace
 
 Quantization ReadQuantization(const json& config, const std::string& file) {
-  const json& quantization = At(config, "quantization_config");
+  const json& quantization = MemberOrNull(config, "quantization_config");
   if (quantization.is_null()) return Quantization::kNone;
   if (!quantization.is_object())
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: quantization_config is {}; expected an object", file, quantization.type_name()));
   // Compared as values: nlohmann's == with a text is noexcept and makes a value of it, which ends the process where memory is short.
-  if (At(quantization, "quant_method") != json("compressed-tensors")) Refuse(file, "quant_method", At(quantization, "quant_method"), "\"compressed-tensors\"");
-  if (At(quantization, "format") != json("int-quantized")) Refuse(file, "format", At(quantization, "format"), "\"int-quantized\"");
+  if (MemberOrNull(quantization, "quant_method") != json("compressed-tensors")) RefuseQuantization(file, "quant_method", MemberOrNull(quantization, "quant_method"), "\"compressed-tensors\"");
+  if (MemberOrNull(quantization, "format") != json("int-quantized")) RefuseQuantization(file, "format", MemberOrNull(quantization, "format"), "\"int-quantized\"");
   for (const char* field : {"kv_cache_scheme", "sparsity_config", "transform_config"}) ExpectNothing(file, quantization, field);
-  const json& groups = At(quantization, "config_groups");
-  if (!groups.is_object() || groups.empty()) Refuse(file, "config_groups", groups, "an object with a group");
+  const json& groups = MemberOrNull(quantization, "config_groups");
+  if (!groups.is_object() || groups.empty()) RefuseQuantization(file, "config_groups", groups, "an object with a group");
   bool weight_only = false, dynamic = false;
   for (const auto& [name, group] : groups.items()) {
     const std::string path = "config_groups." + name + ".";
-    const json &weights = At(group, "weights"), &activations = At(group, "input_activations"), &targets = At(group, "targets");
-    if (!weights.is_object()) Refuse(file, path + "weights", weights, "an object");
+    const json &weights = MemberOrNull(group, "weights"), &activations = MemberOrNull(group, "input_activations"), &targets = MemberOrNull(group, "targets");
+    if (!weights.is_object()) RefuseQuantization(file, path + "weights", weights, "an object");
     Expect(file, group, path, "format", {"int-quantized"}, "int-quantized");
     Expect(file, weights, path + "weights.", "num_bits", {8}, 8);
     Expect(file, weights, path + "weights.", "type", {"int"}, "int");
     Expect(file, weights, path + "weights.", "symmetric", {true}, true);
     Expect(file, weights, path + "weights.", "strategy", {"channel", "tensor"}, "tensor");
-    if (!At(group, "output_activations").is_null()) Refuse(file, path + "output_activations", At(group, "output_activations"), "null");
+    if (!MemberOrNull(group, "output_activations").is_null()) RefuseQuantization(file, path + "output_activations", MemberOrNull(group, "output_activations"), "null");
     if (targets == json{"Embedding"}) continue;  // rows are looked up, not multiplied
     if (activations.is_null()) {
       weight_only = true;
       continue;
     }
     dynamic = true;
-    if (!activations.is_object()) Refuse(file, path + "input_activations", activations, "an object or null");
+    if (!activations.is_object()) RefuseQuantization(file, path + "input_activations", activations, "an object or null");
     Expect(file, activations, path + "input_activations.", "num_bits", {8}, 8);
     Expect(file, activations, path + "input_activations.", "type", {"int"}, "int");
     Expect(file, activations, path + "input_activations.", "strategy", {"token"}, "tensor");

@@ -14,7 +14,7 @@
 namespace mlac {
 namespace {
 
-constexpr int kFieldStatus = 422;
+constexpr int kAdminFieldStatus = 422;
 
 std::string Describe(const InferenceService& service) {
   const ServedModel& model = service.model();
@@ -54,7 +54,7 @@ void CheckNewName(const std::string& name) {
       CheckArtefactName(std::string_view(name).substr(begin, end - begin));
     } catch (const Error& error) {
       const std::string& text = error.message();
-      throw HttpError(kFieldStatus, fmt::format("the model's name: {}", text.substr(text.rfind(": ") + 2)), "name");
+      throw HttpError(kAdminFieldStatus, fmt::format("the model's name: {}", text.substr(text.rfind(": ") + 2)), "name");
     }
     begin = end + 1;
   }
@@ -74,9 +74,9 @@ Admin::Admin(AdminOptions options, ModelLoader& loader, ModelSet& models)
 std::string Admin::FindFolder(const std::string& name, std::string_view field) const {
   const std::string folder = options_.model_root + "/" + name, place(field);
   if (!IsPlainPath(name))
-    throw HttpError(kFieldStatus, fmt::format("'{}' must be a path below the model root, of plain names", field), place);
+    throw HttpError(kAdminFieldStatus, fmt::format("'{}' must be a path below the model root, of plain names", field), place);
   if (!FolderExists(folder)) throw HttpError(404, fmt::format("'{}' names no folder below the model root", field), place);
-  if (!LiesIn(folder, options_.model_root)) throw HttpError(kFieldStatus, fmt::format("'{}' leads out of the model root", field), place);
+  if (!LiesIn(folder, options_.model_root)) throw HttpError(kAdminFieldStatus, fmt::format("'{}' leads out of the model root", field), place);
   return folder;
 }
 
@@ -89,7 +89,7 @@ std::string Admin::FindBase(const std::string& name) const {
   for (const ModelSet::ServicePtr& service : models_.All()) {
     if (!service->origin().base.empty()) continue;
     if (!base.empty())
-      throw HttpError(kFieldStatus, "'base' is missing: several models are served that the adapter could stand over", "base");
+      throw HttpError(kAdminFieldStatus, "'base' is missing: several models are served that the adapter could stand over", "base");
     base = service->name();
   }
   return base;
@@ -98,7 +98,7 @@ std::string Admin::FindBase(const std::string& name) const {
 // {"folder"}, or {"adapter", "base"}. Throws HttpError.
 ModelSource Admin::ReadSource(HttpRequest request) const {
   std::string folder, adapter, base;
-  JsonReader(std::move(request.body), kFieldStatus).ReadObject([&](std::string_view field, JsonValue& value) {
+  JsonReader(std::move(request.body), kAdminFieldStatus).ReadObject([&](std::string_view field, JsonValue& value) {
     if (field == "folder") folder = value.String();
     if (field == "adapter") adapter = value.String();
     if (field == "base" && value.kind() != JsonValue::Kind::kNull) base = value.String();
@@ -106,13 +106,13 @@ ModelSource Admin::ReadSource(HttpRequest request) const {
   ModelSource source = {.name = request.parameters.front(), .folder = {}};
   if (models_.Find(source.name) == nullptr) CheckNewName(source.name);
   if (folder.empty() && adapter.empty())
-    throw HttpError(kFieldStatus, "'folder' is missing", "folder", "an adapter is named by 'adapter' and 'base'");
-  if (!folder.empty() && !adapter.empty()) throw HttpError(kFieldStatus, "'adapter' and 'folder' exclude each other", "adapter");
-  if (!folder.empty() && !base.empty()) throw HttpError(kFieldStatus, "'base' is there for an 'adapter' alone", "base");
+    throw HttpError(kAdminFieldStatus, "'folder' is missing", "folder", "an adapter is named by 'adapter' and 'base'");
+  if (!folder.empty() && !adapter.empty()) throw HttpError(kAdminFieldStatus, "'adapter' and 'folder' exclude each other", "adapter");
+  if (!folder.empty() && !base.empty()) throw HttpError(kAdminFieldStatus, "'base' is there for an 'adapter' alone", "base");
   source.folder = FindFolder(folder.empty() ? adapter : folder, folder.empty() ? "adapter" : "folder");
   if (adapter.empty()) {
     if (IsAdapterFolder(source.folder))
-      throw HttpError(kFieldStatus, "'folder' holds an adapter and no model", "folder", "name it as 'adapter', with its 'base'");
+      throw HttpError(kAdminFieldStatus, "'folder' holds an adapter and no model", "folder", "name it as 'adapter', with its 'base'");
     return source;
   }
   source.origin.base = base.empty() ? FindBase(source.name) : FindModel(models_, base)->name();

@@ -31,10 +31,6 @@ namespace {
 // Between two tries to find memory for a batch.
 constexpr std::chrono::milliseconds kMemoryPause{5};
 
-double MillisecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
 }  // namespace
 
 BatchQueue::BatchQueue(BatchQueueOptions options, Compute compute) : options_(std::move(options)), compute_(std::move(compute)) {

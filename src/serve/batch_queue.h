@@ -25,6 +25,10 @@ namespace mlac {
 
 struct QueuedRequest;  // inside
 
+inline double MillisecondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
 struct QueuedSequence {
   std::vector<int32_t> token_ids;
   std::vector<int32_t> token_type_ids;

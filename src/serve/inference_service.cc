@@ -19,8 +19,6 @@ constexpr size_t kMaxInlineBytes = 4096, kMaxInlineValues = 2048, kMaxInlineToke
 // Of the answers of a task, about. Long ones of a few tokens (all words for a mask) are no work for the thread that computes either.
 constexpr double kMaxAnswerBytes = 64.0 * (1 << 20), kMaxInlineAnswerBytes = 32'768;
 
-double MillisecondsSince(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
-
 // UTF-8's leading bytes.
 size_t CountCharacters(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));

@@ -11,10 +11,9 @@
 namespace mlac {
 namespace {
 
-constexpr int kFieldStatus = 400;
 constexpr std::string_view kVersion = "1";  // of every model: what is served under a name changes places, and has no history here
 
-HttpError Refuse(std::string message, std::string field) { return HttpError(kFieldStatus, std::move(message), std::move(field)); }
+HttpError Refuse(std::string message, std::string field) { return HttpError(kOpenInferenceFieldStatus, std::move(message), std::move(field)); }
 
 void CheckCount(size_t num_inputs, size_t max_inputs, std::string_view field) {
   if (num_inputs > max_inputs) throw Refuse(fmt::format("'{}' has more than {} inputs", field, max_inputs), std::string(field));
@@ -120,7 +119,7 @@ void Infer(const ModelSet::ServicePtr& service, HttpRequest http, HttpResponder 
                                 .prompt = model.prompts().Default(),
                                 .truncate = service->options().auto_truncate,
                                 .field = text != nullptr ? "text" : "input_ids",
-                                .field_status = kFieldStatus};
+                                .field_status = kOpenInferenceFieldStatus};
   if (inference.inputs.empty()) throw Refuse(fmt::format("'{}' has no values", inference.field), std::string(inference.field));
   CheckCount(inference.inputs.size(), max_inputs, inference.field);
   request.inputs.clear();

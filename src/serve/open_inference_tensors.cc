@@ -17,7 +17,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr int kFieldStatus = 400;
 constexpr int64_t kMaxDimension = int64_t{1} << 32;
 constexpr size_t kMaxNumDimensions = 8;
 
@@ -28,7 +27,7 @@ class TextBudget {
  public:
   explicit TextBudget(size_t max_texts) : max_texts_(max_texts) {}
   void Take() {
-    if (num_taken_++ == max_texts_) throw HttpError(kFieldStatus, fmt::format("the inputs hold more than {} texts", max_texts_), "inputs");
+    if (num_taken_++ == max_texts_) throw HttpError(kOpenInferenceFieldStatus, fmt::format("the inputs hold more than {} texts", max_texts_), "inputs");
   }
 
  private:
@@ -66,7 +65,7 @@ PendingInput ReadInput(JsonValue& value, TextBudget& budget) {
       has_shape = true;
       field.ForEachItem([&](JsonValue& item) {
         if (input.shape.size() == kMaxNumDimensions)
-          throw HttpError(kFieldStatus, fmt::format("'{}' has more than {} dimensions", field.path(), kMaxNumDimensions), field.path());
+          throw HttpError(kOpenInferenceFieldStatus, fmt::format("'{}' has more than {} dimensions", field.path(), kMaxNumDimensions), field.path());
         input.shape.push_back(item.Integer(0, kMaxDimension));
       });
     }
@@ -77,7 +76,7 @@ PendingInput ReadInput(JsonValue& value, TextBudget& budget) {
       });
   });
   const auto need = [&](bool there, std::string_view name) {
-    if (!there) throw HttpError(kFieldStatus, fmt::format("'{}.{}' is missing", path, name), fmt::format("{}.{}", path, name));
+    if (!there) throw HttpError(kOpenInferenceFieldStatus, fmt::format("'{}.{}' is missing", path, name), fmt::format("{}.{}", path, name));
   };
   need(!input.name.empty(), "name");
   need(!input.datatype.empty(), "datatype");
@@ -95,14 +94,14 @@ OpenInferenceOutput ReadOutput(JsonValue& value) {
         if (parameter == "binary_data") output.binary = setting.Bool();
       });
   });
-  if (output.name.empty()) throw HttpError(kFieldStatus, fmt::format("'{}.name' is missing", path), path + ".name");
+  if (output.name.empty()) throw HttpError(kOpenInferenceFieldStatus, fmt::format("'{}.name' is missing", path), path + ".name");
   return output;
 }
 
 // Takes the values of one input off the front of the bytes behind the JSON text.
 void TakeBinary(OpenInferenceInput& input, size_t size, std::string_view& bytes, TextBudget& budget) {
   const auto refuse = [&](std::string_view what) {
-    return HttpError(kFieldStatus, fmt::format("the binary data of an input of {} {}", input.datatype, what), "inputs");
+    return HttpError(kOpenInferenceFieldStatus, fmt::format("the binary data of an input of {} {}", input.datatype, what), "inputs");
   };
   if (!input.texts.empty() || !input.integers.empty()) throw refuse("comes beside 'data'");
   if (size > bytes.size()) throw refuse(fmt::format("has {} bytes of the {} that 'binary_data_size' says", bytes.size(), size));
@@ -137,10 +136,10 @@ void CheckCount(const OpenInferenceInput& input) {
   bool overflows = false;
   for (const int64_t dimension : input.shape) overflows |= __builtin_mul_overflow(expected, static_cast<uint64_t>(dimension), &expected);
   if (others > 0)
-    throw HttpError(kFieldStatus, fmt::format("'data' of an input of {} holds {}", input.datatype, is_bytes ? "numbers" : "texts"),
+    throw HttpError(kOpenInferenceFieldStatus, fmt::format("'data' of an input of {} holds {}", input.datatype, is_bytes ? "numbers" : "texts"),
                     "inputs");
   if (overflows || expected != count)
-    throw HttpError(kFieldStatus,
+    throw HttpError(kOpenInferenceFieldStatus,
                     fmt::format("an input of {} has the shape [{}] and {} values", input.datatype, fmt::join(input.shape, ", "), count),
                     "inputs");
 }
@@ -159,7 +158,7 @@ OpenInferenceRequest ReadOpenInference(std::string body, std::string_view header
     size_t length = 0;
     const auto [end, error] = std::from_chars(header_length.data(), header_length.data() + header_length.size(), length);
     if (error != std::errc() || end != header_length.data() + header_length.size() || length > body.size())
-      throw HttpError(kFieldStatus,
+      throw HttpError(kOpenInferenceFieldStatus,
                       fmt::format("Inference-Header-Content-Length is no number of bytes up to {}, the length of the body", body.size()),
                       "Inference-Header-Content-Length");
     binary = body.substr(length);
@@ -168,7 +167,7 @@ OpenInferenceRequest ReadOpenInference(std::string body, std::string_view header
   OpenInferenceRequest request;
   std::vector<PendingInput> pending;
   TextBudget budget(max_texts);
-  JsonReader(std::move(body), kFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
+  JsonReader(std::move(body), kOpenInferenceFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
     if (name == "id") request.id = value.String();
     if (name == "inputs") value.ForEachItem([&](JsonValue& item) { pending.push_back(ReadInput(item, budget)); });
     if (name == "outputs") value.ForEachItem([&](JsonValue& item) { request.outputs.push_back(ReadOutput(item)); });
@@ -177,14 +176,14 @@ OpenInferenceRequest ReadOpenInference(std::string body, std::string_view header
         if (parameter == "binary_data_output") request.binary_outputs = setting.Bool();
       });
   });
-  if (pending.empty()) throw HttpError(kFieldStatus, "'inputs' is missing or empty", "inputs");
+  if (pending.empty()) throw HttpError(kOpenInferenceFieldStatus, "'inputs' is missing or empty", "inputs");
   std::string_view rest = binary;
   for (PendingInput& input : pending) {
     if (input.binary_size) TakeBinary(input.input, *input.binary_size, rest, budget);
     CheckCount(input.input);
     request.inputs.push_back(std::move(input.input));
   }
-  if (!rest.empty()) throw HttpError(kFieldStatus, fmt::format("{} bytes of binary data belong to no input", rest.size()), "inputs");
+  if (!rest.empty()) throw HttpError(kOpenInferenceFieldStatus, fmt::format("{} bytes of binary data belong to no input", rest.size()), "inputs");
   return request;
 }
 

@@ -14,6 +14,8 @@
 
 namespace mlac {
 
+constexpr int kOpenInferenceFieldStatus = 400;  // of an answer to a field that is wrong
+
 struct OpenInferenceInput {
   std::string name, datatype;
   std::vector<int64_t> shape;

@@ -19,7 +19,7 @@
 namespace mlac {
 namespace {
 
-constexpr int kFieldStatus = 400;
+constexpr int kOpenAiFieldStatus = 400;
 
 struct EmbeddingsRequest {
   Inputs input;
@@ -35,15 +35,15 @@ HttpError UnknownField(std::string_view name, const JsonValue& value) {
   const std::vector<std::string> known(std::begin(kFields), std::end(kFields));
   std::string hint = DidYouMean(name, known);
   if (hint.empty()) hint = fmt::format("there are {}", fmt::join(known, ", "));
-  return HttpError(kFieldStatus, fmt::format("a field that embeddings do not have, with its value at byte {}", value.position()), "", hint);
+  return HttpError(kOpenAiFieldStatus, fmt::format("a field that embeddings do not have, with its value at byte {}", value.position()), "", hint);
 }
 
 EmbeddingsRequest Read(std::string body, const InferenceService& service) {
   const InputLimits limits = {.max_inputs = service.options().max_client_batch_size,
-                              .too_many_status = kFieldStatus,
+                              .too_many_status = kOpenAiFieldStatus,
                               .vocab_size = service.model().vocab_size()};
   EmbeddingsRequest request;
-  JsonReader(std::move(body), kFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
+  JsonReader(std::move(body), kOpenAiFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
     if (name == "input") {
       request.input = ReadInputs(value, limits);
       return;
@@ -54,7 +54,7 @@ EmbeddingsRequest Read(std::string body, const InferenceService& service) {
     if (name == "encoding_format") request.base64 = value.Choice({"float", "base64"}) == 1;
     if (name == "model" || name == "user") value.String();  // one model, whatever it is called; of several PeekModel has chosen
   });
-  if (request.input.inputs.empty()) throw HttpError(kFieldStatus, "'input' is missing", "input");
+  if (request.input.inputs.empty()) throw HttpError(kOpenAiFieldStatus, "'input' is missing", "input");
   return request;
 }
 
@@ -101,14 +101,14 @@ void Embeddings(ModelCall call, HttpResponder responder) {
                                 .prompt = service.model().prompts().Default(),
                                 .truncate = service.options().auto_truncate,
                                 .field = "input",
-                                .field_status = kFieldStatus};
+                                .field_status = kOpenAiFieldStatus};
   service.Infer(std::move(call.slot), std::move(inference), std::move(responder),
                 [&service, embeddings = std::move(embeddings)](const InferenceAnswer& answer) { return Format(service, embeddings, answer); });
 }
 
 // "model" of the body, in a server of several.
 void PeekModel(const std::string& body, std::string& model, std::string_view&) {
-  JsonReader(body, kFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
+  JsonReader(body, kOpenAiFieldStatus).ReadObject([&](std::string_view name, JsonValue& value) {
     if (name == "model" && value.kind() != JsonValue::Kind::kNull) model = value.String();
   });
 }

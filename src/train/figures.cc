@@ -7,14 +7,8 @@
 #include <string_view>
 
 #include "base/display.h"
-#include "base/json.h"
 
 namespace mlac {
-namespace {
-
-std::string Json(const Interval& interval) { return fmt::format("[{}, {}]", JsonNumber(interval.low), JsonNumber(interval.high)); }
-
-}  // namespace
 
 std::string FigureTitle(std::string name) {
   if (const size_t at = name.find("_at_"); at != std::string::npos) name = name.substr(0, at) + '@' + name.substr(at + 4);
@@ -54,17 +48,9 @@ std::string FiguresJson(const Figures& figures) {
   for (const Figure& figure : figures.figures) fmt::format_to(write, "  \"{}\": {},\n", figure.name, JsonNumber(figure.value));
   fmt::format_to(write, "  \"loss\": {},\n  \"num_examples\": {}", figures.loss ? JsonNumber(*figures.loss) : "null", figures.num_examples);
   for (const Figure& figure : figures.figures)
-    if (figure.interval) fmt::format_to(write, ",\n  \"{}_interval\": {}", figure.name, Json(*figure.interval));
+    if (figure.interval) fmt::format_to(write, ",\n  \"{}_interval\": {}", figure.name, JsonInterval(*figure.interval));
   if (!figures.per_class.empty()) out += ",\n  \"per_class\": {";
-  for (size_t i = 0; i < figures.per_class.size(); ++i) {
-    const ClassMetrics& c = figures.per_class[i];
-    out += i == 0 ? "\n    " : ",\n    ";
-    AppendJsonString(out, figures.class_names[i]);
-    fmt::format_to(write, ": {{\"precision\": {}, \"recall\": {}, \"f1\": {}, \"support\": {}, ", JsonNumber(c.precision), JsonNumber(c.recall),
-                   JsonNumber(c.f1), c.support);
-    fmt::format_to(write, "\"precision_interval\": {}, \"recall_interval\": {}, \"f1_interval\": {}}}", Json(c.precision_interval),
-                   Json(c.recall_interval), Json(c.f1_interval));
-  }
+  for (size_t i = 0; i < figures.per_class.size(); ++i) AppendPerClassJson(out, figures.class_names[i], figures.per_class[i], i == 0);
   if (!figures.per_class.empty()) out += "\n  }";
   return out + "\n}\n";
 }

@@ -161,8 +161,6 @@ struct BlockCount {
   size_t num_right = 0, num_tokens = 0;
 };
 
-double Ratio(double sum, size_t count) { return count == 0 ? 0 : sum / static_cast<double>(count); }
-
 // texts: of each block the text that it begins with.
 Figures FiguresOf(std::span<const BlockCount> counts, std::span<const size_t> texts, const MetricsOptions& options) {
   const auto sum_of = [&](std::span<const size_t> blocks) {
@@ -181,7 +179,7 @@ Figures FiguresOf(std::span<const BlockCount> counts, std::span<const size_t> te
   figures.num_examples = counts.size();
   figures.loss = Ratio(sum.loss, sum.num_tokens);
   figures.figures = {{"perplexity", "perplexity", kernels::Exp(*figures.loss)},
-                     {"accuracy", "accuracy of masked tokens", Ratio(static_cast<double>(sum.num_right), sum.num_tokens)}};
+                     {"accuracy", "accuracy of masked tokens", Ratio(sum.num_right, sum.num_tokens)}};
   if (!options.intervals || counts.empty()) return figures;
   const std::vector<uint32_t> rows(texts.begin(), texts.end());
   RowFigure perplexity = {
@@ -198,7 +196,7 @@ Figures FiguresOf(std::span<const BlockCount> counts, std::span<const size_t> te
   const auto add = [&](std::span<const size_t> blocks) {
     const BlockCount sample = sum_of(blocks);
     losses.push_back(Ratio(sample.loss, sample.num_tokens));
-    accuracies.push_back(Ratio(static_cast<double>(sample.num_right), sample.num_tokens));
+    accuracies.push_back(Ratio(sample.num_right, sample.num_tokens));
   };
   ForEachResample(counts.size(), add, options.check_stop);
   const Interval loss = Percentiles(losses);

@@ -16,8 +16,6 @@ namespace {
 constexpr int kFormatVersion = 1;
 constexpr double kNormalQuantile = 1.959963984540054;  // of 0.975
 
-double Ratio(uint64_t part, uint64_t whole) { return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole); }
-
 // 2 precision recall / (precision + recall), in whole numbers.
 double F1(uint64_t num_correct, uint64_t support, uint64_t num_predicted) { return Ratio(2 * num_correct, support + num_predicted); }
 
@@ -101,14 +99,6 @@ void CheckLabels(std::span<const int32_t> truth, std::span<const int32_t> predic
       if (label < 0 || static_cast<size_t>(label) >= num_labels)
         throw Error(ErrorCode::kInvalidArgument,
                     fmt::format("metrics: example {}: expected a label from 0 to below {}, found {}", i, num_labels, label));
-}
-
-std::string Json(const Interval& interval) { return fmt::format("[{}, {}]", JsonNumber(interval.low), JsonNumber(interval.high)); }
-
-std::string Json(const std::string& text) {
-  std::string out;
-  AppendJsonString(out, text);
-  return out;
 }
 
 }  // namespace
@@ -206,27 +196,35 @@ LargestClass FindLargestClass(const ClassificationMetrics& metrics) {
   return {largest, Ratio(metrics.per_class[largest].support, metrics.num_examples)};
 }
 
+std::string JsonInterval(const Interval& interval) { return fmt::format("[{}, {}]", JsonNumber(interval.low), JsonNumber(interval.high)); }
+
+void AppendPerClassJson(std::string& out, const std::string& class_name, const ClassMetrics& metrics, bool is_first) {
+  out += is_first ? "\n    " : ",\n    ";
+  AppendJsonString(out, class_name);
+  fmt::format_to(std::back_inserter(out), ": {{\"precision\": {}, \"recall\": {}, \"f1\": {}, \"support\": {}, ", JsonNumber(metrics.precision),
+                 JsonNumber(metrics.recall), JsonNumber(metrics.f1), metrics.support);
+  fmt::format_to(std::back_inserter(out), "\"precision_interval\": {}, \"recall_interval\": {}, \"f1_interval\": {}}}",
+                 JsonInterval(metrics.precision_interval), JsonInterval(metrics.recall_interval), JsonInterval(metrics.f1_interval));
+}
+
 std::string MetricsJson(const ClassificationMetrics& metrics) {
   std::string out;
   const auto write = std::back_inserter(out);
   fmt::format_to(write, "{{\n  \"format_version\": {},\n  \"accuracy\": {},\n  \"macro_f1\": {},\n  \"weighted_f1\": {},\n", kFormatVersion,
                  JsonNumber(metrics.accuracy), JsonNumber(metrics.macro_f1), JsonNumber(metrics.weighted_f1));
   fmt::format_to(write, "  \"loss\": {},\n  \"num_examples\": {},\n", metrics.loss ? JsonNumber(*metrics.loss) : "null", metrics.num_examples);
-  fmt::format_to(write, "  \"accuracy_interval\": {},\n  \"macro_f1_interval\": {},\n  \"per_class\": {{", Json(metrics.accuracy_interval),
-                 Json(metrics.macro_f1_interval));
-  for (size_t label = 0; label < metrics.per_class.size(); ++label) {
-    const ClassMetrics& c = metrics.per_class[label];
-    fmt::format_to(write, "{}\n    {}: {{\"precision\": {}, \"recall\": {}, \"f1\": {}, \"support\": {}, ", label == 0 ? "" : ",",
-                   Json(metrics.label_names[label]), JsonNumber(c.precision), JsonNumber(c.recall), JsonNumber(c.f1), c.support);
-    fmt::format_to(write, "\"precision_interval\": {}, \"recall_interval\": {}, \"f1_interval\": {}}}", Json(c.precision_interval),
-                   Json(c.recall_interval), Json(c.f1_interval));
-  }
+  fmt::format_to(write, "  \"accuracy_interval\": {},\n  \"macro_f1_interval\": {},\n  \"per_class\": {{", JsonInterval(metrics.accuracy_interval),
+                 JsonInterval(metrics.macro_f1_interval));
+  for (size_t label = 0; label < metrics.per_class.size(); ++label)
+    AppendPerClassJson(out, metrics.label_names[label], metrics.per_class[label], label == 0);
   out += "\n  },\n  \"confusion\": [";
   for (size_t i = 0; i < metrics.confusion.size(); ++i) {
     const ConfusionCell& cell = metrics.confusion[i];
-    fmt::format_to(write, "{}\n    {{\"truth\": {}, \"predicted\": {}, \"count\": {}}}", i == 0 ? "" : ",",
-                   Json(metrics.label_names[static_cast<size_t>(cell.truth)]),
-                   Json(metrics.label_names[static_cast<size_t>(cell.predicted)]), cell.count);
+    out += i == 0 ? "\n    {\"truth\": " : ",\n    {\"truth\": ";
+    AppendJsonString(out, metrics.label_names[static_cast<size_t>(cell.truth)]);
+    out += ", \"predicted\": ";
+    AppendJsonString(out, metrics.label_names[static_cast<size_t>(cell.predicted)]);
+    fmt::format_to(write, ", \"count\": {}}}", cell.count);
   }
   out += "\n  ]\n}\n";
   return out;

@@ -63,8 +63,17 @@ PairedDifference ComparePredictions(std::span<const int32_t> truth, std::span<co
 // Wilson's score interval at 95 %: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953.
 Interval WilsonInterval(uint64_t num_successes, uint64_t num_trials);
 
+// A share, or a mean: 0 where the whole is 0.
+inline double Ratio(double part, double whole) { return whole > 0 ? part / whole : 0.0; }
+
 // The shortest decimal that reads back as value, always with a point or an exponent; "null" for NaN and infinities.
 std::string JsonNumber(double value);
+
+// As a list: "[0.25, 0.75]".
+std::string JsonInterval(const Interval& interval);
+
+// A member of the object per_class of metrics.json, on a line of its own: precision, recall, f1, support and the intervals of the first three.
+void AppendPerClassJson(std::string& out, const std::string& class_name, const ClassMetrics& metrics, bool is_first);
 
 // The label with most examples, the first of equals: the share that always answering it would get right.
 struct LargestClass {

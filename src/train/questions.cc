@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kLargestFile = size_t{1} << 30;
+constexpr size_t kLargestQuestionsFile = size_t{1} << 30;
 constexpr size_t kNearby = 20;  // code points: slips of counting, spaces that were stripped
 
 // The byte at which code point number `count` begins, the text's size for the one behind the last, or npos.
@@ -108,9 +108,9 @@ std::vector<GoldAnswer> AnswersOfLists(const json& given, const std::string& con
   return answers;
 }
 
-class Builder {
+class QuestionsBuilder {
  public:
-  explicit Builder(const std::string& path) : path_(path) {
+  explicit QuestionsBuilder(const std::string& path) : path_(path) {
     data_.texts.source = std::filesystem::path(path).filename().string();
     data_.texts.label_names = {""};
   }
@@ -173,8 +173,8 @@ class Builder {
 };
 
 Questions ReadDocument(const std::string& path) {
-  const json document = ReadJsonFile(path, kLargestFile);
-  Builder builder(path);
+  const json document = ReadJsonFile(path, kLargestQuestionsFile);
+  QuestionsBuilder builder(path);
   builder.NameRowsById();
   const json& data = document.is_array() ? document : List(document, "data", path);
   for (size_t i = 0; i < data.size(); ++i) {
@@ -195,7 +195,7 @@ Questions ReadDocument(const std::string& path) {
 }
 
 Questions ReadRows(const std::string& path, size_t max_row_bytes) {
-  Builder builder(path);
+  QuestionsBuilder builder(path);
   ByteStream stream(path);
   std::string line;
   for (size_t number = stream.line(); ReadLine(stream, max_row_bytes, line); number = stream.line()) {

@@ -18,9 +18,9 @@
 namespace mlac {
 namespace {
 
-class Builder {
+class RankedPairsBuilder {
  public:
-  explicit Builder(RankedPairs& pairs) : pairs_(pairs) {}
+  explicit RankedPairsBuilder(RankedPairs& pairs) : pairs_(pairs) {}
 
   void Add(const std::string& query, std::string document, std::string score, float value, size_t line) {
     pairs_.texts.texts.push_back(query);
@@ -44,7 +44,7 @@ class Builder {
   std::set<std::tuple<std::string, std::string, bool>> seen_;
 };
 
-void AddScored(Builder& builder, const std::vector<std::string>& cells, const std::string& path, size_t line) {
+void AddScored(RankedPairsBuilder& builder, const std::vector<std::string>& cells, const std::string& path, size_t line) {
   const std::string place = fmt::format("{}: line {}", path, line);
   const std::vector<std::string> documents = ItemsOf(cells[1]), scores = ItemsOf(cells[2]);
   if (documents.size() != scores.size())
@@ -123,7 +123,7 @@ RankedPairs ReadRankedPairs(const std::string& path, const TupleColumns& wanted)
                        .column_hint = kTupleColumnHint});
   pairs.texts.source = std::filesystem::path(path).filename().string();
   pairs.texts.label_names = {""};
-  Builder builder(pairs);
+  RankedPairsBuilder builder(pairs);
   std::vector<std::string> cells;
   while (reader->Next(cells)) {
     if (scored) {

@@ -19,7 +19,7 @@ std::string PadLeft(std::string_view text, size_t width) {
   return std::string(shown < width ? width - shown : 0, ' ') + std::string(text);
 }
 
-std::string Figure(double value, const Interval& interval, bool is_known) {
+std::string FigureText(double value, const Interval& interval, bool is_known) {
   return is_known ? fmt::format("{:.2f} [{:.2f}, {:.2f}]", value, interval.low, interval.high) : "-";
 }
 
@@ -53,9 +53,9 @@ std::string EvaluationReport(const ClassificationMetrics& metrics, std::string_v
   for (size_t label = 0; label < metrics.per_class.size(); ++label) {
     const ClassMetrics& c = metrics.per_class[label];
     fmt::format_to(write, "{}  {}  {}  {}  {}\n", PadRight(Printable(metrics.label_names[label], label_width), label_width),
-                   PadRight(Figure(c.precision, c.precision_interval, c.num_predicted > 0), kFigure),
-                   PadRight(Figure(c.recall, c.recall_interval, c.support > 0), kFigure),
-                   PadRight(Figure(c.f1, c.f1_interval, c.support + c.num_predicted > 0), kFigure), PadLeft(std::to_string(c.support), 8));
+                   PadRight(FigureText(c.precision, c.precision_interval, c.num_predicted > 0), kFigure),
+                   PadRight(FigureText(c.recall, c.recall_interval, c.support > 0), kFigure),
+                   PadRight(FigureText(c.f1, c.f1_interval, c.support + c.num_predicted > 0), kFigure), PadLeft(std::to_string(c.support), 8));
   }
 
   const std::vector<ConfusionCell> mix_ups = MixUps(metrics, 5);

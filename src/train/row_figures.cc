@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "kernels/cross_entropy.h"
+#include "train/metrics.h"
 #include "train/ranking_metrics.h"
 #include "train/regression_metrics.h"
 
@@ -11,8 +12,6 @@ namespace mlac {
 namespace {
 
 using Form = RowFigure::Form;
-
-double Ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
 // Units must begin with the same rows; what was counted of each must be the same for a figure that says how probable the right answer is.
 bool SameUnits(const RowFigure& before, const RowFigure& after) {

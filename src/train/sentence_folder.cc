@@ -18,7 +18,7 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr char kLengthsFile[] = "sentence_bert_config.json", kSettingsFile[] = "config_sentence_transformers.json";
-constexpr size_t kLargestFile = size_t{1} << 30;  // weights of a Dense
+constexpr size_t kLargestModuleFile = size_t{1} << 30;  // weights of a Dense
 
 void Write(const std::string& path, const ordered_json& value) { WriteFileAtomically(path, value.dump(2) + "\n"); }
 
@@ -61,7 +61,7 @@ void CopyModules(const std::string& from, const std::string& to) {
     if (module.kind == "Transformer" || module.path.empty() || !FolderExists(source)) continue;
     std::filesystem::create_directory(target);
     for (const std::string& name : NamesIn(source))
-      if (FileExists(source + "/" + name)) WriteFileAtomically(target + "/" + name, ReadFile(source + "/" + name, kLargestFile));
+      if (FileExists(source + "/" + name)) WriteFileAtomically(target + "/" + name, ReadFile(source + "/" + name, kLargestModuleFile));
   }
 }
 

@@ -6,8 +6,6 @@
 namespace mlac {
 namespace {
 
-double Ratio(uint64_t part, uint64_t whole) { return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole); }
-
 struct Totals {
   std::vector<uint64_t> correct, support, predicted;
   uint64_t num_exact = 0, num_examples = 0;

@@ -30,9 +30,9 @@ std::vector<std::string_view> Split(std::string_view text, std::string_view sepa
   return parts;
 }
 
-class Builder {
+class TaggedTextsBuilder {
  public:
-  explicit Builder(const std::string& path) {
+  explicit TaggedTextsBuilder(const std::string& path) {
     data_.texts.source = OwnName(path);
     data_.texts.label_names = {""};
   }
@@ -73,7 +73,7 @@ class Builder {
 };
 
 TaggedTexts ReadConll(const std::string& path, size_t max_row_bytes) {
-  Builder builder(path);
+  TaggedTextsBuilder builder(path);
   ByteStream stream(path);
   std::string line;
   size_t first_line = 1;
@@ -110,7 +110,7 @@ TaggedTexts ReadTagLists(const std::string& path, TagColumns columns, size_t max
   if (columns.words == columns.tags)
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("{}: expected different columns for words and tags, found {} twice", path, Quoted(columns.words)));
-  Builder builder(path);
+  TaggedTextsBuilder builder(path);
   const std::unique_ptr<TableReader> table =
       OpenTable(path, {.columns = {columns.words, columns.tags},
                        .max_row_bytes = max_row_bytes,

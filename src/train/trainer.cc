@@ -24,7 +24,7 @@ constexpr double kSpikeFactor = 3, kSpikeSummand = 1;
 
 constexpr size_t kMostExamplesPerStep = size_t{1} << 40;
 
-void CheckOptions(const Objective& objective, const TrainingOptions& options) {
+void CheckTrainingOptions(const Objective& objective, const TrainingOptions& options) {
   const auto check = [](bool fine, const char* what, const char* expected) {
     if (!fine) throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: expected {}", what, expected));
   };
@@ -272,7 +272,7 @@ class Trainer {
 
 TrainingResult Train(Model& model, Objective& objective, const TrainingOptions& options, const CheckpointOptions& checkpoint,
                      TrainingObserver& observer, const std::atomic<bool>& stop, const std::function<void(Run& run)>& measure) {
-  CheckOptions(objective, options);
+  CheckTrainingOptions(objective, options);
   return Trainer(model, objective, options, checkpoint, observer, stop).Run(measure);
 }
 

@@ -1,6 +1,7 @@
 // Any bytes up to the first NUL as adapter_config.json, and those behind it as adapter_model.safetensors, over a small classifier: a model,
 // or an Error of one line.
 #include <unistd.h>
+// Reader: src/models/adapter_config.cc src/models/adapter.cc
 
 #include <cstdint>
 #include <cstdlib>

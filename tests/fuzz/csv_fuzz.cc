@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
+// Reader: src/data/csv.cc src/data/encoding.cc
 
 #include "base/error.h"
 #include "base/utf8.h"

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <vector>
+// Reader: src/http/framing_guard.cc
 
 #include "http/framing_guard.h"
 

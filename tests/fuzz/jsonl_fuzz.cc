@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
+// Reader: src/data/json_lines.cc
 
 #include "base/error.h"
 #include "base/utf8.h"

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+// Reader: src/project/yaml_document.cc src/project/yaml_keys.cc src/project/config.cc src/project/model_tests.cc src/project/gate.cc
 
 #include "base/error.h"
 #include "project/config.h"

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+// Reader: src/models/config.cc src/models/registry.cc
 
 #include "base/error.h"
 #include "base/json.h"

@@ -1,6 +1,7 @@
 // Any bytes as a safetensors file: tensors that lie inside it, or an Error of one line.
 #include <cstdint>
 #include <cstdlib>
+// Reader: src/tensor/safetensors.cc
 
 #include "base/error.h"
 #include "tensor/safetensors.h"

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+// Reader: src/text/tokenizer_json.cc src/text/vocab_txt.cc src/text/vocabulary.cc
 
 #include "base/error.h"
 #include "text/tokenizer.h"

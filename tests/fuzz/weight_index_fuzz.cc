@@ -1,6 +1,7 @@
 // Any bytes as model.safetensors.index.json: tensors in shards with plain names, or an Error of one line.
 #include <cstdint>
 #include <cstdlib>
+// Reader: src/tensor/weight_files.cc
 
 #include "base/error.h"
 #include "tensor/weight_files.h"
