@@ -75,7 +75,9 @@ class TextModel {
   size_t max_length() const { return max_length_; }
   size_t embedding_size() const;
   const SentenceEncoder& sentence_encoder() const { return *sentence_encoder_; }
-  const SentencePrompts& prompts() const { return prompts_; }
+  // What the folder wants put before texts that become vectors; of a cross-encoder, before the query that texts are ranked by.
+  const SentencePrompts& prompts() const { return prompts_.of_cross_encoder ? no_prompts_ : prompts_; }
+  const SentencePrompts& ranking_prompts() const { return prompts_.of_cross_encoder ? prompts_ : no_prompts_; }
 
   ProblemType problem_type() const { return problem_type_; }
   const std::string& folder() const { return folder_; }
@@ -126,7 +128,7 @@ class TextModel {
   std::unique_ptr<Model> model_;
   Tokenizer tokenizer_;
   std::unique_ptr<SentenceEncoder> sentence_encoder_;
-  SentencePrompts prompts_;
+  SentencePrompts prompts_, no_prompts_;
   std::vector<std::string> label_names_;
   ProblemType problem_type_;
   size_t max_length_;

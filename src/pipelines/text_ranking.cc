@@ -33,7 +33,7 @@ class TextRanking : public Task {
     model.Require("text-ranking");
     std::vector<TextInput> pairs;
     for (const TextInput& text : texts) pairs.push_back({options_.query, text.text, text.place});
-    const EncodedTexts encoded = model.Encode(pairs);
+    const EncodedTexts encoded = model.EncodeWithPrompt(pairs, model.ranking_prompts().Default());
     num_truncated_ += encoded.num_truncated;
     const std::vector<float> logits = model.Logits(encoded.batch);
     RequireFinite(logits);

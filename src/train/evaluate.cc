@@ -140,7 +140,8 @@ EvaluationResult EvaluateMasks(TextModel& model, const EvaluationOptions& option
 }
 
 EvaluationResult EvaluateRanking(TextModel& model, const EvaluationOptions& options) {
-  const RankedPairs pairs = ReadRankedPairs(options.data, options.tuple_columns);
+  RankedPairs pairs = ReadRankedPairs(options.data, options.tuple_columns);
+  for (std::string& query : pairs.texts.texts) query.insert(0, model.ranking_prompts().Default());  // as who uses the model has it
   const RankedTokens tokens = TokenizeRankedPairs(model.tokenizer(), model.max_length(), pairs);
   EvaluationResult result;
   result.notes = pairs.texts.notes;
