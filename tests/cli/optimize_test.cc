@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -180,6 +182,31 @@ TEST_F(Optimize, ComparesTheVectorsOfAnEncoder) {
   EXPECT_LE(found.at("mean_cosine"), 1.000001);
   const ProgramResult table = Execute({"--int8", "--data", data, "--overwrite"}, kEncoder);
   EXPECT_NE(table.out.find("cosine of each text's vector before and after, 3 texts of texts.csv: mean 0.99"), std::string::npos) << table.out;
+}
+
+// The vectors that are compared are those that the folders give, with the prompt that they put before each text.
+TEST_F(Optimize, ComparesTheVectorsThatRunGives) {
+  const std::string encoder = folder / "encoder";
+  fs::copy(kEncoder, encoder, fs::copy_options::recursive);
+  folder.Write("encoder/config_sentence_transformers.json",
+               R"({"prompts": {"query": "the small light of "}, "default_prompt_name": "query"})");
+  const std::string data = folder.Write("texts.csv", "text\ncat\nred dog\n");
+  const ProgramResult result = Execute({"--int8", "--data", data, "--json"}, encoder);
+  ASSERT_EQ(result.status, 0) << result.error;
+  const auto vectors = [&](const std::string& model) {
+    return json::parse(RunMlac({"run", "feature-extraction", "-m", model, "--json", "cat", "red dog"}).out).get<std::vector<std::vector<double>>>();
+  };
+  const auto before = vectors(encoder), after = vectors(folder / "out"), bare = vectors(kEncoder);
+  const auto cosine = [](const std::vector<double>& a, const std::vector<double>& b) {
+    double product = 0, a_squares = 0, b_squares = 0;
+    for (size_t i = 0; i < a.size(); ++i) product += a[i] * b[i], a_squares += a[i] * a[i], b_squares += b[i] * b[i];
+    return product / std::sqrt(a_squares * b_squares);
+  };
+  ASSERT_LT(cosine(before[0], bare[0]), 0.999) << "the prompt changes nothing";
+  const double first = cosine(before[0], after[0]), second = cosine(before[1], after[1]);
+  const json found = json::parse(result.out).at("embedding");
+  EXPECT_NEAR(found.at("mean_cosine").get<double>(), (first + second) / 2, 1e-5);
+  EXPECT_NEAR(found.at("lowest_cosine").get<double>(), std::min(first, second), 1e-5);
 }
 
 TEST_F(Optimize, RefusesAFolderThatIsQuantisedAlready) {
