@@ -78,6 +78,7 @@ class FolderModel : public ServedModel {
   }
 
   bool joins_batches() const override { return joined_ != nullptr; }
+  RowRoom* row_room() const override { return joined_ ? &joined_->room() : nullptr; }
   void ComputeInTurn(ComputeTurns& turns, const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) override {
     joined_->Compute(turns, {.model = &model_, .batch = &batch, .wanted = wanted, .out = out});
   }

@@ -144,6 +144,7 @@ InferenceService::InferenceService(std::string name, std::unique_ptr<ServedModel
                             model_->row_size(Output::kMasks)},
               .max_batch_tokens = options_.turn_tokens(),
               .turns = model_->joins_batches() ? nullptr : &turns,
+              .room = model_->row_room(),
               .on_batch = [this](const BatchStats& stats) { metrics_.CountBatch(name_, stats); }},
              [this](const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) {
                if (model_->joins_batches()) return model_->ComputeInTurn(turns_, batch, wanted, out);
@@ -256,10 +257,11 @@ void InferenceService::EncodeText(Job& job, size_t index, QueuedSequence& sequen
                      "shorten it, or set \"truncate\": true where the protocol has that");
   };
   if (auto* ids = std::get_if<std::vector<int32_t>>(&input)) {
+    const size_t vocab_size = model_->vocab_size();
     for (const int32_t id : *ids)
-      if (id < 0 || static_cast<size_t>(id) >= model_->vocab_size())
+      if (id < 0 || static_cast<size_t>(id) >= vocab_size)
         throw HttpError(job.request.field_status,
-                        fmt::format("'{}' has the token id {}; those of the model are 0 to {}", field, id, model_->vocab_size() - 1), field);
+                        fmt::format("'{}' has the token id {}; those of the model are 0 to {}", field, id, vocab_size - 1), field);
     if (max_length != 0 && ids->size() > max_length) {
       if (!job.request.truncate) throw too_long(ids->size());
       const ptrdiff_t surplus = static_cast<ptrdiff_t>(ids->size() - max_length);

@@ -19,6 +19,7 @@ namespace mlac {
 
 class ComputeTurns;
 class JoinedAdapters;
+class RowRoom;
 
 class ServedModel {
  public:
@@ -51,6 +52,8 @@ class ServedModel {
   // called while others compute. The bits are those of Compute.
   virtual bool joins_batches() const { return false; }
   virtual void ComputeInTurn(ComputeTurns&, const TokenBatch&, const RowsWanted&, std::span<float>) {}
+  // What all of those share for the rows of such batches; null where it joins none.
+  virtual RowRoom* row_room() const { return nullptr; }
 
   // Another model: an adapter over the weights of this one, which are in memory once. Throws as OpenAdapted; kUnsupported for a model that shares none.
   // One adapter of a model is opened at a time.
