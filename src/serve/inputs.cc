@@ -21,13 +21,14 @@ void CheckCount(const JsonValue& list, size_t count, const InputLimits& limits) 
                     "send them in several requests");
 }
 
-int32_t ReadId(JsonValue& value, const InputLimits& limits) {
-  return static_cast<int32_t>(value.Integer(0, static_cast<int64_t>(limits.vocab_size) - 1));
+// The item, and the ids behind it.
+void AppendIds(JsonValue& item, const InputLimits& limits, std::vector<int32_t>& ids) {
+  item.AppendIntegers(0, static_cast<int64_t>(limits.vocab_size) - 1, ids);
 }
 
 std::vector<int32_t> ReadIds(JsonValue& list, const InputLimits& limits) {
   std::vector<int32_t> ids;
-  list.ForEachItem([&](JsonValue& item) { ids.push_back(ReadId(item, limits)); });
+  list.ForEachItem([&](JsonValue& item) { AppendIds(item, limits, ids); });
   if (ids.empty()) throw EmptyError(list);
   return ids;
 }
@@ -54,7 +55,7 @@ Inputs ReadInputs(JsonValue& value, const InputLimits& limits) {
   std::vector<int32_t> ids;  // if the list itself is one input
   value.ForEachItem([&](JsonValue& item) {
     if (item.kind() == Kind::kNumber && result.inputs.empty()) {
-      ids.push_back(ReadId(item, limits));
+      AppendIds(item, limits, ids);
       return;
     }
     if (!ids.empty()) throw item.Error("a token id, as those before it");
