@@ -14,6 +14,7 @@
 #include "cli/number_options.h"
 #include "cli/store_access.h"
 #include "cli/terminal.h"
+#include "models/model_folder.h"
 #include "train/fine_tune.h"
 #include "train/report_text.h"
 
@@ -94,6 +95,8 @@ void Execute(const CLI::App& command, const EvalOptions& options) {
   fmt::print("{}", options.json                       ? result.metrics_json
                    : result.metrics.num_examples > 0 ? EvaluationReport(result.metrics, source, TerminalWidth(Stream::kOut))
                                                      : FiguresReport(result.figures, source));
+  if (!options.json && ProblemTypeNameOf(given.path, adapter.path) == "multi_label_classification")
+    fmt::print("\nA label counts where its score is above 0.5.\n");
 }
 
 }  // namespace

@@ -108,15 +108,6 @@ std::string FileName(const std::string& path) {
 
 bool IsFlag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
 
-// As a POSIX shell reads it back.
-std::string ShellQuoted(const std::string& text) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
-  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
-}
-
 // Whether the value is what holds without the option. Numbers that were given are in their plainest form, those of the help are not.
 bool IsDefault(const CLI::Option& option, const std::string& value, const FineTuneOptions& options) {
   const std::string& name = option.get_lnames().front();

@@ -155,6 +155,8 @@ std::string ResolveUnderName(const Store& store, const std::string& name, const 
   }
   const std::vector<std::string> known = aliases.Of(name);
   std::string hint = DidYouMean(reference, known);
+  for (const std::string& alias : known)  // "prod" is too far from "production" for a slip, and short for it
+    if (hint.empty() && alias.starts_with(reference)) hint = fmt::format("did you mean '{}'?", alias);
   if (hint.empty()) hint = known.empty() ? "it has none yet" : fmt::format("there are {}", fmt::join(known, ", "));
   throw Error(ErrorCode::kNotFound, fmt::format("{}: '{}' has no alias {}", store.folder(), name, Quoted(reference)), hint);
 }

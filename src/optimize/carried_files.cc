@@ -30,9 +30,9 @@ bool IsCarriedOver(const std::string& name) {
 
 }  // namespace
 
-void CopyFiles(const std::string& from, const std::string& to) {
+void CopyFiles(const std::string& from, const std::string& to, std::string_view left_out) {
   for (const std::string& name : NamesIn(from))
-    if (IsCarriedOver(name) && FileExists(from + "/" + name)) CopyFile(from + "/" + name, to + "/" + name);
+    if (name != left_out && IsCarriedOver(name) && FileExists(from + "/" + name)) CopyFile(from + "/" + name, to + "/" + name);
 }
 
 void CopyTrainingRecord(const std::string& from, const std::string& to) {

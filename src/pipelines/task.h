@@ -35,6 +35,10 @@ struct TaskOptions {
   // default
   std::optional<std::string> prompt = {}, prompt_name = {};
   std::optional<ScoreFunction> function_to_apply = {};  // text-classification; without it as config.json's problem_type says
+  // text-classification: the labels that count, all with a score above this. Where a text may have several labels and there is no such
+  // bound, those count that evaluation counts, whose score is above 0.5.
+  std::optional<double> threshold = {};
+  bool counted_labels = false;  // in JSON, too, a text that may have several labels gets those that count, as a list, and not its best one
   // token-classification
   Aggregation aggregation = Aggregation::kNone;
   std::optional<size_t> stride = {};  // read longer texts through windows that share so many tokens; not with Aggregation::kNone
@@ -51,8 +55,8 @@ struct TaskOptions {
   std::string hypothesis_template = "This example is {}.";  // {}: the label
   bool multi_label = false;
   bool label_pairs = false;  // in JSON a text has [{"label", "score"}, ...], as the Hub answers, instead of two lists
+  std::string query = {};    // text-ranking; sentence-similarity: the texts are searched for what is near to it
   // text-ranking
-  std::string query = {};
   bool raw_scores = false;  // logits instead of their sigmoids
 };
 

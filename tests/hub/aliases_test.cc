@@ -159,7 +159,8 @@ TEST_F(AliasesTest, AReferenceIsARevisionItsBeginningOrANameWithOne) {
   };
   refuse("topic@production", "nothing is called 'topic'", "did you mean 'topics'?");
   refuse("zzz", "nothing is called 'zzz'", "'mlac log' lists the names");
-  refuse("topics@prod", "'topics' has no alias 'prod'", "there are latest, production");
+  refuse("topics@prod", "'topics' has no alias 'prod'", "did you mean 'production'?");
+  refuse("topics@nope", "'topics' has no alias 'nope'", "there are latest, production");
   refuse("topics@latst", "'topics' has no alias 'latst'", "did you mean 'latest'?");
   s.Add("fresh", {{"f", "fresh"}});
   refuse("fresh", "'fresh' has no alias 'latest'", "it has none yet");

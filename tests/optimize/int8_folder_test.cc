@@ -211,9 +211,9 @@ TEST(Int8Folder, CarriesOverWhatStaysTrueAndLeavesMeasurementsBehind) {
     folder.Write(std::string("model/") + name, std::string("content of ") + name);
   const TemporaryFolder written;
   const std::string out = Optimized(written, model);
-  for (const char* name : {"README.md", "LICENSE", "notes.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"})
+  for (const char* name : {"LICENSE", "notes.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"})
     EXPECT_EQ(test::ReadWhole(out + "/" + name), test::ReadWhole(model + "/" + name)) << name;
-  for (const char* name : {"metrics.json", "training.json", "optimization.json", "learning-curves.svg", "pytorch_model.bin"})
+  for (const char* name : {"README.md", "metrics.json", "training.json", "optimization.json", "learning-curves.svg", "pytorch_model.bin"})
     EXPECT_FALSE(fs::exists(out + "/" + name)) << name;
 }
 
@@ -228,7 +228,7 @@ TEST(Int8Folder, KeepsTheModulesBehindAnEncoderInAFolderOfItsOwn) {
   json modules = ReadJsonFile(model + "/modules.json");
   modules[0]["path"] = "0_Transformer";
   folder.Write("nested/modules.json", modules.dump());
-  folder.Write("nested/README.md", "what it is for");
+  folder.Write("nested/notes.txt", "what it is for");
 
   const TemporaryFolder written;
   const std::string out = Optimized(written, model);
@@ -237,7 +237,7 @@ TEST(Int8Folder, KeepsTheModulesBehindAnEncoderInAFolderOfItsOwn) {
   expected.push_back("nested");
   std::sort(expected.begin(), expected.end());
   EXPECT_EQ(written.List(), expected);
-  for (const char* name : {"modules.json", "README.md", "2_Dense/config.json", "2_Dense/model.safetensors", "1_Pooling/config.json",
+  for (const char* name : {"modules.json", "notes.txt", "2_Dense/config.json", "2_Dense/model.safetensors", "1_Pooling/config.json",
                            "0_Transformer/tokenizer.json"})
     EXPECT_EQ(test::ReadWhole(out + "/" + name), test::ReadWhole(model + "/" + name)) << name;
   // The same weights in either layout, so the same bits.
