@@ -13,6 +13,7 @@
 #include "cli/interrupt.h"
 #include "cli/project_options.h"
 #include "cli/tracking.h"
+#include "hub/aliases.h"
 #include "project/test_model.h"
 #include "project/tracked_apply.h"
 
@@ -59,10 +60,19 @@ void ThrowWhatWasNotDone(const ApplyResult& result) {
                               kCandidate));
 }
 
-void Report(const ApplyResult& result, bool json) {
+// On standard error: what is printed on the other is the result alone.
+void SayWhatToPromote(const Store& store, const AppliedModel& model) {
+  if (Aliases(store).Find(model.name, kProduction) == model.revision) return;
+  fmt::print(stderr, "next: mlac promote {}@{} {}\n", model.name, kLatest, kProduction);
+}
+
+void Report(const Store& store, const ApplyResult& result, bool json) {
   if (json) fmt::print("{}", result.Json());
-  for (const AppliedModel& model : result.models)
-    if (!json && model.published) fmt::print("{}@latest is {}\n", model.name, model.revision);
+  for (const AppliedModel& model : result.models) {
+    if (json || !model.published) continue;
+    fmt::print("{}@latest is {}\n", model.name, model.revision);
+    SayWhatToPromote(store, model);
+  }
   ThrowWhatWasNotDone(result);
 }
 
@@ -104,7 +114,7 @@ void Execute(ApplyCommand options) {
   fmt::print(stderr, "{}", plan.Text());
   const ApplyResult result = ApplyTracked(tracking, project, plan, store, options.apply);
   if (!options.markdown.empty()) WriteFileAtomically(options.markdown, result.Markdown());
-  Report(result, options.json);
+  Report(store, result, options.json);
 }
 
 }  // namespace

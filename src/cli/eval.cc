@@ -81,6 +81,8 @@ EvaluationOptions Resolve(const CLI::App& command, const EvalOptions& given, con
   return options;
 }
 
+constexpr size_t kWidthElsewhere = 160;  // columns of the report in a file or a log of CI: room for long labels
+
 void Execute(const CLI::App& command, const EvalOptions& options) {
   const ModelFolder given = FindModel(options.model), adapter = FindAdapter(options.adapter);
   EvaluationOptions evaluation = Resolve(command, options, given.path, adapter.path);
@@ -91,9 +93,10 @@ void Execute(const CLI::App& command, const EvalOptions& options) {
   if (result.num_truncated > 0)
     fmt::print(stderr, "{} of {} texts were cut to {} tokens\n", result.num_truncated, result.figures.num_examples, result.max_length);
   const std::string source = std::filesystem::path(options.data).filename().string();
-  fmt::print("{}", options.json                       ? result.metrics_json
-                   : result.metrics.num_examples > 0 ? EvaluationReport(result.metrics, source, TerminalWidth(Stream::kOut))
-                                                     : FiguresReport(result.figures, source));
+  fmt::print("{}", options.json ? result.metrics_json
+                   : result.metrics.num_examples > 0
+                       ? EvaluationReport(result.metrics, source, IsTerminal(Stream::kOut) ? TerminalWidth(Stream::kOut) : kWidthElsewhere)
+                       : FiguresReport(result.figures, source));
 }
 
 }  // namespace

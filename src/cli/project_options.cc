@@ -64,7 +64,7 @@ void ApplyConsole::OnStart(size_t num_train, size_t num_validation, size_t, size
 void ApplyConsole::OnResume(size_t step) { Line(fmt::format("goes on from the checkpoint of step {}", step)); }
 
 void ApplyConsole::OnStep(const StepReport& step) {
-  progress_->Update(step.step, step.num_steps, fmt::format("epoch {}, loss {:.3f}", step.epoch, step.loss));
+  progress_->Update(step.step, step.num_steps, fmt::format("epoch {}, loss {:.3f}", step.epoch, step.epoch_loss));
 }
 
 void ApplyConsole::OnSpike(const SpikeReport& spike) {
@@ -79,6 +79,8 @@ void ApplyConsole::OnEpoch(const EpochReport& epoch) {
   Line(line + (epoch.best ? " (best so far)" : ""));
 }
 
-void ApplyConsole::OnEarlyStop(size_t epoch) { Line(fmt::format("no better validation score: stopped after epoch {}", epoch)); }
+void ApplyConsole::OnEarlyStop(size_t epoch) {
+  Line(fmt::format("no better score and no lower loss of the validation: stopped after epoch {}", epoch));
+}
 
 }  // namespace mlac

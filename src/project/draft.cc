@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -15,6 +16,9 @@
 #include "data/texts.h"
 #include "hub/record.h"
 #include "project/model_task.h"
+#include "tensor/weight_files.h"
+#include "train/fine_tune.h"
+#include "train/learning_pace.h"
 #include "train/ranked_pairs.h"
 #include "train/ranking_metrics.h"
 #include "train/report_escape.h"
@@ -26,6 +30,7 @@ namespace {
 constexpr size_t kLookedAt = 5000;  // rows
 constexpr size_t kMostLabels = 1000;
 constexpr size_t kHeadBytes = 1 << 16;
+constexpr double kTestShare = 0.2;  // of train, where there is no file to test with
 
 struct ColumnLook {
   std::string name;
@@ -160,6 +165,39 @@ std::string FigureOf(const DraftOptions& options, const std::string& task) {
   return columns.score.empty() || !columns.negative.empty() ? "ndcg_at_10" : "spearman";
 }
 
+// The base's weights, or nothing where there is no model that can be read yet.
+std::optional<size_t> NumWeights(const std::string& base) {
+  try {
+    const WeightFiles files = WeightFiles::Open(base);
+    size_t count = 0;
+    for (const std::string& name : files.names()) count += NumElements(files.Find(name)->shape);
+    return count;
+  } catch (const Error&) {  // to plan says what is wrong with it
+    return std::nullopt;
+  }
+}
+
+// The lines of `train` that go by the number of steps. A base that is not there yet may be a large one.
+std::string PaceLines(const DraftOptions& options, const Draft& draft) {
+  const TrainingOptions usual;
+  const double share = (options.test.empty() ? 1 - kTestShare : 1) * (1 - FineTuneOptions().validation_split);
+  const auto num_rows = static_cast<size_t>(static_cast<double>(draft.num_rows) * share);
+  const size_t steps = std::max<size_t>((num_rows + usual.batch_size - 1) / usual.batch_size, 1);
+  const std::optional<size_t> num_weights = NumWeights(options.base);
+  const LearningPace pace = PaceFor(steps, num_weights.value_or(std::numeric_limits<size_t>::max()));
+  const std::string rate = ShownRate(pace.learning_rate);
+  if (pace.num_epochs == usual.num_epochs && pace.learning_rate == usual.learning_rate)
+    return fmt::format(
+        "      epochs: {}    # times that each text is seen; it stops before if nothing gets better\n"
+        "      lr: {}    # how far one step goes, for {} steps and more in all; shorter trainings take 1e-4 to 3e-4\n",
+        pace.num_epochs, rate, kEnoughSteps);
+  return fmt::format(
+      "      epochs: {}    # times that each text is seen: {} step{} each, so that there are some {} in all; it stops before if nothing "
+      "gets better\n"
+      "      lr: {}    # how far one step goes: for so few steps 3e-4 with a model of up to 40 million weights, 1e-4 with a larger one{}\n",
+      pace.num_epochs, steps, steps == 1 ? "" : "s", steps * pace.num_epochs, rate, num_weights ? "" : "; the base is not there yet");
+}
+
 std::string ProjectFileText(const DraftOptions& options, const Draft& draft) {
   const TaskLines lines = LinesOf(options, draft);
   const std::string test =
@@ -181,9 +219,7 @@ models:
       train: {train}    # what it learns from: {rows}
 {test}{columns}      dedupe: false    # true: of {dedupe} only the first stays
     train:
-      epochs: 3    # times that each text is seen; it stops before if nothing gets better
-      lr: 5e-5    # how far one step goes; up to 1e-4 for little data
-      seed: 0    # decides order and dropout: the same seed gives the same model, bit for bit
+{pace}      seed: 0    # decides order and dropout: the same seed gives the same model, bit for bit
     # optimize: {{int8: true, max_drop: 0.5%}}    # a quarter of the size, and faster; refused if it loses more than half a percentage point
     tests: tests/{name}.yaml    # what it must know whatever the figures say; a model that fails one is not published
     gates:    # what must hold on the test data before it is published
@@ -191,8 +227,8 @@ models:
 )",
       fmt::arg("name", options.name), fmt::arg("task", draft.task), fmt::arg("does", lines.description),
       fmt::arg("base", QuoteYaml(options.base)), fmt::arg("train", QuoteYaml(options.train)), fmt::arg("rows", lines.rows),
-      fmt::arg("test", test), fmt::arg("columns", lines.columns), fmt::arg("dedupe", lines.dedupe), fmt::arg("gates", lines.gates),
-      fmt::arg("figure", FigureOf(options, draft.task)));
+      fmt::arg("test", test), fmt::arg("pace", PaceLines(options, draft)), fmt::arg("columns", lines.columns),
+      fmt::arg("dedupe", lines.dedupe), fmt::arg("gates", lines.gates), fmt::arg("figure", FigureOf(options, draft.task)));
 }
 
 // The lists that a task has beside invariances.

@@ -16,6 +16,7 @@
 #include "project/data_profile.h"
 #include "project/owed_report.h"
 #include "project/step.h"
+#include "train/checkpoint.h"
 
 namespace mlac {
 namespace {
@@ -65,6 +66,7 @@ class ModelPlanner {
       PlannedStep step = {
           .step = std::string(steps_[i].kind->name), .key = steps_[i].key, .runs = runs[i], .reasons = {}, .seconds = std::nullopt};
       if (runs[i]) Explain(steps_[i], runs, last, step);
+      if (runs[i] && steps_[i].kind == &kTrainStep) ExplainCheckpoint(step);
       if (runs[i] && refusal && refusal->key == step.key) {
         planned.refused_by = step.step;
         step.reasons.push_back(fmt::format("refused on {}: {}", refusal->time.substr(0, 10), refusal->message));
@@ -154,6 +156,16 @@ class ModelPlanner {
     if (planned.reasons.empty())
       planned.reasons.push_back(step.kind == &kPublishStep ? fmt::format("{}@{} stands for another revision", model_.name, kLatest)
                                                            : "it was done for another state of mlac.yaml since");
+  }
+
+  // A training that was interrupted goes on: only what is left of it takes time.
+  void ExplainCheckpoint(PlannedStep& planned) const {
+    if (store_ == nullptr) return;
+    const std::optional<CheckpointProgress> progress =
+        LookAtCheckpoint(TrainingCheckpoint(StepStore(*store_).WorkFolder(planned.key) + "/output", model_));
+    if (!progress || progress->num_steps == 0) return;
+    planned.reasons.push_back(fmt::format("goes on from step {} of {}", progress->step, progress->num_steps));
+    if (planned.seconds) *planned.seconds *= 1 - static_cast<double>(progress->step) / static_cast<double>(progress->num_steps);
   }
 
   // Training takes about as long as the last time, an epoch.

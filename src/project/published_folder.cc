@@ -16,6 +16,7 @@
 #include "project/fine_tuned_task.h"
 #include "train/report_card.h"
 #include "train/report_svg.h"
+#include "train/training_notes.h"
 
 namespace mlac {
 namespace {
@@ -43,6 +44,8 @@ ModelCard CardOf(const PublishedParts& parts, const ordered_json& training, cons
   }
   card.base_model = training.at("base_model");
   card.findings = parts.findings;
+  card.notes = NotesOnAnswers(result.metrics, result.figures);
+  for (const auto& note : training.value("notes", ordered_json::array())) card.notes.push_back(note.get<std::string>());
   card.measured_on = "test";
   card.command = training.at("command");
   card.mlac_version = training.at("mlac_version");

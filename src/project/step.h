@@ -112,6 +112,9 @@ std::span<const StepKind* const> AllStepKinds();
 extern const StepKind kJoinStep, kFilterStep, kDedupeStep, kSplitStep, kCheckStep, kTrainStep, kOptimizeStep, kEvaluateStep, kTestStep,
     kGateStep, kPublishStep;
 
+// Where the train step keeps its checkpoint. output: the folder that it writes into.
+std::string TrainingCheckpoint(const std::string& output, const ModelConfig& model);
+
 // All that training depends on besides base and data, by the names of mlac.yaml: "train.epochs". What changes no bit is left out.
 std::vector<std::pair<std::string, std::string>> TrainParameters(const ModelConfig& model);
 

@@ -54,6 +54,10 @@ void Execute(StepRun& run) {
 
 }  // namespace
 
+std::string TrainingCheckpoint(const std::string& output, const ModelConfig& model) {
+  return output + (model.train.lora.rank > 0 ? "/model.adapter" : "/model") + "/checkpoint";  // as TrainModel has it
+}
+
 const StepKind kTrainStep = {"train", "fine-tunes the base model", true, [](const ModelConfig&) { return true; }, Describe, Execute};
 
 }  // namespace mlac

@@ -74,7 +74,7 @@ class EmbeddingObjective : public Objective {
     Figures figures =
         MeasureEmbeddings(vectors, encoder_.embedding_size(), validation_, run, {.intervals = false, .check_stop = before_batch});
     figures.loss = LossOfAll(vectors);
-    return ReportOf(figures, figures.figures.front().value);
+    return ReportOf(figures);
   }
 
  private:

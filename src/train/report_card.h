@@ -37,6 +37,7 @@ struct ModelCard {
   size_t max_length = 0;                  // tokens of a text that are read
   std::vector<CardPart> parts;
   std::vector<Finding> findings;
+  std::vector<std::string> notes = {};             // of a training that has not learnt what it could (training_notes.h)
   const ClassificationMetrics* metrics = nullptr;  // null if nothing was set aside to measure on
   std::string measured_on;                         // the part of it: "test"
   std::vector<std::string> label_names;

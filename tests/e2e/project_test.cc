@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using test::FixturePath;
 using test::LabelledCsv;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -50,6 +51,7 @@ TEST_F(ProjectCommands, PlanApplyPlanPromoteRefuse) {
   EXPECT_THAT(result.out, StartsWith("topics@latest is "));
   EXPECT_THAT(result.error, HasSubstr("pass  accuracy >= production - 0.5: "));
   EXPECT_THAT(result.error, HasSubstr("there is no production yet to compare with"));
+  EXPECT_THAT(result.error, EndsWith("next: mlac promote topics@latest production\n"));
   result = Run("plan --exit-code");
   EXPECT_EQ(result.status, 0);
   EXPECT_THAT(result.out, StartsWith("topics: nothing to do, latest is "));

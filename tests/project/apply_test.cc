@@ -246,6 +246,7 @@ TEST(Apply, GoesOnFromTheCheckpointAfterAnInterruption) {
   const Error error = ExpectError(ErrorCode::kCancelled, "interrupted after step 5 of 14", [&] { project.Apply(observer); });
   EXPECT_EQ(error.hint(), "go on with: mlac apply");
   EXPECT_THAT(project.Pending(), ElementsAre("train", "evaluate", "gate", "publish"));
+  EXPECT_THAT(MakePlan(project.Config()).Text(), HasSubstr("goes on from step 5 of 14\n"));
   RecordingObserver second;
   project.Apply(second);
   EXPECT_EQ(second.resumed, 5u);

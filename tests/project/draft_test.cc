@@ -1,6 +1,7 @@
 // What mlac init makes of data: columns that are guessed, and files that mlac itself reads.
 #include "project/draft.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -90,6 +91,37 @@ TEST(Draft, WhatItWritesIsReadBack) {
     EXPECT_TRUE(ParseModelTests(tests, "topics.yaml").invariances.empty()) << "what a first model reaches nobody knows";
     EXPECT_NE(tests.find("# invariances:"), std::string::npos);
   }
+}
+
+TEST(Draft, EpochsAndLearningRateGoByTheStepsOfTheData) {
+  const TemporaryFolder folder;
+  const auto lines = [&](size_t rows, const std::string& test, const std::string& base) {
+    const Draft draft = DraftOf(folder, "train.csv", test::LabelledCsv(rows, 1), {.name = "topics", .test = test, .base = base});
+    const std::string& text = draft.files.at("mlac.yaml");
+    const size_t begin = text.find("      epochs:"), end = text.find("      seed:");
+    return text.substr(begin, end - begin);
+  };
+  const std::string small = test::FixturePath("models/classifier");
+  EXPECT_EQ(lines(280, "test.csv", small),
+            "      epochs: 25    # times that each text is seen: 8 steps each, so that there are some 200 in all; it stops before if "
+            "nothing gets better\n"
+            "      lr: 3e-4    # how far one step goes: for so few steps 3e-4 with a model of up to 40 million weights, 1e-4 with a larger "
+            "one\n");
+  EXPECT_EQ(lines(280, "test.csv", "not/there"),
+            "      epochs: 25    # times that each text is seen: 8 steps each, so that there are some 200 in all; it stops before if "
+            "nothing gets better\n"
+            "      lr: 1e-4    # how far one step goes: for so few steps 3e-4 with a model of up to 40 million weights, 1e-4 with a larger "
+            "one; the base "
+            "is not there yet\n");
+  EXPECT_THAT(lines(280, "", small),
+              testing::HasSubstr("epochs: 29    # times that each text is seen: 7 steps each, so that there are some 203 in all"))
+      << "a fifth is kept for measuring";
+  EXPECT_THAT(lines(9, "test.csv", small),
+              testing::HasSubstr("epochs: 40    # times that each text is seen: 1 step each, so that there are some 40 in all"));
+  EXPECT_THAT(lines(2346, "test.csv", small), testing::HasSubstr("epochs: 4 ")) << "66 steps an epoch";
+  EXPECT_EQ(lines(2400, "test.csv", small),
+            "      epochs: 3    # times that each text is seen; it stops before if nothing gets better\n"
+            "      lr: 5e-5    # how far one step goes, for 200 steps and more in all; shorter trainings take 1e-4 to 3e-4\n");
 }
 
 TEST(Draft, ColumnNamesWithYamlInThemStayNames) {
