@@ -15,7 +15,7 @@ std::vector<EpochReport> Epochs(const std::vector<ValidationReport>& reports) {
 }
 
 ValidationReport Measured(double loss, double score, bool is_telling = true) {
-  return {.loss = loss, .score = score, .is_telling = is_telling};
+  return {.loss = loss, .figures = {}, .score = score, .is_telling = is_telling};
 }
 
 TEST(IsBetter, GoesByTheScoreAndOfEqualScoresByTheLoss) {

@@ -183,7 +183,13 @@ TEST(ModelCard, ShowsWhatTheMeanOfNumbersWouldReach) {
                            .figures = {{.name = "mse", .title = "mean squared error", .value = 0.5, .of_mean = 2.125},
                                        {.name = "mae", .title = "mean absolute error", .value = 0.25, .of_mean = 1.25},
                                        {.name = "pearson", .title = "Pearson correlation", .value = 0.5}}};
-  ModelCard card = {.title = "Text regression", .introduction = "Gives a text a number.", .figures = &figures, .measured_on = "test"};
+  const ClassificationMetrics none;
+  ModelCard card = Card(none);
+  card.metrics = nullptr;
+  card.label_names.clear();
+  card.title = "Text regression";
+  card.introduction = "Gives a text a number.";
+  card.figures = &figures;
   EXPECT_THAT(ModelCardMarkdown(card),
               HasSubstr("\nAlways answering the mean would have a mean squared error of 2.125 and a mean absolute error of 1.250.\n"));
 }

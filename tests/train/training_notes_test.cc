@@ -25,7 +25,7 @@ TrainingResult Losses(const std::vector<double>& losses, size_t steps_per_epoch 
     result.epochs.push_back({.epoch = result.epochs.size() + 1,
                              .step = steps_per_epoch * (result.epochs.size() + 1),
                              .has_validation = true,
-                             .validation = {.loss = loss}});
+                             .validation = {.loss = loss, .figures = {}}});
   result.step_losses.resize(steps_per_epoch * losses.size());
   return result;
 }
