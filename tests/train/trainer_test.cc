@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -538,9 +540,9 @@ TEST(Trainer, AScoreThatIsNoBetterThanOneAnswerSaysNothing) {
     run.validation = TinyTexts(40, 2);
     run.options.learning_rate = learning_rate;
     run.Train();
-    std::array<double, kTinyLabels> counts = {};
+    std::array<double, test::kTinyLabels> counts = {};
     for (const int32_t label : run.validation.labels) ++counts[static_cast<size_t>(label)];
-    const double share = *std::max_element(counts.begin(), counts.end()) / 40, of_one_label = 2 * share / (1 + share) / kTinyLabels;
+    const double share = *std::max_element(counts.begin(), counts.end()) / 40, of_one_label = 2 * share / (1 + share) / test::kTinyLabels;
     for (const EpochReport& epoch : run.result.epochs)
       EXPECT_EQ(epoch.validation.is_telling, epoch.validation.score > of_one_label + 1e-12) << learning_rate << ", epoch " << epoch.epoch;
   }
