@@ -204,6 +204,8 @@ bool Aliases::Promote(std::string_view name, std::string_view revision, std::str
   const FileLock store_lock = store_.Lock(LockMode::kShared, fmt::format("promote {}", name));
   const FileLock lock = LockAliases(store_, fmt::format("promote {}", name));
   CheckHasUnderName(store_, name, revision);
+  if (store_.FindRecord(name, revision)->kind == ArtefactKind::kModel)
+    store_.OpenFolder(revision);  // so that who may only read the store finds the folder there, and copies nothing
   return Move(store_, name, alias, revision, kPromote, why);
 }
 

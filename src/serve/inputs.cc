@@ -2,12 +2,18 @@
 
 #include <fmt/format.h>
 
+#include "serve/text_options.h"
+
 namespace mlac {
 namespace {
 
 using Kind = JsonValue::Kind;
 
-HttpError EmptyError(const JsonValue& value) { return HttpError(400, fmt::format("'{}' cannot be empty", value.path()), value.path()); }
+constexpr const char* kSeveralTexts = R"(several texts are [["a"], ["b"]])";
+
+HttpError EmptyError(const JsonValue& value) {
+  return HttpError(400, fmt::format("'{}' cannot be empty", value.path()), value.path()).Because("empty_input");
+}
 
 std::string ReadText(JsonValue& value) {
   std::string text = value.String();
@@ -18,7 +24,8 @@ std::string ReadText(JsonValue& value) {
 void CheckCount(const JsonValue& list, size_t count, const InputLimits& limits) {
   if (count > limits.max_inputs)
     throw HttpError(limits.too_many_status, fmt::format("'{}' has more than {} inputs", list.path(), limits.max_inputs), list.path(),
-                    "send them in several requests");
+                    "send them in several requests")
+        .Because("too_many_inputs");
 }
 
 int32_t ReadId(JsonValue& value, const InputLimits& limits) {
@@ -137,7 +144,10 @@ Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits) {
   std::vector<std::string> texts;  // if the list itself is one input
   value.ForEachItem([&](JsonValue& item) {
     if (item.kind() == Kind::kString && result.inputs.empty()) {
-      if (texts.size() == 2) throw value.Error(kMustBe);
+      if (texts.size() == 2)
+        throw HttpError(kHubFieldStatus, fmt::format("'{}' has more than two texts in one list; two are a pair", value.path()), value.path(),
+                        kSeveralTexts)
+            .Because("several_texts");
       texts.push_back(ReadText(item));
       return;
     }
@@ -152,6 +162,11 @@ Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits) {
     AppendTexts(item, parts, result.inputs);
   });
   result.is_batch = texts.empty();
+  if (texts.size() == 2 && limits.reads_single_texts)
+    throw HttpError(kHubFieldStatus,
+                    fmt::format("'{}' has two texts in one list, which are one pair here; the model was trained on single texts", value.path()), value.path(),
+                    kSeveralTexts)
+        .Because("several_texts");
   if (!texts.empty()) AppendTexts(value, texts, result.inputs);
   if (result.inputs.empty()) throw EmptyError(value);
   return result;

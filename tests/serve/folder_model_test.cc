@@ -53,6 +53,27 @@ void MakeSentenceFolder(const test::TemporaryFolder& folder, bool normalizes) {
   folder.Write("config_sentence_transformers.json", R"({"prompts": {"query": "find "}, "default_prompt_name": null})");
 }
 
+TEST(FolderModel, KnowsByTheRecordOfItsTrainingThatItLearntFromSingleTexts) {
+  const test::TemporaryFolder folder;
+  std::filesystem::copy(Fixture("classifier"), folder.path(), std::filesystem::copy_options::recursive);
+  const auto reads_single_texts = [&](const json& record) {
+    folder.Write("training.json", record.is_string() ? record.get<std::string>() : record.dump());
+    return OpenServedModel(folder.path())->reads_single_texts();
+  };
+  std::filesystem::remove(folder / "training.json");
+  EXPECT_FALSE(OpenServedModel(folder.path())->reads_single_texts()) << "no record";
+  json record = {{"format_version", 1}, {"task", "text-classification"}, {"reading", {{"text-column", "text"}, {"target-column", "label"}}}};
+  EXPECT_TRUE(reads_single_texts(record));
+  record["reading"]["text-pair-column"] = "second";
+  EXPECT_FALSE(reads_single_texts(record));
+  record["reading"] = json::object();
+  EXPECT_FALSE(reads_single_texts(record)) << "a folder of texts by label, of an mlac that says no more";
+  record.erase("reading");
+  EXPECT_FALSE(reads_single_texts(record));
+  EXPECT_FALSE(reads_single_texts({{"task", "text-classification"}, {"reading", {{"text-column", "text"}}}})) << "another program's";
+  EXPECT_FALSE(reads_single_texts("no JSON"));
+}
+
 TEST(FolderModel, ServesTheBitsThatTheModelGivesByItself) {
   for (const bool normalizes : {false, true}) {
     const test::TemporaryFolder folder;
