@@ -275,9 +275,9 @@ void ReloadAll(ModelServer& server, LogFormat format, const Reloaded& reloaded) 
     const std::string text = "SIGHUP: nothing to reload, there is neither a certificate nor a file of API keys";
     return Announce(format, {.event = "nothing_to_reload", .message = text, .fields = {{"url", server.url()}}});
   }
-  NotifyServiceManager(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", std::chrono::duration_cast<std::chrono::microseconds>(
-                                                                         std::chrono::steady_clock::now().time_since_epoch())
-                                                                         .count()));
+  NotifyServiceManager(
+      fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
+                  std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count()));
   if (reloaded.tls) Reload(format, server.url(), "certificate", [&] { server.ReloadTls(); });
   if (!reloaded.api_key_file.empty())
     Reload(format, server.url(), "API keys", [&] { server.SetApiKeys(ApiKeys::FromFile(reloaded.api_key_file)); });
@@ -312,7 +312,8 @@ void Execute(ServeOptions options) {
   std::string description;
   for (const NamedModel& model : models) description += fmt::format("{}{} ({})", description.empty() ? "" : ", ", model.name, Describe(*model.model));
   ModelServer server(std::move(models), std::move(options.server));
-  Announce(format, {.event = "serving", .message = fmt::format("serving {} on {}", description, server.url()), .fields = {{"url", server.url()}}});
+  Announce(format,
+           {.event = "serving", .message = fmt::format("serving {} on {}", description, server.url()), .fields = {{"url", server.url()}}});
   if (!server.is_local() && reloaded.api_key_file.empty())
     Announce(format, {.level = LogLevel::kWarning,
                       .event = "open_to_all",

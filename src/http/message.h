@@ -45,7 +45,8 @@ class HttpError : public Error {
   const std::string& field() const { return field_; }
   std::vector<HttpField> fields;  // of the answer: {"retry-after", "1"}
 
-  // For the access log, as HttpResponse::notes. reason: one of a few fixed words, "too_long"; it is what the status says unless Because says more.
+  // For the access log, as HttpResponse::notes. reason: one of a few fixed words, "too_long"; it is what the status says unless Because
+  // says more.
   std::string_view reason() const { return reason_; }
   std::vector<HttpField> notes;
   // The same error, with this reason: `throw HttpError(...).Because("too_long")`. reason: a literal, never text of a client.

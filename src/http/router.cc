@@ -66,9 +66,11 @@ std::string_view HttpRouter::Nearest(std::span<const std::string> segments) cons
   for (size_t i = 0; i < routes_.size(); ++i) {
     const std::vector<std::string>& pattern = patterns_[i];
     const size_t num_shared = std::min(pattern.size(), segments.size());
-    const bool is_plain = std::none_of(pattern.begin(), pattern.end(), [](const std::string& part) { return part.empty() || part.front() == '{'; });
+    const bool is_plain =
+        std::none_of(pattern.begin(), pattern.end(), [](const std::string& part) { return part.empty() || part.front() == '{'; });
     if (!is_plain || num_shared <= most_shared) continue;
-    if (!std::equal(pattern.end() - static_cast<ptrdiff_t>(num_shared), pattern.end(), segments.end() - static_cast<ptrdiff_t>(num_shared))) continue;
+    if (!std::equal(pattern.end() - static_cast<ptrdiff_t>(num_shared), pattern.end(), segments.end() - static_cast<ptrdiff_t>(num_shared)))
+      continue;
     nearest = routes_[i].pattern;
     most_shared = num_shared;
   }

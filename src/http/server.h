@@ -62,7 +62,7 @@ struct HttpServerOptions {
   size_t max_unsent_bytes = size_t{256} << 20;
   std::chrono::milliseconds slow_write{1'000};
 
-  ApiKeys api_keys = {};  // to begin with; SetApiKeys
+  ApiKeys api_keys = {};                             // to begin with; SetApiKeys
   std::string public_url = "";                       // "https://models.example.org": its host is ours too
   std::vector<std::string> cors_allow_origins = {};  // "https://app.example.org", or "*"; empty: no CORS
 

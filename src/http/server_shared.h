@@ -32,7 +32,7 @@ struct ServerShared {
 
   std::shared_ptr<const TlsContext> tls;  // null: bytes in the clear. Of connections to come: each keeps the one it began with
 
-  std::shared_ptr<const ApiKeys> keys;    // never null; empty: everything is open. Of requests to come
+  std::shared_ptr<const ApiKeys> keys;  // never null; empty: everything is open. Of requests to come
 
   std::shared_ptr<const TlsContext> CurrentTls() const;
   std::shared_ptr<const ApiKeys> CurrentKeys() const;

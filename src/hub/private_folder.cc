@@ -82,7 +82,8 @@ PrivateFolder::PrivateFolder() {
     ThrowSystem("cannot create a folder in it", tried, error);
   } catch (const Error& reason) {
     throw Error(reason.code(), reason.message(),
-                "the store cannot be written, so the files of the model are copied: let CACHE_DIRECTORY, XDG_CACHE_HOME or TMPDIR name a folder for that");
+                "the store cannot be written, so the files of the model are copied: let CACHE_DIRECTORY, XDG_CACHE_HOME or TMPDIR name a "
+                "folder for that");
   }
 }
 

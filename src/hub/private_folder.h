@@ -8,8 +8,8 @@ namespace mlac {
 
 class PrivateFolder {
  public:
-  // Made in the first of these that can be written: $CACHE_DIRECTORY (which systemd sets), $XDG_CACHE_HOME/mlac, $TMPDIR, /tmp. Folders there
-  // that processes of this user left when they were killed are removed. Throws the system's reason where none can be written.
+  // Made in the first of these that can be written: $CACHE_DIRECTORY (which systemd sets), $XDG_CACHE_HOME/mlac, $TMPDIR, /tmp. Folders
+  // there that processes of this user left when they were killed are removed. Throws the system's reason where none can be written.
   PrivateFolder();
   ~PrivateFolder();  // removes it with everything in it
   PrivateFolder(const PrivateFolder&) = delete;

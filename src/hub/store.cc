@@ -310,7 +310,8 @@ RevisionFolder Store::OpenFolder(std::string_view revision) const {
   }
   Part("checkouts");
   const std::string purpose = fmt::format("open {}", revision.substr(0, 12));
-  const FileLock lock = Lock(LockMode::kShared, purpose), only_one = FileLock::Wait(folder_ + "/checkout.lock", LockMode::kExclusive, purpose);
+  const FileLock lock = Lock(LockMode::kShared, purpose),
+                 only_one = FileLock::Wait(folder_ + "/checkout.lock", LockMode::kExclusive, purpose);
   StagedFolder staged(Part("tmp") + "/checkout", /*overwrite=*/false);
   const std::string made = staged.path() + "/" + std::string(revision);
   MakeFolder(made);

@@ -46,7 +46,8 @@ bool ReadsSingleTexts(const std::string& folder) {
   const std::string path = folder + "/training.json";
   if (!FileExists(path)) return false;
   const nlohmann::json record = nlohmann::json::parse(ReadFile(path, kMaxRecordBytes), nullptr, /*allow_exceptions=*/false);
-  if (!record.is_object() || !record.contains("format_version") || record.value("task", nlohmann::json()) != "text-classification") return false;
+  if (!record.is_object() || !record.contains("format_version") || record.value("task", nlohmann::json()) != "text-classification")
+    return false;
   const auto reading = record.find("reading");
   return reading != record.end() && reading->is_object() && reading->contains("text-column") && !reading->contains("text-pair-column");
 }

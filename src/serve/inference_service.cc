@@ -255,7 +255,8 @@ void InferenceService::EncodeText(Job& job, size_t index, QueuedSequence& sequen
                             : job.request.is_batch ? fmt::format("{}[{}]", job.request.field, index)
                                                    : std::string(job.request.field);
   const auto too_long = [&](size_t num_tokens) {
-    return HttpError(job.request.field_status, fmt::format("'{}' has {} tokens; the model takes at most {}", field, num_tokens, max_length), field,
+    return HttpError(job.request.field_status, fmt::format("'{}' has {} tokens; the model takes at most {}", field, num_tokens, max_length),
+                     field,
                      job.request.takes_truncate ? "shorten it, or set \"truncate\": true"
                                                 : "shorten it, or start the server with --auto-truncate, which cuts longer texts")
         .Because("too_long");

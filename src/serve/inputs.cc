@@ -145,8 +145,8 @@ Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits) {
   value.ForEachItem([&](JsonValue& item) {
     if (item.kind() == Kind::kString && result.inputs.empty()) {
       if (texts.size() == 2)
-        throw HttpError(kHubFieldStatus, fmt::format("'{}' has more than two texts in one list; two are a pair", value.path()), value.path(),
-                        kSeveralTexts)
+        throw HttpError(kHubFieldStatus, fmt::format("'{}' has more than two texts in one list; two are a pair", value.path()),
+                        value.path(), kSeveralTexts)
             .Because("several_texts");
       texts.push_back(ReadText(item));
       return;
@@ -163,9 +163,10 @@ Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits) {
   });
   result.is_batch = texts.empty();
   if (texts.size() == 2 && limits.reads_single_texts)
-    throw HttpError(kHubFieldStatus,
-                    fmt::format("'{}' has two texts in one list, which are one pair here; the model was trained on single texts", value.path()), value.path(),
-                    kSeveralTexts)
+    throw HttpError(
+        kHubFieldStatus,
+        fmt::format("'{}' has two texts in one list, which are one pair here; the model was trained on single texts", value.path()),
+        value.path(), kSeveralTexts)
         .Because("several_texts");
   if (!texts.empty()) AppendTexts(value, texts, result.inputs);
   if (result.inputs.empty()) throw EmptyError(value);

@@ -26,8 +26,8 @@ struct InputLimits {
 // field for anything else.
 Inputs ReadInputs(JsonValue& value, const InputLimits& limits);
 
-// For /predict: a text, [text, text] (a pair), or [[text], [text, text], ...]. Two texts in one list are refused where the model reads single
-// texts: they would be one pair, of which it has learnt none, and who sends them means two.
+// For /predict: a text, [text, text] (a pair), or [[text], [text, text], ...]. Two texts in one list are refused where the model reads
+// single texts: they would be one pair, of which it has learnt none, and who sends them means two.
 Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits);
 
 // For Hugging Face's text-classification: a text, {"text", "text_pair"}, or a list of those and of [text] and [text, text].

@@ -45,7 +45,8 @@ std::vector<std::string> CountedLabels(const ServedModel& model) {
 
 class LabelCounters : public AnswerMetrics {
  public:
-  LabelCounters(Counter& texts, Counter& truncated, ProblemType problem_type) : texts_(texts), truncated_(truncated), problem_type_(problem_type) {}
+  LabelCounters(Counter& texts, Counter& truncated, ProblemType problem_type)
+      : texts_(texts), truncated_(truncated), problem_type_(problem_type) {}
   // Of all labels at the start: a counter that is there from the beginning shows its first answer as a rise.
   void AddLabel(Counter& counter) { labels_.push_back(&counter); }
   void SetScores(size_t num_labels, Histogram& best_scores) {
@@ -110,12 +111,16 @@ struct ServeMetrics::Impl {
   Family<Counter>& model_tokens = BuildCounter().Name("mlac_model_tokens_total").Help("Tokens that a model computed").Register(*registry);
   Family<Counter>& model_seconds =
       BuildCounter().Name("mlac_model_compute_seconds_total").Help("Time that a model computed").Register(*registry);
-  Family<Counter>& requests = BuildCounter().Name("mlac_http_requests_total").Help("Requests by route, status and model").Register(*registry);
-  Family<Counter>& tls_failures =
-      BuildCounter().Name("mlac_tls_failures_total").Help("Connections that did not come to a request, by what was wrong").Register(*registry);
+  Family<Counter>& requests =
+      BuildCounter().Name("mlac_http_requests_total").Help("Requests by route, status and model").Register(*registry);
+  Family<Counter>& tls_failures = BuildCounter()
+                                      .Name("mlac_tls_failures_total")
+                                      .Help("Connections that did not come to a request, by what was wrong")
+                                      .Register(*registry);
   Family<Counter>& texts = BuildCounter().Name("mlac_texts_total").Help("Texts that a model answered").Register(*registry);
   Family<Counter>& truncated = BuildCounter().Name("mlac_truncated_texts_total").Help("Texts of those that were cut").Register(*registry);
-  Family<Counter>& predictions = BuildCounter().Name("mlac_predictions_total").Help("Texts that a model gave this label").Register(*registry);
+  Family<Counter>& predictions =
+      BuildCounter().Name("mlac_predictions_total").Help("Texts that a model gave this label").Register(*registry);
   Family<Histogram>& best_scores = BuildHistogram().Name("mlac_prediction_score").Help("The best score of a text").Register(*registry);
   Family<Histogram>& durations =
       BuildHistogram().Name("mlac_http_request_duration_seconds").Help("From the whole head to the last byte of the answer").Register(*registry);
@@ -160,7 +165,8 @@ void ServeMetrics::SetModel(const std::string& model, bool served) {
 
 std::unique_ptr<AnswerMetrics> ServeMetrics::OfAnswers(const std::string& model, const ServedModel& served) {
   const prometheus::Labels of_model = {{"model", model}};
-  const bool gives_labels = served.is_classifier() && served.output_size() > 0 && served.problem_type() != ProblemType::kRegression && !Does(served, "text-ranking");
+  const bool gives_labels = served.is_classifier() && served.output_size() > 0 && served.problem_type() != ProblemType::kRegression &&
+                            !Does(served, "text-ranking");
   auto counters = std::make_unique<LabelCounters>(impl_->texts.Add(of_model), impl_->truncated.Add(of_model), served.problem_type());
   if (!gives_labels) return counters;
   for (const std::string& label : CountedLabels(served)) counters->AddLabel(impl_->predictions.Add({{"model", model}, {"label", label}}));

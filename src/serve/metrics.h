@@ -29,8 +29,8 @@ class AnswerMetrics {
   virtual ~AnswerMetrics() = default;
   // Texts of a request, and how many of them were cut.
   virtual void CountTexts(size_t num_texts, size_t num_truncated) = 0;
-  // logits: [texts, labels] of a classifier. Of each text the label with the best score is counted, or where a text may have several labels each
-  // one with a score of 0.5 or more, and the best score. Nothing is counted of models that give a number or one score to rank by.
+  // logits: [texts, labels] of a classifier. Of each text the label with the best score is counted, or where a text may have several labels
+  // each one with a score of 0.5 or more, and the best score. Nothing is counted of models that give a number or one score to rank by.
   virtual void CountLabels(std::span<const float> logits) = 0;
 };
 
@@ -42,7 +42,8 @@ class ServeMetrics {
 
   // Whether a model is served under this name.
   void SetModel(const std::string& model, bool served);
-  // What counts the answers of a model that is served under this name. Of a model with more than 256 labels those behind count as "(other)".
+  // What counts the answers of a model that is served under this name. Of a model with more than 256 labels those behind count as
+  // "(other)".
   std::unique_ptr<AnswerMetrics> OfAnswers(const std::string& model, const ServedModel& served);
   // Which revision of the store that is, "" for none.
   void SetRevision(const std::string& model, const std::string& revision);

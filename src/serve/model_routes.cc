@@ -20,7 +20,8 @@ HttpError NoTask(const ModelSet& models, const std::vector<ModelSet::ServicePtr>
   const InferenceService& first = *services.front();
   const std::string message = services.size() == 1 ? fmt::format("the model '{}' does not do {}", first.name(), task)
                                                    : fmt::format("none of the {} models that are served does {}", services.size(), task);
-  return HttpError(openai ? 404 : 422, message, openai ? "model" : "", services.size() == 1 ? WhoDoes(models, first, task) : "").Because("no_task");
+  return HttpError(openai ? 404 : 422, message, openai ? "model" : "", services.size() == 1 ? WhoDoes(models, first, task) : "")
+      .Because("no_task");
 }
 
 // name, task: what the client said, "" if nothing. responder: told of the model, also of one that does not do the task.

@@ -108,7 +108,8 @@ void Infer(const ModelSet::ServicePtr& service, HttpRequest http, HttpResponder 
   if (!slot) return responder.SendError(InferenceService::Overloaded());
   const ServedModel& model = service->model();
   if (OutputNames(model).empty())
-    throw Refuse(fmt::format("the model '{}' does {}, which this protocol is not spoken for", service->name(), model.tasks().front()), "model")
+    throw Refuse(fmt::format("the model '{}' does {}, which this protocol is not spoken for", service->name(), model.tasks().front()),
+                 "model")
         .Because("no_task");
   const size_t max_inputs = service->options().max_client_batch_size;
   OpenInferenceRequest request = ReadOpenInference(std::move(http.body), http.Field("inference-header-content-length"), 2 * max_inputs);

@@ -3,26 +3,22 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <optional>
 #include <sstream>
 #include <string>
 
-#include "base/error.h"
-#include "base/file.h"
 #include "base/folder_contents.h"
 
 namespace mlac {
 namespace {
 
-constexpr size_t kMaxProcFile = size_t{16} << 20;  // /proc/stat has a line a processor and one of all interrupts
-
-// "" where the system has no such file.
+// "" where the system has no such file. It has no size that could be asked for.
 std::string ReadProc(const char* path) {
-  try {
-    return ReadFile(path, kMaxProcFile);
-  } catch (const Error&) {
-    return "";
-  }
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 // What stands behind the name of the process in /proc/self/stat (proc(5)): field 3 and those after it.
@@ -54,7 +50,9 @@ double BootTime() {
 
 std::vector<ProcessMetric> CollectProcessMetrics() {
   std::vector<ProcessMetric> metrics;
-  const auto gauge = [&](const char* name, const char* help, double value) { metrics.push_back({name, help, /*is_counter=*/false, value}); };
+  const auto gauge = [&](const char* name, const char* help, double value) {
+    metrics.push_back({name, help, /*is_counter=*/false, value});
+  };
   const double ticks = static_cast<double>(sysconf(_SC_CLK_TCK)), page = static_cast<double>(sysconf(_SC_PAGESIZE));
   if (const std::optional<ProcStat> stat = ReadStat()) {
     gauge("process_resident_memory_bytes", "Memory of the process that is in RAM, mapped weights included", stat->resident_pages * page);
@@ -67,7 +65,8 @@ std::vector<ProcessMetric> CollectProcessMetrics() {
   if (ReadNames("/proc/self/fd", descriptors) == 0)  // one of them is that which reads the folder
     gauge("process_open_fds", "Open descriptors", static_cast<double>(descriptors.size()) - 1);
   rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) gauge("process_max_fds", "Descriptors that the process may have", static_cast<double>(limit.rlim_cur));
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+    gauge("process_max_fds", "Descriptors that the process may have", static_cast<double>(limit.rlim_cur));
   return metrics;
 }
 

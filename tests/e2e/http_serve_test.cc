@@ -409,7 +409,9 @@ TEST(Serve, GoesOnAfterASighupThatReloadsNothing) {
   kill(server.pid(), SIGHUP);
   EXPECT_EQ(Ask(server.port(), "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
   EXPECT_EQ(server.Stop(SIGTERM), 0);
-  EXPECT_NE(server.log().find(" info SIGHUP: nothing to reload, there is neither a certificate nor a file of API keys\n"), std::string::npos) << server.log();
+  EXPECT_NE(server.log().find(" info SIGHUP: nothing to reload, there is neither a certificate nor a file of API keys\n"),
+            std::string::npos)
+      << server.log();
 }
 
 TEST(Serve, ReadsItsApiKeysAgainOnSighupAndKeepsThemWhereTheFileIsBroken) {
@@ -439,7 +441,8 @@ TEST(Serve, ReadsItsApiKeysAgainOnSighupAndKeepsThemWhereTheFileIsBroken) {
 
 TEST(Serve, WarnsWhereOthersThanThisMachineReachItWithoutAKey) {
   const test::TemporaryFolder folder;
-  const std::string keys = folder.Write("keys", "key\n"), warning = " warning whoever reaches this machine is answered: --api-key-file asks for a key\n";
+  const std::string keys = folder.Write("keys", "key\n"),
+                    warning = " warning whoever reaches this machine is answered: --api-key-file asks for a key\n";
   const auto log = [&](std::vector<std::string> options) {
     options.insert(options.begin(), {kFolder, "--port", "0"});
     ServerProcess server(options);
@@ -455,10 +458,12 @@ TEST(Serve, SaysWhatItsModelsDo) {
   const std::string models = MLAC_TEST_FIXTURES "/models/", families = MLAC_TEST_FIXTURES "/families/";
   ServerProcess server({kFolder, models + "classifier", families + "bert_tokens", families + "bert_qa", families + "distilbert_masked_lm",
                         families + "mpnet_reranker", "--port", "0"});
-  EXPECT_TRUE(server.first_line().substr(std::string("2026-01-01T00:00:00.000Z ").size()).starts_with(
-      "info serving st_mean (feature-extraction, sentence-similarity; vectors of 32 values; texts of at most 64 tokens), "
-      "classifier (text-classification; 3 labels; texts of at most 64 tokens), "
-      "bert_tokens (token-classification; "))
+  EXPECT_TRUE(
+      server.first_line()
+          .substr(std::string("2026-01-01T00:00:00.000Z ").size())
+          .starts_with("info serving st_mean (feature-extraction, sentence-similarity; vectors of 32 values; texts of at most 64 tokens), "
+                       "classifier (text-classification; 3 labels; texts of at most 64 tokens), "
+                       "bert_tokens (token-classification; "))
       << server.first_line();
   for (const char* part : {"bert_qa (question-answering; texts of at most 64 tokens)", "distilbert_masked_lm (fill-mask, ",
                            "mpnet_reranker (text-classification, text-ranking; texts of at most "})

@@ -338,7 +338,8 @@ TEST_F(ServerTest, AsksForAKeyOnAllButTheOpenRoutes) {
   server_->SetApiKeys(ApiKeys::Parse("third", "test"));
   EXPECT_EQ(status("POST /echo", right), 401);
   EXPECT_EQ(status("POST /echo", "Authorization: Bearer third\r\n"), 200);
-  test::ExpectError(ErrorCode::kInvalidArgument, "a server does not go on without the keys that it asked for", [&] { server_->SetApiKeys({}); });
+  test::ExpectError(ErrorCode::kInvalidArgument, "a server does not go on without the keys that it asked for",
+                    [&] { server_->SetApiKeys({}); });
   EXPECT_EQ(answer.body, "{\"error\":\"an API key is needed (send the header 'Authorization: Bearer KEY')\"}");
 }
 

@@ -120,15 +120,17 @@ class TlsTest : public testing::Test {
                   held_.emplace(responder);
                   changed_.notify_all();
                 }});
-    server_.emplace(
-        HttpServerOptions{.port = 0, .tls = files, .limits = {.max_body_bytes = 4 << 20}, .drain_idle = std::chrono::milliseconds(0),
-                          .on_tls_failure =
-                              [this](TlsFailure failure) {
-                                const std::lock_guard lock(mutex_);
-                                failures_.push_back(failure);
-                                changed_.notify_all();
-                              }},
-        std::move(router));
+    server_.emplace(HttpServerOptions{.port = 0,
+                                      .tls = files,
+                                      .limits = {.max_body_bytes = 4 << 20},
+                                      .drain_idle = std::chrono::milliseconds(0),
+                                      .on_tls_failure =
+                                          [this](TlsFailure failure) {
+                                            const std::lock_guard lock(mutex_);
+                                            failures_.push_back(failure);
+                                            changed_.notify_all();
+                                          }},
+                    std::move(router));
   }
   // The next handshake that failed.
   TlsFailure AwaitFailure() {

@@ -116,7 +116,8 @@ TEST_F(OpenReadOnly, BytesThatAreNotThoseOfTheRevisionAreRefused) {
   s.folder.Write(blob.substr(s.folder.path().size() + 1), "[]");  // of the same size
   const test::ReadOnlyAccess access(s.store.folder());
   if (!access.is_given()) GTEST_SKIP() << "root cannot become another user here";
-  ExpectError(ErrorCode::kInvalidInput, blob + ": is damaged: it has other bytes than its name says", [&] { s.store.OpenFolder(revision); });
+  ExpectError(ErrorCode::kInvalidInput, blob + ": is damaged: it has other bytes than its name says",
+              [&] { s.store.OpenFolder(revision); });
   EXPECT_TRUE(fs::is_empty(cache));
 }
 

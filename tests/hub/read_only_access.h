@@ -8,8 +8,8 @@
 
 namespace mlac::test {
 
-// From construction to destruction the process may read what lies in `folder`, and not write there: root becomes another user for that time, any
-// other user takes the right from its folders.
+// From construction to destruction the process may read what lies in `folder`, and not write there: root becomes another user for that
+// time, any other user takes the right from its folders.
 class ReadOnlyAccess {
  public:
   explicit ReadOnlyAccess(std::string folder) : folder_(std::move(folder)), was_root_(geteuid() == 0) {

@@ -47,7 +47,9 @@ class FakeModel : public ServedModel {
   std::string_view pooling() const override { return "mean"; }
   bool normalizes() const override { return options_.normalizes; }
   bool reads_single_texts() const override { return options_.reads_single_texts; }
-  ProblemType problem_type() const override { return options_.num_labels == 1 || options_.is_multi_label ? ProblemType::kMultiLabel : ProblemType::kSingleLabel; }
+  ProblemType problem_type() const override {
+    return options_.num_labels == 1 || options_.is_multi_label ? ProblemType::kMultiLabel : ProblemType::kSingleLabel;
+  }
   size_t row_size(Output output) const override {
     return output == Output::kSequence ? output_size() : output == Output::kTokens && !options_.is_classifier ? kTokenSize : 0;
   }

@@ -62,7 +62,8 @@ TEST(FolderModel, KnowsByTheRecordOfItsTrainingThatItLearntFromSingleTexts) {
   };
   std::filesystem::remove(folder / "training.json");
   EXPECT_FALSE(OpenServedModel(folder.path())->reads_single_texts()) << "no record";
-  json record = {{"format_version", 1}, {"task", "text-classification"}, {"reading", {{"text-column", "text"}, {"target-column", "label"}}}};
+  json record = {
+      {"format_version", 1}, {"task", "text-classification"}, {"reading", {{"text-column", "text"}, {"target-column", "label"}}}};
   EXPECT_TRUE(reads_single_texts(record));
   record["reading"]["text-pair-column"] = "second";
   EXPECT_FALSE(reads_single_texts(record));

@@ -390,7 +390,9 @@ TEST_F(ModelServerTest, LogsAndCountsWhatWasComputedAndNothingThatTheClientWrote
   EXPECT_EQ(line.at("tokens"), 4);
   EXPECT_TRUE(line.at("queue_ms").is_number());
   EXPECT_TRUE(line.at("compute_ms").is_number());
-  EXPECT_NE(metrics.find("mlac_http_requests_total{method=\"POST\",model=\"org/fake\",route=\"/embed\",status=\"200\"} 1\n"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("mlac_http_requests_total{method=\"POST\",model=\"org/fake\",route=\"/embed\",status=\"200\"} 1\n"),
+            std::string::npos)
+      << metrics;
   EXPECT_NE(metrics.find("mlac_http_requests_total{method=\"-\",route=\"-\",status=\"400\"} 1\n"), std::string::npos);
   EXPECT_NE(metrics.find("mlac_tokens_total 4\n"), std::string::npos);
   EXPECT_NE(metrics.find("te_request_success{method=\"single\"} 1\n"), std::string::npos);
@@ -424,7 +426,9 @@ TEST_F(ModelServerTest, LogsWhyARequestIsRefusedInAWordAndWhichModelItWasFor) {
     for (const HttpField& note : access.notes) found += " " + note.name + "=" + note.value;
     EXPECT_EQ(found, cases[i].second) << cases[i].first;
   }
-  EXPECT_EQ(Outcome(Get("/v1/metrics", key)), R"x(404 {"error":{"message":"no such route (there is /metrics)","type":"invalid_request_error","param":null,"code":"not_found"}})x");
+  EXPECT_EQ(
+      Outcome(Get("/v1/metrics", key)),
+      R"x(404 {"error":{"message":"no such route (there is /metrics)","type":"invalid_request_error","param":null,"code":"not_found"}})x");
 }
 
 TEST_F(ModelServerTest, CountsTheAnswersOfAClassifier) {
@@ -463,9 +467,10 @@ TEST_F(ModelServerTest, CountsOfSeveralLabelsEachThatApplies) {
   const std::unique_ptr<AnswerMetrics> answers = counted.OfAnswers("tags", FakeModel({.is_classifier = true, .is_multi_label = true}));
   answers->CountLabels(std::vector<float>{0, -1, 2, -1, -2, -3});
   const std::string rendered = counted.Render({});
-  for (const char* line : {R"(mlac_predictions_total{label="good",model="tags"} 1)", R"(mlac_predictions_total{label="bad",model="tags"} 0)",
-                           R"(mlac_predictions_total{label="so \"so\"",model="tags"} 1)", R"(mlac_prediction_score_count{model="tags"} 2)",
-                           R"(mlac_prediction_score_bucket{model="tags",le="0.3"} 1)"})
+  for (const char* line :
+       {R"(mlac_predictions_total{label="good",model="tags"} 1)", R"(mlac_predictions_total{label="bad",model="tags"} 0)",
+        R"(mlac_predictions_total{label="so \"so\"",model="tags"} 1)", R"(mlac_prediction_score_count{model="tags"} 2)",
+        R"(mlac_prediction_score_bucket{model="tags",le="0.3"} 1)"})
     EXPECT_NE(rendered.find(std::string(line) + "\n"), std::string::npos) << line << "\n" << rendered;
 }
 
@@ -498,7 +503,8 @@ TEST_F(ModelServerTest, TellsOfTheProcessAsPrometheusNamesIt) {
 }
 
 TEST(FormatEvent, WritesTimeLevelAndWhatHappenedInEitherForm) {
-  const LogEvent event = {.level = LogLevel::kWarning, .event = "refused", .message = "m@a: \"no\"", .fields = {{"model", "m"}, {"after", ""}}};
+  const LogEvent event = {
+      .level = LogLevel::kWarning, .event = "refused", .message = "m@a: \"no\"", .fields = {{"model", "m"}, {"after", ""}}};
   const auto time = std::chrono::system_clock::time_point(1'700'000'000'007ms);
   EXPECT_EQ(FormatEvent(event, LogFormat::kText, time), "2023-11-14T22:13:20.007Z warning m@a: \"no\"\n");
   EXPECT_EQ(FormatEvent(event, LogFormat::kJson, time),

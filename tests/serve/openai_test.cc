@@ -141,10 +141,12 @@ TEST_F(OpenAiTest, RefusesWhatItCannotComputeNamingTheField) {
            {R"({"input":"a","user":7})", "'user' must be a string, is a number (byte 20)", "user"},
            {R"({"input":"a","model":7})", "'model' must be a string, is a number (byte 21)", "model"},
            {R"({"input":"a a a a a a a a a a a a a a a"})",
-            "'input' has 17 tokens; the model takes at most 16 (shorten it, or start the server with --auto-truncate, which cuts longer texts)",
+            "'input' has 17 tokens; the model takes at most 16 (shorten it, or start the server with --auto-truncate, which cuts longer "
+            "texts)",
             "input"},
            {R"({"input":["a",[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]]})",
-            "'input[1]' has 17 tokens; the model takes at most 16 (shorten it, or start the server with --auto-truncate, which cuts longer texts)",
+            "'input[1]' has 17 tokens; the model takes at most 16 (shorten it, or start the server with --auto-truncate, which cuts longer "
+            "texts)",
             "input[1]"},
            {R"({"input":"a","dimension":2})", "a field that embeddings do not have, with its value at byte 25 (did you mean 'dimensions'?)",
             ""},
