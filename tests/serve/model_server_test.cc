@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <regex>
 #include <set>
 #include <thread>
@@ -499,7 +500,7 @@ TEST_F(ModelServerTest, TellsOfTheProcessAsPrometheusNamesIt) {
   EXPECT_GE(value("process_open_fds"), 3);
   EXPECT_GT(value("process_max_fds"), value("process_open_fds"));
   EXPECT_GT(value("process_start_time_seconds"), 1e9);
-  EXPECT_LT(value("process_start_time_seconds"), static_cast<double>(time(nullptr)) + 10);
+  EXPECT_LT(value("process_start_time_seconds"), static_cast<double>(std::time(nullptr)) + 10);
 }
 
 TEST(FormatEvent, WritesTimeLevelAndWhatHappenedInEitherForm) {

@@ -6,7 +6,6 @@
 #include <filesystem>
 
 #include "hub/aliases.h"
-#include "hub/collect.h"
 #include "serve/alias_follower.h"
 #include "tests/hub/read_only_access.h"
 #include "tests/hub/store_folder.h"
