@@ -23,8 +23,8 @@ class ReadOnlyAccess {
     is_given_ = access(folder_.c_str(), W_OK) != 0;
   }
   ~ReadOnlyAccess() {
-    if (!was_root_) return ForEachFolder(0755);
-    if (is_given_ && seteuid(0) != 0) _exit(98);
+    if (!was_root_) ForEachFolder(0755);
+    if (was_root_ && is_given_ && seteuid(0) != 0) _exit(98);
   }
   ReadOnlyAccess(const ReadOnlyAccess&) = delete;
 
