@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <memory>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -13,6 +15,7 @@
 #include "cli/interrupt.h"
 #include "cli/project_options.h"
 #include "cli/tracking.h"
+#include "project/candidate.h"
 #include "project/test_model.h"
 #include "project/tracked_apply.h"
 
@@ -82,7 +85,14 @@ ApplyResult ApplyTracked(const ApplyTracking& tracking, const ProjectConfig& pro
   }
 }
 
+// What GitHub, GitLab and most other systems set.
+bool RunsInCi() {
+  const char* variable = std::getenv("CI");
+  return variable != nullptr && (std::string_view(variable) == "true" || std::string_view(variable) == "1");
+}
+
 void Execute(ApplyCommand options) {
+  options.apply.in_ci = RunsInCi();
   if (!options.plan_file.empty() && !options.project.targets.empty()) throw UsageError("--plan-file and --target exclude each other");
   if (!options.markdown.empty() && !options.apply.reports) throw UsageError("--markdown and --no-report exclude each other");
   const ProjectConfig project = ReadProjectHere(options.project.file);

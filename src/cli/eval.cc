@@ -25,7 +25,7 @@ struct EvalOptions {
   std::string model, adapter, data;
   std::optional<std::string> text_column, text_pair_column, target_column, negative_column, label_separator;
   std::optional<size_t> max_length, doc_stride, max_answer_length;
-  bool line_by_line = false, json = false;
+  bool line_by_line = false, skip_unlabelled = false, json = false;
   size_t num_threads = 1;
   DtypeOptions dtype;
 };
@@ -41,6 +41,7 @@ constexpr ReadingOption kReadingOptions[] = {
     {"--target-column", "text-classification token-classification sentence-similarity text-ranking"},
     {"--negative-column", "sentence-similarity text-ranking"},
     {"--label-separator", "text-classification"},
+    {"--skip-unlabelled", "text-classification"},
     {"--doc-stride", "question-answering"},
     {"--max-answer-length", "question-answering"},
     {"--line-by-line", "fill-mask"},
@@ -76,6 +77,7 @@ EvaluationOptions Resolve(const CLI::App& command, const EvalOptions& given, con
   take(given.doc_stride, options.doc_stride);
   take(given.max_answer_length, options.max_answer_length);
   options.line_by_line = options.line_by_line || given.line_by_line;
+  options.skip_unlabelled = given.skip_unlabelled;
   options.num_threads = given.num_threads;
   options.dtype = given.dtype.Checked();
   return options;
@@ -123,6 +125,7 @@ void AddEval(CLI::App& app) {
       .add_option("--label-separator", options->label_separator,
                   "What stands between several labels of a cell; else as trained, else a comma")
       ->type_name("TEXT");
+  command.add_flag("--skip-unlabelled", options->skip_unlabelled, "Leave out rows without a label instead of refusing the file");
   auto* max_length = command.add_option("--max-length", options->max_length,
                                         "Tokens a text, a window or a block may have; else as the model was trained, else its own limit");
   WholeNumber(max_length->type_name("N"), 1);

@@ -42,8 +42,9 @@ void ApplyConsole::OnStepEnd(const std::string& step, double seconds, const std:
   progress_->Line(fmt::format("  {} {} in {}: {}", Colored(Stream::kError, Color::kGreen, "done"), step, ShowDuration(seconds), summary));
 }
 
-void ApplyConsole::OnRefused(const std::string& step, const std::string& message) {
-  progress_->Line(fmt::format("  {} {}: {}", Colored(Stream::kError, Color::kRed, "refused by"), step, message));
+// Why is what the command ends with.
+void ApplyConsole::OnRefused(const std::string& step, const std::string& /*message*/) {
+  progress_->Line(fmt::format("  {} {}", Colored(Stream::kError, Color::kRed, "refused by"), step));
 }
 
 void ApplyConsole::OnFailed(const std::string& message) {

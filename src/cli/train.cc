@@ -178,6 +178,7 @@ void AddTextClassificationOptions(CLI::App& command, TrainOptions& options) {
   command.add_option("--text-column", fine_tune.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
   command.add_option("--text-pair-column", fine_tune.text_pair_column, "The column of second texts, each read together with the first")->type_name("NAME");
   command.add_option("--target-column", fine_tune.target_column, "The column of labels, or of numbers")->type_name("NAME")->capture_default_str();
+  command.add_flag("--skip-unlabelled", fine_tune.skip_unlabelled, "Leave out rows without a label instead of refusing the file");
   command.add_flag("--multi-label", options.multi_label, "A text may have several labels, or none: a list in JSONL, else apart by --label-separator");
   command.add_option("--label-separator", fine_tune.label_separator, "What stands between the labels of a cell")->type_name("TEXT")->capture_default_str();
   command.add_flag("--regression", options.regression, "The column holds numbers to predict");

@@ -95,11 +95,27 @@ class ModelApplier {
       if (publishes && options_.reports) NoteOwedReport(store_, model_.name, NewReport());
       applied.refusal = RunStep(step);
       applied.published = publishes && applied.refusal.empty();
+      if (step.step == kGateStep.name && options_.in_ci) WarnOfGatesWithoutProduction(applied);
       if (applied.refusal.empty()) continue;
       applied.refused_by = step.step;
       steps_.SetLastRefusal(model_.name, {.step = step.step, .key = step.key, .message = applied.refusal, .time = TimeNow()});
       observer_.OnRefused(step.step, applied.refusal);
       break;
+    }
+  }
+
+  // They pass, as where a model is new; but where the store is lost between runs they would for ever.
+  void WarnOfGatesWithoutProduction(AppliedModel& applied) const {
+    if (production_) return;
+    for (const Gate& gate : model_.gates) {
+      if (!gate.against_production) continue;
+      const Finding finding = {.code = "gate_without_production",
+                               .severity = Severity::kWarning,
+                               .count = 1,
+                               .message = fmt::format("{}: gate '{}' compared with nothing: the store {} has no {}@{}. Does it survive from run to run?",
+                                                      model_.name, gate.Text(), project_.store, model_.name, kProduction)};
+      observer_.OnFinding(finding);
+      applied.warnings.push_back(finding.message);
     }
   }
 
@@ -267,6 +283,7 @@ std::string ApplyResult::Json() const {
     if (model.failure)
       entry["failed"] = {
           {"error", Kind(model.failure->code()).name}, {"message", model.failure->message()}, {"hint", model.failure->hint()}};
+    if (!model.warnings.empty()) entry["warnings"] = model.warnings;
     if (!model.report.empty()) entry["report"] = model.report + ".html";
     list.push_back(std::move(entry));
   }
@@ -279,6 +296,7 @@ std::string ApplyResult::Markdown() const {
   const auto add = [&](const std::string& markdown) { out += (out.empty() ? "" : "\n") + markdown; };
   for (const AppliedModel& model : models) {
     const std::string name = EscapeMarkdown(model.name);
+    for (const std::string& warning : model.warnings) add(fmt::format("**Warning:** {}\n", EscapeMarkdown(warning)));
     if (!model.refused_by.empty()) add(fmt::format("## {}: refused by {}\n\n{}\n", name, model.refused_by, EscapeMarkdown(model.refusal)));
     if (model.failure) add(fmt::format("## {}: failed\n\n{}\n", name, EscapeMarkdown(model.failure->message())));
     if (!model.markdown.empty()) add(model.markdown);

@@ -56,6 +56,27 @@ class Comparer {
     return comparison;
   }
 
+  // What the record of a revision says otherwise than what the candidate was made from.
+  RevisionDiff ChangesOf(const Record& before, const RefusedModel& candidate) const {
+    RevisionDiff diff = {.before = before.revision, .after = ""};
+    for (const auto& [name, value] : TrainParameters(candidate.config)) {
+      const auto found = before.parameters.find(name);
+      const std::string old_value = found == before.parameters.end() ? "" : found->second;
+      if (old_value != value) diff.parameters.push_back({name, old_value, value});
+    }
+    const ModelData& data = candidate.data;
+    for (const auto& [role, path] : {std::pair{std::string("train"), data.train}, {"validation", data.validation}, {"test", data.test}}) {
+      const auto found = before.data.find(role);
+      DataChange change = {.role = role,
+                           .before = found == before.data.end() ? "" : found->second,
+                           .after = path.empty() ? "" : store_.ScanSource(path).Revision()};
+      if (change.before == change.after) continue;
+      CompareTablesOf(path, change);
+      diff.data.push_back(std::move(change));
+    }
+    return diff;
+  }
+
  private:
   // A folder that is measured.
   struct Side {
@@ -82,27 +103,6 @@ class Comparer {
     CompareFigures(comparison);
     CompareRows(comparison, first.path, after.path);
     return comparison;
-  }
-
-  // What the record of a revision says otherwise than what the candidate was made from.
-  RevisionDiff ChangesOf(const Record& before, const RefusedModel& candidate) const {
-    RevisionDiff diff = {.before = before.revision, .after = ""};
-    for (const auto& [name, value] : TrainParameters(candidate.config)) {
-      const auto found = before.parameters.find(name);
-      const std::string old_value = found == before.parameters.end() ? "" : found->second;
-      if (old_value != value) diff.parameters.push_back({name, old_value, value});
-    }
-    const ModelData& data = candidate.data;
-    for (const auto& [role, path] : {std::pair{std::string("train"), data.train}, {"validation", data.validation}, {"test", data.test}}) {
-      const auto found = before.data.find(role);
-      DataChange change = {.role = role,
-                           .before = found == before.data.end() ? "" : found->second,
-                           .after = path.empty() ? "" : store_.ScanSource(path).Revision()};
-      if (change.before == change.after) continue;
-      CompareTablesOf(path, change);
-      diff.data.push_back(std::move(change));
-    }
-    return diff;
   }
 
   // Counts rows where both are one table.
@@ -205,6 +205,13 @@ class Comparer {
 Comparison CompareRevisions(const Store& store, const std::string& name, const std::string& before, const std::string& after,
                             size_t num_threads, const std::atomic<bool>& stop) {
   return Comparer(store, name, num_threads, stop).Run(before, after);
+}
+
+RevisionDiff DiffWithCandidate(const Store& store, const std::string& name, const std::string& before, const RefusedModel& candidate) {
+  const std::atomic<bool> never = false;  // nothing is measured
+  RevisionDiff diff = Comparer(store, name, 1, never).ChangesOf(RecordOf(store, name, before), candidate);
+  DiffFiles(store.ReadManifest(before), store.ScanSource(candidate.path), diff);
+  return diff;
 }
 
 Comparison CompareCandidate(const Store& store, const std::string& name, const std::string& before, const RefusedModel& candidate,

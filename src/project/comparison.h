@@ -58,6 +58,9 @@ Comparison CompareRevisions(const Store& store, const std::string& name, const s
 Comparison CompareCandidate(const Store& store, const std::string& name, const std::string& before, const RefusedModel& candidate,
                             size_t num_threads, const std::atomic<bool>& stop);
 
+// What the record of `before` says otherwise than what the candidate was made from, and which files differ; no figures. name: whose record is meant.
+RevisionDiff DiffWithCandidate(const Store& store, const std::string& name, const std::string& before, const RefusedModel& candidate);
+
 // One page without outside references, readable narrow and wide, dark and light.
 std::string ComparisonHtml(const Comparison& comparison);
 // The same for a pull request, with fewer rows and without pictures.

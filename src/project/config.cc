@@ -32,6 +32,8 @@ constexpr Key<RowFilter> kFilterKeys[] = {
     {{"not", Shape::kTextOrTexts, "Rows with one of these values go"}, [](const YamlValue& v, RowFilter& f) { f.not_equals = v.Texts(); }},
     {{"min_length", Shape::kInteger, "Rows with fewer characters go"}, [](const YamlValue& v, RowFilter& f) { f.min_length = v.Integer(0, kMostRows); }},
     {{"max_length", Shape::kInteger, "Rows with more characters go"}, [](const YamlValue& v, RowFilter& f) { f.max_length = v.Integer(0, kMostRows); }},
+    {{"not_empty", Shape::kBool, "Rows where it is empty, or holds only white space, go", "false"},
+     [](const YamlValue& v, RowFilter& f) { f.not_empty = v.Bool(); }},
 };
 
 constexpr Key<DataConfig> kSplitKeys[] = {
@@ -60,7 +62,7 @@ constexpr Key<DataConfig> kDataKeys[] = {
      [](const YamlValue& v, DataConfig& d) {
        for (const YamlValue& item : v.Items()) {
          ReadSection(item, kFilterKeys, d.filters.emplace_back());
-         if (d.filters.back().holds_always()) item.Throw("this holds for every row", "equals, not, min_length or max_length say for which it does");
+         if (d.filters.back().holds_always()) item.Throw("this holds for every row", "equals, not, min_length, max_length or not_empty say for which it does");
        }
      }},
     {{"dedupe", Shape::kBool, "Of rows of train with the same text (or question and context, or texts of a row) only the first stays", "false"},

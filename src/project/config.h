@@ -19,8 +19,9 @@ struct RowFilter {
   std::string column;                            // "" for the text
   std::vector<std::string> equals, not_equals;   // values of the column; empty: any
   std::optional<size_t> min_length, max_length;  // characters (Unicode scalar values)
+  bool not_empty = false;                        // more than white space
 
-  bool holds_always() const { return equals.empty() && not_equals.empty() && !min_length && !max_length; }
+  bool holds_always() const { return equals.empty() && not_equals.empty() && !min_length && !max_length && !not_empty; }
 };
 
 struct DataConfig {

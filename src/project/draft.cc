@@ -14,6 +14,8 @@
 #include "data/table.h"
 #include "data/texts.h"
 #include "hub/record.h"
+#include "project/config.h"
+#include "project/draft_ci.h"
 #include "project/model_task.h"
 #include "train/ranked_pairs.h"
 #include "train/ranking_metrics.h"
@@ -227,57 +229,10 @@ std::string TestFileText(const DraftOptions& options, const Draft& draft) {
       fmt::arg("examples", TestExamples(draft.task)));
 }
 
-constexpr char kGithub[] = R"(# Plans on a pull request, applies on the main branch and posts the comparison with production.
-name: models
-on:
-  pull_request:
-  push:
-    branches: [main]
-defaults:
-  run: {shell: bash}    # which stops at a failure on the left of a pipe, too
-concurrency:
-  group: models-${{ github.ref }}
-jobs:
-  models:
-    runs-on: ubuntu-latest    # mlac must be installed there, and the store of mlac.yaml must be one that keeps between runs
-    permissions: {contents: read, pull-requests: write}
-    env: {GH_TOKEN: "${{ github.token }}"}
-    steps:
-      - uses: actions/checkout@v4
-      - name: Plan
-        run: mlac plan | tee plan.txt
-      - name: Show the plan
-        if: github.event_name == 'pull_request'
-        run: gh pr comment "$NUMBER" --body-file plan.txt
-        env: {NUMBER: "${{ github.event.pull_request.number }}"}
-      - name: Apply
-        if: github.event_name == 'push'
-        run: mlac apply --markdown comparison.md
-      - name: Post the comparison
-        if: github.event_name == 'push' && !cancelled()
-        run: |
-          [ -s comparison.md ] || exit 0    # nothing was published, and nothing refused
-          cat comparison.md >> "$GITHUB_STEP_SUMMARY"
-          number=$(gh pr list --state merged --search "$GITHUB_SHA" --json number --jq '.[0].number // empty')
-          [ -z "$number" ] || gh pr comment "$number" --body-file comparison.md
-)";
-
-constexpr char kGitlab[] =
-    R"(# Plans on a merge request, applies on the main branch and keeps the comparison with production. mlac must be installed on the runner, and the
-# store of mlac.yaml must be one that keeps between runs.
-plan:
-  rules: [{if: $CI_PIPELINE_SOURCE == "merge_request_event"}]
-  script:
-    - mlac plan > plan.txt
-    - cat plan.txt
-  artifacts: {paths: [plan.txt], expose_as: plan}    # a link in the merge request
-apply:
-  rules: [{if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH}]
-  script:
-    - mlac apply --markdown comparison.md
-  artifacts: {paths: [comparison.md], when: always}
-  resource_group: models    # one at a time
-)";
+void AddPipeline(const std::string& ci, const CiParts& parts, Draft& draft) {
+  draft.files[CiPath(ci)] = CiText(ci, parts);
+  draft.ci_needs = CiNeeds(ci, parts);
+}
 
 }  // namespace
 
@@ -323,6 +278,17 @@ std::string GuessTask(const std::string& path) {
   return "text-classification";
 }
 
+Draft DraftPipeline(const ProjectConfig& project, const std::string& ci) {
+  CiParts parts = {.store = project.store, .bases = {}, .models = {}};
+  for (const ModelConfig& model : project.models) {
+    if (std::find(parts.bases.begin(), parts.bases.end(), model.base) == parts.bases.end()) parts.bases.push_back(model.base);
+    parts.models.push_back(model.name);
+  }
+  Draft draft;
+  AddPipeline(ci, parts, draft);
+  return draft;
+}
+
 Draft DraftProject(const DraftOptions& options) {
   CheckArtefactName(options.name);
   Draft draft = {.task = options.task.empty() ? GuessTask(options.train) : std::string(FindModelTask(options.task).name),
@@ -352,8 +318,7 @@ Draft DraftProject(const DraftOptions& options) {
   }
   draft.files["mlac.yaml"] = ProjectFileText(options, draft);
   draft.files[fmt::format("tests/{}.yaml", options.name)] = TestFileText(options, draft);
-  if (options.ci == "github") draft.files[".github/workflows/models.yaml"] = kGithub;
-  if (options.ci == "gitlab") draft.files[".gitlab-ci.yml"] = kGitlab;
+  if (!options.ci.empty()) AddPipeline(options.ci, {.bases = {options.base}, .models = {options.name}}, draft);
   return draft;
 }
 

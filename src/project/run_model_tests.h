@@ -35,6 +35,7 @@ struct TestReport {
   bool failed() const { return Count(TestCase::Status::kFailed) > 0; }
   // For people, without colours: a line a test that failed or was skipped, then the sum; verbose: all tests.
   std::string Text(bool verbose) const;
+  std::string Sum() const;  // what Text ends with: the rows that are answered otherwise, and how many tests passed
   std::string Json() const;
 };
 

@@ -62,6 +62,11 @@ std::string TestReport::Text(bool verbose) const {
     const char* mark = test.status == Status::kPassed ? "ok  " : test.status == Status::kFailed ? "FAIL" : "skip";
     out += fmt::format("{}  {}: {}{}{}\n", mark, test.group, test.name, test.message.empty() ? "" : ": ", test.message);
   }
+  return out + Sum();
+}
+
+std::string TestReport::Sum() const {
+  std::string out;
   if (compared) {
     out += fmt::format("{} rows of the test data are answered otherwise than by production: {} better, {} worse, {} wrong both times\n",
                        changed.size(), num_better, num_worse, changed.size() - num_better - num_worse);

@@ -367,6 +367,8 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
   const std::vector<Finding> findings = task->Check(max_length);
   for (const Finding& finding : findings) observer.OnFinding(finding);
   const std::array<PartSummary, 3> parts = task->parts();
+  const size_t measured = parts[2].num_rows > 0 ? 2 : parts[1].num_rows > 0 ? 1 : 0;
+  if (const std::optional<Finding> few = FewExamples(parts[measured].name, parts[measured].num_rows)) observer.OnFinding(*few);
   observer.OnStart(parts[0].num_rows, parts[1].num_rows, parts[2].num_rows, task->label_names().size());
 
   const CheckpointOptions checkpoint = {.folder = output.checkpoint,
@@ -374,7 +376,6 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
                                         .resume_command = options.resume_command,
                                         .identity = IdentityOf(options, *task, *model, source, max_length)};
   FineTuneResult result;
-  const size_t measured = parts[2].num_rows > 0 ? 2 : parts[1].num_rows > 0 ? 1 : 0;
   result.evaluated_on = parts[measured].name;
   const auto measure = [&](Run& run) { task->Measure(*model, run, measured, check_stop, result); };
   if (output.maybe_finished) {

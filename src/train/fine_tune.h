@@ -31,6 +31,7 @@ struct FineTuneOptions {
   double validation_split = 0.1;    // of data, where there is no validation; 0: none, then the last epoch is kept
   std::string text_column = "text", target_column = "label";
   std::string text_pair_column = {};  // text-classification: the column of second texts, or ""
+  bool skip_unlabelled = false;       // likewise: rows without a label, or a number, are left out; not where a text may have several labels
   TagColumns tag_columns = {};        // token-classification, in place of text_column and target_column
   SequenceObjectiveOptions sequence = {};  // text-classification
   std::string label_separator = ",";       // of several labels in one cell of CSV or TSV; JSONL has lists
@@ -102,6 +103,7 @@ struct EvaluationOptions {
   // Called again and again, from several threads at once too: what it throws ends the evaluation. nullptr: nothing is called.
   std::function<void()> check_stop = nullptr;
   TagColumns tag_columns = {};  // token-classification
+  bool skip_unlabelled = false;  // as in FineTuneOptions
   // Called with the task when it is known, before data is read; may throw.
   std::function<void(std::string_view task)> on_task = nullptr;
 };

@@ -31,7 +31,8 @@ class TextClassificationTask : public FineTuneTask {
 
   void Read(const FineTuneOptions& options, FineTuneObserver& observer) override {
     LabelledTextsOptions reading = {.text_column = options.text_column, .label_column = options.target_column,
-                                    .pair_column = options.text_pair_column, .targets = !single_label()};
+                                    .pair_column = options.text_pair_column, .targets = !single_label(), .skip_unlabelled = options.skip_unlabelled};
+    CheckMaySkipUnlabelled(options.skip_unlabelled, options_.problem_type);
     const auto read = [&](const std::string& path) {
       LabelledTexts texts = ReadLabelledTexts(path, reading);
       for (const std::string& note : texts.notes) observer.OnNote(note);

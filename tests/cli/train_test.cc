@@ -121,6 +121,26 @@ TEST_F(Train, TheCardOfNumbersHasTheFiguresThatTheHubReads) {
       << card;
 }
 
+TEST_F(Train, LeavesOutRowsWithoutALabelWhereThatIsAskedFor) {
+  ASSERT_EQ(Run("plain", {}).status, 0);
+  const std::string whole = ReadWhole(data);
+  folder.Write("train.csv", whole + "no label,\nnone, \n,\n");
+  const ProgramResult refused = Run("out", {});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_EQ(refused.error, "mlac: " + data + ": lines 62, 63: the column 'label' is empty\nhint: give these rows a label, or leave them out with --skip-unlabelled\n");
+  const ProgramResult skipped = Run("skipped", {"--skip-unlabelled"});
+  EXPECT_EQ(skipped.status, 0) << skipped.error;
+  EXPECT_NE(skipped.error.find(data + ": 2 rows without a label are left out (lines 62, 63)\n"), std::string::npos) << skipped.error;
+  EXPECT_NE(skipped.error.find(data + ": line 64 has only empty fields and was skipped\n"), std::string::npos) << skipped.error;
+  EXPECT_NE(skipped.error.find("warning: validation: figures from 6 examples say little; measure on 30 or more\n"), std::string::npos) << skipped.error;
+  EXPECT_EQ(ReadWhole(folder / "skipped/model.safetensors"), ReadWhole(folder / "plain/model.safetensors"));
+  EXPECT_EQ(RunMlac({"eval", folder / "plain", "--data", data}).status, 1);
+  EXPECT_EQ(RunMlac({"eval", folder / "plain", "--data", data, "--skip-unlabelled"}).status, 0);
+  const ProgramResult several = Run("several", {"--skip-unlabelled", "--multi-label"});
+  EXPECT_EQ(several.status, 1);
+  EXPECT_NE(several.error.find("--skip-unlabelled does nothing for texts with several labels\n"), std::string::npos) << several.error;
+}
+
 TEST_F(Train, RefusesOptionsWithoutEffect) {
   const auto refused = [&](const std::string& task, const std::vector<std::string>& more, const std::string& error) {
     std::vector<std::string> arguments = {"train", task, "-m", "none", "--data", data, "--out", folder / "out"};

@@ -131,13 +131,70 @@ TEST_F(ProjectCommands, InitWritesWhatPlanReads) {
   EXPECT_EQ(result.status, 0) << result.error;
   EXPECT_EQ(result.out,
             "wrote .github/workflows/models.yaml\nwrote mlac.yaml\nwrote tests/topics.yaml\nwrote .gitignore: git leaves .mlac/ alone\n"
-            "train.csv: texts in 'text', 3 labels in 'label'\nnext: mlac plan\n");
+            "train.csv: texts in 'text', 3 labels in 'label'\n" +
+                FixturePath("models/classifier") + " is outside this folder: a clone on another machine will not find it there\n"
+                "CI still needs (look for FILL IN in .github/workflows/models.yaml):\n"
+                "  MLAC_DEB: where the .deb of mlac is ('./dev package' makes it)\n"
+                "  BASE_MODELS: where an archive with " + FixturePath("models/classifier") + " is, unless git has it\n"
+                "  a store that survives: a cache keeps .mlac, 'store:' on a disk that all share is safer\n"
+                "  a first promotion, or gates against production compare with nothing: run the workflow by hand\n"
+                "next: mlac plan\n");
   result = Run("plan --json");
   EXPECT_EQ(result.status, 0) << result.error;
   EXPECT_EQ(json::parse(result.out).at("num_steps"), 6);
   result = Run("init --data train.csv");
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.error, StartsWith("mlac: mlac.yaml: exists already\n"));
+}
+
+TEST_F(ProjectCommands, InitAddsAPipelineToAProject) {
+  EXPECT_EQ(Run("init").status, 2);
+  EXPECT_THAT(Run("init --ci gitlab").error, HasSubstr("which data?"));
+  Write("[accuracy >= 0]");
+  ProgramResult result = Run("init --ci gitlab");
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_THAT(result.out, StartsWith("wrote .gitlab-ci.yml\nCI still needs (look for FILL IN in .gitlab-ci.yml):\n"));
+  EXPECT_THAT(test::ReadWhole(folder_ / ".gitlab-ci.yml"), HasSubstr("mlac promote topics@latest production"));
+  EXPECT_FALSE(fs::exists(folder_ / ".gitignore"));
+  EXPECT_THAT(Run("init --ci gitlab").error, StartsWith("mlac: .gitlab-ci.yml: exists already\n"));
+}
+
+TEST_F(ProjectCommands, InitNamesFilesOfTheProjectByRelativePaths) {
+  fs::create_directories(folder_ / "data");
+  folder_.Write("data/train.csv", LabelledCsv(60, 1));
+  fs::create_directory_symlink(FixturePath("models/classifier"), folder_ / "base");
+  const ProgramResult result = Run(fmt::format("init --data {0}/data/train.csv --test {0}/data/../test.csv -m {0}/base", folder_.path()));
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_EQ(result.out.find("is outside"), std::string::npos) << result.out;
+  const std::string written = test::ReadWhole(folder_ / "mlac.yaml");
+  for (const char* line : {"train: \"data/train.csv\"", "test: \"test.csv\"", "base: \"base\""}) EXPECT_THAT(written, HasSubstr(line));
+}
+
+TEST_F(ProjectCommands, InCiAGateWithoutProductionWarns) {
+  Write("[accuracy >= production - 0.5]", "{epochs: 1}");
+  const ProgramResult result = RunProgram({"sh", "-c", fmt::format("cd {} && exec {} apply --markdown out.md", folder_.path(), MLAC_BINARY)},
+                                          {.environment = {"OMP_NUM_THREADS=1", "CI=true"}});
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_THAT(result.error, HasSubstr("warning: topics: gate 'accuracy >= production - 0.5' compared with nothing: the store .mlac has no topics@production"));
+  EXPECT_THAT(test::ReadWhole(folder_ / "out.md"), StartsWith("**Warning:** topics: gate "));
+}
+
+TEST_F(ProjectCommands, ARefusalIsToldOnce) {
+  Write("[accuracy > 1]", "{epochs: 1}");
+  const ProgramResult result = Run("apply --no-report");
+  EXPECT_EQ(result.status, 1);
+  const size_t first = result.error.find("accuracy > 1: ");
+  ASSERT_NE(first, std::string::npos) << result.error;
+  EXPECT_EQ(result.error.find("accuracy > 1: ", first + 1), std::string::npos) << result.error;
+  Write("[accuracy >= 0]", "{epochs: 1}");
+  ASSERT_EQ(Run("apply --no-report").status, 0);
+  Write("[accuracy > 1]", "{epochs: 2}");
+  ASSERT_EQ(Run("apply --no-report").status, 1);
+  const ProgramResult diff = Run("diff topics@latest topics@candidate --markdown diff.md");
+  EXPECT_EQ(diff.status, 0) << diff.error;
+  EXPECT_THAT(diff.out, HasSubstr("  train.epochs: 2, was 1\n"));
+  EXPECT_THAT(test::ReadWhole(folder_ / "diff.md"), HasSubstr("topics@candidate instead of topics@"));
+  EXPECT_EQ(Run("diff topics@candidate topics@latest").status, 2);
 }
 
 TEST_F(ProjectCommands, TestRunsPrintsAndWritesJUnit) {

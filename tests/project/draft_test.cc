@@ -109,6 +109,30 @@ TEST(Draft, DataWithoutLabelsIsRefusedWithItsColumns) {
             "--text-column and --target-column name them");
 }
 
+TEST(Draft, APipelineHoldsWhatTheProjectNeeds) {
+  const ProjectConfig project = ParseProject(
+      "store: data/store\nmodels:\n  a: {base: my models/b, data: {train: t.csv, test: s.csv}}\n  c: {base: my models/b, data: {train: t.csv, test: s.csv}}\n"
+      "  d: {base: models/e, data: {train: t.csv, test: s.csv}}\n",
+      "mlac.yaml");
+  for (const auto& [system, path] : {std::pair{"github", ".github/workflows/models.yaml"}, {"gitlab", ".gitlab-ci.yml"}}) {
+    const Draft draft = DraftPipeline(project, system);
+    ASSERT_EQ(draft.files.size(), 1u);
+    const std::string& text = draft.files.at(path);
+    for (const char* part : {"FILL IN", "MLAC_DEB", "if [ -d 'my models/b' ] && [ -d models/e ]; then exit 0; fi", "tar -czhf base.tar.gz 'my models/b' models/e",
+                             "\"data/store\""})
+      EXPECT_NE(text.find(part), std::string::npos) << system << ": " << part << "\n" << text;
+    EXPECT_EQ(draft.ci_needs.size(), 4u);
+  }
+  // A store outside the checkout needs no cache.
+  ProjectConfig shared = project;
+  shared.store = "/mnt/models";
+  for (const char* system : {"github", "gitlab"}) {
+    const Draft draft = DraftPipeline(shared, system);
+    EXPECT_EQ(draft.files.begin()->second.find("cache"), std::string::npos) << system;
+    EXPECT_NE(draft.files.begin()->second.find("The runner has to have the folder /mnt/models"), std::string::npos) << system;
+  }
+}
+
 TEST(Draft, WritesPipelines) {
   const TemporaryFolder folder;
   EXPECT_NE(

@@ -564,6 +564,16 @@ TEST(TextTargets, NamesTheRowOfWhatCannotBe) {
   texts.targets[1] = "nan";
   ExpectError(ErrorCode::kInvalidInput, "train.csv line 3: expected a number, found 'nan'",
               [&] { ReadTargets(texts, ProblemType::kRegression, {"score"}, ","); });
+  texts.targets[1] = "3,5";
+  EXPECT_EQ(ExpectError(ErrorCode::kInvalidInput, "train.csv line 3: expected a number, found '3,5'",
+                        [&] { ReadTargets(texts, ProblemType::kRegression, {"score"}, ","); })
+                .hint(),
+            "a decimal comma? Write 3.5");
+  texts.targets[1] = " ";
+  EXPECT_EQ(ExpectError(ErrorCode::kInvalidInput, "train.csv line 3: expected a number, found ' '",
+                        [&] { ReadTargets(texts, ProblemType::kRegression, {"score"}, ","); })
+                .hint(),
+            "give the row a number, or leave such rows out with --skip-unlabelled");
   texts.targets = {"a", "a,bb"};
   ExpectError(ErrorCode::kInvalidInput, "train.csv line 3: expected labels that stand in the training data, found 'bb'",
               [&] { ReadTargets(texts, ProblemType::kMultiLabel, {"a", "b"}, ","); });
