@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "hub/aliases.h"
 #include "project/draft.h"
 #include "train/fine_tune.h"
 
@@ -30,6 +31,12 @@ bool IgnoreStore() {
   return true;
 }
 
+// "texts in 'premise' and 'hypothesis'".
+std::string TextsOf(const Draft& draft) {
+  const std::string pair = draft.text_pair_column.empty() ? "" : fmt::format(" and '{}'", Printable(draft.text_pair_column));
+  return fmt::format("texts in '{}'{}", Printable(draft.text_column), pair);
+}
+
 void Execute(const DraftOptions& options) {
   const Draft draft = DraftProject(options);
   for (const auto& [path, content] : draft.files)
@@ -43,12 +50,14 @@ void Execute(const DraftOptions& options) {
   }
   if (IgnoreStore()) fmt::print("wrote {}: git leaves {} alone\n", kIgnoreFile, kIgnored);
   if (draft.num_labels > 0) {
-    fmt::print("{}: texts in '{}', {} labels in '{}'\n", options.train, Printable(draft.text_column), draft.num_labels,
-               Printable(draft.target_column));
+    fmt::print("{}: {}, {} labels{} in '{}'\n", options.train, TextsOf(draft), draft.num_labels,
+               draft.problem_type == ProblemType::kMultiLabel ? ", several a text," : "", Printable(draft.target_column));
+  } else if (draft.problem_type == ProblemType::kRegression) {
+    fmt::print("{}: {}, numbers in '{}'\n", options.train, TextsOf(draft), Printable(draft.target_column));
   } else {
     fmt::print("{}: {} rows for {}\n", options.train, draft.num_rows, draft.task);
   }
-  if (!fs::exists(options.base))
+  if (!fs::exists(options.base) && !IsReference(options.base))
     fmt::print("{} is not there yet: put the model to start from there, or name another in mlac.yaml\n", options.base);
   fmt::print("next: mlac plan\n");
 }
@@ -68,8 +77,12 @@ void AddInit(CLI::App& app) {
       ->check(CLI::IsMember(FineTuneTaskNames()).description(""));
   command.add_option("--test", options->test, "Texts to measure on; without them a part of --data is set aside")->type_name("FILE");
   command.add_option("--name", options->name, "The name of the model")->type_name("NAME")->capture_default_str();
-  command.add_option("-m,--model", options->base, "The model to start from")->type_name("DIR")->capture_default_str();
+  command.add_option("-m,--model", options->base, "The model to start from: a folder, or NAME@ALIAS of the store")
+      ->type_name("DIR")
+      ->capture_default_str();
   command.add_option("--text-column", options->text_column, "The column of texts; else it is guessed")->type_name("NAME");
+  command.add_option("--text-pair-column", options->text_pair_column, "The column of second texts; else usual names are looked for")
+      ->type_name("NAME");
   command.add_option("--target-column", options->target_column, "The column of labels; else it is guessed")->type_name("NAME");
   command.add_option("--ci", options->ci, "Write a pipeline, too, that plans on a pull request and applies on the main branch")
       ->check(CLI::IsMember({"github", "gitlab"}).description("{github,gitlab}"));
