@@ -18,7 +18,9 @@ void AddProjectFileOption(CLI::App& command, std::string& file) {
 
 void AddProjectOptions(CLI::App& command, ProjectOptions& options) {
   AddProjectFileOption(command, options.file);
-  command.add_option("--target", options.targets, "Only this model; may stand several times")->type_name("NAME")->allow_extra_args(false);
+  command.add_option("--target", options.targets, "Only this model, with those that it starts from; may stand several times")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
 }
 
 ProjectConfig ReadProjectHere(const std::string& file) {

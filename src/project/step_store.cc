@@ -30,7 +30,7 @@ constexpr char kRecordFile[] = "step.json", kLastKeysEnding[] = ".json", kRefusa
 constexpr size_t kKeyLength = 40;
 constexpr size_t kMostRecordBytes = size_t{256} << 20;
 
-constexpr std::string_view kKindNames[] = {"parameter", "file", "step", "version"};
+constexpr std::string_view kKindNames[] = {"parameter", "file", "step", "version", "revision", "model"};
 
 std::string RecordJson(const StepRecord& record) {
   ordered_json inputs = ordered_json::array();
@@ -164,6 +164,13 @@ void StepStore::Commit(StepRecord record) const {
   if (rename(work.c_str(), place.c_str()) != 0) ThrowSystem("cannot create", place, errno);
   SyncFolder(store_.folder() + "/steps");
   SyncFolder(store_.folder());  // where steps may be new
+}
+
+std::string StepStore::PublishedRevision(const std::string& key) const {
+  const std::optional<StepRecord> record = Find(key);
+  if (!record) return "";
+  const std::string revision = json::parse(record->result).value("revision", "");
+  return store_.Has(revision) ? revision : "";
 }
 
 std::map<std::string, std::string> StepStore::LastKeys(const std::string& model) const {

@@ -15,10 +15,12 @@ namespace mlac {
 
 // One thing that a step depends on.
 struct StepInput {
-  enum class Kind { kParameter, kFile, kStep, kVersion };
+  enum class Kind { kParameter, kFile, kStep, kVersion, kRevision, kModel };
   std::string name;  // "train.epochs", "data.train", "train" (the step before), "mlac"
   Kind kind = Kind::kParameter;
-  std::string value;       // the parameter as text, the SHA-256 of the content and the file's own name, the key of the step
+  // The parameter as text; the SHA-256 of the content and the file's own name; the key of the step; the revision of the store and its name;
+  // the key of the step that trained a model and that model's name.
+  std::string value;
   std::string shown = {};  // for people, and not part of the key: "data/train.csv"
 };
 
@@ -65,6 +67,8 @@ class StepStore {
   void MakeWork(const std::string& key) const;
   // The record, which has a checksum of the output and of itself, and the output appear together, or neither. Syncs.
   void Commit(StepRecord record) const;
+  // The revision that a publish step gave; "" if it is not done or the store does not have it.
+  std::string PublishedRevision(const std::string& key) const;
 
   // The last step of each kind that a model finished: what changes are told against.
   std::map<std::string, std::string> LastKeys(const std::string& model) const;

@@ -74,10 +74,9 @@ ModelData CurrentData(const ProjectConfig& project, const ModelConfig& model, co
   if (!model.prepares_data()) return data;
   const StepStore steps(store);
   ProjectConfig data_only = project;
-  data_only.models = {model};
-  data_only.models.front().tests.clear();  // a file of tests that is being written must not be read here
-  const Plan plan = MakePlan(data_only);
-  for (const auto& [step, key] : plan.models.front().keys()) {
+  for (ModelConfig& each : data_only.models) each.tests.clear();  // a file of tests that is being written must not be read here
+  const Plan plan = MakePlan(data_only, {.targets = {model.name}});
+  for (const auto& [step, key] : plan.models.back().keys()) {  // behind those that it is made from
     if (step == "split" && !steps.Find(key))
       throw Error(ErrorCode::kNotFound, fmt::format("{}: the test data has not been made yet from the data of today", model.name),
                   "'mlac apply' makes it");

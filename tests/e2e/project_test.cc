@@ -140,6 +140,56 @@ TEST_F(ProjectCommands, InitWritesWhatPlanReads) {
   EXPECT_THAT(result.error, StartsWith("mlac: mlac.yaml: exists already\n"));
 }
 
+TEST_F(ProjectCommands, AModelThatStartsFromAnotherIsMadeBehindIt) {
+  Write("[accuracy > 1]");
+  const std::string topics = test::ReadWhole(folder_ / "mlac.yaml");
+  const auto next = [&](const std::string& base) {
+    return fmt::format("  next: {{base: {}, data: {{train: train.csv, test: test.csv}}, train: {{epochs: 1}}}}\n", base);
+  };
+  folder_.Write("mlac.yaml", topics + next("{model: topics}"));
+  ProgramResult result = Run("apply --target next");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.error, HasSubstr("mlac: topics: refused by gate: accuracy > 1: "));
+  EXPECT_THAT(result.error, HasSubstr("; next: failed: not trained, as its base, the model 'topics', was refused by gate: accuracy > 1: "));
+  Write("[accuracy >= 0]");
+  folder_.Write("mlac.yaml", test::ReadWhole(folder_ / "mlac.yaml") + next("{model: topics}"));
+  EXPECT_EQ(Run("apply").status, 0);
+  EXPECT_THAT(Run("show next").out, HasSubstr(json::parse(Run("show topics --json").out).at("revision").get<std::string>()));
+  EXPECT_THAT(Run("show next --reproduce").out, HasSubstr("the same, bit for bit"));
+  EXPECT_EQ(Run("promote topics@latest production").status, 0);
+  Write("[accuracy >= 0]");
+  folder_.Write("mlac.yaml", test::ReadWhole(folder_ / "mlac.yaml") + next("topics@production"));
+  EXPECT_EQ(Run("plan --plan-file plan.json").status, 0);
+  Write("[accuracy >= 0]", "{epochs: 1, lr: 1e-3, batch_size: 8}");
+  EXPECT_EQ(Run("apply").status, 0);
+  EXPECT_EQ(Run("promote topics@latest production").status, 0);
+  Write("[accuracy >= 0]");
+  folder_.Write("mlac.yaml", test::ReadWhole(folder_ / "mlac.yaml") + next("topics@production"));
+  EXPECT_THAT(Run("apply --plan-file plan.json").error, HasSubstr("plan.json: something moved since it was made: topics@"));
+}
+
+TEST_F(ProjectCommands, OnlyModelsArePromoted) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("apply").status, 0);
+  const ProgramResult result = Run("promote topics.train@" + std::string("$(ls .mlac/records/topics.train | cut -c1-12) production"));
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.error, HasSubstr(" is data, and only models are promoted\nhint: 'mlac show topics.train@"));
+}
+
+TEST_F(ProjectCommands, InitSaysWhatItRecognised) {
+  folder_.Write("pairs.csv", "premise,hypothesis,label\na cat,red,no\na night,dark,yes\na day,red,no\nnight,dark,yes\n");
+  EXPECT_THAT(Run("init --data pairs.csv").out, HasSubstr("pairs.csv: texts in 'premise' and 'hypothesis', 2 labels in 'label'\n"));
+  fs::remove(folder_ / "mlac.yaml");
+  fs::remove_all(folder_ / "tests");
+  folder_.Write("numbers.csv", "text,mark\na cat,0.5\na night,0.25\na day,0.125\n");
+  EXPECT_THAT(Run("init --data numbers.csv -m topics@production").out,
+              HasSubstr("numbers.csv: texts in 'text', numbers in 'mark'\nnext: mlac plan\n"));
+  fs::remove(folder_ / "mlac.yaml");
+  fs::remove_all(folder_ / "tests");
+  folder_.Write("sets.csv", "text,tags\na cat,\"x,y\"\na night,x\na day,y\nnight,\"x,y\"\n");
+  EXPECT_THAT(Run("init --data sets.csv").out, HasSubstr("sets.csv: texts in 'text', 2 labels, several a text, in 'tags'\n"));
+}
+
 TEST_F(ProjectCommands, TestRunsPrintsAndWritesJUnit) {
   Write("[]");
   folder_.Write("mlac.yaml", test::ReadWhole(folder_ / "mlac.yaml") + "    tests: tests.yaml\n");
@@ -262,9 +312,16 @@ TEST_F(ProjectCommands, ReportsAreWrittenAndGarbageOfStepsGoes) {
   size_t num_pages = 0;
   for (const auto& entry : fs::directory_iterator(folder_ / ".mlac/reports")) num_pages += entry.path().extension() == ".html";
   EXPECT_EQ(num_pages, 2u);
+  const json would = json::parse(Run("gc --dry-run --json").out);
+  EXPECT_EQ(would.at("removed_steps").size(), 4u);
+  EXPECT_GT(would.at("num_step_bytes_freed"), 0);
   result = Run("gc");
-  EXPECT_THAT(result.out, HasSubstr(" MB of results of steps that no model's last state needs\n")) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("  the step 'train' of topics, ")) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("removed 4 results of steps, ")) << result.error;
   EXPECT_EQ(Run("plan --exit-code").status, 0);
+  folder_.Write("mlac.yaml", test::ReadWhole(folder_ / "mlac.yaml").replace(0, 18, "models:\n  others:\n"));
+  EXPECT_THAT(Run("gc --dry-run").out, HasSubstr("topics is no longer in its mlac.yaml\nwould remove 5 results of steps, "));
+  EXPECT_EQ(json::parse(Run("gc --json").out).at("removed_models"), json({"topics"}));
   EXPECT_EQ(Run("diff topics@latest topics@latest --html page.html --markdown page.md").status, 0);
   EXPECT_TRUE(fs::exists(folder_ / "page.html") && fs::exists(folder_ / "page.md"));
 }
