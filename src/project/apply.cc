@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "hub/aliases.h"
 #include "project/apply_reports.h"
+#include "project/data_profile.h"
 #include "project/owed_report.h"
 #include "train/report_escape.h"
 
@@ -88,6 +89,10 @@ class ModelApplier {
         static_cast<size_t>(std::count_if(plan_.steps.begin(), plan_.steps.end(), [](const PlannedStep& step) { return step.runs; }));
     if (count > 0) observer_.OnModel(model_.name);
     if (count > 0 && no_base_) throw Error(*no_base_);
+    if (count > 0) {
+      steps_.SetProjectFile(model_.name, project_.file);
+      MendProfiles();
+    }
     for (const PlannedStep& step : plan_.steps) {
       if (!step.runs) {
         if (count > 0 && steps_.Find(step.key)) steps_.SetLastKey(model_.name, step.step, step.key);
@@ -105,6 +110,13 @@ class ModelApplier {
       observer_.OnRefused(step.step, applied.refusal);
       break;
     }
+  }
+
+  // By them a plan tells changes of data and knows their labels.
+  void MendProfiles() const {
+    Contents contents(&store_);
+    for (const std::string& path : MendDataProfiles(store_, project_, model_, contents))
+      observer_.OnNote(fmt::format("{}: {} is not what was written: it is made anew", model_.name, path));
   }
 
   // Of what is published by now, beside what was noted before it was.
