@@ -28,13 +28,20 @@ struct ApplyCommand {
 
 constexpr size_t kMostPlanBytes = size_t{256} << 20;
 
+Plan PlanOfNow(const ApplyCommand& options, const ProjectConfig& project, const std::vector<std::string>& targets) {
+  Plan plan = MakePlan(project, {.targets = targets});
+  if (!options.apply.reports)
+    for (PlannedModel& model : plan.models) model.owes_report = false;  // none is written, this time
+  return plan;
+}
+
 // The plan of now; with --plan-file the one that was reviewed, if it stands.
 Plan PlanOf(const ApplyCommand& options, const ProjectConfig& project) {
-  if (options.plan_file.empty()) return MakePlan(project, {.targets = options.project.targets});
+  if (options.plan_file.empty()) return PlanOfNow(options, project, options.project.targets);
   const Plan reviewed = ParsePlan(ReadFile(options.plan_file, kMostPlanBytes), options.plan_file);
   std::vector<std::string> targets;
   for (const PlannedModel& model : reviewed.models) targets.push_back(model.name);
-  Plan now = MakePlan(project, {.targets = targets});
+  Plan now = PlanOfNow(options, project, targets);
   CheckPlanStands(reviewed, now, options.plan_file);
   return now;
 }

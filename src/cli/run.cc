@@ -76,19 +76,22 @@ void Execute(const CLI::App& command, const TaskInfo& info, RunCommandOptions op
   TextModel model(given.path, options.text_model);
   ReadingProgress progress;
   std::string out;
+  const auto print = [&out] {
+    std::fwrite(out.data(), 1, out.size(), stdout);
+    out.clear();
+  };
   task->Begin(out);
   bool is_first = true;
   for (std::vector<TextInput> chunk = NextChunk(source, options.task.question); !chunk.empty(); chunk = NextChunk(source, options.task.question)) {
-    // Where all texts are one chunk, nothing is printed of what fails at its end.
-    if (!std::exchange(is_first, false)) {
-      std::fwrite(out.data(), 1, out.size(), stdout);
-      out.clear();
-    }
+    // The answers to the first chunk wait for a second one: where all texts are one, nothing is printed of what fails at its end. Those to
+    // others do not, as whoever reads them, or a row that cannot be read, need not wait for what comes.
+    if (!is_first) print();
     task->Add(model, chunk, out);
+    if (!std::exchange(is_first, false)) print();
     progress.Update(source);
   }
   task->End(out);
-  std::fwrite(out.data(), 1, out.size(), stdout);
+  print();
   if (task->num_truncated() > 0)
     fmt::print(stderr, "{} of {} texts {} cut to {} tokens\n", task->num_truncated(), source.num_read(), task->num_truncated() == 1 ? "was" : "were",
                model.max_length());

@@ -112,8 +112,9 @@ EmbeddingChange CompareEmbeddings(TextModel& before, TextModel& after, const Tra
   for (size_t begin = 0; begin < texts.texts.size(); begin += kTextsAtOnce) {
     std::vector<TextInput> part;
     for (size_t i = begin; i < std::min(texts.texts.size(), begin + kTextsAtOnce); ++i) part.push_back({texts.texts[i], std::nullopt});
-    const TokenBatch batch = before.Encode(part).batch;
-    const std::vector<float> a = before.Embed(batch), b = after.Embed(batch);
+    const EncodedTexts encoded = before.EncodeWithPrompt(part, before.prompts().Default());  // as whoever uses them has it
+    const std::vector<float> a = before.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from),
+                             b = after.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
     for (size_t i = 0; i < part.size(); ++i) {
       const double cosine = Cosine(std::span(a).subspan(i * size, size), std::span(b).subspan(i * size, size));
       change.mean_cosine += cosine / static_cast<double>(texts.texts.size());

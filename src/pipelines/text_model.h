@@ -58,6 +58,8 @@ struct EncodedTexts {
 // The tokens of a text that are its prompt's, as sentence-transformers counts them: those of the prompt alone, cut to max_length, without
 // the special one behind it (those before it count).
 size_t NumPromptTokens(const Tokenizer& tokenizer, const std::string& prompt, size_t max_length);
+// SentenceEncoder's pooled_from of sequences that all begin with so many tokens of a prompt that does not count; empty for 0.
+std::vector<size_t> PooledFrom(const Offsets& offsets, size_t num_prompt_tokens);
 
 // Throws kUnsupported where sentence_bert_config.json of the folder asks sentence-transformers to lower-case texts and the tokenizer keeps capitals.
 void CheckLowerCase(const std::string& folder, const Tokenizer& tokenizer);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <iterator>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -63,11 +65,12 @@ class Comparer {
     std::optional<RevisionFolder> lease;
   };
 
+  std::string TitleOf(const std::string& revision) const { return fmt::format("{}@{}", name_, revision.substr(0, 10)); }
+
   Side Revision(const std::string& revision) const {
     RevisionFolder folder = store_.OpenFolder(revision);
     const std::string path = folder.path();
-    return {fmt::format("{}@{}", name_, revision.substr(0, 10)), revision, MadeFrom(RecordOf(store_, name_, revision)), path,
-            std::move(folder)};
+    return {TitleOf(revision), revision, MadeFrom(RecordOf(store_, name_, revision)), path, std::move(folder)};
   }
 
   Comparison Compare(const std::string& before, const Side& after) {
@@ -77,11 +80,30 @@ class Comparer {
     comparison.after = Measure(after);
     comparison.latency_tokens = latency_tokens_;
     if (before.empty()) return comparison;
-    const Side first = Revision(before);
-    comparison.before = Measure(first);
+    const std::optional<Side> first = MeasureBefore(before, comparison);
+    if (!first) return comparison;
     CompareFigures(comparison);
-    CompareRows(comparison, first.path, after.path);
+    CompareRows(comparison, first->path, after.path);
     return comparison;
+  }
+
+  // Sets `before`, or says why it cannot be measured.
+  std::optional<Side> MeasureBefore(const std::string& revision, Comparison& comparison) {
+    std::string path;
+    try {
+      Side side = Revision(revision);
+      path = side.path;
+      comparison.before = Measure(side);
+      return side;
+    } catch (const Error& error) {
+      constexpr ErrorCode kOfTheModel[] = {ErrorCode::kUnsupported, ErrorCode::kInvalidInput, ErrorCode::kInvalidArgument,
+                                           ErrorCode::kNotFound};
+      if (std::find(std::begin(kOfTheModel), std::end(kOfTheModel), error.code()) == std::end(kOfTheModel)) throw;
+      const std::string& message = error.message();  // a page goes to others: without the folder of this machine before it
+      const size_t begin = !path.empty() && message.starts_with(path + ": ") ? path.size() + 2 : 0;
+      comparison.not_compared = fmt::format("Not compared with {}: {}", TitleOf(revision), message.substr(begin));
+      return std::nullopt;
+    }
   }
 
   // What the record of a revision says otherwise than what the candidate was made from.

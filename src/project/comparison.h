@@ -39,6 +39,7 @@ struct Comparison {
   RevisionDiff changes;                       // empty without `before`
   ChangedRows rows;                           // empty without `before`
   std::string refusal;                        // of a candidate: "refused by gate: accuracy >= 0.9: 0.8123"
+  std::string not_compared;                   // why there is no `before` although one was given: a model of another task, or a damaged one
 };
 
 // What was trained, and not published.
@@ -49,7 +50,8 @@ struct RefusedModel {
   std::string refusal;
 };
 
-// after: a revision that `mlac apply` published; its own test data is what both are measured on, now and on this machine. before: "" for
+// after: a revision that `mlac apply` published; its own test data is what both are measured on, now and on this machine. One before that
+// cannot be measured on them is left out (not_compared): what is new has its report whatever was there. before: "" for
 // none. Throws kUnsupported if the record of `after` names no test data, and what evaluating throws.
 Comparison CompareRevisions(const Store& store, const std::string& name, const std::string& before, const std::string& after,
                             size_t num_threads, const std::atomic<bool>& stop);

@@ -8,7 +8,6 @@
 #include <set>
 
 #include "base/build_info.h"
-#include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder_contents.h"
@@ -32,14 +31,9 @@ ModelCard CardOf(const PublishedParts& parts, const ordered_json& training, cons
     card.label_names = result.metrics.label_names;
     card.text_column = parts.data.text_column;
     card.label_column = parts.data.target_column;
+    if (!parts.data.text_pair_column.empty()) SetPairColumn(card, parts.data.text_pair_column);
   } else {
     card = CardOfTrained(parts.config, parts.data, parts.trained, result);
-  }
-  if (const std::string& pairs = parts.data.text_pair_column; !pairs.empty()) {
-    card.columns = fmt::format("Texts from the columns {} and {}, {} from {}.", Printable(parts.data.text_column, 60), Printable(pairs, 60),
-                               TaskOf(parts.config).gives_numbers() ? "numbers" : "labels", Printable(parts.data.target_column, 60));
-    card.usage_options = " --text-pair \"your second text here\"" + card.usage_options;
-    card.python_arguments = R"({"text": "your text here", "text_pair": "your second text here"})";
   }
   card.base_model = training.at("base_model");
   card.findings = parts.findings;

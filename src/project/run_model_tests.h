@@ -53,8 +53,8 @@ struct TestSubject {
 // check_model_tests.cc
 void CheckTestKinds(const ModelTests& tests, const ModelTask& task, const ModelData& columns);
 
-// on_case: told of each test as it ends. Throws kNotFound for a column or label that does not exist, and what opening model and data
-// throws.
+// on_case: told of each test as it ends; one that this model cannot be asked (of a label that it does not have) is one that fails. Throws
+// as CheckTestKinds and SliceRows, and what opening model and data throws.
 TestReport RunModelTests(const ModelTests& tests, const TestSubject& subject, const std::function<void(const TestCase&)>& on_case,
                          const std::atomic<bool>& stop);
 

@@ -147,13 +147,19 @@ void AddRoute(HttpRouter& router, const ModelSet& models, const char* method, co
   for (const char* version : {"", "/versions/{version}"})
     router.Add({.method = method,
                 .pattern = fmt::format("/v2/models/{{model}}{}{}", version, end),
-                .handler = [&models, handle](HttpRequest request, HttpResponder responder) {
-                  const ModelSet::ServicePtr service = FindModel(models, request.parameters[0]);
-                  NameModel(*service, responder);
-                  if (request.parameters.size() > 1 && request.parameters[1] != kVersion)
-                    throw HttpError(404, "no such version of the model", "version", fmt::format("there is '{}'", kVersion));
-                  handle(service, std::move(request), std::move(responder));
-                }});
+                .handler =
+                    [&models, handle](HttpRequest request, HttpResponder responder) {
+                      const ModelSet::ServicePtr service = FindModel(models, request.parameters[0]);
+                      NameModel(*service, responder);
+                      if (request.parameters.size() > 1 && request.parameters[1] != kVersion)
+                        throw HttpError(404, "no such version of the model", "version", fmt::format("there is '{}'", kVersion));
+                      handle(service, std::move(request), std::move(responder));
+                    },
+                .refusal_fields =
+                    [&models](const HttpRequest& request) {
+                      const ModelSet::ServicePtr service = models.Find(request.parameters[0]);
+                      return service ? FieldsOf(*service) : std::vector<HttpField>();
+                    }});
 }
 
 }  // namespace

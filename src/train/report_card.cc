@@ -247,6 +247,13 @@ std::string Training(const ModelCard& card) {
 
 }  // namespace
 
+void SetPairColumn(ModelCard& card, const std::string& pair_column) {
+  card.pair_column = pair_column;
+  card.reads_pairs = true;
+  card.arguments += " --text-pair \"your second text here\"";
+  card.python_arguments = R"({"text": "your text here", "text_pair": "your second text here"})";
+}
+
 std::string ModelCardMarkdown(const ModelCard& card) {
   return FrontMatter(card) + Introduction(card) + Usage(card) + Data(card) + MetricsSection(card) + Training(card);
 }

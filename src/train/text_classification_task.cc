@@ -123,16 +123,11 @@ class TextClassificationTask : public FineTuneTask {
     ModelCard card;
     card.task = name();
     card.label_names = label_names_;
-    card.reads_pairs = has_pairs();
     if (!is_folder()) {
       card.text_column = text_column_;
-      card.pair_column = pair_column_;
       card.label_column = target_column_;
     }
-    if (has_pairs()) {
-      card.arguments += " --text-pair \"your second text here\"";
-      card.python_arguments = "{\"text\": \"your text here\", \"text_pair\": \"your second text here\"}";
-    }
+    if (has_pairs()) SetPairColumn(card, pair_column_);
     if (single_label()) {
       card.metrics = &result.metrics;
       return card;

@@ -1,6 +1,7 @@
 // What `mlac run` does with models and options that cannot give an answer: one line, and nothing on standard output.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <string>
@@ -104,6 +105,16 @@ TEST(Run, PrintsNothingOfWhatFailsAtItsEnd) {
                 "mlac: the text has 11 tokens; at most 3 are possible\nhint: --truncate cuts it\n");
 }
 
+TEST(Run, PrintsTheAnswersToAllChunksBeforeTheOneThatCannotBeRead) {
+  std::string rows;
+  for (int i = 0; i < 512; ++i) rows += "{\"text\": \"a cat\"}\n";  // two chunks
+  const test::TemporaryFolder folder;
+  const ProgramResult result =
+      RunMlac({"run", "text-classification", "-m", FixturePath("models/classifier"), "--file", folder.Write("a.jsonl", rows + "{\n")});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 512);
+}
+
 TEST(Run, TakesTargetsThatAreTokensAlone) {
   const std::string model = FixturePath("families/distilbert_masked_lm");
   const auto refused = [&](const std::string& targets, const std::string& error) {
@@ -111,6 +122,7 @@ TEST(Run, TakesTargetsThatAreTokensAlone) {
   };
   refused("", "mlac: fill-mask: expected at least one target, found none\n");
   refused(" , ", "mlac: fill-mask: expected at least one target, found none\n");
+  refused("the,木", "mlac: fill-mask: the model does not know the target '木'\nhint: 'mlac tokenize' shows the tokens of a text\n");
   const ProgramResult unknown = RunMlac({"run", "fill-mask", "-m", model, "the [MASK] sat", "--targets", "the,zzznope"});
   EXPECT_EQ(unknown.status, 1);
   EXPECT_EQ(unknown.out, "");

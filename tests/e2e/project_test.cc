@@ -93,6 +93,22 @@ TEST_F(ProjectCommands, ACommentRunsNothing) {
   EXPECT_EQ(Run("plan --exit-code").status, 0);
 }
 
+TEST_F(ProjectCommands, AnApplyWithoutReportsPromisesNone) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("apply").status, 0);
+  folder_.Write(".mlac/reports/topics.owed", "damaged");  // as a kill behind the publication may leave it
+  const std::string promise = "was published without its report, which is written now\n", nothing = "topics: nothing to do, latest is ";
+  EXPECT_THAT(Run("plan").out, HasSubstr(promise));
+  for (const char* arguments : {"apply --no-report", "apply --no-report --dry-run"}) {
+    const ProgramResult result = Run(arguments);
+    EXPECT_EQ(result.status, 0) << arguments;
+    EXPECT_THAT(result.out, StartsWith(nothing)) << arguments;
+    EXPECT_EQ(result.error, "") << arguments;
+  }
+  EXPECT_THAT(Run("apply").error, HasSubstr(promise));
+  EXPECT_THAT(Run("apply").out, StartsWith(nothing));
+}
+
 TEST_F(ProjectCommands, APlanThatWasReviewedIsDoneOrRefused) {
   Write("[accuracy >= 0]");
   ASSERT_EQ(Run("plan --plan-file plan.json").status, 0);
