@@ -15,6 +15,7 @@
 #include "base/utf8.h"
 #include "capi/open_models.h"
 #include "capi/task_request.h"
+#include "pipelines/rows.h"
 #include "pipelines/sequence_task.h"
 #include "version.h"
 
@@ -159,6 +160,7 @@ void Embed(SharedModel& model, std::span<const std::string_view> texts, float* v
     model.num_truncated += encoded.num_truncated;
     const std::lock_guard lock(model.turn);
     const std::vector<float> part = model.text_model.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
+    RequireFinite(part);
     std::copy(part.begin(), part.end(), vectors + begin * model.text_model.embedding_size());
   }
 }

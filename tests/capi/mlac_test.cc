@@ -6,8 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -558,6 +560,26 @@ TEST(CApi, RefusesAModelInAForkedProcessInsteadOfWaitingForItsThreads) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   EXPECT_EQ(model.Embed({"a"}).size(), model.Embed({"b"}).size());
+}
+
+TEST(CApi, GivesNoVectorsOfBrokenWeights) {
+  const test::TemporaryFolder folder;
+  std::filesystem::copy(Plain("st_mean"), folder.path(), std::filesystem::copy_options::recursive);
+  std::string weights = test::ReadWhole(folder / "model.safetensors");
+  uint64_t header_size = 0;
+  std::memcpy(&header_size, weights.data(), sizeof header_size);
+  std::fill(weights.begin() + static_cast<ptrdiff_t>(8 + header_size), weights.end(), '\xff');  // NaN
+  folder.Write("model.safetensors", weights);
+  const CModel model(folder.path());
+  ASSERT_EQ(model.error(), "");
+  const std::string refusal =
+      "invalid_input: the model gave a number that is not finite (its weights are broken, or overflow on these texts)";
+  EXPECT_EQ(model.Run("feature-extraction", R"({"inputs": "a cat"})"), refusal);
+  const char* text = "a cat";
+  std::vector<float> vector(32);
+  mlac_error* error = nullptr;
+  const mlac_status status = mlac_embed(model.handle(), &text, nullptr, 1, vector.data(), vector.size(), &error);
+  EXPECT_EQ(mlac::Taken(status, error), refusal);
 }
 
 // Whatever lock a thread holds when another one forks, nobody gives it back in the child.
