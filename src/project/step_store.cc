@@ -127,9 +127,18 @@ std::vector<Damage> StepStore::FindDamages(const std::function<void(size_t, size
   const auto names_in = [&](const std::string& folder) {
     return FolderExists(store_.folder() + folder) ? NamesIn(store_.folder() + folder) : std::vector<std::string>();
   };
+  // What the disk refuses to give is damage, and no end of the search for more.
+  const auto readable = [](const auto& read) -> decltype(read()) {
+    try {
+      return read();
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kResourceExhausted) throw;
+      return {};
+    }
+  };
   const std::vector<std::string> keys = names_in("/steps");
   for (size_t i = 0; i < keys.size(); ++i) {
-    const std::optional<StepRecord> record = Find(keys[i]);
+    const std::optional<StepRecord> record = readable([&] { return Find(keys[i]); });
     const bool is_whole = record && IsWhole(*record);
     // One that is gone by now was taken away meanwhile.
     if (!is_whole && FolderExists(fmt::format("{}/steps/{}", store_.folder(), keys[i])))
@@ -142,7 +151,8 @@ std::vector<Damage> StepStore::FindDamages(const std::function<void(size_t, size
     if (on_step) on_step(i + 1, keys.size());
   }
   for (const std::string& name : names_in("/last-steps")) {
-    if (!name.ends_with(kLastKeysEnding) || ReadLastKeys(fmt::format("{}/last-steps/{}", store_.folder(), name))) continue;
+    if (!name.ends_with(kLastKeysEnding)) continue;
+    if (readable([&] { return ReadLastKeys(fmt::format("{}/last-steps/{}", store_.folder(), name)); })) continue;
     damages.push_back({fmt::format("last-steps/{}", name), "is damaged; the next plan tells changes as if it were the first", {}});
   }
   return damages;

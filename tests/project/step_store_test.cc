@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <filesystem>
 
 #include "base/file.h"
 #include "tests/project/tiny_project.h"
+#include "tests/support/system_faults.h"
 
 namespace mlac {
 namespace {
@@ -92,6 +94,24 @@ TEST(StepStore, DamagesAreNamedWithTheModelThatNeedsThem) {
                        {"steps/" + train + "/output", "is not what the step 'train' wrote; it runs again when its result is needed"},
                        {"steps/" + check + "/step.json", "is damaged or missing; the step runs again when its result is needed"},
                        {"last-steps/topics.json", "is damaged; the next plan tells changes as if it were the first"}}));
+}
+
+TEST(StepStore, AFileThatTheDiskRefusesToGiveIsDamageAndTheOthersAreLookedAt) {
+  const TinyProject project;
+  project.Apply();
+  const Store store = project.OpenStore();
+  const StepStore steps(store);
+  size_t num_found = 0;
+  for (size_t nth = 0;; ++nth) {
+    const test::SystemFault fault("read", nth, EIO);
+    size_t num_told = 0;
+    const std::vector<Damage> damages = steps.FindDamages([&](size_t, size_t) { ++num_told; });
+    if (!fault.struck()) break;
+    EXPECT_EQ(num_told, 5u) << nth;
+    EXPECT_LE(damages.size(), 1u) << nth;
+    num_found += damages.size();
+  }
+  EXPECT_GE(num_found, 6u) << "the records of five steps, and the list of the last ones";
 }
 
 TEST(StepStore, ARefusalIsToldAsLongAsTheSameIsAskedAgain) {

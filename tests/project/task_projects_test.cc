@@ -673,6 +673,8 @@ TEST(OtherTasks, FilesOfOtherShapesAreNotJoined) {
   project.folder.Write("tags.conll", "Ann B-PER\nsleeps O\n\n");
   project.folder.Write("spans.jsonl", "{\"text\": \"Ann sleeps\", \"entities\": [{\"start\": 0, \"end\": 3, \"label\": \"PER\"}]}\n");
   refused("tags.conll", "spans.jsonl", where + "spans.jsonl has entities as spans, tags.conll has a tag for each word");
+  project.folder.Write("spans.ndjson", "{\"text\": \"Ann sleeps\", \"entities\": [{\"start\": 0, \"end\": 3, \"label\": \"PER\"}]}\n");
+  refused("tags.conll", "spans.ndjson", where + "spans.ndjson has entities as spans, tags.conll has a tag for each word");
 }
 
 }  // namespace
