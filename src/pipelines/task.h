@@ -44,6 +44,7 @@ struct TaskOptions {
   size_t max_answer_length = 15;            // in tokens
   std::optional<size_t> window = {}, doc_stride = {};  // tokens of a window, question included (384 at most without it), and of its overlap (at most 128)
   bool handle_impossible_answer = false;    // "" may be the answer
+  bool takes_blank = false;                 // a question or a context may say nothing, as in data that is measured; else it is refused
   bool align_to_words = true;               // an answer begins and ends with a whole word
   std::optional<std::vector<std::string>> targets = {};  // fill-mask: the only words to choose among; each has to be one token
   // zero-shot-classification

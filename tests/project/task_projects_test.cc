@@ -655,6 +655,28 @@ TEST(Pairs, StandInTheCardTheRecordAndThePlan) {
       << "once";
 }
 
+// `mlac train` and `mlac eval` take them; whoever asks a model one is told.
+TEST(OtherTasks, QuestionsAndContextsThatSayNothingAreMeasuredAndPublished) {
+  TinyProject project;
+  const std::string blank =
+      "{\"question\": \" \", \"context\": \"the cat\", \"answers\": {\"text\": [\"cat\"], \"answer_start\": [4]}}\n"
+      "{\"question\": \"what\", \"context\": \"\", \"answers\": {\"text\": [], \"answer_start\": []}}\n";
+  project.folder.Write("train.jsonl", QuestionRows(12) + blank);
+  project.folder.Write("test.jsonl", blank + QuestionRows(4));
+  project.lines = {{"task", "question-answering"},
+                   {"base", test::FixturePath("models/classifier")},
+                   {"data", "{train: train.jsonl, test: test.jsonl}"},
+                   {"train", "{epochs: 1, validation_split: 0}"}};
+  RecordingObserver observer;
+  project.ApplyAll(observer, /*reports=*/true);
+  project.Promote();
+  project.lines["train"] = "{epochs: 2, validation_split: 0}";
+  const ApplyResult result = project.ApplyAll(observer, /*reports=*/true);
+  ASSERT_FALSE(result.failed()) << result.models[0].failure->message();
+  EXPECT_TRUE(result.models[0].published);
+  EXPECT_NE(ProposeTests(project.Config(), "topics", 1, observer.stop), "");
+}
+
 TEST(OtherTasks, FilesOfOtherShapesAreNotJoined) {
   TinyProject project;
   project.folder.Write("pairs.csv", AnchorRows(6));
