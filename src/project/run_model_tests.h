@@ -30,6 +30,7 @@ struct TestReport {
   std::vector<ChangedRow> changed;       // those that got better, then those that got worse, then the others
   bool compared = false;                 // with another model
   size_t num_better = 0, num_worse = 0;  // of `changed`: right now and wrong before; and the other way round
+  std::string not_compared = {};         // why not, where there was another model: it does something else
 
   size_t Count(TestCase::Status status) const;
   bool failed() const { return Count(TestCase::Status::kFailed) > 0; }

@@ -584,6 +584,16 @@ TEST(SeveralLabels, AreNotComparedWithAModelThatGivesOne) {
     EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
     EXPECT_THAT(error.message(), HasSubstr("the model gives a text one label, expected one that gives it several labels"));
   }
+  project.lines["gates"] = "";
+  project.lines["tests"] = "tests.yaml";
+  project.folder.Write("tests.yaml", "latency: [{tokens: 8, p99: 100 s}]\n");
+  project.Apply();
+  std::atomic<bool> stop = false;
+  const TestReport report = TestModel(project.Config(), "topics", {}, stop).report;
+  EXPECT_FALSE(report.compared);
+  EXPECT_FALSE(report.failed());
+  EXPECT_THAT(report.Text(false), HasSubstr("not compared with production: "));
+  EXPECT_THAT(json::parse(report.Json()).at("not_compared"), HasSubstr("the model gives a text one label"));
 }
 
 // A report that could not be written would be owed for ever.
