@@ -339,7 +339,7 @@ void AddLimitOptions(CLI::App& command, ModelServerOptions& server) {
   const auto count = [&](const char* name, size_t& value, const char* description) {
     WholeNumber(AddOption(command, name, value, description, "N").capture_default_str(), 1);
   };
-  count("--max-batch-tokens", inference.max_batch_tokens, "Tokens computed together");
+  count("--max-batch-tokens", inference.max_batch_tokens, "Tokens computed together; never more than 256 for each thread");
   count("--max-concurrent-requests", inference.max_concurrent_requests, "Requests held at a time; beyond: 429");
   count("--max-client-batch-size", inference.max_client_batch_size, "Inputs of one request");
   count("--payload-limit", server.http.limits.max_body_bytes, "Bytes of one request");
