@@ -23,14 +23,14 @@ struct ApplyCommand {
   ProjectOptions project;
   ApplyOptions apply;
   std::string plan_file, markdown, track;
-  bool dry_run = false, json = false;
+  bool dry_run = false, json = false, no_report = false;
 };
 
 constexpr size_t kMostPlanBytes = size_t{256} << 20;
 
 Plan PlanOfNow(const ApplyCommand& options, const ProjectConfig& project, const std::vector<std::string>& targets) {
   Plan plan = MakePlan(project, {.targets = targets});
-  if (!options.apply.reports)
+  if (options.no_report)
     for (PlannedModel& model : plan.models) model.owes_report = false;  // none is written, this time
   return plan;
 }
@@ -91,7 +91,8 @@ ApplyResult ApplyTracked(const ApplyTracking& tracking, const ProjectConfig& pro
 
 void Execute(ApplyCommand options) {
   if (!options.plan_file.empty() && !options.project.targets.empty()) throw UsageError("--plan-file and --target exclude each other");
-  if (!options.markdown.empty() && !options.apply.reports) throw UsageError("--markdown and --no-report exclude each other");
+  options.apply.reports = !options.no_report;
+  if (!options.markdown.empty() && options.no_report) throw UsageError("--markdown and --no-report exclude each other");
   const ProjectConfig project = ReadProjectHere(options.project.file);
   const ApplyTracking tracking = {.mlflow = ReadMlflowOptions(options.track), .lineage = ReadLineageOptions()};
   if (options.dry_run) {
@@ -118,7 +119,6 @@ void Execute(ApplyCommand options) {
 
 void AddApply(CLI::App& app) {
   auto options = std::make_shared<ApplyCommand>();
-  options->apply.reports = true;
   CLI::App& command = AddCommand(app, "apply", "Make the models of mlac.yaml: run what has changed, test, gate, publish",
                                  "mlac apply\nmlac apply --target topics");
   AddProjectOptions(command, options->project);
@@ -127,7 +127,7 @@ void AddApply(CLI::App& app) {
                   "Do exactly what 'mlac plan --plan-file' wrote there; refused if anything has moved since")
       ->type_name("FILE");
   command.add_flag("--dry-run", options->dry_run, "Only say what would be done, as 'mlac plan'");
-  command.add_flag("!--no-report", options->apply.reports, "Write no report of what was published (.mlac/reports)");
+  command.add_flag("--no-report", options->no_report, "Write no report of what was published (.mlac/reports)");
   command
       .add_option("--markdown", options->markdown, "Write what was published, beside production, and what was refused, for a pull request")
       ->type_name("FILE");
