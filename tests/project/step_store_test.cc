@@ -103,7 +103,7 @@ TEST(StepStore, AFileThatTheDiskRefusesToGiveIsDamageAndTheOthersAreLookedAt) {
   const StepStore steps(store);
   size_t num_found = 0;
   for (size_t nth = 0;; ++nth) {
-    const test::SystemFault fault("read", nth, EIO);
+    const test::SystemFault fault("pread", nth, EIO);
     size_t num_told = 0;
     const std::vector<Damage> damages = steps.FindDamages([&](size_t, size_t) { ++num_told; });
     if (!fault.struck()) break;
