@@ -11,6 +11,7 @@
 #include "autograd/bf16_training.h"
 #include "base/error.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/double_math.h"
 #include "kernels/vector_ops.h"
 #include "models/inference.h"
 #include "train/bootstrap.h"
