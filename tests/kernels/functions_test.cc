@@ -7,7 +7,6 @@
 #include "kernels/activation.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/dropout.h"
-#include "kernels/instruction_set.h"
 #include "kernels/vector_ops.h"
 #include "tests/support/numbers.h"
 
@@ -193,18 +192,6 @@ TEST(Dropout, DropsWhatTheGeneratorDecidesOnEveryInstructionSet) {
       }
     });
   }
-}
-
-TEST(InstructionSet, UpperBoundsChooseTheWidestAtOrBelow) {
-  const std::vector<std::string> available = AvailableInstructionSets();
-  EXPECT_TRUE(available.front() == "scalar" || available == std::vector<std::string>{"neon"});  // all of 64-bit Arm has NEON
-  UseInstructionSet("scalar");
-  EXPECT_EQ(InstructionSetInUse(), available.front());
-  UseInstructionSet("amx");
-  EXPECT_EQ(InstructionSetInUse(), available.back());
-  UseInstructionSet("avxvnni");
-  EXPECT_TRUE(InstructionSetInUse() == "avx2" || available.size() == 1);
-  UseInstructionSet("");
 }
 
 }  // namespace
