@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cfenv>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -69,9 +70,26 @@ mlac_status Report(mlac_error** error, mlac_status status, std::string_view mess
   return status;
 }
 
-// Nothing that body throws gets past here.
+// The rounding mode of the caller's thread, and whether it takes denormal numbers for zero, as programs that were linked with -ffast-math do: set
+// aside while it computes here. Threads that are made meanwhile begin with what is usual, too.
+class UsualArithmetic {
+ public:
+  UsualArithmetic() {
+    std::fegetenv(&callers_);
+    std::fesetenv(FE_DFL_ENV);
+  }
+  UsualArithmetic(const UsualArithmetic&) = delete;
+  UsualArithmetic& operator=(const UsualArithmetic&) = delete;
+  ~UsualArithmetic() { std::fesetenv(&callers_); }
+
+ private:
+  std::fenv_t callers_;
+};
+
+// Nothing that body throws gets past here, and it computes as in any other process.
 template <typename Body>
 mlac_status Guarded(mlac_error** error, Body body) noexcept {
+  const UsualArithmetic usual;
   if (error != nullptr) *error = nullptr;
   try {
     body();

@@ -5,9 +5,13 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
 #include <atomic>
 #include <cerrno>
+#include <cfenv>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -513,6 +517,50 @@ TEST(CApi, AnswersSeveralThreadsWithTheBitsOfOne) {
     });
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(num_wrong, 0u);
+}
+
+// Of a thread: how it rounds, and on x86 whether it takes denormal numbers for zero, which is how a library built with -ffast-math leaves it.
+class OddArithmetic {
+ public:
+  OddArithmetic() {
+    std::fegetenv(&before_);
+    std::fesetround(FE_UPWARD);
+#if defined(__x86_64__)
+    _mm_setcsr(_mm_getcsr() | kFlushed);
+#endif
+  }
+  OddArithmetic(const OddArithmetic&) = delete;
+  OddArithmetic& operator=(const OddArithmetic&) = delete;
+  ~OddArithmetic() { std::fesetenv(&before_); }
+
+  static bool IsThere() {
+#if defined(__x86_64__)
+    if ((_mm_getcsr() & kFlushed) != kFlushed) return false;
+#endif
+    return std::fegetround() == FE_UPWARD;
+  }
+
+ private:
+  static constexpr unsigned kFlushed = 0x8040;  // MXCSR's FTZ and DAZ
+  std::fenv_t before_;
+};
+
+TEST(CApi, AnswersDoNotDependOnHowTheCallerRounds) {
+  const std::vector<std::string> texts = {"a cat", "the dog sat on the mat", "trees"};
+  const CModel model(Plain("st_mean"));
+  const std::vector<float> expected = model.Embed(texts);
+  std::vector<float> found, found_of_new;
+  bool stays;
+  {
+    const OddArithmetic odd;
+    found = model.Embed(texts);
+    found_of_new = CModel(Plain("st_mean")).Embed(texts);  // its threads are made here
+    stays = OddArithmetic::IsThere();
+  }
+  EXPECT_TRUE(stays);
+  EXPECT_TRUE(found == expected);
+  EXPECT_TRUE(found_of_new == expected);
+  EXPECT_TRUE(model.Embed(texts) == expected);
 }
 
 TEST(CApi, AModelMayBeClosedWhileOthersAskIt) {
