@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "autograd/embedding.h"
 #include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -17,15 +18,6 @@
 
 namespace mlac {
 namespace {
-
-// [rows, size] times a scale each row.
-Tensor Dequantized(const Tensor& weight, const Tensor& scales) {
-  Tensor floats = weight.ToF32();
-  const size_t rows = weight.dim(0), size = weight.dim(1);
-  for (size_t r = 0; r < rows; ++r)
-    for (size_t i = 0; i < size; ++i) floats.mutable_floats()[r * size + i] *= scales.floats()[r];
-  return floats;
-}
 
 nlohmann::json ReadConfig(const std::string& transformer_folder) { return ReadJsonFile(transformer_folder + "/config.json"); }
 
