@@ -15,8 +15,6 @@ namespace fs = std::filesystem;
 
 constexpr size_t kLargestFile = size_t{1} << 30;
 
-void CopyFile(const std::string& from, const std::string& to) { WriteFileAtomically(to, ReadFile(from, kLargestFile)); }
-
 // What stands beside the weights and stays true of the copy.
 bool IsCarriedOver(const std::string& name) {
   static const std::vector<std::string> kLeftOut = {"config.json", "metrics.json", "training.json", "optimization.json",
@@ -32,7 +30,8 @@ bool IsCarriedOver(const std::string& name) {
 
 void CopyFiles(const std::string& from, const std::string& to) {
   for (const std::string& name : NamesIn(from))
-    if (IsCarriedOver(name) && FileExists(from + "/" + name)) CopyFile(from + "/" + name, to + "/" + name);
+    if (IsCarriedOver(name) && FileExists(from + "/" + name))  // a link among them must bring nothing from elsewhere into what may be published
+      WriteFileAtomically(to + "/" + name, ReadFile(OpenBeneath(from, name), from + "/" + name, kLargestFile));
 }
 
 void CopyTrainingRecord(const std::string& from, const std::string& to) {

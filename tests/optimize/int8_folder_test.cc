@@ -217,6 +217,20 @@ TEST(Int8Folder, CarriesOverWhatStaysTrueAndLeavesMeasurementsBehind) {
     EXPECT_FALSE(fs::exists(out + "/" + name)) << name;
 }
 
+// What is written may be published. Links inside the folder, as the caches of models have them, are files like any other.
+TEST(Int8Folder, CarriesNothingOverFromOutsideTheFolder) {
+  const TemporaryFolder folder;
+  const std::string model = folder / "model";
+  fs::copy(Fixture("classifier"), model);
+  folder.Write("secret", "a key");
+  fs::rename(model + "/vocab.txt", model + "/words");
+  fs::create_symlink("words", model + "/vocab.txt");
+  const TemporaryFolder written;
+  EXPECT_EQ(test::ReadWhole(Optimized(written, model) + "/vocab.txt"), test::ReadWhole(model + "/words"));
+  fs::create_symlink("../secret", model + "/notes.txt");
+  test::ExpectError(ErrorCode::kInvalidInput, model + "/notes.txt: is a link that leads out of the folder", [&] { Optimized(written, model); });
+}
+
 TEST(Int8Folder, KeepsTheModulesBehindAnEncoderInAFolderOfItsOwn) {
   const TemporaryFolder folder;
   const std::string model = folder / "nested";
