@@ -17,7 +17,8 @@ namespace mlac {
 namespace {
 
 constexpr size_t kMaxFileBytes = size_t{256} << 20;
-constexpr size_t kMaxTextBytes = std::numeric_limits<uint32_t>::max() - 1;
+// Places in a text have 32 bits, those in its normalised form as well, which may be three times as long: a Hangul syllable becomes three letters.
+constexpr size_t kMaxTextBytes = std::numeric_limits<uint32_t>::max() / 3;
 
 // A long text goes through normaliser and words in parts of about this size, so that they stay in the cache.
 constexpr size_t kPartBytes = size_t{16} << 10;
