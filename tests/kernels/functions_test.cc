@@ -51,8 +51,8 @@ TEST(Activate, IsNearTheExactFunctionOfEachAndTheSameBitsEverywhere) {
     });
   }
 }
-// Else the head of a model whose weights overflow would make numbers of it that look like an answer.
 
+// Else the head of a model whose weights overflow would make numbers of it that look like an answer.
 TEST(Activate, LetsNotANumberThrough) {
   std::vector<float> x(20, 1.0f);
   x[3] = x[18] = std::nanf("");
@@ -119,6 +119,7 @@ TEST(CrossEntropy, StaysFiniteForLogitsFarApart) {
   CrossEntropy(logits.data(), labels.data(), 1, 2, &loss, nullptr, nullptr);
   EXPECT_DOUBLE_EQ(loss, 2e4);
 }
+
 TEST(CrossEntropy, ShowsALogitThatIsNotFiniteWhereverItStands) {
   for (const size_t classes : {2, 17, 40})
     for (const float bad : {std::nanf(""), INFINITY})
@@ -133,7 +134,6 @@ TEST(CrossEntropy, ShowsALogitThatIsNotFiniteWhereverItStands) {
             EXPECT_TRUE(std::isnan(loss)) << name << ": " << bad << " at " << place << " of " << classes << ", label " << label << ": " << loss;
           });
 }
-
 
 TEST(VectorOps, GiveTheSameBitsOnEveryInstructionSet) {
   for (const size_t count : {0, 1, 15, 16, 17, 100}) {
