@@ -5,6 +5,7 @@ include(CMakePackageConfigHelpers)
 
 install(TARGETS mlac RUNTIME COMPONENT program)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright COMPONENT program)
+install(DIRECTORY examples/systemd DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples COMPONENT program)
 if(NOT CMAKE_CROSSCOMPILING)  # they are made by running the program
   set(MLAC_PAGES ${CMAKE_BINARY_DIR}/pages)
   add_custom_command(

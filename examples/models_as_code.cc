@@ -52,7 +52,8 @@ int main(int argc, char** argv) try {
   std::fputs(plan.Text().c_str(), stdout);
   Watcher watcher;
   const mlac::ApplyResult result = mlac::Apply(project, plan, store, {.num_threads = 1}, watcher, stop);
-  if (const auto& failure = result.models.front().failure) throw mlac::Error(*failure);
+  for (const mlac::AppliedModel& model : result.models)  // the last one is NAME; before it stand models that it is made from
+    if (model.failure) throw mlac::Error(*model.failure);
   if (result.refused()) return 1;
 
   if (!project.Find(name).tests.empty()) {
@@ -60,7 +61,7 @@ int main(int argc, char** argv) try {
     std::fputs(tested.report.Text(/*verbose=*/true).c_str(), stdout);
   }
   const mlac::Aliases aliases(store);
-  const std::string latest = result.models.front().revision;
+  const std::string latest = result.models.back().revision;
   const std::optional<std::string> production = aliases.Find(name, mlac::kProduction);
   if (!production) aliases.Promote(name, latest, mlac::kProduction);
   const std::string before = production && *production != latest ? *production : "";

@@ -105,7 +105,7 @@ def properties():
         assert STRIP.normalize_str(chr(c)) == "".join(chr(p) for p in parts if not flags[p] & NONSPACING_MARK), hex(c)
         assert all(p not in decompositions for p in parts), hex(c)
     two = {c: parts for c, parts in lower.items() if len(parts) > 1}
-    assert two == {0x130: [0x69, 0x307]}, two  # the one special case, written out in unicode.cc
+    assert two == {0x130: [0x69, 0x307]}, two  # the one special case, written out in unicode.h
     return flags, decompositions, {c: parts[0] for c, parts in lower.items()}, combining_orders()
 
 

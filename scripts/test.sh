@@ -12,12 +12,17 @@ jobs=$(nproc)
 
 section() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
-# step NAME COMMAND...: one test that is a command; its output is shown as it comes.
+# step NAME COMMAND...: one test that is a command; its output is shown as it comes. Status 77: it says why it is skipped.
 step() {
-  local name=$1
+  local name=$1 status=0
   shift
   section "$name"
-  if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); failures+=("$name"); fi
+  "$@" || status=$?
+  case $status in
+    0) passed=$((passed + 1)) ;;
+    77) skipped=$((skipped + 1)) ;;
+    *) failed=$((failed + 1)) failures+=("$name") ;;
+  esac
 }
 
 # optional NEEDED NAME COMMAND...: a step, or a skipped one where NEEDED is empty: something that this machine lacks.
@@ -159,6 +164,8 @@ optional "${MLAC_MINILM:-}" "commands of spans-and-masks" tests/docs/tutorial_te
 optional "${MLAC_MINILM:-}" "commands of the page about comparing texts" tests/docs/tutorial_test.sh build/ci/mlac docs/comparing-texts.md
 optional "${MLAC_MINILM:-}" "commands of the page about adapters" tests/docs/tutorial_test.sh build/ci/mlac docs/adapters.md
 optional "$(command -v chromium > /dev/null && command -v chromedriver || true)" "the page in Chromium" tests/e2e/page_test.py build/ci/mlac
+step "trained folders in transformers" tests/e2e/check_transformers.sh build/ci/mlac
+step "adapters in PEFT" tests/e2e/check_adapters.sh build/ci/mlac
 optional "${MLAC_CLIENTS_PYTHON:-}" "clients of the server" tests/e2e/clients_test.sh build/ci/mlac
 optional "${MLAC_HOOKS_PYTHON:-}" "hooks and files for CI" tests/e2e/hooks_test.sh build/ci/mlac
 optional "${MLAC_MLFLOW_PYTHON:-}" "runs tracked by MLflow" tests/e2e/mlflow_test.sh build/ci/mlac

@@ -90,8 +90,8 @@ void AttentionBackward(Run& run, const Heads& heads, uint32_t q_id, uint32_t k_i
 
 Tensor AttentionForward(Run& run, const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, size_t num_heads, float dropout,
                         const Tensor* position_bias) {
-  Heads heads = {q, k, v, offsets, num_heads, std::nullopt, run.first_token(), position_bias == nullptr ? Tensor() : *position_bias,
-                 {}, {}};
+  Heads heads = {.q = q, .k = k, .v = v, .offsets = offsets, .num_heads = num_heads, .dropout = std::nullopt, .first_token = run.first_token(),
+                 .position_bias = position_bias == nullptr ? Tensor() : *position_bias, .query_positions = {}, .query_offsets = {}};
   heads.SetQueries(run.token_rows());
   assert(q.dim(0) == heads.query_offsets.back());
   assert(!heads.position_bias.defined() || heads.position_bias.dim(1) >= 2 * heads.longest() - 1);

@@ -27,17 +27,9 @@ const Bf16* Values(const Tensor& tensor) { return reinterpret_cast<const Bf16*>(
 bool HasProducts() { return kernels::Bf16PathInUse() != kernels::Bf16Path::kNone; }
 
 // Without bf16 instructions: rounded values, f32 products.
-Tensor Rounded(Run& run, const Tensor& x) {
-  Tensor rounded = run.NewTensor(x.shape());
-  run.ParallelFor(x.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
-    kernels::RoundToBf16(x.floats().data() + begin, end - begin, rounded.mutable_floats().data() + begin);
-  });
-  return rounded;
-}
-
 Tensor RoundedProduct(Run& run, const Tensor& a, const Tensor& weight, Layout layout, const Parameter* bias) {
   const size_t num_k = a.dim(1), columns = weight.dim(layout == Layout::kTransposed ? 0 : 1);
-  const Tensor b = Rounded(run, weight), packed = PackForGemm(run, b.floats().data(), weight.dim(1), layout, num_k, columns);
+  const Tensor b = RoundedFloats(run, weight), packed = PackForGemm(run, b.floats().data(), weight.dim(1), layout, num_k, columns);
   Tensor c = run.NewTensor({a.dim(0), columns});
   ParallelGemm(run,
                {.a = a.floats().data(),
@@ -134,7 +126,7 @@ void AddRowsOf(Run& run, const Bf16* gradient_z, const Bf16* x, size_t rows, Par
 }  // namespace
 
 Tensor Bf16TrainingProduct(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, PackedWeight& packed_weight) {
-  if (!HasProducts()) return RoundedProduct(run, Rounded(run, x), weight.value, Layout::kTransposed, bias);
+  if (!HasProducts()) return RoundedProduct(run, RoundedFloats(run, x), weight.value, Layout::kTransposed, bias);
   const size_t rows = x.dim(0), inputs = weight.value.dim(1), outputs = weight.value.dim(0);
   const Tensor packed = weight.trainable ? PackForBf16(run, weight.value, Layout::kTransposed) : packed_weight.Bf16(run, weight).values;
   Tensor z = run.NewTensor({rows, outputs});
@@ -153,8 +145,8 @@ Tensor Bf16TrainingProduct(Run& run, const Tensor& x, const Parameter& weight, c
 Tensor Bf16LinearGradients(Run& run, const Tensor& x, const Tensor& gradient_z, Parameter& weight) {
   const size_t rows = x.dim(0), inputs = weight.value.dim(1), outputs = weight.value.dim(0);
   if (!HasProducts()) {
-    const Tensor rounded = Rounded(run, gradient_z);
-    if (weight.trainable) AddWeightGradient(run, rounded, Rounded(run, x), weight);
+    const Tensor rounded = RoundedFloats(run, gradient_z);
+    if (weight.trainable) AddWeightGradient(run, rounded, RoundedFloats(run, x), weight);
     return x.tape_id() == 0 ? Tensor() : RoundedProduct(run, rounded, weight.value, Layout::kRows, nullptr);
   }
   Tensor rounded;

@@ -20,6 +20,7 @@ Tensor EmbeddingForward(Run& run, Parameter& table, std::span<const int32_t> ids
   Tensor y = run.NewTensor({ids.size(), size});
   float* out = y.mutable_floats().data();
   if (table.value.dtype() == DType::kI8) {
+    if (run.training()) throw Error(ErrorCode::kUnsupported, fmt::format("'{}' is int8, which cannot be trained", table.name));
     const auto* rows = reinterpret_cast<const int8_t*>(table.value.data());
     const std::span<const float> scales = table.scale.floats();
     run.ParallelFor(ids.size(), 16, [&](size_t begin, size_t end, size_t) {
@@ -47,6 +48,14 @@ Tensor EmbeddingForward(Run& run, Parameter& table, std::span<const int32_t> ids
     });
   });
   return y;
+}
+
+Tensor Dequantized(const Tensor& values, const Tensor& scales) {
+  const size_t rows = values.dim(0), size = values.dim(1);
+  Tensor floats = Tensor::Uninitialized({rows, size});
+  for (size_t r = 0; r < rows; ++r)
+    kernels::DequantizeRow(reinterpret_cast<const int8_t*>(values.data()) + r * size, scales.floats()[r], size, floats.mutable_floats().data() + r * size);
+  return floats;
 }
 
 }  // namespace mlac

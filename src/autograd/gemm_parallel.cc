@@ -54,4 +54,13 @@ Tensor PackForGemm(Run& run, const float* b, size_t stride, kernels::Layout layo
   return packed;
 }
 
+Tensor TimesWeight(Run& run, const Tensor& a, const Tensor& weight) {
+  const size_t rows = a.dim(0), num_k = weight.dim(0), columns = weight.dim(1);
+  const Tensor packed = PackForGemm(run, weight.floats().data(), columns, kernels::Layout::kRows, num_k, columns);
+  Tensor product = run.NewTensor({rows, columns});
+  ParallelGemm(run, {.a = a.floats().data(), .a_stride = num_k, .packed_b = packed.floats().data(), .num_k = num_k, .num_columns = columns,
+                     .c = product.mutable_floats().data(), .c_stride = columns}, rows);
+  return product;
+}
+
 }  // namespace mlac

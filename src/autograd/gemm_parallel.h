@@ -14,4 +14,7 @@ void ParallelGemmUnpacked(Run& run, const kernels::GemmArguments& arguments, con
 // B packed for one product; the tensor is dropped behind it.
 Tensor PackForGemm(Run& run, const float* b, size_t stride, kernels::Layout layout, size_t num_k, size_t num_columns);
 
+// A W: how the gradient of y = x W^T flows back to x. a: [T, N]; weight: [N, K] f32. Returns [T, K].
+Tensor TimesWeight(Run& run, const Tensor& a, const Tensor& weight);
+
 }  // namespace mlac

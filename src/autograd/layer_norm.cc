@@ -1,5 +1,7 @@
 #include "autograd/layer_norm.h"
 
+#include <cassert>
+
 #include "kernels/layer_norm.h"
 
 namespace mlac {
@@ -7,7 +9,8 @@ namespace mlac {
 Tensor LayerNormForward(Run& run, const Tensor& x, const Tensor* residual, Parameter& gamma, Parameter& beta, float eps) {
   const size_t rows = x.dim(0), size = x.dim(1);
   const uint32_t x_id = x.tape_id(), residual_id = residual == nullptr ? 0 : residual->tape_id();
-  const bool record = run.tape() != nullptr && (x_id != 0 || residual_id != 0 || gamma.trainable || beta.trainable);
+  assert(gamma.trainable == beta.trainable);
+  const bool record = run.tape() != nullptr && (x_id != 0 || residual_id != 0 || gamma.trainable);
   Tensor y = run.NewTensor({rows, size}), sum, stats;
   if (record) {
     sum = run.NewTensor({rows, size});
@@ -22,7 +25,7 @@ Tensor LayerNormForward(Run& run, const Tensor& x, const Tensor* residual, Param
   run.tape()->Record(y, [sum, stats, x_id, residual_id, &gamma, &beta](Run& run, const Tensor& gradient) {
     const size_t rows = sum.dim(0), size = sum.dim(1);
     const float *sums = sum.floats().data(), *statistics = stats.floats().data(), *gradient_y = gradient.floats().data();
-    if (gamma.trainable || beta.trainable)
+    if (gamma.trainable)
       run.ParallelFor(size, 16, [&](size_t begin, size_t end, size_t) {
         kernels::LayerNormBackwardParameters(sums, statistics, gradient_y, size, rows, gamma.gradient.mutable_floats().data(),
                                              beta.gradient.mutable_floats().data(), begin, end);

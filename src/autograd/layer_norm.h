@@ -5,7 +5,7 @@
 
 namespace mlac {
 
-// x, residual (nullptr: none): [rows, size]; gamma, beta: [size].
+// x, residual (nullptr: none): [rows, size]; gamma, beta: [size], which learn both or neither (asserted).
 Tensor LayerNormForward(Run& run, const Tensor& x, const Tensor* residual, Parameter& gamma, Parameter& beta, float eps);
 
 }  // namespace mlac

@@ -43,7 +43,7 @@ void AddWeightGradient(Run& run, const Tensor& gradient_z, const Tensor& x, Para
 namespace {
 
 void LinearBackward(Run& run, const Tensor& x, const Tensor& z, Parameter& weight, Parameter* bias, Activation activation, Tensor gradient) {
-  const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
+  const size_t rows = x.dim(0), outputs = weight.value.dim(0);
   if (activation != Activation::kNone) {
     Tensor gradient_z = run.NewTensor({rows, outputs});
     run.ParallelFor(rows * outputs, 1024, [&](size_t begin, size_t end, size_t) {
@@ -60,12 +60,8 @@ void LinearBackward(Run& run, const Tensor& x, const Tensor& z, Parameter& weigh
     });
   if (bf16) {
     run.tape()->Accumulate(run, x.tape_id(), Bf16LinearGradients(run, x, gradient, weight));
-  } else if (x.tape_id() != 0) {  // dX [T, K] = dZ W
-    const Tensor packed = PackForGemm(run, weight.value.floats().data(), inputs, Layout::kRows, outputs, inputs);
-    Tensor gradient_x = run.NewTensor({rows, inputs});
-    ParallelGemm(run, {.a = gradient.floats().data(), .a_stride = outputs, .packed_b = packed.floats().data(), .num_k = outputs,
-                       .num_columns = inputs, .c = gradient_x.mutable_floats().data(), .c_stride = inputs}, rows);
-    run.tape()->Accumulate(run, x.tape_id(), gradient_x);
+  } else if (x.tape_id() != 0) {
+    run.tape()->Accumulate(run, x.tape_id(), TimesWeight(run, gradient, weight.value));
   }
 }
 

@@ -27,30 +27,13 @@ Tensor Scaled(Run& run, const Tensor& x, float scale) {
   return y;
 }
 
-// dX [T, K] = dY [T, N] W [N, K].
-Tensor TimesWeight(Run& run, const Tensor& gradient, const Parameter& weight) {
-  const size_t rows = gradient.dim(0), outputs = weight.value.dim(0), inputs = weight.value.dim(1);
-  const Tensor packed = PackForGemm(run, weight.value.floats().data(), inputs, Layout::kRows, outputs, inputs);
-  Tensor out = run.NewTensor({rows, inputs});
-  ParallelGemm(run,
-               {.a = gradient.floats().data(),
-                .a_stride = outputs,
-                .packed_b = packed.floats().data(),
-                .num_k = outputs,
-                .num_columns = inputs,
-                .c = out.mutable_floats().data(),
-                .c_stride = inputs},
-               rows);
-  return out;
-}
-
 // low: scale * (A x), [T, R].
 void LoraBackward(Run& run, const Tensor& x, const Tensor& low, Parameter& a, Parameter& b, float scale, const Tensor& gradient) {
   if (b.trainable) AddWeightGradient(run, gradient, low, b);
   if (!a.trainable && x.tape_id() == 0) return;
-  const Tensor gradient_low = Scaled(run, TimesWeight(run, gradient, b), scale);
+  const Tensor gradient_low = Scaled(run, TimesWeight(run, gradient, b.value), scale);
   if (a.trainable) AddWeightGradient(run, gradient_low, x, a);
-  if (x.tape_id() != 0) run.tape()->Accumulate(run, x.tape_id(), TimesWeight(run, gradient_low, a));
+  if (x.tape_id() != 0) run.tape()->Accumulate(run, x.tape_id(), TimesWeight(run, gradient_low, a.value));
 }
 
 }  // namespace

@@ -44,11 +44,8 @@ const kernels::Bf16* Round(Run& run, const Tensor& x) {
 Tensor RoundedLinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
                             PackedWeight& packed_weight) {
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
-  const Tensor packed = packed_weight.RoundedToBf16(run, weight).values;
-  Tensor rounded = run.NewTensor({rows, inputs}), y = run.NewTensor({rows, outputs});
-  run.ParallelFor(rows, kRoundGrain, [&](size_t begin, size_t end, size_t) {
-    kernels::RoundToBf16(x.floats().data() + begin * inputs, (end - begin) * inputs, rounded.mutable_floats().data() + begin * inputs);
-  });
+  const Tensor packed = packed_weight.RoundedToBf16(run, weight).values, rounded = RoundedFloats(run, x);
+  Tensor y = run.NewTensor({rows, outputs});
   ParallelGemm(run, {.a = rounded.floats().data(), .a_stride = inputs, .packed_b = packed.floats().data(), .num_k = inputs, .num_columns = outputs,
                      .bias = bias == nullptr ? nullptr : bias->value.floats().data(), .c = y.mutable_floats().data(), .c_stride = outputs,
                      .activation = activation}, rows);

@@ -30,6 +30,14 @@ void RoundRows(Run& run, const Tensor& x, Tensor& out) {
   });
 }
 
+Tensor RoundedFloats(Run& run, const Tensor& x) {
+  Tensor rounded = run.NewTensor(x.shape());
+  run.ParallelFor(x.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
+    kernels::RoundToBf16(x.floats().data() + begin, end - begin, rounded.mutable_floats().data() + begin);
+  });
+  return rounded;
+}
+
 const kernels::Bf16* RoundedInput(Run& run, const Tensor& x) {
   const auto& made = run.NarrowInput(x, DType::kBF16, [&](Run::Narrow& narrow) { RoundRows(run, x, narrow.values); });
   return reinterpret_cast<const kernels::Bf16*>(made.values.data());

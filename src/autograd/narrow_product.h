@@ -21,7 +21,10 @@ void CutProduct(Run& run, size_t rows, size_t panels, const std::function<void(s
 // x, [rows, size] f32, rounded into out: [WholeTiles(rows), Bf16RowSize(size)].
 void RoundRows(Run& run, const Tensor& x, Tensor& out);
 
-// The same, kept by the run until other rows are asked for.
+// x, f32, rounded to bf16 and f32 again: where there are no bf16 instructions, f32 products of such numbers stand in. Returns x's shape.
+Tensor RoundedFloats(Run& run, const Tensor& x);
+
+// As RoundRows, kept by the run until other rows are asked for.
 const kernels::Bf16* RoundedInput(Run& run, const Tensor& x);
 
 }  // namespace mlac

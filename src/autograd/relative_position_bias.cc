@@ -1,9 +1,14 @@
 #include "autograd/relative_position_bias.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <vector>
+
+#include "autograd/embedding.h"
+#include "base/error.h"
 
 namespace mlac {
 namespace {
@@ -31,10 +36,13 @@ size_t RelativePositionBucket(ptrdiff_t distance, size_t num_buckets, size_t max
 Tensor RelativePositionBias(Run& run, Parameter& weight, size_t span, size_t max_distance) {
   assert(span > 0);
   const size_t num_buckets = weight.value.dim(0), num_heads = weight.value.dim(1), width = 2 * span - 1;
+  const bool int8 = weight.value.dtype() == DType::kI8;
+  if (int8 && run.training()) throw Error(ErrorCode::kUnsupported, fmt::format("'{}' is int8, which cannot be trained", weight.name));
+  const Tensor table = int8 ? Dequantized(weight.value, weight.scale) : weight.value;
   std::vector<size_t> buckets = Buckets(span, num_buckets, max_distance);
   Tensor bias = run.NewTensor({num_heads, width});
   for (size_t head = 0; head < num_heads; ++head)
-    for (size_t i = 0; i < width; ++i) bias.mutable_floats()[head * width + i] = weight.value.floats()[buckets[i] * num_heads + head];
+    for (size_t i = 0; i < width; ++i) bias.mutable_floats()[head * width + i] = table.floats()[buckets[i] * num_heads + head];
   if (run.tape() != nullptr && weight.trainable)
     run.tape()->Record(bias, [&weight, buckets = std::move(buckets)](Run&, const Tensor& gradient) {
       const size_t sequences = gradient.dim(0), num_heads = gradient.dim(1), width = gradient.dim(2);

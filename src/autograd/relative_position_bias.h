@@ -13,8 +13,8 @@ namespace mlac {
 // num_buckets: a multiple of 4.
 size_t RelativePositionBucket(ptrdiff_t distance, size_t num_buckets, size_t max_distance);
 
-// weight: [num_buckets, num_heads]. Returns [num_heads, 2 span - 1]: the bias of each distance from -(span - 1) to span - 1, for AttentionForward.
-// Its gradient comes as [sequences, num_heads, 2 span - 1].
+// weight: [num_buckets, num_heads], f32, or in inference I8 with a scale a bucket. Returns [num_heads, 2 span - 1]: the bias of each distance from
+// -(span - 1) to span - 1, for AttentionForward. Its gradient comes as [sequences, num_heads, 2 span - 1]. Throws kUnsupported for I8 in training.
 Tensor RelativePositionBias(Run& run, Parameter& weight, size_t span, size_t max_distance);
 
 }  // namespace mlac

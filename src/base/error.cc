@@ -1,12 +1,13 @@
 #include "base/error.h"
 
 #include <array>
-#include <cassert>
+#include <utility>
 
 namespace mlac {
 
 const ErrorKind& Kind(ErrorCode code) {
-  static constexpr std::array<ErrorKind, 10> kKinds = {{
+  static constexpr size_t kNumCodes = static_cast<size_t>(ErrorCode::kInternal) + 1;
+  static constexpr std::array<ErrorKind, kNumCodes> kKinds = {{  // in the order of ErrorCode
       {"invalid_argument", 1, 400},
       {"invalid_input", 1, 400},
       {"not_found", 1, 404},
@@ -18,6 +19,7 @@ const ErrorKind& Kind(ErrorCode code) {
       {"cancelled", 130, 503},
       {"internal", 1, 500},
   }};
+  static_assert(!kKinds.back().name.empty());
   return kKinds[static_cast<size_t>(code)];
 }
 

@@ -111,21 +111,17 @@ struct Root {
 
 // Two layouts whose folders hold links to files beside them. The names decide alone, links in the user's own path resolved; all of the root is of one
 // hand, so that a link inside it shows nobody anything that is not its own.
-// models--NAME/snapshots/REVISION: the cache of Hugging Face, by huggingface_hub's guide "Understand caching".
+// models--NAME/snapshots/REVISION and what lies in it: the cache of Hugging Face, by huggingface_hub's guide "Understand caching".
 // STORE/checkouts/REVISION and what lies in it: a store of mlac (hub/store.h), which store.json tells from other folders of that name.
 Root RootOf(const std::string& folder) {
   std::error_code error;
   const fs::path real = fs::canonical(folder, error);
   if (error) return {folder, ""};
-  if (real.parent_path().filename() == "snapshots") {
-    const fs::path repository = real.parent_path().parent_path();
-    if (repository.filename().string().starts_with("models--"))
-      return {repository.string(), fmt::format("snapshots/{}/", real.filename().string())};
-  }
   for (fs::path inner = real; inner.has_relative_path(); inner = inner.parent_path()) {
-    if (inner.parent_path().filename() != "checkouts") continue;
-    const fs::path store = inner.parent_path().parent_path();
-    if (FileExists((store / "store.json").string())) return {store.string(), real.lexically_relative(store).string() + "/"};
+    const fs::path above = inner.parent_path(), root = above.parent_path();
+    const bool in_cache = above.filename() == "snapshots" && root.filename().string().starts_with("models--");
+    const bool in_store = above.filename() == "checkouts" && FileExists((root / "store.json").string());
+    if (in_cache || in_store) return {root.string(), real.lexically_relative(root).string() + "/"};
   }
   return {folder, ""};
 }

@@ -34,7 +34,7 @@ float Random::Normal() {
 }
 
 uint64_t Random::Below(uint64_t limit) {
-  // Numbers of the last, partial run of `limit` values are drawn again.
+  // Of 2^64 numbers 2^64 mod limit are too many for each remainder to have as many: those, the lowest, are drawn again.
   const uint64_t rejected = (0 - limit) % limit;
   for (;;) {
     const uint64_t high = Next(), number = high << 32 | Next();

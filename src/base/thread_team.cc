@@ -1,5 +1,7 @@
 #include "base/thread_team.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>

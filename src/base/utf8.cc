@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <cstring>
+
 namespace mlac {
 namespace {
 
@@ -25,6 +27,13 @@ size_t SequenceLength(std::string_view text) {
 
 size_t FindInvalidUtf8(std::string_view text) {
   for (size_t position = 0; position < text.size();) {
+    if (uint64_t word; text.size() - position >= sizeof word) {  // ASCII by eight
+      std::memcpy(&word, text.data() + position, sizeof word);
+      if ((word & 0x8080808080808080) == 0) {
+        position += sizeof word;
+        continue;
+      }
+    }
     const size_t length = SequenceLength(text.substr(position, 4));
     if (length == 0) return position;
     position += length;

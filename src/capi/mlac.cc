@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cfenv>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -15,6 +16,7 @@
 #include "base/utf8.h"
 #include "capi/open_models.h"
 #include "capi/task_request.h"
+#include "pipelines/rows.h"
 #include "pipelines/sequence_task.h"
 #include "version.h"
 
@@ -69,9 +71,26 @@ mlac_status Report(mlac_error** error, mlac_status status, std::string_view mess
   return status;
 }
 
-// Nothing that body throws gets past here.
+// The rounding mode of the caller's thread, and whether it takes denormal numbers for zero, as programs that were linked with -ffast-math do: set
+// aside while it computes here. Threads that are made meanwhile begin with what is usual, too.
+class UsualArithmetic {
+ public:
+  UsualArithmetic() {
+    std::fegetenv(&callers_);
+    std::fesetenv(FE_DFL_ENV);
+  }
+  UsualArithmetic(const UsualArithmetic&) = delete;
+  UsualArithmetic& operator=(const UsualArithmetic&) = delete;
+  ~UsualArithmetic() { std::fesetenv(&callers_); }
+
+ private:
+  std::fenv_t callers_;
+};
+
+// Nothing that body throws gets past here, and it computes as in any other process.
 template <typename Body>
 mlac_status Guarded(mlac_error** error, Body body) noexcept {
+  const UsualArithmetic usual;
   if (error != nullptr) *error = nullptr;
   try {
     body();
@@ -159,6 +178,7 @@ void Embed(SharedModel& model, std::span<const std::string_view> texts, float* v
     model.num_truncated += encoded.num_truncated;
     const std::lock_guard lock(model.turn);
     const std::vector<float> part = model.text_model.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
+    RequireFinite(part);
     std::copy(part.begin(), part.end(), vectors + begin * model.text_model.embedding_size());
   }
 }

@@ -11,8 +11,8 @@
 // Threads. Every function may be called from any thread at any time, with one model from several threads too: their texts are computed in
 // turns, in the order of their coming, some 256 texts a turn or, of windows, entities, masks and labels of one's own, 1,024 tokens for each
 // thread of the model, which all compute. Answers do not depend on who else asks, on the number of threads or on the processor: they are
-// those of `mlac run`, bit for bit (dtype "bf16": of processors of one kind). A process may be forked at any time; in the child a model of
-// the parent is refused, MLAC_UNSUPPORTED (docs/c-api.md).
+// those of `mlac run`, bit for bit (dtype "bf16": of processors of one kind), whatever rounding mode the caller's thread has. A process may be
+// forked at any time; in the child a model of the parent is refused, MLAC_UNSUPPORTED (docs/c-api.md).
 //
 // Strings are UTF-8 and end in a zero byte; what is not UTF-8 is refused with its place. Functions copy what they are given.
 //

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <memory>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -13,6 +15,8 @@
 #include "cli/interrupt.h"
 #include "cli/project_options.h"
 #include "cli/tracking.h"
+#include "hub/aliases.h"
+#include "project/candidate.h"
 #include "project/test_model.h"
 #include "project/tracked_apply.h"
 
@@ -23,18 +27,25 @@ struct ApplyCommand {
   ProjectOptions project;
   ApplyOptions apply;
   std::string plan_file, markdown, track;
-  bool dry_run = false, json = false;
+  bool dry_run = false, json = false, no_report = false;
 };
 
 constexpr size_t kMostPlanBytes = size_t{256} << 20;
 
+Plan PlanOfNow(const ApplyCommand& options, const ProjectConfig& project, const std::vector<std::string>& targets) {
+  Plan plan = MakePlan(project, {.targets = targets});
+  if (options.no_report)
+    for (PlannedModel& model : plan.models) model.owes_report = false;  // none is written, this time
+  return plan;
+}
+
 // The plan of now; with --plan-file the one that was reviewed, if it stands.
 Plan PlanOf(const ApplyCommand& options, const ProjectConfig& project) {
-  if (options.plan_file.empty()) return MakePlan(project, {.targets = options.project.targets});
+  if (options.plan_file.empty()) return PlanOfNow(options, project, options.project.targets);
   const Plan reviewed = ParsePlan(ReadFile(options.plan_file, kMostPlanBytes), options.plan_file);
   std::vector<std::string> targets;
   for (const PlannedModel& model : reviewed.models) targets.push_back(model.name);
-  Plan now = MakePlan(project, {.targets = targets});
+  Plan now = PlanOfNow(options, project, targets);
   CheckPlanStands(reviewed, now, options.plan_file);
   return now;
 }
@@ -59,10 +70,19 @@ void ThrowWhatWasNotDone(const ApplyResult& result) {
                               kCandidate));
 }
 
-void Report(const ApplyResult& result, bool json) {
+// On standard error: what is printed on the other is the result alone.
+void SayWhatToPromote(const Store& store, const AppliedModel& model) {
+  if (Aliases(store).Find(model.name, kProduction) == model.revision) return;
+  fmt::print(stderr, "next: mlac promote {}@{} {}\n", model.name, kLatest, kProduction);
+}
+
+void Report(const Store& store, const ApplyResult& result, bool json) {
   if (json) fmt::print("{}", result.Json());
-  for (const AppliedModel& model : result.models)
-    if (!json && model.published) fmt::print("{}@latest is {}\n", model.name, model.revision);
+  for (const AppliedModel& model : result.models) {
+    if (json || !model.published) continue;
+    fmt::print("{}@latest is {}\n", model.name, model.revision);
+    SayWhatToPromote(store, model);
+  }
   ThrowWhatWasNotDone(result);
 }
 
@@ -82,9 +102,17 @@ ApplyResult ApplyTracked(const ApplyTracking& tracking, const ProjectConfig& pro
   }
 }
 
+// What GitHub, GitLab and most other systems set.
+bool RunsInCi() {
+  const char* variable = std::getenv("CI");
+  return variable != nullptr && (std::string_view(variable) == "true" || std::string_view(variable) == "1");
+}
+
 void Execute(ApplyCommand options) {
+  options.apply.in_ci = RunsInCi();
   if (!options.plan_file.empty() && !options.project.targets.empty()) throw UsageError("--plan-file and --target exclude each other");
-  if (!options.markdown.empty() && !options.apply.reports) throw UsageError("--markdown and --no-report exclude each other");
+  options.apply.reports = !options.no_report;
+  if (!options.markdown.empty() && options.no_report) throw UsageError("--markdown and --no-report exclude each other");
   const ProjectConfig project = ReadProjectHere(options.project.file);
   const ApplyTracking tracking = {.mlflow = ReadMlflowOptions(options.track), .lineage = ReadLineageOptions()};
   if (options.dry_run) {
@@ -104,14 +132,13 @@ void Execute(ApplyCommand options) {
   fmt::print(stderr, "{}", plan.Text());
   const ApplyResult result = ApplyTracked(tracking, project, plan, store, options.apply);
   if (!options.markdown.empty()) WriteFileAtomically(options.markdown, result.Markdown());
-  Report(result, options.json);
+  Report(store, result, options.json);
 }
 
 }  // namespace
 
 void AddApply(CLI::App& app) {
   auto options = std::make_shared<ApplyCommand>();
-  options->apply.reports = true;
   CLI::App& command = AddCommand(app, "apply", "Make the models of mlac.yaml: run what has changed, test, gate, publish",
                                  "mlac apply\nmlac apply --target topics");
   AddProjectOptions(command, options->project);
@@ -120,7 +147,7 @@ void AddApply(CLI::App& app) {
                   "Do exactly what 'mlac plan --plan-file' wrote there; refused if anything has moved since")
       ->type_name("FILE");
   command.add_flag("--dry-run", options->dry_run, "Only say what would be done, as 'mlac plan'");
-  command.add_flag("!--no-report", options->apply.reports, "Write no report of what was published (.mlac/reports)");
+  command.add_flag("--no-report", options->no_report, "Write no report of what was published (.mlac/reports)");
   command
       .add_option("--markdown", options->markdown, "Write what was published, beside production, and what was refused, for a pull request")
       ->type_name("FILE");

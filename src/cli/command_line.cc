@@ -9,7 +9,9 @@
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -57,6 +59,95 @@ std::string PathOf(const CLI::App& command) {
   if (command.get_parent() == nullptr) return "";
   const std::string before = PathOf(*command.get_parent());
   return before.empty() ? command.get_name() : before + " " + command.get_name();
+}
+
+// What people call a task or an option who come from elsewhere, and what it is called here.
+struct OtherName {
+  std::string_view name, here;
+};
+
+constexpr OtherName kOtherTasks[] = {
+    {"search", "sentence-similarity"},
+    {"semantic-search", "sentence-similarity"},
+    {"similarity", "sentence-similarity"},
+    {"compare", "sentence-similarity"},
+    {"embed", "feature-extraction"},
+    {"embedding", "feature-extraction"},
+    {"embeddings", "feature-extraction"},
+    {"encode", "feature-extraction"},
+    {"classify", "text-classification"},
+    {"classification", "text-classification"},
+    {"sentiment", "text-classification"},
+    {"sentiment-analysis", "text-classification"},
+    {"rerank", "text-ranking"},
+    {"reranking", "text-ranking"},
+    {"rank", "text-ranking"},
+    {"ner", "token-classification"},
+    {"entities", "token-classification"},
+    {"qa", "question-answering"},
+    {"answer", "question-answering"},
+    {"mlm", "fill-mask"},
+    {"mask", "fill-mask"},
+    {"zero-shot", "zero-shot-classification"},
+};
+
+constexpr OtherName kOtherOptions[] = {
+    {"--learning-rate", "--lr"},
+    {"--learning_rate", "--lr"},
+    {"--num-epochs", "--epochs"},
+    {"--num-train-epochs", "--epochs"},
+    {"--num_train_epochs", "--epochs"},
+    {"--per_device_train_batch_size", "--batch-size"},
+    {"--output", "--out"},
+    {"--output-dir", "--out"},
+    {"--output_dir", "--out"},
+    {"--train", "--data"},
+    {"--train-file", "--data"},
+    {"--train_file", "--data"},
+    {"--model-name-or-path", "--model"},
+    {"--model_name_or_path", "--model"},
+    {"--input", "--file"},
+    {"--input-file", "--file"},
+    {"--fp16", "--dtype"},
+    {"--bf16", "--dtype"},
+    {"--label-column", "--target-column"},
+};
+
+// The name here of what a user called so, if it is one of `known`; else "".
+std::string NameHere(std::string_view name, std::span<const OtherName> others, const std::vector<std::string>& known) {
+  for (const OtherName& other : others)
+    if (other.name == name && std::find(known.begin(), known.end(), other.here) != known.end()) return std::string(other.here);
+  return "";
+}
+
+std::string HintForTask(const std::string& word, const std::vector<std::string>& tasks) {
+  const std::string here = NameHere(word, kOtherTasks, tasks);
+  if (here.empty()) return HintForUnknown(word, tasks);
+  return fmt::format("did you mean '{}'{}?", here, word.ends_with("search") ? " with --query" : "");
+}
+
+// A command that is none: the task of `mlac run` where the word means one.
+std::string HintForCommand(const CLI::App& app, const std::string& word, const std::vector<std::string>& commands) {
+  const CLI::App* run = nullptr;
+  for (const CLI::App* command : app.get_subcommands(nullptr))
+    if (app.get_parent() == nullptr && command->get_name() == "run") run = command;
+  if (run != nullptr && NearestName(word, commands).empty()) {
+    const std::vector<std::string> tasks = CommandNames(*run);
+    const bool is_task = std::find(tasks.begin(), tasks.end(), word) != tasks.end();
+    const std::string here = is_task ? word : NameHere(word, kOtherTasks, tasks);
+    if (!here.empty()) return fmt::format("did you mean 'mlac run {}'?", here);
+  }
+  return HintForUnknown(word, commands);
+}
+
+std::string HintForOption(const CLI::App& command, const std::string& name, const std::string& usual) {
+  const std::vector<std::string> flags = FlagNames(command);
+  const std::string here = NameHere(name, kOtherOptions, flags);
+  if (!here.empty()) return fmt::format("did you mean '{}'?", here);
+  if (name == "--device" || name == "--gpu" || name == "--cuda" || name == "--no-cuda")
+    return "mlac computes on the processor; there is no device to choose";
+  if (const std::string nearest = NearestName(name, flags); !nearest.empty()) return fmt::format("did you mean '{}'?", nearest);
+  return name.find(' ') != std::string::npos ? "a text that begins with a dash stands behind '--'" : usual;
 }
 
 // Two habits of CLI11 would change texts: a value in brackets is read as a list where several values may stand, so that "[CLS]" loses its
@@ -110,25 +201,35 @@ int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
   const std::string path = PathOf(command), place = path.empty() ? "" : path + ": ";
   const std::string help = path.empty() ? "'mlac --help' lists what there is" : fmt::format("'mlac help {}' shows what it takes", path);
   std::string option, word;  // the first of each that nothing took
-  for (const std::string& argument : app.remaining(/*recurse=*/true)) {
+  const std::vector<std::string> rest = app.remaining(/*recurse=*/true);
+  for (const std::string& argument : rest) {
     std::string& first = argument.size() > 1 && argument[0] == '-' ? option : word;
     if (first.empty()) first = Reveal(argument);
   }
   // Whatever else CLI11 then misses, a name that nothing has is the cause: first of a command, then of an option.
   const std::vector<std::string> names = CommandNames(command);
   if (!names.empty()) {
-    const char* kind = command.get_subcommands(nullptr).front()->get_group() == "Tasks" ? "task" : "command";
-    if (!word.empty()) return Report(fmt::format("{}there is no {} '{}'", place, kind, word), HintForUnknown(word, names), kUsage);
+    const bool is_task = command.get_subcommands(nullptr).front()->get_group() == "Tasks";
+    const char* kind = is_task ? "task" : "command";
+    // "mlac run -m minilm": what stands behind an option is no name of a task.
+    const bool begins_with_option =
+        is_task && !option.empty() && Reveal(rest.front()) == option && NearestName(option, FlagNames(command)).empty();
+    if (begins_with_option && NameHere(word, kOtherTasks, names).empty())
+      return Report(fmt::format("{}which task?", place), "it stands first; " + HintForUnknown("", names), kUsage);
+    if (!word.empty())
+      return Report(fmt::format("{}there is no {} '{}'", place, kind, word),
+                    is_task ? HintForTask(word, names) : HintForCommand(command, word, names), kUsage);
     if (option.empty() && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr)
       return Report(fmt::format("{}which {}?", place, kind), HintForUnknown("", names), kUsage);
   }
+  // CLI11 gives what stands before a task to the command above it: "mlac run -m minilm sentence-similarity".
+  if (const CLI::App* above = command.get_parent();
+      above != nullptr && command.get_group() == "Tasks" && !option.empty() && above->remaining_size() > 0)
+    return Report(fmt::format("{}: '{}' stands before the task", PathOf(*above), option), fmt::format("'mlac {} {} ...'", path, option),
+                  kUsage);
   if (!option.empty()) {
     const std::string name = option.substr(0, option.find('='));
-    const std::string nearest = NearestName(name, FlagNames(command));
-    const std::string hint = !nearest.empty()                        ? fmt::format("did you mean '{}'?", nearest)
-                             : name.find(' ') != std::string::npos ? "a text that begins with a dash stands behind '--'"
-                                                                     : help;
-    return Report(fmt::format("{}there is no option '{}'", place, name), hint, kUsage);
+    return Report(fmt::format("{}there is no option '{}'", place, name), HintForOption(command, name, help), kUsage);
   }
   if (!word.empty()) return Report(fmt::format("{}'{}' is one argument too many", place, word), help, kUsage);
   std::string message = Reveal(error.what());
@@ -137,6 +238,10 @@ int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
   if (const size_t equals = message.find(kEquals); message.starts_with(kConversion) && equals != std::string::npos)
     message = fmt::format("{}: expected a number, found '{}'", message.substr(kConversion.size(), equals - kConversion.size()),
                           message.substr(equals + kEquals.size()));
+  // "--epochs: At Most 1 required but received 2".
+  constexpr std::string_view kTwice = ": At Most 1 required but received ";
+  if (const size_t twice = message.find(kTwice); twice != std::string::npos)
+    message = fmt::format("{} was given {} times; expected once", message.substr(0, twice), message.substr(twice + kTwice.size()));
   return Report(place + NameTheVariable(command, std::move(message)), help, kUsage);
 }
 

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -16,7 +17,9 @@
 #include "cli/store_access.h"
 #include "cli/terminal.h"
 #include "hub/diff.h"
+#include "project/candidate.h"
 #include "project/comparison.h"
+#include "project/config.h"
 
 namespace mlac {
 namespace {
@@ -29,12 +32,30 @@ struct DiffOptions {
   bool json = false;
 };
 
+// NAME@candidate, which is in no store of revisions: a model of the mlac.yaml that is here.
+struct CandidateSide {
+  ProjectConfig project;
+  std::string name;
+};
+
+std::optional<CandidateSide> FindCandidateSide(const Store& store, const DiffOptions& options) {
+  if (NamesCandidate(store, options.before))
+    throw UsageError(fmt::format("{} is not published and can only come second", Printable(options.before)), "mlac diff NAME@production NAME@candidate");
+  if (!NamesCandidate(store, options.after)) return std::nullopt;
+  CandidateSide side = {.project = ReadProject(kProjectFile), .name = options.after.substr(0, options.after.find('@'))};
+  side.project.store = std::filesystem::absolute(store.folder()).string();
+  return side;
+}
+
+void WriteComparison(const DiffOptions& options, const Comparison& comparison) {
+  if (!options.html.empty()) WriteFileAtomically(options.html, ComparisonHtml(comparison));
+  if (!options.markdown.empty()) WriteFileAtomically(options.markdown, ComparisonMarkdown(comparison));
+}
+
 // Both models measured on the newer one's test data, as a page and as Markdown.
 void WriteReports(const DiffOptions& options, const Store& store, const ResolvedReference& before, const ResolvedReference& after) {
   if (options.html.empty() && options.markdown.empty()) return;
-  const Comparison comparison = CompareRevisions(store, after.name, before.revision, after.revision, options.num_threads, CatchInterrupts());
-  if (!options.html.empty()) WriteFileAtomically(options.html, ComparisonHtml(comparison));
-  if (!options.markdown.empty()) WriteFileAtomically(options.markdown, ComparisonMarkdown(comparison));
+  WriteComparison(options, CompareRevisions(store, after.name, before.revision, after.revision, options.num_threads, CatchInterrupts()));
 }
 
 template <typename T>
@@ -117,24 +138,38 @@ std::string AsText(const RevisionDiff& diff) {
   return out + fmt::format("  {} {} equal\n", diff.num_files_equal, diff.num_files_equal == 1 ? "is" : "are");
 }
 
+RevisionDiff DiffOf(const DiffOptions& options) {
+  const Store store = OpenStore(options.store);
+  const std::optional<CandidateSide> candidate = FindCandidateSide(store, options);
+  const ResolvedReference before = Resolve(store, options.before);
+  if (candidate) {
+    const RevisionDiff diff = DiffCandidate(candidate->project, store, before, candidate->name);
+    if (!options.html.empty() || !options.markdown.empty())
+      WriteComparison(options, CompareWithCandidate(candidate->project, store, before, candidate->name, options.num_threads, CatchInterrupts()));
+    return diff;
+  }
+  const ResolvedReference after = Resolve(store, options.after);
+  const RevisionDiff diff = DiffRevisions(store, before.revision, after.revision, before.name, after.name);
+  WriteReports(options, store, before, after);
+  return diff;
+}
+
 }  // namespace
 
 void AddDiff(CLI::App& app) {
   auto options = std::make_shared<DiffOptions>();
   CLI::App& command = AddCommand(app, "diff", "Compare two revisions: figures, parameters, data, files",
-                                 "mlac diff topics@production topics@latest\nmlac diff 3fa94c21 77b0e1d2 --html report.html");
+                                 "mlac diff topics@production topics@latest\nmlac diff topics@production topics@candidate    # what a gate or a test refused\n"
+                                 "mlac diff 3fa94c21 77b0e1d2 --html report.html");
   command.add_option("before", options->before, "NAME, NAME@ALIAS, or the beginning of a revision")->required()->type_name("REV1");
-  command.add_option("after", options->after, "The one to compare it with")->required()->type_name("REV2");
+  command.add_option("after", options->after, "The one to compare it with; also NAME@candidate: what apply made last")->required()->type_name("REV2");
   command.add_option("--html", options->html, "Measure both on the newer one's test data, and write a page with figures, pictures and rows")->type_name("FILE");
   command.add_option("--markdown", options->markdown, "The same, for a pull request")->type_name("FILE");
   AddStoreOption(command, options->store);
   AddThreadsOption(command, options->num_threads);
   AddJsonFlag(command, options->json);
   command.callback([options] {
-    const Store store = OpenStore(options->store);
-    const ResolvedReference before = Resolve(store, options->before), after = Resolve(store, options->after);
-    const RevisionDiff diff = DiffRevisions(store, before.revision, after.revision, before.name, after.name);
-    WriteReports(*options, store, before, after);
+    const RevisionDiff diff = DiffOf(*options);
     fmt::print("{}", options->json ? AsJson(diff).dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(diff));
   });
 }

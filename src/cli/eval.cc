@@ -14,6 +14,7 @@
 #include "cli/number_options.h"
 #include "cli/store_access.h"
 #include "cli/terminal.h"
+#include "models/model_folder.h"
 #include "train/fine_tune.h"
 #include "train/report_text.h"
 
@@ -25,7 +26,7 @@ struct EvalOptions {
   std::string model, adapter, data;
   std::optional<std::string> text_column, text_pair_column, target_column, negative_column, label_separator;
   std::optional<size_t> max_length, doc_stride, max_answer_length;
-  bool line_by_line = false, json = false;
+  bool line_by_line = false, skip_unlabelled = false, json = false;
   size_t num_threads = 1;
   DtypeOptions dtype;
 };
@@ -41,6 +42,7 @@ constexpr ReadingOption kReadingOptions[] = {
     {"--target-column", "text-classification token-classification sentence-similarity text-ranking"},
     {"--negative-column", "sentence-similarity text-ranking"},
     {"--label-separator", "text-classification"},
+    {"--skip-unlabelled", "text-classification"},
     {"--doc-stride", "question-answering"},
     {"--max-answer-length", "question-answering"},
     {"--line-by-line", "fill-mask"},
@@ -76,10 +78,13 @@ EvaluationOptions Resolve(const CLI::App& command, const EvalOptions& given, con
   take(given.doc_stride, options.doc_stride);
   take(given.max_answer_length, options.max_answer_length);
   options.line_by_line = options.line_by_line || given.line_by_line;
+  options.skip_unlabelled = given.skip_unlabelled;
   options.num_threads = given.num_threads;
   options.dtype = given.dtype.Checked();
   return options;
 }
+
+constexpr size_t kWidthElsewhere = 160;  // columns of the report in a file or a log of CI: room for long labels
 
 void Execute(const CLI::App& command, const EvalOptions& options) {
   const ModelFolder given = FindModel(options.model), adapter = FindAdapter(options.adapter);
@@ -91,9 +96,12 @@ void Execute(const CLI::App& command, const EvalOptions& options) {
   if (result.num_truncated > 0)
     fmt::print(stderr, "{} of {} texts were cut to {} tokens\n", result.num_truncated, result.figures.num_examples, result.max_length);
   const std::string source = std::filesystem::path(options.data).filename().string();
-  fmt::print("{}", options.json                       ? result.metrics_json
-                   : result.metrics.num_examples > 0 ? EvaluationReport(result.metrics, source, TerminalWidth(Stream::kOut))
-                                                     : FiguresReport(result.figures, source));
+  fmt::print("{}", options.json ? result.metrics_json
+                   : result.metrics.num_examples > 0
+                       ? EvaluationReport(result.metrics, source, IsTerminal(Stream::kOut) ? TerminalWidth(Stream::kOut) : kWidthElsewhere)
+                       : FiguresReport(result.figures, source));
+  if (!options.json && ProblemTypeNameOf(given.path, adapter.path) == "multi_label_classification")
+    fmt::print("\nA label counts where its score is above 0.5.\n");
 }
 
 }  // namespace
@@ -123,6 +131,7 @@ void AddEval(CLI::App& app) {
       .add_option("--label-separator", options->label_separator,
                   "What stands between several labels of a cell; else as trained, else a comma")
       ->type_name("TEXT");
+  command.add_flag("--skip-unlabelled", options->skip_unlabelled, "Leave out rows without a label instead of refusing the file");
   auto* max_length = command.add_option("--max-length", options->max_length,
                                         "Tokens a text, a window or a block may have; else as the model was trained, else its own limit");
   WholeNumber(max_length->type_name("N"), 1);

@@ -7,12 +7,14 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/display.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/number_options.h"
 #include "cli/store_access.h"
 #include "hub/collect.h"
 #include "project/apply.h"
+#include "project/collect_steps.h"
 
 namespace mlac {
 namespace {
@@ -25,10 +27,13 @@ struct GcOptions {
   bool json = false;
 };
 
-ordered_json AsJson(const CollectResult& result, uint64_t num_step_bytes, bool dry_run) {
+ordered_json AsJson(const CollectResult& result, const CollectedSteps& collected, bool dry_run) {
   auto revisions = ordered_json::array();
   for (const CollectResult::Removed& removed : result.revisions)
     revisions.push_back({{"revision", removed.revision}, {"names", removed.names}});
+  auto steps = ordered_json::array();
+  for (const CollectedSteps::Removed& removed : collected.steps)
+    steps.push_back({{"key", removed.key}, {"step", removed.step}, {"model", removed.model}, {"num_bytes", removed.num_bytes}});
   return {{"dry_run", dry_run},
           {"removed", revisions},
           {"in_use", result.in_use},
@@ -36,18 +41,29 @@ ordered_json AsJson(const CollectResult& result, uint64_t num_step_bytes, bool d
           {"num_blobs_removed", result.num_blobs_removed},
           {"num_leftovers_removed", result.num_leftovers_removed},
           {"num_bytes_freed", result.num_bytes_freed},
-          {"num_step_bytes_freed", num_step_bytes}};
+          {"removed_steps", steps},
+          {"removed_models", collected.models},
+          {"num_step_bytes_freed", collected.num_bytes()}};
 }
 
-std::string AsText(const CollectResult& result, uint64_t num_step_bytes, bool dry_run) {
+// "0123456789ab  the step 'train' of topics, 91.2 MB".
+std::string StepLine(const CollectedSteps::Removed& removed) {
+  const std::string what = removed.step.empty() ? "a step whose record is damaged"
+                                                : fmt::format("the step '{}' of {}", Printable(removed.step), Printable(removed.model));
+  return fmt::format("{}  {}, {:.1f} MB\n", ShortRevision(removed.key), what, static_cast<double>(removed.num_bytes) / 1e6);
+}
+
+std::string AsText(const CollectResult& result, const CollectedSteps& collected, bool dry_run) {
   std::string out;
   for (const CollectResult::Removed& removed : result.revisions)
     out += fmt::format("{}  {}\n", ShortRevision(removed.revision),
                        removed.names.empty() ? "without a name" : fmt::format("{}", fmt::join(removed.names, ", ")));
   for (const std::string& revision : result.in_use) out += fmt::format("{}  kept: a process has it open\n", ShortRevision(revision));
-  if (num_step_bytes > 0)
-    out += fmt::format("{} {:.1f} MB of results of steps that no model's last state needs\n", dry_run ? "would remove" : "removed",
-                       static_cast<double>(num_step_bytes) / 1e6);
+  for (const CollectedSteps::Removed& removed : collected.steps) out += StepLine(removed);
+  for (const std::string& model : collected.models) out += fmt::format("{} is no longer in its mlac.yaml\n", Printable(model));
+  if (!collected.steps.empty())
+    out += fmt::format("{} {} {} of steps, {:.1f} MB\n", dry_run ? "would remove" : "removed", collected.steps.size(),
+                       collected.steps.size() == 1 ? "result" : "results", static_cast<double>(collected.num_bytes()) / 1e6);
   return out + fmt::format("{} {} {} and {} {}, {:.1f} MB; {} {} kept\n", dry_run ? "would remove" : "removed", result.revisions.size(),
                            result.revisions.size() == 1 ? "revision" : "revisions", result.num_blobs_removed,
                            result.num_blobs_removed == 1 ? "file" : "files", static_cast<double>(result.num_bytes_freed) / 1e6,
@@ -58,7 +74,8 @@ std::string AsText(const CollectResult& result, uint64_t num_step_bytes, bool dr
 
 void AddGc(CLI::App& app) {
   auto options = std::make_shared<GcOptions>();
-  CLI::App& command = AddCommand(app, "gc", "Remove from the store what no alias, record or recent revision needs", "mlac gc --dry-run\nmlac gc --keep 3");
+  CLI::App& command = AddCommand(app, "gc", "Remove from the store what no alias, record, recent revision or mlac.yaml needs",
+                                 "mlac gc --dry-run\nmlac gc --keep 3");
   auto* keep = command.add_option("--keep", options->collect.keep_last,
                                   "Newest revisions of each name, and newest moves of each alias, that are kept; 0: none");
   WholeNumber(keep->type_name("N")->capture_default_str(), 0);
@@ -70,10 +87,13 @@ void AddGc(CLI::App& app) {
     std::optional<ApplyLock> lock;  // before anything is removed: what an apply at work needs is in no record yet
     if (!options->collect.dry_run) lock.emplace(store);
     options->collect.on_wait = [](const std::string& message) { fmt::print(stderr, "waiting: {}\n", message); };
-    const CollectResult result = CollectGarbage(store, options->collect);
-    const uint64_t num_step_bytes = StepStore(store).RemoveUnneeded(options->collect.dry_run);
     const bool dry_run = options->collect.dry_run;
-    fmt::print("{}", options->json ? AsJson(result, num_step_bytes, dry_run).dump(2) + "\n" : AsText(result, num_step_bytes, dry_run));
+    options->collect.keep = BaseRevisionsOfProjects(store);
+    const CollectResult result = CollectGarbage(store, options->collect);  // first, as it ends this where something is damaged
+    const CollectedSteps collected = CollectSteps(store, dry_run);
+    for (const std::string& line : collected.unreadable) fmt::print(stderr, "{}; the results of its models are kept\n", Printable(line));
+    fmt::print("{}", options->json ? AsJson(result, collected, dry_run).dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n"
+                                   : AsText(result, collected, dry_run));
   });
 }
 

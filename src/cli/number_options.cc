@@ -17,12 +17,13 @@ constexpr size_t kShownNumber = 40;  // columns of what was found
 
 // parse: the value in its plainest form, or nothing. Values are written anew, because CLI11 would read 010 as octal, and so that one value
 // has one form.
-template <typename Parse>
-CLI::Option* Expect(CLI::Option* option, std::string expected, Parse parse) {
+// expected: what to say of a text that is none.
+template <typename Expected, typename Parse>
+CLI::Option* Expect(CLI::Option* option, Expected expected, Parse parse) {
   option->transform(CLI::Validator(
-      [expected = std::move(expected), parse](std::string& text) {
+      [expected, parse](std::string& text) {
         const std::optional<std::string> value = parse(text);
-        if (!value) return fmt::format("expected {}, found '{}'", expected, Printable(text, kShownNumber));
+        if (!value) return fmt::format("expected {}, found '{}'", expected(text), Printable(text, kShownNumber));
         text = *value;
         return std::string();
       },
@@ -62,24 +63,34 @@ std::optional<uint64_t> ParseWholeNumber(std::string_view text, uint64_t low, ui
   return number;
 }
 
+std::string ExpectedWholeNumber(std::string_view found, uint64_t low, uint64_t high) {
+  const bool too_large =
+      !found.empty() && found.find_first_not_of("0123456789") == std::string_view::npos && !ParseWholeNumber(found, 0, low);
+  return high == kMostCounted && !too_large ? fmt::format("a whole number of at least {}", low)
+                                            : fmt::format("a whole number from {} to {}", low, high);
+}
+
 CLI::Option* WholeNumber(CLI::Option* option, uint64_t low, uint64_t high) {
-  return Expect(option, fmt::format("a whole number from {} to {}", low, high),
-                [low, high](const std::string& text) -> std::optional<std::string> {
-                  const std::optional<uint64_t> number = ParseWholeNumber(text, low, high);
-                  return number ? std::optional(fmt::format("{}", *number)) : std::nullopt;
-                });
+  return Expect(
+      option, [low, high](const std::string& text) { return ExpectedWholeNumber(text, low, high); },
+      [low, high](const std::string& text) -> std::optional<std::string> {
+        const std::optional<uint64_t> number = ParseWholeNumber(text, low, high);
+        return number ? std::optional(fmt::format("{}", *number)) : std::nullopt;
+      });
 }
 
 CLI::Option* RealNumber(CLI::Option* option, double low, double high) {
-  return Expect(option, fmt::format("a number from {} to {}", low, high),
-                [low, high](const std::string& text) -> std::optional<std::string> {
-                  const std::optional<double> number = ParseRealNumber(text);
-                  return number && *number >= low && *number <= high ? std::optional(fmt::format("{}", *number)) : std::nullopt;
-                });
+  return Expect(
+      option, [low, high](const std::string&) { return fmt::format("a number from {} to {}", low, high); },
+      [low, high](const std::string& text) -> std::optional<std::string> {
+        const std::optional<double> number = ParseRealNumber(text);
+        return number && *number >= low && *number <= high ? std::optional(fmt::format("{}", *number)) : std::nullopt;
+      });
 }
 
 CLI::Option* ByteSize(CLI::Option* option) {
-  return Expect(option, "a size such as 512M or 2G", [](const std::string& text) { return ParseByteSize(text); });
+  return Expect(
+      option, [](const std::string&) { return "a size such as 512M or 2G"; }, [](const std::string& text) { return ParseByteSize(text); });
 }
 
 }  // namespace mlac

@@ -3,6 +3,7 @@
 // status 2.
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace CLI {
@@ -23,5 +24,7 @@ CLI::Option* ByteSize(CLI::Option* option);
 
 // The same for what is read after parsing; nothing where it is no such number.
 std::optional<uint64_t> ParseWholeNumber(std::string_view text, uint64_t low, uint64_t high = kMostCounted);
+// What to say was expected where `found` is none: a limit that is only there to keep memory bounded is named to who goes beyond it.
+std::string ExpectedWholeNumber(std::string_view found, uint64_t low, uint64_t high = kMostCounted);
 
 }  // namespace mlac

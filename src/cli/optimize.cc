@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 
 #include "base/error.h"
@@ -11,9 +12,11 @@
 #include "cli/number_options.h"
 #include "cli/store_access.h"
 #include "models/model_folder.h"
+#include "optimize/int8_card.h"
 #include "optimize/int8_folder.h"
 #include "optimize/trade_off.h"
 #include "train/model_folder_writer.h"
+#include "train/report_card.h"
 
 namespace mlac {
 namespace {
@@ -43,11 +46,35 @@ void CheckNothingGivenIsReplaced(const OptimizeOptions& options) {
   if (LiesIn(options.model, options.out) && !LiesIn(options.out, options.model)) refuse("--model", options.model);
 }
 
+// The last part of a path, or of a reference what it stands for, so that the card says the same tomorrow.
+std::string CardName(const ModelFolder& given) {
+  if (given.revision) return given.name + "@" + ShortRevision(given.revision->revision());
+  const std::filesystem::path path = std::filesystem::absolute(given.path).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
+// What the card shows: all that changes the folder, and names of files without their paths.
+std::string OptimizeCommand(const OptimizeOptions& options, const std::string& base_name) {
+  std::string text = fmt::format("mlac optimize {} --int8 --out OUT", ShellQuoted(base_name));
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) text += fmt::format(" {} {}", name, ShellQuoted(value));
+  };
+  const TradeOffOptions& trade_off = options.trade_off;
+  add("--data", std::filesystem::path(trade_off.data).filename().string());
+  add("--text-column", trade_off.text_column);
+  add("--target-column", trade_off.target_column);
+  add("--metric", trade_off.metric == TradeOffOptions{}.metric ? "" : trade_off.metric);
+  add("--max-drop", options.max_drop);
+  if (trade_off.max_length) add("--max-length", fmt::format("{}", *trade_off.max_length));
+  return text;
+}
+
 void Execute(OptimizeOptions options) {
   if (!options.int8) throw UsageError("nothing to do", "--int8 is what there is");
   if (!options.max_drop.empty() && options.trade_off.data.empty()) throw UsageError("--max-drop needs labelled texts: --data FILE");
   const double max_drop = options.max_drop.empty() ? 100 : ParsePoints(options.max_drop);
   const ModelFolder given = FindModel(options.model);
+  const std::string base_name = CardName(given);
   options.model = given.path;
   if (options.overwrite) CheckNothingGivenIsReplaced(options);
   if (options.overwrite) CheckReplaceable(options.out);
@@ -71,6 +98,8 @@ void Execute(OptimizeOptions options) {
                               result.metric->metric, drop, result.metric->data, difference.before, difference.after, options.max_drop));
   }
   WriteFileAtomically(staged.path() + "/optimization.json", TradeOffJson(result));
+  WriteFileAtomically(staged.path() + "/" + kModelCardFile,
+                      Int8CardMarkdown({options.model, base_name, OptimizeCommand(options, base_name), summary, result}));
   staged.Commit();
 }
 

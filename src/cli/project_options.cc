@@ -18,7 +18,9 @@ void AddProjectFileOption(CLI::App& command, std::string& file) {
 
 void AddProjectOptions(CLI::App& command, ProjectOptions& options) {
   AddProjectFileOption(command, options.file);
-  command.add_option("--target", options.targets, "Only this model; may stand several times")->type_name("NAME")->allow_extra_args(false);
+  command.add_option("--target", options.targets, "Only this model, with those that it starts from; may stand several times")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
 }
 
 ProjectConfig ReadProjectHere(const std::string& file) {
@@ -42,8 +44,9 @@ void ApplyConsole::OnStepEnd(const std::string& step, double seconds, const std:
   progress_->Line(fmt::format("  {} {} in {}: {}", Colored(Stream::kError, Color::kGreen, "done"), step, ShowDuration(seconds), summary));
 }
 
-void ApplyConsole::OnRefused(const std::string& step, const std::string& message) {
-  progress_->Line(fmt::format("  {} {}: {}", Colored(Stream::kError, Color::kRed, "refused by"), step, message));
+// Why is what the command ends with.
+void ApplyConsole::OnRefused(const std::string& step, const std::string& /*message*/) {
+  progress_->Line(fmt::format("  {} {}", Colored(Stream::kError, Color::kRed, "refused by"), step));
 }
 
 void ApplyConsole::OnFailed(const std::string& message) {
@@ -64,7 +67,7 @@ void ApplyConsole::OnStart(size_t num_train, size_t num_validation, size_t, size
 void ApplyConsole::OnResume(size_t step) { Line(fmt::format("goes on from the checkpoint of step {}", step)); }
 
 void ApplyConsole::OnStep(const StepReport& step) {
-  progress_->Update(step.step, step.num_steps, fmt::format("epoch {}, loss {:.3f}", step.epoch, step.loss));
+  progress_->Update(step.step, step.num_steps, fmt::format("epoch {}, loss {:.3f}", step.epoch, step.epoch_loss));
 }
 
 void ApplyConsole::OnSpike(const SpikeReport& spike) {
@@ -79,6 +82,8 @@ void ApplyConsole::OnEpoch(const EpochReport& epoch) {
   Line(line + (epoch.best ? " (best so far)" : ""));
 }
 
-void ApplyConsole::OnEarlyStop(size_t epoch) { Line(fmt::format("no better validation score: stopped after epoch {}", epoch)); }
+void ApplyConsole::OnEarlyStop(size_t epoch) {
+  Line(fmt::format("no better score and no lower loss of the validation: stopped after epoch {}", epoch));
+}
 
 }  // namespace mlac

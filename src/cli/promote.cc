@@ -64,7 +64,7 @@ void Rollback(const MoveOptions& options) {
 
 void AddPromote(CLI::App& app) {
   auto options = std::make_shared<MoveOptions>();
-  CLI::App& command = AddCommand(app, "promote", "Let an alias, as production, stand for a revision",
+  CLI::App& command = AddCommand(app, "promote", "Point an alias (such as production) at a revision",
                                  "mlac promote topics@latest production -m \"better on short texts\"");
   command.add_option("revision", options->reference, "NAME@ALIAS, or NAME@ and the beginning of a revision")->required()->type_name("NAME@REV");
   AddMoveOptions(command, *options);
@@ -73,7 +73,8 @@ void AddPromote(CLI::App& app) {
 
 void AddRollback(CLI::App& app) {
   auto options = std::make_shared<MoveOptions>();
-  CLI::App& command = AddCommand(app, "rollback", "Take an alias back to where it stood before", "mlac rollback topics production -m \"slow on long texts\"");
+  CLI::App& command = AddCommand(app, "rollback", "Point an alias back at the revision that it named before",
+                                 "mlac rollback topics production -m \"slow on long texts\"");
   command.add_option("name", options->reference, "The name")->required()->type_name("NAME");
   AddMoveOptions(command, *options);
   command.callback([options] { Rollback(*options); });

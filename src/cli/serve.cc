@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,7 +17,6 @@
 #include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/thread_team.h"
 #include "base/utf8.h"
 #include "cli/command.h"
@@ -164,37 +164,31 @@ void WriteLog(const std::string& line) {
   (void)written;
 }
 
-// What came of a move of an alias, in the form of the access log.
+void Announce(LogFormat format, const LogEvent& event) { WriteLog(FormatEvent(event, format)); }
+
+// What came of a move of an alias.
 void AnnounceMove(LogFormat format, const FollowEvent& event) {
   constexpr const char* kKinds[] = {"swapped", "refused", "alias_unreadable"};  // by FollowEvent::Kind
+  const bool swapped = event.kind == FollowEvent::Kind::kSwapped;
   const std::string after = ShortRevision(event.after), before = event.before.empty() ? "the model before" : ShortRevision(event.before);
-  const std::string text = event.kind == FollowEvent::Kind::kSwapped ? fmt::format("{}: {} serves now, after {}", event.reference, after, before)
+  const std::string text = swapped ? fmt::format("{}: {} serves now, after {}", event.reference, after, before)
                            : event.kind == FollowEvent::Kind::kRefused
                                ? fmt::format("{}: refused {}, {} stays: {}", event.reference, after, before, Printable(event.message))
                                : fmt::format("{}: cannot be read, {} stays: {}", event.reference, before, Printable(event.message));
-  if (format == LogFormat::kText) return WriteLog(text + "\n");
-  std::string line = fmt::format(R"({{"event":"{}")", kKinds[static_cast<size_t>(event.kind)]);
-  const auto add = [&](const char* name, const std::string& value) {
-    if (value.empty()) return;
-    line += fmt::format(R"(,"{}":)", name);
-    AppendJsonString(line, value);
-  };
-  add("model", event.model);
-  add("alias", event.reference);
-  add("before", event.before);
-  add("after", event.after);
-  add("message", text);
-  WriteLog(line + "}\n");
+  Announce(format, {.level = swapped ? LogLevel::kInfo : LogLevel::kWarning,
+                    .event = kKinds[static_cast<size_t>(event.kind)],
+                    .message = text,
+                    .fields = {{"model", event.model}, {"alias", event.reference}, {"before", event.before}, {"after", event.after}}});
 }
 
-// An event of the server itself, in the form of the access log.
-void Announce(LogFormat format, const std::string& text, const std::string& event, const std::string& url) {
-  if (format == LogFormat::kText) return WriteLog(text + "\n");
-  std::string line = fmt::format(R"({{"event":"{}","url":)", event);
-  AppendJsonString(line, url);
-  line += R"(,"message":)";
-  AppendJsonString(line, text);
-  WriteLog(line + "}\n");
+// A client that did not come to a request. Of those that sent nothing, or no TLS, /metrics has the number: looks at a port are many.
+void AnnounceTlsFailure(LogFormat format, TlsFailure failure) {
+  if (failure == TlsFailure::kOther) return;
+  const bool is_plain = failure == TlsFailure::kPlainHttp;
+  Announce(format, {.level = LogLevel::kWarning,
+                    .event = "tls_failed",
+                    .message = is_plain ? "a client spoke HTTP without TLS; it was told so" : "a client refused the certificate",
+                    .fields = {{"reason", std::string(Name(failure))}}});
 }
 
 // "text-classification; 25 labels; texts of at most 64 tokens".
@@ -259,28 +253,42 @@ std::optional<FollowOptions> ReadFollowOptions(const std::vector<ModelArgument>&
       .store = *store, .aliases = std::move(aliases), .on_event = [format](const FollowEvent& event) { AnnounceMove(format, event); }};
 }
 
-// Serves until the user stops it; SIGHUP has the certificate read again, where there is one.
-void ServeUntilStopped(ModelServer& server, ServiceSignals& signals, LogFormat format, bool has_tls) {
-  for (;;) {
-    const int signal_number = signals.Take();
-    if (signal_number != SIGHUP) break;
-    if (!has_tls) {
-      Announce(format, "SIGHUP: nothing to reload, there is no certificate", "nothing_to_reload", server.url());
-      continue;
-    }
-    NotifyServiceManager(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", std::chrono::duration_cast<std::chrono::microseconds>(
-                                                                           std::chrono::steady_clock::now().time_since_epoch())
-                                                                           .count()));
-    try {
-      server.ReloadTls();
-      Announce(format, "read the certificate again", "reloaded", server.url());
-    } catch (const std::exception& error) {  // of files that are being written, or no memory for them: what was read before goes on
-      Announce(format, fmt::format("kept the certificate: {}", error.what()), "not_reloaded", server.url());
-    }
-    NotifyServiceManager("READY=1");
+// What SIGHUP has read again; "" for what the server was started without.
+struct Reloaded {
+  bool tls = false;
+  std::string api_key_file;
+};
+
+// Reads one of them again. What is being written, is broken, or finds no memory leaves what was read before.
+void Reload(LogFormat format, const std::string& url, const std::string& what, const std::function<void()>& read) {
+  try {
+    read();
+    Announce(format, {.event = "reloaded", .message = fmt::format("read the {} again", what), .fields = {{"url", url}}});
+  } catch (const std::exception& error) {
+    const std::string text = fmt::format("kept the {}: {}", what, Printable(error.what()));
+    Announce(format, {.level = LogLevel::kWarning, .event = "not_reloaded", .message = text, .fields = {{"url", url}}});
   }
+}
+
+void ReloadAll(ModelServer& server, LogFormat format, const Reloaded& reloaded) {
+  if (!reloaded.tls && reloaded.api_key_file.empty()) {
+    const std::string text = "SIGHUP: nothing to reload, there is neither a certificate nor a file of API keys";
+    return Announce(format, {.event = "nothing_to_reload", .message = text, .fields = {{"url", server.url()}}});
+  }
+  NotifyServiceManager(
+      fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
+                  std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count()));
+  if (reloaded.tls) Reload(format, server.url(), "certificate", [&] { server.ReloadTls(); });
+  if (!reloaded.api_key_file.empty())
+    Reload(format, server.url(), "API keys", [&] { server.SetApiKeys(ApiKeys::FromFile(reloaded.api_key_file)); });
+  NotifyServiceManager("READY=1");
+}
+
+// Serves until the user stops it.
+void ServeUntilStopped(ModelServer& server, ServiceSignals& signals, LogFormat format, const Reloaded& reloaded) {
+  while (signals.Take() == SIGHUP) ReloadAll(server, format, reloaded);
   NotifyServiceManager("STOPPING=1");
-  Announce(format, "stopping: answering what is held", "stopping", server.url());
+  Announce(format, {.event = "stopping", .message = "stopping: answering what is held", .fields = {{"url", server.url()}}});
   if (!server.Shutdown(kGrace))
     throw Error(ErrorCode::kResourceExhausted, fmt::format("requests were left unanswered after {} s", kGrace.count()));
 }
@@ -288,11 +296,12 @@ void ServeUntilStopped(ModelServer& server, ServiceSignals& signals, LogFormat f
 void Execute(ServeOptions options) {
   std::vector<ModelArgument> arguments = ParseModels(options);
   std::vector<AdapterArgument> adapters = ParseAdapters(options, arguments);
-  const bool has_tls = !options.tls.certificate.empty();
+  const Reloaded reloaded = {.tls = !options.tls.certificate.empty(), .api_key_file = options.api_key_file};
   ServiceSignals signals;
   ReadServerOptions(options);
   const LogFormat format = options.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
   options.server.on_access = [format](const HttpAccess& access) { WriteLog(FormatAccess(access, format)); };
+  options.server.on_tls_failure = [format](TlsFailure failure) { AnnounceTlsFailure(format, failure); };
   if (!options.admin_key_file.empty())
     options.server.admin = AdminOptions{.keys = ApiKeys::FromFile(options.admin_key_file), .model_root = options.model_root};
   options.server.follow = ReadFollowOptions(arguments, adapters, format);
@@ -303,9 +312,15 @@ void Execute(ServeOptions options) {
   std::string description;
   for (const NamedModel& model : models) description += fmt::format("{}{} ({})", description.empty() ? "" : ", ", model.name, Describe(*model.model));
   ModelServer server(std::move(models), std::move(options.server));
-  Announce(format, fmt::format("serving {} on {}", description, server.url()), "serving", server.url());
+  Announce(format,
+           {.event = "serving", .message = fmt::format("serving {} on {}", description, server.url()), .fields = {{"url", server.url()}}});
+  if (!server.is_local() && reloaded.api_key_file.empty())
+    Announce(format, {.level = LogLevel::kWarning,
+                      .event = "open_to_all",
+                      .message = "whoever reaches this machine is answered: --api-key-file asks for a key",
+                      .fields = {{"url", server.url()}}});
   NotifyServiceManager("READY=1");
-  ServeUntilStopped(server, signals, format, has_tls);
+  ServeUntilStopped(server, signals, format, reloaded);
 }
 
 // Adds an option whose environment twin is MLAC_ and its long name.
@@ -326,7 +341,7 @@ void AddAccessOptions(CLI::App& command, ServeOptions& options) {
   AddOption(command, "--unix-socket", http.unix_socket, "Listen on this socket of the file system instead", "PATH");
   AddOption(command, "--tls-cert", options.tls.certificate, "Speak TLS with this certificate (PEM, with its chain); SIGHUP has it read again", "FILE");
   AddOption(command, "--tls-key", options.tls.key, "Its key (PEM)", "FILE");
-  AddOption(command, "--api-key-file", options.api_key_file, "Ask for one of these keys, one a line", "FILE");
+  AddOption(command, "--api-key-file", options.api_key_file, "Ask for one of these keys, one a line; SIGHUP has them read again", "FILE");
   AddOption(command, "--admin-key-file", options.admin_key_file,
             "Let those with one of these keys load, swap and unload models and adapters", "FILE");
   AddOption(command, "--model-root", options.model_root, "The folder that they load them from", "DIR");
@@ -339,7 +354,7 @@ void AddLimitOptions(CLI::App& command, ModelServerOptions& server) {
   const auto count = [&](const char* name, size_t& value, const char* description) {
     WholeNumber(AddOption(command, name, value, description, "N").capture_default_str(), 1);
   };
-  count("--max-batch-tokens", inference.max_batch_tokens, "Tokens computed together");
+  count("--max-batch-tokens", inference.max_batch_tokens, "Tokens computed together; never more than 256 for each thread");
   count("--max-concurrent-requests", inference.max_concurrent_requests, "Requests held at a time; beyond: 429");
   count("--max-client-batch-size", inference.max_client_batch_size, "Inputs of one request");
   count("--payload-limit", server.http.limits.max_body_bytes, "Bytes of one request");

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/system_call.h"
+#include "hub/record.h"
 #include "project/config.h"
 
 namespace mlac {
@@ -40,6 +41,20 @@ FoundStore FindStore() {
     }
     if (FileExists((folder / ".mlac/store.json").string())) return {(folder / ".mlac").string(), ""};
     if (!folder.has_relative_path()) return {};
+  }
+}
+
+// The aliases of that name in the store, "tickets@latest, tickets@production"; "" where there are none, or no store that opens: a hint
+// needs no error of its own.
+std::string AliasesOf(const std::string& name) {
+  if (!IsArtefactName(name)) return "";
+  try {
+    const Store store = OpenStore("");
+    std::string known;
+    for (const std::string& alias : Aliases(store).Of(name)) known += fmt::format("{}{}@{}", known.empty() ? "" : ", ", name, alias);
+    return known;
+  } catch (const Error&) {
+    return "";
   }
 }
 
@@ -77,7 +92,12 @@ Store OpenOrCreateStore(const std::string& given) {
 
 ModelFolder FindModel(const std::string& given) {
   std::error_code error;
-  if (!IsReference(given) || std::filesystem::exists(std::filesystem::symlink_status(given, error))) return {.path = given};
+  if (std::filesystem::exists(std::filesystem::symlink_status(given, error))) return {.path = given};
+  if (!IsReference(given)) {
+    if (const std::string known = AliasesOf(given); !known.empty())
+      throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such folder", given), "the store has " + known);
+    return {.path = given};
+  }
   const Store store = OpenStore("");
   const ResolvedReference found = Resolve(store, given);
   if (const auto record = store.FindRecord(found.name, found.revision); record && record->kind != ArtefactKind::kModel)

@@ -35,7 +35,8 @@ struct ModelFolder {
 };
 
 // given: a path, or NAME@ALIAS or NAME@REVISION of the store where nothing of that path is there. Throws what Resolve throws,
-// kInvalidArgument for a revision that is no model. A path is not looked at further.
+// kInvalidArgument for a revision that is no model, kNotFound for a bare name of the store where nothing of that path is there. A path is
+// not looked at further.
 ModelFolder FindModel(const std::string& given);
 
 // The same of --adapter; "" for "".

@@ -35,12 +35,14 @@ Value Choose(const char* flag, const std::string& found, const std::map<std::str
   throw UsageError(fmt::format("{} is '{}'", flag, found), HintForUnknown(found, names));
 }
 
-void AddPromptOptions(CLI::App& command, TaskOptions& task) {
-  command.add_option("--prompt-name", task.prompt_name, "Put this prompt of the model before each text ('query'); else its default")
+// may_search: a query, where there is one, has the prompt alone.
+void AddPromptOptions(CLI::App& command, TaskOptions& task, bool may_search) {
+  const std::string where = may_search ? "before each text, or before --query alone" : "before each text";
+  command.add_option("--prompt-name", task.prompt_name, "Put this prompt of the model ('query') " + where + "; else its default")
       ->type_name("NAME");
   command
       .add_option_function<std::string>(  // CLI11 makes no value of an optional's ""
-          "--prompt", [&task](const std::string& text) { task.prompt = text; }, "Put this text before each text; \"\": none")
+          "--prompt", [&task](const std::string& text) { task.prompt = text; }, "Put this text " + where + "; \"\": none")
       ->type_name("TEXT");
 }
 
@@ -96,9 +98,18 @@ void AddTaskOptions(CLI::App& command, const TaskInfo& info, TaskCommandOptions&
   }
   const auto top_k = [&](const char* description) { command.add_option("--top-k", options.top_k, description)->type_name("K"); };
   if (info.name == "feature-extraction") command.add_flag("--tokens", options.task.tokens, "One vector a token instead of one a text");
-  if (info.name == "feature-extraction" || info.name == "sentence-similarity") AddPromptOptions(command, options.task);
+  if (info.name == "feature-extraction" || info.name == "sentence-similarity")
+    AddPromptOptions(command, options.task, info.name == "sentence-similarity");
+  if (info.name == "sentence-similarity") {
+    command.add_option("--query", options.task.query, "Search: sort the texts by how near they are to this one, numbered from 0")
+        ->type_name("TEXT");
+    top_k("With --query: the nearest K texts alone, or 'all'");
+  }
   if (info.name == "text-classification") {
     top_k("The best K labels of each text, or 'all'");
+    auto* threshold = command.add_option("--threshold", options.task.threshold,
+                                         "The labels with a score above X, perhaps none; else the best, or of several those above 0.5");
+    RealNumber(threshold->type_name("X"), 0, 1);
     command
         .add_option("--function-to-apply", options.function,
                     "softmax, sigmoid or none of the logits; else as config.json's problem_type says")
@@ -127,12 +138,16 @@ void TaskCommandOptions::Resolve(const CLI::App& command, const TaskInfo& info, 
     const CLI::Option* option = command.get_option_no_throw(name);
     return option != nullptr && !option->empty();
   };
+  const bool may_search = info.name == "sentence-similarity";
+  if (may_search && given("--query") && task.query.empty()) throw UsageError("--query is empty", "it is what the texts are compared with");
+  if (may_search && given("--top-k") && task.query.empty())
+    throw UsageError("--top-k needs --query", "without it the first text is compared with each other one, in their order");
   if (given("--top-k")) {
     const bool takes_all = info.name != "question-answering";
     const std::optional<uint64_t> k = takes_all && top_k == "all" ? std::optional<uint64_t>(0) : ParseWholeNumber(top_k, 1);
     if (!k)
-      throw UsageError(fmt::format("--top-k: expected a whole number from 1 to {}{}, found '{}'", kMostCounted,
-                                   takes_all ? ", or 'all'" : "", Printable(top_k, 40)));
+      throw UsageError(fmt::format("--top-k: expected {}{}, found '{}'", ExpectedWholeNumber(top_k, 1), takes_all ? ", or 'all'" : "",
+                                   Printable(top_k, 40)));
     task.top_k = *k;
   }
   if (!function.empty())
@@ -176,10 +191,11 @@ std::string ExampleOf(std::string_view task) {
        "mlac run question-answering -m ./distilbert-squad --question \"Where do I live?\" \"My name is Wolfgang and I live in Berlin\"\n"
        "mlac run question-answering -m ./distilbert-squad --file questions.csv --json"},
       {"sentence-similarity",
-       "mlac run sentence-similarity -m ./all-MiniLM-L6-v2 \"how do I reset my password\" \"I forgot my login\" \"nice weather\""},
+       "mlac run sentence-similarity -m ./all-MiniLM-L6-v2 \"how do I reset my password\" \"I forgot my login\" \"nice weather\"\n"
+       "mlac run sentence-similarity -m ./all-MiniLM-L6-v2 --query \"how do I reset my password\" --file answers.txt --top-k 3"},
       {"text-classification",
        "mlac run text-classification -m ./topics \"a large striped cat of the jungle\"\nmlac run text-classification -m ./topics --file "
-       "in.csv --json"},
+       "in.csv --json\nmlac run text-classification -m ./topics --file in.csv --out answers.csv"},
       {"text-ranking", "mlac run text-ranking -m ./cross-encoder --query \"how many people live in Berlin\" --file passages.txt --top-k 3"},
       {"token-classification",
        "mlac run token-classification -m ./ner \"My name is Sarah and I live in London\" --aggregation-strategy simple"},

@@ -32,6 +32,8 @@ std::string_view Variable(const char* name) {
 
 bool IsTerminal(Stream stream) { return isatty(Descriptor(stream)) == 1; }
 
+bool BothOnOneTerminal() { return IsTerminal(Stream::kOut) && IsTerminal(Stream::kError); }
+
 size_t TerminalWidth(Stream stream) {
   winsize size = {};
   return ioctl(Descriptor(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;

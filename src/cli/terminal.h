@@ -10,6 +10,7 @@ enum class Stream { kOut, kError };
 enum class Color { kRed, kGreen, kYellow, kBold, kFaint };
 
 bool IsTerminal(Stream stream);
+bool BothOnOneTerminal();  // what is printed on either stream is seen by the same person
 size_t TerminalWidth(Stream stream);  // columns; 80 where that is not known
 bool HasColor(Stream stream);
 

@@ -12,6 +12,7 @@
 #include "cli/interrupt.h"
 #include "cli/project_options.h"
 #include "cli/terminal.h"
+#include "project/candidate.h"
 #include "project/test_model.h"
 
 namespace mlac {
@@ -82,7 +83,8 @@ void Execute(const TestCommand& options) {
     };
     const TestedModel& model =
         tested.emplace_back(TestModel(project, reference, {.num_threads = options.num_threads, .on_case = on_case}, stop));
-    if (!options.json) fmt::print("{}\n{}", Title(model), model.report.Text(false));
+    // On a terminal ShowCase has printed the tests already, as they ended.
+    if (!options.json) fmt::print("{}\n{}", Title(model), BothOnOneTerminal() ? model.report.Sum() : model.report.Text(false));
     if (model.report.cases.empty())
       fmt::print(stderr, "{}: its file holds no test; 'mlac test {} --generate' proposes some\n", model.name, reference);
     num_failed += model.report.Count(TestCase::Status::kFailed);

@@ -42,6 +42,8 @@ class TextSource {
   // False at the end.
   bool Next(TextInput& input);
   size_t num_read() const { return num_read_; }
+  // Where in the file the last one stands, from 1; of arguments its number.
+  size_t line() const { return table_ == nullptr ? num_read_ : table_->line(); }
   // The share of the file that is read, from 0 to 1; nothing where its size is not known.
   std::optional<double> share_read() const;
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,7 @@
 #include "http/client.h"
 #include "project/tracked_training.h"
 #include "train/fine_tune.h"
+#include "train/report_card.h"
 
 namespace mlac {
 namespace {
@@ -61,11 +63,9 @@ class Console : public FineTuneObserver {
   void OnResume(size_t step) override { progress_.Line(fmt::format("resumed from the checkpoint of step {}", step)); }
 
   void OnStep(const StepReport& step) override {
-    mean_loss_ = count_ == 0 ? step.loss : mean_loss_ + (step.loss - mean_loss_) / static_cast<double>(std::min<size_t>(++count_, kSmoothing));
-    count_ = std::max<size_t>(count_, 1);
     num_examples_ += step.num_examples;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-    progress_.Update(step.step, step.num_steps, fmt::format("epoch {}, loss {:.3f}{}", step.epoch, mean_loss_, metric_),
+    progress_.Update(step.step, step.num_steps, fmt::format("epoch {}, loss {:.3f}{}", step.epoch, step.epoch_loss, metric_),
                      fmt::format("{:.0f} examples/s", static_cast<double>(num_examples_) / std::max(seconds, 1e-9)));
   }
 
@@ -90,14 +90,14 @@ class Console : public FineTuneObserver {
 
   void OnCheckpoint(size_t step, const std::string& folder) override { progress_.Line(fmt::format("checkpoint of step {} in {}", step, folder)); }
 
-  void OnEarlyStop(size_t epoch) override { progress_.Line(fmt::format("no better validation score: stopped after epoch {}", epoch)); }
+  void OnEarlyStop(size_t epoch) override {
+    progress_.Line(fmt::format("no better score and no lower loss of the validation: stopped after epoch {}", epoch));
+  }
 
  private:
-  static constexpr size_t kSmoothing = 20;  // steps that the loss shown is the mean of, about
   Progress progress_{"step"};
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-  double mean_loss_ = 0;
-  size_t count_ = 0, num_examples_ = 0;
+  size_t num_examples_ = 0;
   std::string metric_;
 };
 
@@ -107,15 +107,6 @@ std::string FileName(const std::string& path) {
 }
 
 bool IsFlag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
-
-// As a POSIX shell reads it back.
-std::string ShellQuoted(const std::string& text) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
-  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
-}
 
 // Whether the value is what holds without the option. Numbers that were given are in their plainest form, those of the help are not.
 bool IsDefault(const CLI::Option& option, const std::string& value, const FineTuneOptions& options) {
@@ -178,6 +169,7 @@ void AddTextClassificationOptions(CLI::App& command, TrainOptions& options) {
   command.add_option("--text-column", fine_tune.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
   command.add_option("--text-pair-column", fine_tune.text_pair_column, "The column of second texts, each read together with the first")->type_name("NAME");
   command.add_option("--target-column", fine_tune.target_column, "The column of labels, or of numbers")->type_name("NAME")->capture_default_str();
+  command.add_flag("--skip-unlabelled", fine_tune.skip_unlabelled, "Leave out rows without a label instead of refusing the file");
   command.add_flag("--multi-label", options.multi_label, "A text may have several labels, or none: a list in JSONL, else apart by --label-separator");
   command.add_option("--label-separator", fine_tune.label_separator, "What stands between the labels of a cell")->type_name("TEXT")->capture_default_str();
   command.add_flag("--regression", options.regression, "The column holds numbers to predict");
@@ -261,7 +253,8 @@ void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
   count("--max-tokens", options.max_tokens, 0, "Tokens computed at once, to save memory; 0: all of a batch; the result does not change");
   number("--warmup", options.warmup, 0, 1, "Share of the steps in which the learning rate rises");
   number("--weight-decay", options.weight_decay, 0, 1, "Decay of weights, biases and norms excepted");
-  count("--patience", options.patience, 0, "Epochs without a better validation score before it stops; 0: never");
+  count("--patience", options.patience, 0,
+        "Epochs behind the warm-up without a better score or a lower loss of the validation before it stops; 0: never");
   count("--gradient-accumulation", options.gradient_accumulation, 1,
         "Batches a step: the result of one batch so many times as large, in the memory of one");
   command.add_flag("--gradient-checkpointing", options.gradient_checkpointing,
@@ -331,6 +324,24 @@ void CheckHasEffect(const CLI::App& command, const TrainOptions& options) {
     throw UsageError("--scale does nothing with --loss triplet", "it multiplies the cosines of the other losses");
 }
 
+// metrics.json with the notes behind its last member.
+std::string WithNotes(const FineTuneResult& result) {
+  nlohmann::json notes = nlohmann::json::array();
+  for (const std::string& note : result.notes) notes.push_back(note);
+  const size_t end = result.metrics_json.rfind("\n}");
+  return result.metrics_json.substr(0, end) + ",\n  \"notes\": " + notes.dump() + result.metrics_json.substr(end);
+}
+
+// On standard error: what is printed on the other is the result alone.
+void SayWhatNext(const std::string& task, const std::string& base, const FineTuneOptions& options, const FineTuneResult& result) {
+  const std::string out = ShellQuoted(options.out);
+  const bool is_adapter = options.lora.rank > 0;
+  const std::string model = is_adapter ? ShellQuoted(base) + " --adapter " + out : out;
+  fmt::print(stderr, "next: mlac run {} -m {} {}\n      mlac serve {}\n      the card is {}/{}\n", task, model, result.usage,
+             is_adapter ? fmt::format("{} --adapter {}={}", ShellQuoted(base), ShellQuoted(FileName(options.out)), out) : out, options.out,
+             kModelCardFile);
+}
+
 void Execute(const CLI::App& command, TrainOptions options) {
   CheckHasEffect(command, options);
   if (options.multi_label && options.regression) throw UsageError("--multi-label and --regression exclude each other");
@@ -351,17 +362,19 @@ void Execute(const CLI::App& command, TrainOptions options) {
   options.fine_tune.max_length = options.max_length;
   options.fine_tune.command = CardCommand(command, options.fine_tune);
   options.fine_tune.resume_command = ResumeCommand(command);
-  const ModelFolder given = FindModel(options.fine_tune.model);
+  const std::string base = options.fine_tune.model;
+  const ModelFolder given = FindModel(base);
   options.fine_tune.model = given.path;
   const FineTuneResult result = TrainTracked(command.get_name(), options.fine_tune, ReadMlflowOptions(options.track));
   if (options.json) {
-    fmt::print("{}", result.metrics_json);
+    fmt::print("{}", WithNotes(result));
     return;
   }
   std::string shown;
   for (size_t i = 0; i < std::min<size_t>(result.figures.figures.size(), 2); ++i)
     shown += fmt::format("{}{} {:.4f}", i == 0 ? "" : ", ", ShownName(result.figures.figures[i].name), result.figures.figures[i].value);
   fmt::print("{}: {} texts of {}: {}\n", options.fine_tune.out, result.figures.num_examples, result.evaluated_on, shown);
+  SayWhatNext(command.get_name(), base, options.fine_tune, result);
 }
 
 // What differs between the tasks.

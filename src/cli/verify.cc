@@ -17,6 +17,7 @@
 #include "cli/long_progress.h"
 #include "cli/store_access.h"
 #include "cli/terminal.h"
+#include "project/data_profile.h"
 #include "project/step_store.h"
 
 namespace mlac {
@@ -66,6 +67,8 @@ void Execute(const VerifyOptions& options) {
   {
     LongProgress progress("results of steps");
     std::vector<Damage> damages = StepStore(store).FindDamages([&](size_t done, size_t total) { progress.Update(done, total, "read"); });
+    result.damages.insert(result.damages.end(), std::make_move_iterator(damages.begin()), std::make_move_iterator(damages.end()));
+    damages = FindDamagedProfiles(store);
     result.damages.insert(result.damages.end(), std::make_move_iterator(damages.begin()), std::make_move_iterator(damages.end()));
     std::sort(result.damages.begin(), result.damages.end(), [](const Damage& a, const Damage& b) { return a.path < b.path; });
   }

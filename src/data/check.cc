@@ -113,8 +113,9 @@ class Checker {
       ++finding.count;
       AddExample(finding, Pair(before, found->second, data, row));
     }
-    finding.message = fmt::format("{} of {} {} too, so that its figures flatter the model", Counted(finding.count, "text", "texts"),
-                                  parts_[later].name, (finding.count == 1 ? "stands in " : "stand in ") + parts_[earlier].name);
+    const std::string& name = parts_[later].name;
+    finding.message = fmt::format("{} {} {} also in the {} data; the {} figures will be too good", finding.count, name,
+                                  finding.count == 1 ? "text is" : "texts are", earlier == 0 ? "training" : parts_[earlier].name, name);
     Report(std::move(finding));
   }
 
@@ -175,8 +176,8 @@ class Checker {
       ++finding.count;
       AddExample(finding, Shown(part.data->label_names[label]));
     }
-    finding.message = fmt::format("{}: {} no example, so its figures say nothing about {}", part.name,
-                                  Counted(finding.count, "label has", "labels have"), finding.count == 1 ? "it" : "them");
+    finding.message = fmt::format("{}: {} no example, so the {} figures tell you nothing about {}", part.name,
+                                  Counted(finding.count, "label has", "labels have"), part.name, finding.count == 1 ? "that label" : "those labels");
     Report(std::move(finding));
   }
 
@@ -207,6 +208,16 @@ bool AreNumbers(const std::vector<std::string>& names) {
 
 void AddExample(Finding& finding, std::string example) {
   if (finding.examples.size() < kMostExamples) finding.examples.push_back(std::move(example));
+}
+
+std::optional<Finding> FewExamples(std::string_view name, size_t num_examples) {
+  constexpr size_t kFew = 30;
+  if (num_examples == 0 || num_examples >= kFew) return std::nullopt;
+  return Finding{.code = "few_examples",
+                 .severity = Severity::kWarning,
+                 .count = num_examples,
+                 .message = fmt::format("{}: figures from {} say little; measure on {} or more", name,
+                                        Counted(num_examples, "example", "examples"), kFew)};
 }
 
 void CheckTrainable(const LabelledTexts& data) {

@@ -2,6 +2,7 @@
 // What a careful person would look for in labelled texts before training on them.
 #include <cstddef>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,6 +40,9 @@ struct CheckOptions {
 // Findings in a fixed order of kinds, train first. parts[0] is trained on; all parts share their label names. Throws kInvalidInput
 // where training cannot succeed: no rows, one label only, every row its own label.
 std::vector<Finding> CheckData(std::span<const DataPart> parts, const CheckOptions& options = {});
+
+// A warning where fewer than 30 examples are measured on; none for no examples at all. name: of the part, "test".
+std::optional<Finding> FewExamples(std::string_view name, size_t num_examples);
 
 // The check on its own that needs no split: throws as CheckData does.
 void CheckTrainable(const LabelledTexts& data);

@@ -1,7 +1,8 @@
 #pragma once
 // CSV: RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) and what spreadsheets and pandas write: ';' or tab instead of ',', any line
-// end, a byte order mark. The first line names the columns. Lines without a byte are passed over. A field that begins with '"' is
-// quoted, holds delimiters and line breaks as they stand, and '"' doubled; elsewhere '"' is a character like others.
+// end, a byte order mark, "sep=;" as the first line. The line that names the columns is the first behind that. Lines without a byte are passed
+// over, and where there are several columns rows of empty fields, too; a note counts these. A field that begins with '"' is quoted, holds
+// delimiters and line breaks as they stand, and '"' doubled; elsewhere '"' is a character like others.
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -13,7 +14,7 @@ namespace mlac {
 class CsvReader : public TableReader {
  public:
   // delimiter: '\0' takes, of ',' ';' and tab, the one with which the first line holds most of the wanted columns, then most columns;
-  // notes() tells if it is not ','. Throws for missing columns and for wanted ones that stand twice.
+  // notes() tells if it is not ','. A line "sep=" decides in any case. Throws for missing columns and for wanted ones that stand twice.
   CsvReader(ByteStream stream, TableOptions options, char delimiter);
 
   char delimiter() const { return delimiter_; }
@@ -26,9 +27,13 @@ class CsvReader : public TableReader {
   static constexpr size_t kPassedOver = static_cast<size_t>(-1);
 
   bool SkipEmptyLines();
-  // Appends the next field to `field` if that is not null.
-  void ReadField(std::string* field);
-  void ReadQuotedField(std::string* field);
+  // Takes "sep=;" with its line end; '\0' where the first line is another.
+  char TakeSeparatorLine();
+  void FindTargets(size_t header_line);
+  // Appends the next field to `field` if that is not null. False if it is empty.
+  bool ReadField(std::string* field);
+  bool ReadQuotedField(std::string* field);
+  void NoteBlankRows();
   // Behind a field: takes the delimiter (true) or the line end (false).
   bool AnotherField();
   int Take();
@@ -36,7 +41,7 @@ class CsvReader : public TableReader {
   char delimiter_;
   std::vector<std::string> columns_;
   std::vector<size_t> targets_;  // of each column: which cell it fills, or kPassedOver
-  size_t row_bytes_ = 0;
+  size_t row_bytes_ = 0, num_blank_ = 0, first_blank_line_ = 0;
 };
 
 }  // namespace mlac

@@ -1,6 +1,7 @@
 #include "data/texts.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,6 +46,9 @@ class LabelIds {
     data_.label_names = options.label_names;
     for (size_t i = 0; i < data_.label_names.size(); ++i) ids_.emplace(data_.label_names[i], static_cast<int32_t>(i));
   }
+
+  // Whether it was given as one of the labels.
+  bool IsGiven(const std::string& name) const { return fixed_ && ids_.contains(name); }
 
   // where: the row's place, for the message.
   int32_t Id(const std::string& name, const std::string& where) {
@@ -140,6 +144,25 @@ LabelledTexts ReadLabelFolders(const std::string& path, const LabelledTextsOptio
   return data;
 }
 
+// Rows without a label: where the first of them are.
+class UnlabelledRows {
+ public:
+  void Add(size_t line) {
+    if (count_++ < kShown) lines_.push_back(line);
+  }
+  size_t count() const { return count_; }
+  // "line 48", "lines 48, 50, 53 and 2 more".
+  std::string Places() const {
+    return fmt::format("{} {}{}", count_ == 1 ? "line" : "lines", fmt::join(lines_, ", "),
+                       count_ > lines_.size() ? fmt::format(" and {} more", count_ - lines_.size()) : "");
+  }
+
+ private:
+  static constexpr size_t kShown = 5;
+  std::vector<size_t> lines_;
+  size_t count_ = 0;
+};
+
 std::vector<std::string> ColumnsOf(const LabelledTextsOptions& options) {
   std::vector<std::string> columns = {options.text_column, options.label_column};
   if (!options.pair_column.empty()) columns.push_back(options.pair_column);
@@ -183,10 +206,15 @@ LabelledTexts ReadLabelledTexts(TableReader& reader, const LabelledTextsOptions&
   data.source = OwnName(reader.name());
   LabelIds ids(options, data);
   std::vector<std::string> cells;
-  size_t num_unlabelled = 0, first_unlabelled = 0;
+  UnlabelledRows unlabelled;
+  size_t num_trimmed = 0;
   while (reader.Next(cells)) {
-    if (cells[1].empty() && !options.targets) {
-      if (num_unlabelled++ == 0) first_unlabelled = reader.line();
+    if (const std::string_view label = TrimmedLabel(cells[1]); !options.targets && label.size() < cells[1].size() && !ids.IsGiven(cells[1])) {
+      num_trimmed += !label.empty();
+      cells[1] = std::string(label);
+    }
+    if (options.targets ? options.skip_unlabelled && IsBlank(cells[1]) : cells[1].empty()) {
+      unlabelled.Add(reader.line());
       continue;
     }
     data.labels.push_back(ids.Id(options.targets ? "" : cells[1], fmt::format("{}: line {}", reader.name(), reader.line())));
@@ -195,15 +223,57 @@ LabelledTexts ReadLabelledTexts(TableReader& reader, const LabelledTextsOptions&
     if (cells.size() > 2) data.pairs.push_back(std::move(cells[2]));
     data.lines.push_back(reader.line());
   }
-  if (num_unlabelled > 0)
+  if (unlabelled.count() > 0 && !options.skip_unlabelled)
     throw Error(ErrorCode::kInvalidInput,
-                fmt::format("{}: line {}: the column '{}' is empty{}", reader.name(), first_unlabelled, Printable(options.label_column, 40),
-                            num_unlabelled == 1 ? "" : fmt::format(", and in {} more rows", num_unlabelled - 1)),
-                "give every row a label, or leave the row out");
+                fmt::format("{}: {}: the column '{}' is empty", reader.name(), unlabelled.Places(), Printable(options.label_column, 40)),
+                unlabelled.count() == 1 ? "give the row a label, or leave it out with --skip-unlabelled"
+                                        : "give these rows a label, or leave them out with --skip-unlabelled");
   data.texts.shrink_to_fit();
   data.notes = reader.notes();
+  if (num_trimmed > 0) data.notes.push_back(TrimmedLabelsNote(reader.name(), options.label_column, num_trimmed));
+  if (unlabelled.count() > 0)
+    data.notes.push_back(fmt::format("{}: {} without a label {} left out ({})", reader.name(),
+                                     unlabelled.count() == 1 ? "1 row" : fmt::format("{} rows", unlabelled.count()),
+                                     unlabelled.count() == 1 ? "is" : "are", unlabelled.Places()));
+  if (data.texts.empty())
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: none of the rows has a label in the column '{}'", reader.name(), Printable(options.label_column, 40)));
   ids.Finish();
   return data;
+}
+
+std::string_view TrimmedLabel(std::string_view label) {
+  constexpr std::string_view kNoBreakSpace = "\xC2\xA0";
+  const auto is_space = [](char c) { return IsBlank({&c, 1}); };
+  for (;;) {
+    if (label.empty()) return label;
+    if (is_space(label.front()))
+      label.remove_prefix(1);
+    else if (is_space(label.back()))
+      label.remove_suffix(1);
+    else if (label.starts_with(kNoBreakSpace))
+      label.remove_prefix(kNoBreakSpace.size());
+    else if (label.ends_with(kNoBreakSpace))
+      label.remove_suffix(kNoBreakSpace.size());
+    else
+      return label;
+  }
+}
+
+std::string TrimmedLabelsNote(std::string_view source, std::string_view column, size_t count) {
+  if (count == 0) return "";
+  return fmt::format("{}: {} in '{}' had blanks at an end and {} read without", source, count == 1 ? "1 label" : fmt::format("{} labels", count),
+                     Printable(column, 40), count == 1 ? "is" : "are");
+}
+
+std::string DecimalCommaHint(std::string_view cell) {
+  const size_t comma = cell.find(',');
+  if (comma == std::string_view::npos) return "";
+  std::string with_point(cell);
+  with_point[comma] = '.';
+  double number = 0;
+  const auto [end, error] = std::from_chars(with_point.data(), with_point.data() + with_point.size(), number);
+  return error == std::errc() && end == with_point.data() + with_point.size() ? fmt::format("a decimal comma? Write {}", with_point) : "";
 }
 
 bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }

@@ -37,16 +37,27 @@ struct LabelledTextsOptions {
   // them; all rows have the one label "".
   bool targets = false;
   std::vector<std::string> label_names = {};  // if not empty, the labels there are: another is an error, and label_names keeps this order
+  bool skip_unlabelled = false;               // rows whose label is empty are left out, and a note counts them; else they are an error
   size_t max_row_bytes = size_t{16} << 20;
 };
 
 inline constexpr char kListSeparator[] = "\x1f";
 
 // Reads CSV, TSV or JSONL by the file's name, or a folder that holds one folder of .txt files a label (DIR/label/*.txt, labels and
-// files in the order of their bytes, each file one text as it stands). Throws what OpenTable throws, and kInvalidInput for rows
-// without a label and labels that are not among those given.
+// files in the order of their bytes, each file one text as it stands). A label of a table loses the blanks at its ends, unless it is among
+// label_names with them; a note counts these. Throws what OpenTable throws, and kInvalidInput for rows without a label and labels that are
+// not among those given.
 LabelledTexts ReadLabelledTexts(const std::string& path, const LabelledTextsOptions& options);
 LabelledTexts ReadLabelledTexts(TableReader& reader, const LabelledTextsOptions& options);  // reader's columns: text, label
+
+// Without spaces, tabs, line ends and no-break spaces (U+00A0, which spreadsheets write) at both ends.
+std::string_view TrimmedLabel(std::string_view label);
+
+// "train.csv: 3 labels in 'topic' had blanks at an end and are read without", or nothing for 0.
+std::string TrimmedLabelsNote(std::string_view source, std::string_view column, size_t count);
+
+// The hint for "3,5" where a number is expected; "" for what is no number with a decimal comma.
+std::string DecimalCommaHint(std::string_view cell);
 
 // Nothing but white space of ASCII, or nothing at all.
 bool IsBlank(std::string_view text);

@@ -29,6 +29,9 @@ constexpr size_t kMaxLingerBytes = 32 << 20;
 // What waits for the end of a client that was too slow to ask: it has had its time.
 constexpr std::chrono::milliseconds kSlowLinger{500};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::string_view kSpeaksTls =
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 40\r\nConnection: close\r\n\r\n"
+    "this port speaks TLS: ask for https://\r\n";
 constexpr int kClientGone = 499;
 
 // Whether an id that a client chose may stand in answers and logs.
@@ -84,9 +87,17 @@ void Connection::Start() {
 
 void Connection::OnHandshake(const error_code& error) {
   if (phase_ == Phase::kClosed) return;
-  if (error) return Close();
+  if (error) {
+    OnTlsFailure(HttpStream::FailureOf(error));
+    return Close();
+  }
   phase_ = Phase::kIdle;
   Advance();
+}
+
+void Connection::OnTlsFailure(TlsFailure failure) {
+  if (failure == TlsFailure::kPlainHttp) stream_->WriteInTheClear(kSpeaksTls);
+  if (shared_.options.on_tls_failure) shared_.options.on_tls_failure(failure);
 }
 
 // What has no memory to go on costs its connection, not the server.
@@ -357,6 +368,7 @@ void Connection::Write(HttpResponse response) {
   AddCorsFields(response);
   access_.status = response.status;
   access_.notes = std::move(response.notes);
+  NoteFields(response);
   access_.num_response_bytes = is_head_request_ ? 0 : response.body.size();
   HoldUnsent(access_.num_response_bytes);
   const unsigned version = guard_.http_1_0() ? 10 : 11;
@@ -372,6 +384,14 @@ void Connection::Write(HttpResponse response) {
   SetHead(message, response, access_.id, version, keep_alive_);
   message.body() = std::move(response.body);
   send(std::move(message));
+}
+
+void Connection::NoteFields(const HttpResponse& response) {
+  for (const HttpField& noted : shared_.options.noted_fields) {
+    const auto named = [&](const HttpField& field) { return field.name == noted.name; };
+    const auto field = std::find_if(response.fields.begin(), response.fields.end(), named);
+    if (field != response.fields.end()) access_.notes.insert(access_.notes.begin(), {noted.value, field->value});
+  }
 }
 
 void Connection::HoldUnsent(size_t num_bytes) {

@@ -51,6 +51,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   template <typename Function>
   void Guarded(Function&& function);
   void OnHandshake(const boost::system::error_code& error);
+  void OnTlsFailure(TlsFailure failure);
   void Read();
   void OnRead(const boost::system::error_code& error, size_t num_bytes);
   void OnPeerDone();
@@ -61,6 +62,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void RefuseAndClose(const HttpError& error);
   void RefuseBody();
   void Write(HttpResponse response);
+  void NoteFields(const HttpResponse& response);
   void HoldUnsent(size_t num_bytes);
   void ReleaseUnsent();
   void CloseSlowReaders(size_t num_bytes);

@@ -178,7 +178,12 @@ size_t FramingGuard::TakeBody(std::string_view bytes, std::string* body) {
       continue;
     }
     const size_t num_bytes = static_cast<size_t>(std::min<uint64_t>(remaining_, bytes.size() - taken));
-    if (body) body->append(bytes, taken, num_bytes);
+    if (body) {
+      // Room for as much as is announced, but never for more than four times what has come: to grow costs more than to fill it.
+      const size_t size = body->size() + num_bytes;
+      if (size > body->capacity()) body->reserve(static_cast<size_t>(std::min<uint64_t>(body->size() + remaining_, 4 * size)));
+      body->append(bytes, taken, num_bytes);
+    }
     taken += num_bytes;
     num_body_bytes_ += num_bytes;
     remaining_ -= num_bytes;

@@ -14,12 +14,38 @@ ErrorCode CodeOf(int status) {
   }
 }
 
+std::string_view ReasonOf(int status) {
+  switch (status) {
+    case 400: return "bad_request";
+    case 401: return "no_valid_key";
+    case 403: return "wrong_host";
+    case 404: return "not_found";
+    case 405: return "wrong_method";
+    case 408: return "too_slow";
+    case 409: return "conflict";
+    case 413: return "too_large";
+    case 415: return "wrong_content_type";
+    case 422: return "bad_field";
+    case 429: return "overloaded";
+    case 431: return "head_too_large";
+    case 501: return "unknown_method";
+    case 503: return "unavailable";
+    case 507: return "no_memory_for_model";
+    default: return status < 500 ? "refused" : "internal";
+  }
+}
+
 char ToLower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 }  // namespace
 
 HttpError::HttpError(int status, std::string message, std::string field, std::string hint)
-    : Error(CodeOf(status), std::move(message), std::move(hint)), status_(status), field_(std::move(field)) {}
+    : Error(CodeOf(status), std::move(message), std::move(hint)), status_(status), field_(std::move(field)), reason_(ReasonOf(status)) {}
+
+HttpError HttpError::Because(std::string_view reason) && {
+  reason_ = reason;
+  return std::move(*this);
+}
 
 std::string_view HttpRequest::Field(std::string_view name) const {
   for (const HttpField& field : fields)

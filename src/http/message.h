@@ -45,9 +45,17 @@ class HttpError : public Error {
   const std::string& field() const { return field_; }
   std::vector<HttpField> fields;  // of the answer: {"retry-after", "1"}
 
+  // For the access log, as HttpResponse::notes. reason: one of a few fixed words, "too_long"; it is what the status says unless Because
+  // says more.
+  std::string_view reason() const { return reason_; }
+  std::vector<HttpField> notes;
+  // The same error, with this reason: `throw HttpError(...).Because("too_long")`. reason: a literal, never text of a client.
+  HttpError Because(std::string_view reason) &&;
+
  private:
   int status_;
   std::string field_;
+  std::string_view reason_;
 };
 
 // Whether two names of fields are the same; ASCII letters are compared without case.

@@ -23,10 +23,19 @@ void CheckKey(const ApiKeys& keys, const HttpRequest& request) {
       key = TrimBlanks(value.substr(std::min(blank, value.size())));
   }
   if (keys.Contains(key) && num_fields == 1) return;
-  HttpError error(401, num_fields == 0 ? "an API key is needed" : "the API key is not known", "",
-                  num_fields == 0 ? "send the header 'Authorization: Bearer KEY'" : "");
+  HttpError error = HttpError(401, num_fields == 0 ? "an API key is needed" : "the API key is not known", "",
+                              num_fields == 0 ? "send the header 'Authorization: Bearer KEY'" : "")
+                        .Because(num_fields == 0 ? "no_key" : "wrong_key");
   error.fields = {{"www-authenticate", "Bearer"}};
   throw error;
+}
+
+// Of a path that is unknown neither answer nor log shows more than the route that may have been meant.
+HttpError NoRoute(const HttpRouter& router, std::span<const std::string> segments) {
+  const std::string nearest(router.Nearest(segments));
+  HttpError error = HttpError(404, "no such route", "", nearest.empty() ? "" : fmt::format("there is {}", nearest)).Because("no_route");
+  if (!nearest.empty()) error.notes = {{"nearest", nearest}};
+  return error;
 }
 
 }  // namespace
@@ -81,14 +90,14 @@ RequestTarget CheckRequest(const ServerShared& shared, std::string_view target_t
   }
   // A method that a path does not take is refused to those whose keys open the path.
   const HttpRoute* const keeper = result.route ? result.route : match.of_path;
-  const ApiKeys& keys = keeper && keeper->keys ? *keeper->keys : shared.options.api_keys;
-  if (!keys.empty() && !(result.route && result.route->open)) CheckKey(keys, request);
+  const std::shared_ptr<const ApiKeys> keys = keeper && keeper->keys ? keeper->keys : shared.CurrentKeys();
+  if (!keys->empty() && !(result.route && result.route->open)) CheckKey(*keys, request);
   if (is_options) {
     result.early_answer = HttpResponse{.status = 204, .fields = {{"allow", match.allow}}};
     return result;
   }
   if (!result.route) {
-    if (match.allow.empty()) throw HttpError(404, "no such route");
+    if (match.allow.empty()) throw NoRoute(shared.router, target->segments);
     if (!IsKnownMethod(request.method)) throw HttpError(501, "the method is not known");
     HttpError error(405, fmt::format("the route does not take {}", request.method), "", fmt::format("it takes {}", match.allow));
     error.fields = {{"allow", match.allow}};

@@ -1,5 +1,6 @@
 #include "http/router.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace mlac {
@@ -56,6 +57,24 @@ HttpRouter::Match HttpRouter::Find(std::string_view method, std::span<const std:
   }
   if (!match.allow.empty()) match.allow += ", OPTIONS";
   return match;
+}
+
+std::string_view HttpRouter::Nearest(std::span<const std::string> segments) const {
+  while (!segments.empty() && segments.back().empty()) segments = segments.first(segments.size() - 1);
+  std::string_view nearest;
+  size_t most_shared = 0;
+  for (size_t i = 0; i < routes_.size(); ++i) {
+    const std::vector<std::string>& pattern = patterns_[i];
+    const size_t num_shared = std::min(pattern.size(), segments.size());
+    const bool is_plain =
+        std::none_of(pattern.begin(), pattern.end(), [](const std::string& part) { return part.empty() || part.front() == '{'; });
+    if (!is_plain || num_shared <= most_shared) continue;
+    if (!std::equal(pattern.end() - static_cast<ptrdiff_t>(num_shared), pattern.end(), segments.end() - static_cast<ptrdiff_t>(num_shared)))
+      continue;
+    nearest = routes_[i].pattern;
+    most_shared = num_shared;
+  }
+  return nearest;
 }
 
 }  // namespace mlac

@@ -69,6 +69,10 @@ class HttpRouter {
   // segments: the path, parted and decoded (HttpTarget).
   Match Find(std::string_view method, std::span<const std::string> segments) const;
 
+  // The pattern that a path which fits none may have meant: it ends as the path does, or the path as it, as a wrong base URL makes it of
+  // "/v1/embeddings": "/embeddings", "/v1/v1/embeddings", "/v1/embeddings/". Patterns with braces are not looked at. "" for none.
+  std::string_view Nearest(std::span<const std::string> segments) const;
+
   const std::vector<HttpRoute>& routes() const { return routes_; }
 
  private:

@@ -70,6 +70,11 @@ std::string RandomHex() {
 
 }  // namespace
 
+std::string_view Name(TlsFailure failure) {
+  constexpr std::string_view kNames[] = {"plain_http", "certificate_refused", "other"};
+  return kNames[static_cast<size_t>(failure)];
+}
+
 struct HttpServer::Impl {
   ServerShared shared;
   std::vector<std::unique_ptr<IoThread>> io;
@@ -108,7 +113,8 @@ void HttpServer::Impl::Listen() {
   url = fmt::format("{}{}", first.port() == 0 ? "unix:" : shared.tls ? "https://" : "http://", first.address());
   // Who can reach a Unix socket is decided by its file; a browser cannot.
   const auto is_local = [](const Listener& listener) { return listener.is_loopback() || listener.port() == 0; };
-  shared.checks_host = options.api_keys.empty() && first.is_loopback() && std::all_of(listeners.begin(), listeners.end(), is_local);
+  shared.is_local = std::all_of(listeners.begin(), listeners.end(), is_local);
+  shared.checks_host = options.api_keys.empty() && first.is_loopback() && shared.is_local;
 }
 
 // Those that nobody accepts at: all of them at first, and one where there was no memory to wait for the next client.
@@ -221,6 +227,7 @@ HttpServer::HttpServer(HttpServerOptions options, HttpRouter router) : impl_(std
   ServerShared& shared = impl_->shared;
   shared.options = std::move(options);
   shared.router = std::move(router);
+  shared.keys = std::make_shared<const ApiKeys>(shared.options.api_keys);
   for (const std::string& origin : shared.options.cors_allow_origins) CheckOrigin(origin);
   shared.public_host = HostOfUrl(shared.options.public_url);
   shared.id_prefix = RandomHex();
@@ -245,6 +252,15 @@ void HttpServer::ReloadTls() {
   const std::lock_guard lock(shared.mutex);
   shared.tls.swap(loaded);
 }
+
+void HttpServer::SetApiKeys(ApiKeys keys) {
+  if (keys.empty()) throw Error(ErrorCode::kInvalidArgument, "a server does not go on without the keys that it asked for");
+  auto shared_keys = std::make_shared<const ApiKeys>(std::move(keys));
+  const std::lock_guard lock(impl_->shared.mutex);
+  impl_->shared.keys.swap(shared_keys);
+}
+
+bool HttpServer::is_local() const { return impl_->shared.is_local; }
 
 size_t HttpServer::num_connections() const { return impl_->shared.num_connections.load(); }
 

@@ -31,6 +31,15 @@ struct HttpAccess {
   std::optional<TraceContext> trace = std::nullopt;      // the traceparent that the client sent, if it is a valid one
 };
 
+// Why a connection to a server that speaks TLS did not come to its first request.
+enum class TlsFailure {
+  kPlainHttp,           // the client does not speak TLS; it is told so in the clear
+  kCertificateRefused,  // by the client
+  kOther,               // no version in common, no TLS at all, or nothing: a look at the port
+};
+// "plain_http", "certificate_refused", "other".
+std::string_view Name(TlsFailure failure);
+
 struct HttpServerOptions {
   std::string host = "127.0.0.1";  // a name or an address
   int port = 8080;                 // 0: any free one
@@ -53,14 +62,18 @@ struct HttpServerOptions {
   size_t max_unsent_bytes = size_t{256} << 20;
   std::chrono::milliseconds slow_write{1'000};
 
-  ApiKeys api_keys = {};
+  ApiKeys api_keys = {};                             // to begin with; SetApiKeys
   std::string public_url = "";                       // "https://models.example.org": its host is ours too
   std::vector<std::string> cors_allow_origins = {};  // "https://app.example.org", or "*"; empty: no CORS
 
   // The body of an error in the form of the protocol that path belongs to ("" if the target was not read). Must not throw.
   std::function<HttpResponse(const HttpError& error, std::string_view path)> format_error = {};
+  // Fields of answers that HttpAccess::notes begins with, and the names that they have there: {{"x-model", "model"}}.
+  std::vector<HttpField> noted_fields = {};
   // Called from the server's threads after each request.
   std::function<void(const HttpAccess& access)> on_access = {};
+  // Likewise.
+  std::function<void(TlsFailure failure)> on_tls_failure = {};
 };
 
 class HttpServer {
@@ -76,6 +89,9 @@ class HttpServer {
   std::string url() const;  // "http://127.0.0.1:8080", "https://...", "unix:/run/mlac.sock"; of several sockets the first
   // Reads the files of options.tls again, for connections to come. Throws as LoadTls, and goes on with what it has.
   void ReloadTls();
+  // Asks for these from now on; at least one. Throws kInvalidArgument for none: a server that was closed does not open.
+  void SetApiKeys(ApiKeys keys);
+  bool is_local() const;  // whether this machine alone reaches it: loopback, or a socket of the file system
   size_t num_connections() const;
 
   // Accepts no more, answers what it holds, and returns when all is closed or after grace, when the rest is closed unanswered.

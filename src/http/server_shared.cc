@@ -17,7 +17,7 @@ HttpError ToHttpError(const std::exception_ptr& exception) {
   } catch (const Error& error) {
     return HttpError(Kind(error.code()).http_status, error.message(), "", error.hint());
   } catch (const std::bad_alloc&) {
-    return HttpError(503, "out of memory");
+    return HttpError(503, "out of memory").Because("out_of_memory");
   } catch (const std::system_error& error) {
     if (error.code() == std::errc::resource_unavailable_try_again) return HttpError(503, "the system gives no more threads");
     return HttpError(500, "internal error");
@@ -29,6 +29,11 @@ HttpError ToHttpError(const std::exception_ptr& exception) {
 std::shared_ptr<const TlsContext> ServerShared::CurrentTls() const {
   const std::lock_guard lock(mutex);
   return tls;
+}
+
+std::shared_ptr<const ApiKeys> ServerShared::CurrentKeys() const {
+  const std::lock_guard lock(mutex);
+  return keys;
 }
 
 std::string ServerShared::MakeId() { return fmt::format("{}-{:x}", id_prefix, next_id.fetch_add(1, std::memory_order_relaxed)); }
@@ -44,6 +49,8 @@ HttpResponse ServerShared::FormatError(const HttpError& error, std::string_view 
   }
   response.status = error.status();
   for (const HttpField& field : error.fields) response.fields.push_back(field);
+  response.notes = error.notes;
+  response.notes.insert(response.notes.begin(), {"reason", std::string(error.reason())});
   return response;
 }
 

@@ -20,18 +20,22 @@ namespace mlac {
 struct ServerShared {
   HttpServerOptions options;
   HttpRouter router;
+  bool is_local = false;     // nobody but this machine reaches it: loopback, or a socket of the file system
   bool checks_host = false;  // without a key and bound to loopback
   std::string public_host;
   std::string id_prefix;  // random, so that ids of two servers differ
   std::atomic<uint64_t> next_id = 0;
   std::atomic<bool> draining = false;
   std::atomic<size_t> num_connections = 0, num_unanswered = 0;  // num_unanswered: whole requests
-  mutable std::mutex mutex;  // guards tls; with changed: for who waits for num_connections to fall
+  mutable std::mutex mutex;  // guards tls and keys; with changed: for who waits for num_connections to fall
   std::condition_variable changed;
 
   std::shared_ptr<const TlsContext> tls;  // null: bytes in the clear. Of connections to come: each keeps the one it began with
 
+  std::shared_ptr<const ApiKeys> keys;  // never null; empty: everything is open. Of requests to come
+
   std::shared_ptr<const TlsContext> CurrentTls() const;
+  std::shared_ptr<const ApiKeys> CurrentKeys() const;
   std::string MakeId();
   HttpResponse FormatError(const HttpError& error, std::string_view path) const;
 };

@@ -1,5 +1,8 @@
 #include "http/stream.h"
 
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/stream.hpp>
@@ -31,6 +34,27 @@ HttpStream::~HttpStream() = default;
 void HttpStream::Handshake(Handler handler) {
   tls_->stream.async_handshake(asio::ssl::stream_base::server,
                                [handler = std::move(handler)](const error_code& error) { handler(error, 0); });
+}
+
+TlsFailure HttpStream::FailureOf(const error_code& error) {
+  if (error.category() != asio::error::get_ssl_category()) return TlsFailure::kOther;
+  switch (ERR_GET_REASON(static_cast<unsigned long>(error.value()))) {
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_HTTPS_PROXY_REQUEST: return TlsFailure::kPlainHttp;
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: return TlsFailure::kCertificateRefused;
+    default: return TlsFailure::kOther;
+  }
+}
+
+void HttpStream::WriteInTheClear(std::string_view bytes) {
+  error_code ignored;  // it does not matter to the server whether the client reads it
+  socket_.write_some(asio::buffer(bytes.data(), bytes.size()), ignored);
+  socket_.shutdown(Socket::shutdown_send, ignored);
 }
 
 void HttpStream::Read(asio::mutable_buffer buffer, Handler handler) {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 
+#include "http/server.h"
 #include "http/tls.h"
 
 namespace mlac {
@@ -29,6 +30,10 @@ class HttpStream {
 
   // Only where is_encrypted: before anything else.
   void Handshake(Handler handler);
+  // What a handshake that ended with this error says of the client.
+  static TlsFailure FailureOf(const boost::system::error_code& error);
+  // Behind a handshake that failed: writes a few bytes without TLS, as far as they go at once.
+  void WriteInTheClear(std::string_view bytes);
   // The end of what the client sends is the error asio::error::eof, under TLS with or without its own farewell.
   void Read(boost::asio::mutable_buffer buffer, Handler handler);
   void Write(boost::beast::http::message_generator message, Handler handler);

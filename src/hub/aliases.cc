@@ -110,6 +110,16 @@ void CheckHasUnderName(const Store& store, std::string_view name, std::string_vi
               fmt::format("'mlac log {}' lists them", name));
 }
 
+// Production, staging and the like are what is served.
+void CheckIsModel(const Store& store, std::string_view name, std::string_view revision) {
+  const std::optional<Record> record = store.FindRecord(name, revision);
+  if (!record || record->kind == ArtefactKind::kModel) return;
+  const std::string which = fmt::format("{}@{}", name, revision.substr(0, 12));
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("{} is {}, and only models are promoted", which, record->kind == ArtefactKind::kData ? "data" : "a report"),
+              fmt::format("'mlac show {}' says what it is", which));
+}
+
 // ---- References ----
 
 bool IsPrefix(std::string_view text) {
@@ -155,6 +165,8 @@ std::string ResolveUnderName(const Store& store, const std::string& name, const 
   }
   const std::vector<std::string> known = aliases.Of(name);
   std::string hint = DidYouMean(reference, known);
+  for (const std::string& alias : known)  // "prod" is too far from "production" for a slip, and short for it
+    if (hint.empty() && alias.starts_with(reference)) hint = fmt::format("did you mean '{}'?", alias);
   if (hint.empty()) hint = known.empty() ? "it has none yet" : fmt::format("there are {}", fmt::join(known, ", "));
   throw Error(ErrorCode::kNotFound, fmt::format("{}: '{}' has no alias {}", store.folder(), name, Quoted(reference)), hint);
 }
@@ -204,6 +216,8 @@ bool Aliases::Promote(std::string_view name, std::string_view revision, std::str
   const FileLock store_lock = store_.Lock(LockMode::kShared, fmt::format("promote {}", name));
   const FileLock lock = LockAliases(store_, fmt::format("promote {}", name));
   CheckHasUnderName(store_, name, revision);
+  CheckIsModel(store_, name, revision);
+  store_.OpenFolder(revision);  // so that who may only read the store finds the folder there, and copies nothing
   return Move(store_, name, alias, revision, kPromote, why);
 }
 

@@ -34,7 +34,8 @@ class Aliases {
 
   // Moves NAME@latest. Nothing happens (false) if it stands there. Throws kNotFound if the store has no such revision under that name.
   bool Publish(std::string_view name, std::string_view revision, std::string_view why = "") const;
-  // Moves another alias; likewise. Throws kInvalidArgument for "latest".
+  // Moves another alias; likewise. The folder of links of the model is made, so that who may only read the store finds it there. Throws kInvalidArgument
+  // for "latest" and for what is no model, and what Store::OpenFolder throws.
   bool Promote(std::string_view name, std::string_view revision, std::string_view alias, std::string_view why = "") const;
   // Takes an alias back to where it was before its last promotion that was not taken back: promoted to A, B and C, two rollbacks give B and A. Gives the
   // revision. Throws kNotFound if there is no such alias, kInvalidArgument if it never stood elsewhere or for "latest".

@@ -18,19 +18,6 @@ using nlohmann::ordered_json;
 
 using Figures = std::map<std::string, double>;
 
-void CompareFiles(const Manifest& before, const Manifest& after, RevisionDiff& diff) {
-  for (const ManifestEntry& entry : before.entries()) {
-    const ManifestEntry* now = after.Find(entry.path);
-    if (now != nullptr && now->sha256 == entry.sha256)
-      ++diff.num_files_equal;
-    else
-      diff.files.push_back({.path = entry.path, .size_before = entry.size, .size_after = now == nullptr ? std::nullopt : std::optional(now->size)});
-  }
-  for (const ManifestEntry& entry : after.entries())
-    if (before.Find(entry.path) == nullptr) diff.files.push_back({.path = entry.path, .size_before = std::nullopt, .size_after = entry.size});
-  std::sort(diff.files.begin(), diff.files.end(), [](const FileChange& a, const FileChange& b) { return a.path < b.path; });
-}
-
 // The record under a name; of all, the first, where that is "" or has none; an empty one if there are none at all.
 Record RecordFor(const Store& store, const std::string& revision, const std::string& name) {
   const std::vector<Record> records = store.RecordsOf(revision);
@@ -108,7 +95,22 @@ void Flatten(const ordered_json& object, const std::string& prefix, Figures& fig
   }
 }
 
-void CompareFigures(const Figures& before, const Figures& after, RevisionDiff& diff) {
+}  // namespace
+
+void DiffFiles(const Manifest& before, const Manifest& after, RevisionDiff& diff) {
+  for (const ManifestEntry& entry : before.entries()) {
+    const ManifestEntry* now = after.Find(entry.path);
+    if (now != nullptr && now->sha256 == entry.sha256)
+      ++diff.num_files_equal;
+    else
+      diff.files.push_back({.path = entry.path, .size_before = entry.size, .size_after = now == nullptr ? std::nullopt : std::optional(now->size)});
+  }
+  for (const ManifestEntry& entry : after.entries())
+    if (before.Find(entry.path) == nullptr) diff.files.push_back({.path = entry.path, .size_before = std::nullopt, .size_after = entry.size});
+  std::sort(diff.files.begin(), diff.files.end(), [](const FileChange& a, const FileChange& b) { return a.path < b.path; });
+}
+
+void DiffFigures(const std::map<std::string, double>& before, const std::map<std::string, double>& after, RevisionDiff& diff) {
   const auto value_in = [](const Figures& figures, const std::string& name) {
     const auto found = figures.find(name);
     return found == figures.end() ? std::nullopt : std::optional(found->second);
@@ -119,29 +121,31 @@ void CompareFigures(const Figures& before, const Figures& after, RevisionDiff& d
   for (const std::string& name : names) diff.figures.push_back({.name = name, .before = value_in(before, name), .after = value_in(after, name)});
 }
 
-}  // namespace
-
-std::map<std::string, double> FiguresOf(const Store& store, const std::string& revision) {
+std::map<std::string, double> FiguresIn(const std::string& path) {
   Figures figures;
-  if (store.ReadManifest(revision).Find("metrics.json") == nullptr) return figures;
-  const RevisionFolder folder = store.OpenFolder(revision);
-  const nlohmann::json metrics = ReadJsonFile(folder.path() + "/metrics.json");
+  const nlohmann::json metrics = ReadJsonFile(path);
   if (metrics.is_object()) Flatten(ordered_json(metrics), "", figures);
   return figures;
+}
+
+std::map<std::string, double> FiguresOf(const Store& store, const std::string& revision) {
+  if (store.ReadManifest(revision).Find("metrics.json") == nullptr) return {};
+  const RevisionFolder folder = store.OpenFolder(revision);
+  return FiguresIn(folder.path() + "/metrics.json");
 }
 
 RevisionDiff DiffRevisions(const Store& store, const std::string& before, const std::string& after, const std::string& before_name,
                            const std::string& after_name) {
   RevisionDiff diff = {.before = before, .after = after};
   const Manifest old_files = store.ReadManifest(before), new_files = store.ReadManifest(after);
-  CompareFiles(old_files, new_files, diff);
+  DiffFiles(old_files, new_files, diff);
   const Record old_record = RecordFor(store, before, before_name), new_record = RecordFor(store, after, after_name);
   CompareParameters(old_record, new_record, diff);
   CompareData(store, old_record.data, new_record.data, diff);
   // A data set is its own data.
   if (old_record.kind == ArtefactKind::kData && new_record.kind == ArtefactKind::kData)
     CompareData(store, {{"rows", before}}, {{"rows", after}}, diff);
-  CompareFigures(FiguresOf(store, before), FiguresOf(store, after), diff);
+  DiffFigures(FiguresOf(store, before), FiguresOf(store, after), diff);
   return diff;
 }
 

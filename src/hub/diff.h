@@ -38,11 +38,18 @@ struct RevisionDiff {
   std::vector<FigureChange> figures = {};    // all that metrics.json of either has, equal ones too; empty if neither has one
 };
 
+// The numbers of a metrics.json. Throws as ReadJsonFile.
+std::map<std::string, double> FiguresIn(const std::string& path);
+
 // The numbers of a revision's metrics.json by name, "per_class.fish.f1" for those inside; none if it has no such file. Throws as OpenFolder.
 std::map<std::string, double> FiguresOf(const Store& store, const std::string& revision);
 
 // before, after: revisions of the store. before_name, after_name: whose record is meant where a revision has several; "" for the first.
 RevisionDiff DiffRevisions(const Store& store, const std::string& before, const std::string& after, const std::string& before_name = "",
                            const std::string& after_name = "");
+
+// The two parts of it that need no record: what differs is put into `diff`.
+void DiffFiles(const Manifest& before, const Manifest& after, RevisionDiff& diff);
+void DiffFigures(const std::map<std::string, double>& before, const std::map<std::string, double>& after, RevisionDiff& diff);
 
 }  // namespace mlac

@@ -22,6 +22,7 @@
 #include "hub/blob_writer.h"
 #include "hub/checkout.h"
 #include "hub/copy_file.h"
+#include "hub/private_folder.h"
 #include "hub/seal.h"
 #include "kernels/instruction_set.h"
 
@@ -81,6 +82,17 @@ void CheckBlobs(const Store& store, std::string_view revision, const Manifest& m
                 fmt::format("{}: {} of revision {} {}", store.folder(), Quoted(entry.path), revision,
                             there ? fmt::format("has {} bytes; expected {}", status.st_size, entry.size) : "is missing"),
                 kMendBlob);
+  }
+}
+
+// The files of a revision below an empty folder. Throws kInvalidInput where the store has other bytes than the manifest says.
+void CopyRevision(const Store& store, const Manifest& manifest, const std::string& folder, unsigned mode) {
+  for (const ManifestEntry& entry : manifest.entries()) {
+    for (size_t slash = entry.path.find('/'); slash != std::string::npos; slash = entry.path.find('/', slash + 1))
+      MakeFolder(folder + "/" + entry.path.substr(0, slash));
+    const std::string blob = store.BlobPath(entry.sha256);
+    if (CopyFile(OpenForReading(blob), blob, folder + "/" + entry.path, mode) != entry.sha256)
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is damaged: it has other bytes than its name says", blob), kMendBlob);
   }
 }
 
@@ -276,23 +288,38 @@ FileDescriptor Store::Lease(std::string_view revision) const {
   return file;
 }
 
+// Whether the links of a revision can be made where they belong. What is not there yet is made beside them.
+bool Store::MayCheckOut() const {
+  const auto may_write = [](const std::string& path) { return faccessat(AT_FDCWD, path.c_str(), W_OK | X_OK, AT_EACCESS) == 0; };
+  const auto may_write_part = [&](const char* part) { return may_write(fmt::format("{}/{}", folder_, part)) || errno == ENOENT; };
+  return may_write(folder_) && may_write_part("checkouts") && may_write_part("tmp");
+}
+
 RevisionFolder Store::OpenFolder(std::string_view revision) const {
   FileDescriptor lease = Lease(revision);
   const Manifest manifest = ReadManifest(revision);
   CheckBlobs(*this, revision, manifest);
-  const std::string path = fmt::format("{}/{}", Part("checkouts"), revision);
-  if (!IsWholeCheckout(path, manifest)) {
-    const std::string purpose = fmt::format("open {}", revision.substr(0, 12));
-    const FileLock lock = Lock(LockMode::kShared, purpose), only_one = FileLock::Wait(folder_ + "/checkout.lock", LockMode::kExclusive, purpose);
-    StagedFolder staged(Part("tmp") + "/checkout", /*overwrite=*/false);
-    const std::string made = staged.path() + "/" + std::string(revision);
-    MakeFolder(made);
-    MakeCheckout(made, manifest);
-    // Nothing is synced: a checkout that a power loss leaves in pieces is not whole, and is made again.
-    if (!IsWholeCheckout(path, manifest)) {  // still: another process may have made it
-      if (rename(path.c_str(), (staged.path() + "/damaged").c_str()) != 0 && errno != ENOENT) ThrowSystem("cannot replace", path, errno);
-      if (rename(made.c_str(), path.c_str()) != 0) ThrowSystem("cannot create", path, errno);
-    }
+  const std::string path = fmt::format("{}/checkouts/{}", folder_, revision);
+  if (IsWholeCheckout(path, manifest)) return RevisionFolder(std::string(revision), path, std::move(lease));
+  if (!MayCheckOut()) {
+    // A copy and no links: what a name in a file may lead to stays inside the folder (OpenBeneath).
+    auto copy = std::make_shared<const PrivateFolder>();
+    CopyRevision(*this, manifest, copy->path(), 0400);
+    const std::string copied = copy->path();
+    return RevisionFolder(std::string(revision), copied, std::move(lease), std::move(copy));
+  }
+  Part("checkouts");
+  const std::string purpose = fmt::format("open {}", revision.substr(0, 12));
+  const FileLock lock = Lock(LockMode::kShared, purpose),
+                 only_one = FileLock::Wait(folder_ + "/checkout.lock", LockMode::kExclusive, purpose);
+  StagedFolder staged(Part("tmp") + "/checkout", /*overwrite=*/false);
+  const std::string made = staged.path() + "/" + std::string(revision);
+  MakeFolder(made);
+  MakeCheckout(made, manifest);
+  // Nothing is synced: a checkout that a power loss leaves in pieces is not whole, and is made again.
+  if (!IsWholeCheckout(path, manifest)) {  // still: another process may have made it
+    if (rename(path.c_str(), (staged.path() + "/damaged").c_str()) != 0 && errno != ENOENT) ThrowSystem("cannot replace", path, errno);
+    if (rename(made.c_str(), path.c_str()) != 0) ThrowSystem("cannot create", path, errno);
   }
   return RevisionFolder(std::string(revision), path, std::move(lease));
 }
@@ -309,13 +336,7 @@ void Store::Export(std::string_view revision, const std::string& target, bool ov
   const Manifest manifest = ReadManifest(revision);
   CheckBlobs(*this, revision, manifest);
   StagedFolder staged(target, overwrite);
-  for (const ManifestEntry& entry : manifest.entries()) {
-    for (size_t slash = entry.path.find('/'); slash != std::string::npos; slash = entry.path.find('/', slash + 1))
-      MakeFolder(staged.path() + "/" + entry.path.substr(0, slash));
-    const std::string blob = BlobPath(entry.sha256);
-    if (CopyFile(OpenForReading(blob), blob, staged.path() + "/" + entry.path, 0666) != entry.sha256)
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is damaged: it has other bytes than its name says", blob), kMendBlob);
-  }
+  CopyRevision(*this, manifest, staged.path(), 0666);
   staged.Commit();
 }
 

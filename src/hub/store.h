@@ -3,6 +3,7 @@
 // Several threads and processes may use one store at once. Whatever ends a process, each step has happened as a whole or not at all; what was left
 // over is removed by CollectGarbage (collect.h).
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,17 +22,21 @@ struct AddOptions {
   std::function<void(const std::string&)> on_wait = {};  // as FileLock::Wait: a garbage collection runs
 };
 
+class PrivateFolder;
+
 // A revision as a folder (or the folder of one file) to read from. As long as this object lives no garbage collection removes it.
 class RevisionFolder {
  public:
-  RevisionFolder(std::string revision, std::string path, FileDescriptor lease)
-      : revision_(std::move(revision)), path_(std::move(path)), lease_(std::move(lease)) {}
+  // copy: the folder that path lies in, where it is a copy; else null.
+  RevisionFolder(std::string revision, std::string path, FileDescriptor lease, std::shared_ptr<const PrivateFolder> copy = nullptr)
+      : revision_(std::move(revision)), path_(std::move(path)), lease_(std::move(lease)), copy_(std::move(copy)) {}
   const std::string& revision() const { return revision_; }
   const std::string& path() const { return path_; }  // absolute
 
  private:
   std::string revision_, path_;
   FileDescriptor lease_;  // a shared lock on the revision's manifest
+  std::shared_ptr<const PrivateFolder> copy_;
 };
 
 class Store {
@@ -60,7 +65,9 @@ class Store {
   // All throw kNotFound if the store does not have the revision, kInvalidInput if what is kept about it is damaged.
   Manifest ReadManifest(std::string_view revision) const;
   std::vector<Record> RecordsOf(std::string_view revision) const;  // one a name, sorted by name; none if an Add was interrupted
-  // Gives the revision as a folder of links to the store's files, for reading. Throws kInvalidInput if a file of it is missing.
+  // Gives the revision as a folder of links to the store's files, for reading. Where those links are not there yet and the store cannot be
+  // written, the folder is a copy of the files (private_folder.h) that goes with the RevisionFolder; each is compared with its hash. Throws
+  // kInvalidInput if a file of it is missing, or where it is copied has other bytes; kIo, kResourceExhausted where it cannot be copied.
   RevisionFolder OpenFolder(std::string_view revision) const;
   // The only file of a revision that was added from one file. Throws kInvalidArgument if it has several.
   std::string OnlyFile(const RevisionFolder& folder) const;
@@ -87,6 +94,7 @@ class Store {
   explicit Store(std::string folder) : folder_(std::move(folder)) {}
   bool HasBlob(const ManifestEntry& entry) const;  // whether it is there, in the right size
   FileDescriptor Lease(std::string_view revision) const;
+  bool MayCheckOut() const;
   std::string folder_;
 };
 

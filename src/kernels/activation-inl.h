@@ -13,7 +13,8 @@ HWY_BEFORE_NAMESPACE();
 namespace mlac::kernels {
 namespace HWY_NAMESPACE {
 
-HWY_INLINE Lanes Relu(const Lanes& x) { return Max(x, Set(0.0f)); }
+// Not Max(x, 0), which makes 0 of NaN on x86.
+HWY_INLINE Lanes Relu(const Lanes& x) { return SelectLess(x, Set(0.0f), Set(0.0f), x); }
 
 inline void ActivateRow(Activation activation, const float* in, float* out, size_t count) {
   switch (activation) {

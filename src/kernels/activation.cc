@@ -19,8 +19,10 @@ void ActivateBackwardRow(Activation activation, const float* in, const float* gr
     case Activation::kGeluTanh:
       return ForEach(in, gradient_out, gradient_in, count, [](const Lanes& x, const Lanes& g) { return g * GeluTanhDerivative(x); });
     case Activation::kRelu:
-      return ForEach(in, gradient_out, gradient_in, count,
-                     [](const Lanes& x, const Lanes& g) { return SelectLess(Set(0.0f), x, g, Set(0.0f)); });
+      return ForEach(in, gradient_out, gradient_in, count, [](const Lanes& x, const Lanes& g) {
+        const Lanes zero_or_nan = SelectLess(x, Set(1.0f), Set(0.0f), x);  // of an x that is not above 0
+        return SelectLess(Set(0.0f), x, g, zero_or_nan);
+      });
     case Activation::kTanh:
       return ForEach(in, gradient_out, gradient_in, count, [](const Lanes& x, const Lanes& g) {
         const Lanes t = Tanh(x);

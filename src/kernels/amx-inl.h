@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <hwy/highway.h>
 
 #if HWY_TARGET == HWY_AVX3
@@ -19,18 +20,21 @@ HWY_BEFORE_NAMESPACE();
 namespace mlac::kernels {
 namespace HWY_NAMESPACE {
 
-// All eight tiles as 16 rows of 64 bytes: once a thread. Fewer rows of A are read beyond and dropped, which is cheaper than another shape.
+// What ldtilecfg reads and sttilecfg writes: Intel's Software Developer's Manual, volume 1, "Programming with Intel AMX".
+struct alignas(64) TileConfig {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t bytes_per_row[16] = {};
+  uint8_t rows[16] = {};
+};
+
+// All eight tiles as 16 rows of 64 bytes. Fewer rows of A are read beyond and dropped, which is cheaper than another shape.
+// Looked at before each product and not once a thread: the thread may be a caller's of the C API, and other libraries in the process, oneDNN for one, give
+// its tiles shapes of their own, or release them; a tile instruction would then fault or compute something else.
 HWY_INLINE void ConfigureTiles() {
-  thread_local bool done = false;
-  if (done) return;
-  done = true;
-  struct alignas(64) {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t bytes_per_row[16] = {};
-    uint8_t rows[16] = {};
-  } config;
-  for (int i = 0; i < 8; ++i) config.bytes_per_row[i] = 64, config.rows[i] = 16;
-  asm volatile("ldtilecfg %0" ::"m"(config));
+  TileConfig wanted, found;
+  for (int i = 0; i < 8; ++i) wanted.bytes_per_row[i] = 64, wanted.rows[i] = 16;
+  asm volatile("sttilecfg %0" : "=m"(found));
+  if (std::memcmp(&found, &wanted, sizeof wanted) != 0) asm volatile("ldtilecfg %0" ::"m"(wanted));
 }
 
 enum class TileType { kInt8, kBf16 };

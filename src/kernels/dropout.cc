@@ -1,8 +1,11 @@
 #include "kernels/dropout.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
+
+#include "base/random.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/dropout.cc"
@@ -63,19 +66,8 @@ HWY_INLINE void PhiloxBlocks(const DropoutKey& key, uint32_t row, uint32_t block
 template <size_t kCounters>
 void PhiloxBlocks(const DropoutKey& key, uint32_t row, uint32_t block, uint16_t* numbers) {
   for (uint32_t i = 0; i < kCounters; ++i) {
-    uint32_t c0 = block + i, c1 = row, c2 = key.operation, c3 = key.step;
-    uint32_t key0 = static_cast<uint32_t>(key.seed), key1 = static_cast<uint32_t>(key.seed >> 32);
-    for (int round = 0; round < 10; ++round) {
-      const uint64_t product0 = uint64_t{0xD2511F53} * c0, product1 = uint64_t{0xCD9E8D57} * c2;
-      c0 = static_cast<uint32_t>(product1 >> 32) ^ c1 ^ key0;
-      c1 = static_cast<uint32_t>(product1);
-      c2 = static_cast<uint32_t>(product0 >> 32) ^ c3 ^ key1;
-      c3 = static_cast<uint32_t>(product0);
-      key0 += 0x9E3779B9;
-      key1 += 0xBB67AE85;
-    }
-    const uint32_t words[4] = {c0, c1, c2, c3};
-    std::memcpy(numbers + kDropoutBlock * i, words, sizeof words);
+    const std::array<uint32_t, 4> words = Philox(key.seed, {block + i, row, key.operation, key.step});
+    std::memcpy(numbers + kDropoutBlock * i, words.data(), sizeof words);
   }
 }
 

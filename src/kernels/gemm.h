@@ -15,7 +15,7 @@ enum class Layout {
 
 // Columns of a panel on the instruction set in use: 8, 16 or 32.
 size_t PanelWidth();
-// Floats of a packed B: whole panels, and room for the reads ahead.
+// Floats of a packed B: whole panels.
 size_t PackedSize(size_t num_k, size_t num_columns);
 size_t NumPanels(size_t num_columns);
 

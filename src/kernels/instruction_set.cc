@@ -4,8 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <hwy/highway.h>
+#include <mutex>
 
 #include "base/error.h"
 #include "base/nearest_name.h"
@@ -60,48 +62,51 @@ Bf16Path ChooseBf16Path(std::string_view f32_path, std::string_view bound) {
   return has.avx512_bf16 ? Bf16Path::kAvx512Bf16 : Bf16Path::kNone;
 }
 
-std::string g_bound;  // what UseInstructionSet was called with
-Int8Path g_int8_path = Int8Path::kReference;
-Bf16Path g_bf16_path = Bf16Path::kNone;
-const Path* g_in_use = nullptr;  // set by UseInstructionSet alone; Highway's own dispatch state is global likewise
+// Set by UseInstructionSet alone; Highway's own dispatch state is global likewise. in_use is set last: who sees it sees the other two.
+std::atomic<const Path*> in_use = nullptr;
+std::atomic<Int8Path> int8_path = Int8Path::kReference;
+std::atomic<Bf16Path> bf16_path = Bf16Path::kNone;
+
+bool IsHere(const Path& path, int64_t machine) { return CompiledIn(path) && (path.target & machine) != 0; }
+
+// The first one asked chooses, whichever thread that is.
+const Path& PathInUse() {
+  static std::mutex first;
+  if (in_use.load(std::memory_order_acquire) == nullptr) {
+    const std::lock_guard lock(first);
+    const char* bound = std::getenv("MLAC_ISA");
+    if (in_use.load(std::memory_order_relaxed) == nullptr) UseInstructionSet(bound == nullptr ? "" : bound);
+  }
+  return *in_use.load(std::memory_order_acquire);
+}
 
 }  // namespace
 
 // Highway's bit of the path in use.
-static int64_t TargetInUse() { return g_in_use->target; }
+static int64_t TargetInUse() { return PathInUse().target; }
 
 std::vector<std::string> AvailableInstructionSets() {
-  InstructionSetInUse();
-  const std::string bound = g_bound;
   const int64_t machine = MachineTargets();
   std::vector<std::string> names;
   for (const Path& path : kPaths)
-    if (CompiledIn(path) && (path.target & machine) != 0) names.emplace_back(path.name);
-  UseInstructionSet(bound);
+    if (IsHere(path, machine)) names.emplace_back(path.name);
   return names;
 }
 
-std::string_view InstructionSetInUse() {
-  if (g_in_use == nullptr) {
-    const char* bound = std::getenv("MLAC_ISA");
-    UseInstructionSet(bound == nullptr ? "" : bound);
-  }
-  return g_in_use->name;
-}
+std::string_view InstructionSetInUse() { return PathInUse().name; }
 
 void UseInstructionSet(std::string_view upper_bound) {
   const std::string_view bound = upper_bound.empty() ? "" : Bound(upper_bound);
   const int64_t machine = MachineTargets();
   const Path* chosen = nullptr;
   for (const Path& path : kPaths) {
-    if (CompiledIn(path) && (path.target & machine) != 0) chosen = &path;
+    if (IsHere(path, machine)) chosen = &path;
     if (path.name == bound && chosen != nullptr) break;
   }
-  g_in_use = chosen;
   hwy::GetChosenTarget().Update(chosen->target);
-  g_bound = upper_bound;
-  g_int8_path = ChooseInt8Path(chosen->name, upper_bound);
-  g_bf16_path = ChooseBf16Path(chosen->name, upper_bound);
+  int8_path.store(ChooseInt8Path(chosen->name, upper_bound), std::memory_order_relaxed);
+  bf16_path.store(ChooseBf16Path(chosen->name, upper_bound), std::memory_order_relaxed);
+  in_use.store(chosen, std::memory_order_release);
 }
 
 std::vector<std::string> AvailableBounds() {
@@ -116,8 +121,8 @@ std::vector<std::string> AvailableBounds() {
 }
 
 Int8Path Int8PathInUse() {
-  InstructionSetInUse();
-  return g_int8_path;
+  PathInUse();
+  return int8_path.load(std::memory_order_relaxed);
 }
 
 std::string_view Name(Int8Path path) {
@@ -126,8 +131,8 @@ std::string_view Name(Int8Path path) {
 }
 
 Bf16Path Bf16PathInUse() {
-  InstructionSetInUse();
-  return g_bf16_path;
+  PathInUse();
+  return bf16_path.load(std::memory_order_relaxed);
 }
 
 std::string_view Name(Bf16Path path) {
@@ -141,10 +146,8 @@ std::string_view Name(Bf16Path path) {
 // which took 5 of the 9 ms that `mlac --help` ran.
 namespace hwy {
 
-int64_t SupportedTargets() {  // called by the first kernel where nobody has asked for an instruction set before
-  mlac::kernels::InstructionSetInUse();
-  return mlac::kernels::TargetInUse();
-}
+// Called by the first kernel where nobody has asked for an instruction set before.
+int64_t SupportedTargets() { return mlac::kernels::TargetInUse(); }
 
 ChosenTarget& GetChosenTarget() {
   static ChosenTarget chosen;

@@ -1,5 +1,6 @@
 #pragma once
-// Which path of the kernels runs. All give the same bits in f32; this is for tests, benchmarks and bug reports.
+// Which path of the kernels runs. All give the same bits in f32; this is for tests, benchmarks and bug reports. Safe to call from several threads, but for
+// UseInstructionSet.
 #include <string>
 #include <string_view>
 #include <vector>

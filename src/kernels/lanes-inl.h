@@ -79,7 +79,7 @@ HWY_INLINE Lanes SelectLess(const Lanes& a, const Lanes& b, const Lanes& x, cons
   for (size_t p = 0; p < kParts; ++p) z.part[p] = hn::IfThenElse(hn::Lt(a.part[p], b.part[p]), x.part[p], y.part[p]);
   return z;
 }
-// 2 to the power of n, n integral in [-126, 127].
+// 2 to the power of n, n integral in [-126, 127]; anything for NaN.
 HWY_INLINE Lanes PowerOfTwo(const Lanes& n) {
   const hn::RebindToSigned<LanesTag> integers;
   return Each(n, n, [&](Part x, Part) {
@@ -202,7 +202,10 @@ HWY_INLINE Lanes SelectLess(const Lanes& a, const Lanes& b, const Lanes& x, cons
   return Each([&](size_t i) { return a.lane[i] < b.lane[i] ? x.lane[i] : y.lane[i]; });
 }
 HWY_INLINE Lanes PowerOfTwo(const Lanes& n) {
-  return Each([&](size_t i) { return std::bit_cast<float>(static_cast<uint32_t>(static_cast<int32_t>(n.lane[i]) + 127) << 23); });
+  return Each([&](size_t i) {
+    const int32_t exponent = n.lane[i] >= -126.0f ? static_cast<int32_t>(n.lane[i]) : 0;  // of NaN anything: what it is multiplied by is NaN
+    return std::bit_cast<float>(static_cast<uint32_t>(exponent + 127) << 23);
+  });
 }
 HWY_INLINE Lanes LoadIntegers(const int32_t* from) {
   return Each([&](size_t i) { return static_cast<float>(from[i]); });

@@ -16,7 +16,7 @@ size_t Int8RowBytes(size_t num_k);
 // 1 to 255, which meets weights of 0; scales, zeros: [rows].
 void QuantizeRows(const float* x, size_t x_stride, size_t num_rows, size_t size, uint8_t* q, float* scales, int32_t* zeros);
 
-// Rows of a weight, around zero: q[i] = round to even(x[i] / scale), scale = max |x| / 127; rows of `size` bytes without padding.
+// Rows of a weight, all finite, around zero: q[i] = round to even(x[i] / scale), scale = max |x| / 127; rows of `size` bytes without padding.
 void QuantizeWeightRows(const float* x, size_t num_rows, size_t size, int8_t* q, float* scales);
 
 // out[i] = q[i] * scale, `size` elements.

@@ -123,7 +123,7 @@ HWY_INLINE void RunTile(size_t rows, const TileArguments& arguments, Start start
   (arguments.prefetch == nullptr ? kPlain : whole_panel ? kPrefetchingPanel : kPrefetching)[rows - 1](arguments, start);
 }
 
-// Calls body(begin, end) for blocks of at most kTileRows rows that cut [begin, end) evenly: 128 rows are ten blocks of 12 or 13,
+// Calls body(begin, end, number) for blocks of at most kTileRows rows that cut [begin, end) evenly: 128 rows are ten blocks of 12 or 13,
 // not nine of 14 and one of 2.
 template <typename Body>
 HWY_INLINE void ForRowBlocks(size_t begin, size_t end, Body body) {

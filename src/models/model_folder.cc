@@ -4,7 +4,9 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
+#include "autograd/embedding.h"
 #include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -18,15 +20,6 @@
 namespace mlac {
 namespace {
 
-// [rows, size] times a scale each row.
-Tensor Dequantized(const Tensor& weight, const Tensor& scales) {
-  Tensor floats = weight.ToF32();
-  const size_t rows = weight.dim(0), size = weight.dim(1);
-  for (size_t r = 0; r < rows; ++r)
-    for (size_t i = 0; i < size; ++i) floats.mutable_floats()[r * size + i] *= scales.floats()[r];
-  return floats;
-}
-
 nlohmann::json ReadConfig(const std::string& transformer_folder) { return ReadJsonFile(transformer_folder + "/config.json"); }
 
 // Its base is another folder, and a name that a file gives is not opened: a stranger wrote it.
@@ -36,12 +29,24 @@ nlohmann::json ReadConfig(const std::string& transformer_folder) { return ReadJs
               fmt::format("give the model that it was made for, and it as --adapter{}", base.empty() ? "" : ": its writer called that model " + Quoted(base)));
 }
 
+// What to do where nothing of that name is there. OWNER/NAME, in a folder where there is no OWNER, is probably the name of a model on the
+// Hub.
+std::string HintForMissingFolder(const std::string& folder, const std::string& usual) {
+  const size_t slash = folder.find('/');
+  constexpr std::string_view kName = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/";
+  if (slash == std::string::npos || slash == 0 || slash + 1 == folder.size() || folder.find('/', slash + 1) != std::string::npos ||
+      folder[0] == '.' || folder.find_first_not_of(kName) != std::string::npos || FolderExists(folder.substr(0, slash)))
+    return usual;
+  return fmt::format("a model of the Hub is downloaded once: hf download {} --local-dir {}", folder, folder.substr(slash + 1));
+}
+
 }  // namespace
 
 std::string TransformerFolder(const std::string& folder) {
   constexpr const char* kHint = "a model is a folder with config.json and model.safetensors";
   if (FileExists(folder)) throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: is a file, expected a folder", folder), kHint);
-  if (!FolderExists(folder)) throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such folder", folder), kHint);
+  if (!FolderExists(folder))
+    throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such folder", folder), HintForMissingFolder(folder, kHint));
   std::string inner = folder;
   for (const SentenceModule& module : ReadSentenceModules(folder))
     if (module.kind == "Transformer" && !module.path.empty()) inner = folder + "/" + module.path;

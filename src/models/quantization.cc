@@ -43,8 +43,10 @@ Quantization ReadQuantization(const json& config, const std::string& file) {
   if (!quantization.is_object())
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: quantization_config is {}; expected an object", file, quantization.type_name()));
   // Compared as values: nlohmann's == with a text is noexcept and makes a value of it, which ends the process where memory is short.
-  if (MemberOrNull(quantization, "quant_method") != json("compressed-tensors")) RefuseQuantization(file, "quant_method", MemberOrNull(quantization, "quant_method"), "\"compressed-tensors\"");
-  if (MemberOrNull(quantization, "format") != json("int-quantized")) RefuseQuantization(file, "format", MemberOrNull(quantization, "format"), "\"int-quantized\"");
+  if (MemberOrNull(quantization, "quant_method") != json("compressed-tensors"))
+    RefuseQuantization(file, "quant_method", MemberOrNull(quantization, "quant_method"), "\"compressed-tensors\"");
+  if (MemberOrNull(quantization, "format") != json("int-quantized"))
+    RefuseQuantization(file, "format", MemberOrNull(quantization, "format"), "\"int-quantized\"");
   for (const char* field : {"kv_cache_scheme", "sparsity_config", "transform_config"}) ExpectNothing(file, quantization, field);
   const json& groups = MemberOrNull(quantization, "config_groups");
   if (!groups.is_object() || groups.empty()) RefuseQuantization(file, "config_groups", groups, "an object with a group");
@@ -58,7 +60,8 @@ Quantization ReadQuantization(const json& config, const std::string& file) {
     Expect(file, weights, path + "weights.", "type", {"int"}, "int");
     Expect(file, weights, path + "weights.", "symmetric", {true}, true);
     Expect(file, weights, path + "weights.", "strategy", {"channel", "tensor"}, "tensor");
-    if (!MemberOrNull(group, "output_activations").is_null()) RefuseQuantization(file, path + "output_activations", MemberOrNull(group, "output_activations"), "null");
+    if (!MemberOrNull(group, "output_activations").is_null())
+      RefuseQuantization(file, path + "output_activations", MemberOrNull(group, "output_activations"), "null");
     if (targets == json{"Embedding"}) continue;  // rows are looked up, not multiplied
     if (activations.is_null()) {
       weight_only = true;

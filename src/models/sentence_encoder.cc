@@ -19,7 +19,20 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kLargestFeature = 1 << 20;
+constexpr size_t kLargestFeature = 1 << 20, kLargestConfig = size_t{1} << 20;
+
+// A file of a module, opened by OpenBeneath: a stranger wrote modules.json, and whatever stands in the folder.
+struct ModuleFile {
+  std::string path;  // for messages
+  FileDescriptor file;
+};
+
+ModuleFile OpenOf(const std::string& folder, const SentenceModule& module, const std::string& file) {
+  const std::string name = module.path.empty() ? file : module.path + "/" + file;
+  return {folder + "/" + name, OpenBeneath(folder, name)};
+}
+
+json ReadModuleConfig(const ModuleFile& file) { return ParseJson(ReadFile(file.file, file.path, kLargestConfig), file.path); }
 
 // The modes of 1_Pooling/config.json: "pooling_mode" since version 5, one boolean a mode before.
 Pooling ReadPooling(const json& config, const std::string& path) {
@@ -96,6 +109,9 @@ std::vector<SentenceModule> ReadSentenceModules(const std::string& folder) {
                   fmt::format("{}: module '{}' is not supported; supported are Transformer, Pooling, Dense and Normalize", path, type));
     if (name.find('/') != std::string::npos || name.find('\0') != std::string::npos || name == "." || name == "..")
       throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is no plain name of a folder", path, name));
+    if (!name.empty() && !LiesIn(folder + "/" + name, folder))
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is a link that leads out of the folder", path, name),
+                  "put a copy of the folder there");
     modules.push_back({kind, name});
   }
   return modules;
@@ -130,16 +146,17 @@ class NormalizeStep : public Base {
 template <class Base>
 class DenseStep : public Base {
  public:
-  DenseStep(const std::string& folder, size_t inputs) {
-    const std::string path = folder + "/config.json", weights = folder + "/model.safetensors";
-    const json config = ReadJsonFile(path);
-    const ConfigReader reader(config, path);
+  DenseStep(const std::string& folder, const SentenceModule& module, size_t inputs) {
+    const ModuleFile config_file = OpenOf(folder, module, "config.json");
+    const json config = ReadModuleConfig(config_file);
+    const ConfigReader reader(config, config_file.path);
     if (const size_t expected = reader.Integer("in_features", 1, kLargestFeature); expected != inputs)
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: in_features is {}; the module before it gives {}", path, expected, inputs));
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: in_features is {}; the module before it gives {}", config_file.path, expected, inputs));
     outputs_ = reader.Integer("out_features", 1, kLargestFeature);
-    const auto file = std::make_shared<const SafetensorsFile>(std::make_shared<const MappedFile>(weights));
+    ModuleFile weights = OpenOf(folder, module, "model.safetensors");
+    const auto file = std::make_shared<const SafetensorsFile>(std::make_shared<const MappedFile>(std::move(weights.file), weights.path));
     store_ = std::make_unique<ParameterStore>(
-        [file](const std::string& name) { return file->Find(name) == nullptr ? std::nullopt : std::optional(file->Get(name)); }, weights, "linear");
+        [file](const std::string& name) { return file->Find(name) == nullptr ? std::nullopt : std::optional(file->Get(name)); }, weights.path, "linear");
     const WeightScope scope = WeightScope(*store_).In("linear");
     Parameter& bias = reader.Boolean("bias", true) ? scope.Get("bias", {outputs_}) : scope.Fresh(0, 0).Get("bias", {outputs_}, Initial::kZero);
     linear_.emplace(scope.Get("weight", {outputs_, inputs}), bias, ReadDenseActivation(reader));
@@ -159,18 +176,18 @@ class DenseStep : public Base {
 SentenceEncoder::SentenceEncoder(const std::string& folder, const Model& model) : embedding_size_(model.hidden_size()) {
   bool pools = false;
   for (const SentenceModule& module : ReadSentenceModules(folder)) {
-    const std::string path = folder + "/" + module.path;
     if (module.kind == "Pooling") {
-      const std::string file = path + "/config.json";
-      const json config = ReadJsonFile(file);
-      pooling_ = ReadPooling(config, file);
-      pools_prompt_ = ConfigReader(config, file).Boolean("include_prompt", true);
+      if (pools) throw Error(ErrorCode::kUnsupported, fmt::format("{}/modules.json: more than one Pooling is not supported", folder));
+      const ModuleFile file = OpenOf(folder, module, "config.json");
+      const json config = ReadModuleConfig(file);
+      pooling_ = ReadPooling(config, file.path);
+      pools_prompt_ = ConfigReader(config, file.path).Boolean("include_prompt", true);
       pools_first_ = steps_.empty();
       steps_.push_back(std::make_unique<PoolingStep<Step>>(pooling_));
       pools = true;
     } else if (module.kind == "Dense") {
       if (!pools) throw Error(ErrorCode::kUnsupported, fmt::format("{}/modules.json: Dense before Pooling is not supported", folder));
-      auto dense = std::make_unique<DenseStep<Step>>(path, embedding_size_);
+      auto dense = std::make_unique<DenseStep<Step>>(folder, module, embedding_size_);
       embedding_size_ = dense->outputs();
       steps_.push_back(std::move(dense));
     } else if (module.kind == "Normalize") {

@@ -16,14 +16,14 @@ struct SentenceModule {
   std::string kind, path;
 };
 
-// The modules of a folder in their order; none where there is no modules.json. Throws kInvalidInput for a path that leaves the folder,
-// kUnsupported for a kind that is not known.
+// The modules of a folder in their order; none where there is no modules.json. Throws kInvalidInput for a path that leaves the folder, by itself or
+// as a link, kUnsupported for a kind that is not known.
 std::vector<SentenceModule> ReadSentenceModules(const std::string& folder);
 
 // What stands behind the encoder. Without modules.json: the mean of the tokens.
 class SentenceEncoder {
  public:
-  // Throws kUnsupported for a pooling or an activation that is not known, kInvalidInput for weights that do not fit.
+  // Throws kUnsupported for a pooling, an activation or an order that is not known, kInvalidInput for files outside and weights that do not fit.
   SentenceEncoder(const std::string& folder, const Model& model);
   ~SentenceEncoder();
 

@@ -35,6 +35,9 @@ SentencePrompts ReadSentencePrompts(const std::string& folder) {
   if (!FileExists(path)) return prompts;
   const nlohmann::json config = ReadJsonFile(path);
   if (!config.is_object()) return prompts;
+  const auto type = config.find("model_type");
+  prompts.of_cross_encoder = type != config.end() && *type == "CrossEncoder";
+  if (prompts.of_cross_encoder && !FileExists(folder + "/modules.json")) return {};
   if (const auto list = config.find("prompts"); list != config.end() && !list->is_null()) {
     if (!list->is_object()) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: 'prompts' is no object", path));
     for (const auto& [name, prompt] : list->items()) {
@@ -46,12 +49,13 @@ SentencePrompts ReadSentencePrompts(const std::string& folder) {
   const auto given = config.find("default_prompt_name");
   if (given == config.end() || given->is_null()) return prompts;
   if (!given->is_string()) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: 'default_prompt_name' is no text", path));
-  const std::string& name = prompts.default_name.emplace(given->get<std::string>());
-  // sentence-transformers has these two in every model, empty where the folder does not say.
-  if (name == "query" || name == "document") prompts.texts.try_emplace(name);
+  const std::string name = given->get<std::string>();
+  // sentence-transformers has these two in every model that gives vectors, empty where the folder does not say.
+  if (!prompts.of_cross_encoder && (name == "query" || name == "document")) prompts.texts.try_emplace(name);
   if (!prompts.texts.contains(name))
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: default_prompt_name {} is none of its prompts", path, Quoted(name)),
                 prompts.Known());
+  prompts.default_name = name;
   return prompts;
 }
 

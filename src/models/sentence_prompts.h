@@ -9,6 +9,7 @@ namespace mlac {
 struct SentencePrompts {
   std::map<std::string, std::string> texts;      // by the name of their use: "query"
   std::optional<std::string> default_name = {};  // of the one that each text gets where nobody names one
+  bool of_cross_encoder = false;                 // they go before the first text of a pair, and no vector is made behind them
 
   // The prompt of texts for which nobody names one, "" if there is none.
   const std::string& Default() const;
@@ -18,7 +19,8 @@ struct SentencePrompts {
   std::string Known() const;
 };
 
-// None of a folder without the file. Throws kInvalidInput for a prompt that is no text, and for a default that is none of them.
+// None of a folder without the file, nor of a cross-encoder's without modules.json: sentence-transformers does not read the file then. Throws
+// kInvalidInput for a prompt that is no text, and for a default that is none of them.
 SentencePrompts ReadSentencePrompts(const std::string& folder);
 
 }  // namespace mlac

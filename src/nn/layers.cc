@@ -33,37 +33,63 @@ Linear::Linear(Parameter& weight, Parameter& bias, kernels::Activation activatio
     : weight_(&weight), bias_(&bias), activation_(activation), packed_(PackedOf(weight)) {}
 
 Tensor Linear::operator()(Run& run, const Tensor& x) const {
-  if (HasLora(run)) return WithLora(run, x);
+  if (HasLora(run)) return WithLora(run, x, /*narrow=*/false);
   return LinearForward(run, x, *weight_, bias_, activation_, *packed_);
 }
 
 Tensor Linear::ForNextLinear(Run& run, const Tensor& x) const {
-  if (HasLora(run)) return WithLora(run, x);
+  if (HasLora(run)) return WithLora(run, x, /*narrow=*/true);
   return LinearForward(run, x, *weight_, bias_, activation_, *packed_, /*narrow=*/true);
 }
 
 bool Linear::HasLora(const Run& run) const {
   if (lora_ != nullptr) return true;
   const std::span<const AdapterRows> rows = run.adapter_rows();
-  return std::any_of(rows.begin(), rows.end(), [&](const AdapterRows& part) { return part.adapter != nullptr && part.adapter->FindLora(*weight_) != nullptr; });
+  return std::any_of(rows.begin(), rows.end(), [&](const AdapterRows& part) { return LoraOf(part) != nullptr; });
 }
 
+const LoraModule* Linear::LoraOf(const AdapterRows& rows) const { return rows.adapter == nullptr ? nullptr : rows.adapter->FindLora(*weight_); }
+
 // The adapter's part is computed in f32 whatever the weight and the run are, and the activation follows both.
-Tensor Linear::WithLora(Run& run, const Tensor& x) const {
+Tensor Linear::WithLora(Run& run, const Tensor& x, bool narrow) const {
   const Tensor floats = x.dtype() == DType::kF32 ? x : x.ToF32();
-  const Tensor z = LinearForward(run, x, *weight_, bias_, kernels::Activation::kNone, *packed_);
   if (lora_ != nullptr) {
+    const Tensor z = LinearForward(run, x, *weight_, bias_, kernels::Activation::kNone, *packed_);
     // Only layers of the encoder learn an adapter, and their rows are tokens.
     const Tensor dropped = DropoutForward(run, floats, lora_->dropout, RowKind::kTokens);
     return ActivationForward(run, LoraForward(run, dropped, z, *lora_->a, *lora_->b, lora_->scale), activation_);
   }
+  const std::span<const AdapterRows> parts = run.adapter_rows();
+  const bool rounds = weight_->value.dtype() == DType::kI8 || run.dtype() == DType::kBF16;
+  if (rounds && (narrow || activation_ != kernels::Activation::kNone) &&
+      std::any_of(parts.begin(), parts.end(), [&](const AdapterRows& part) { return LoraOf(part) == nullptr; }))
+    return PartByPart(run, floats, narrow);
+  const Tensor z = LinearForward(run, x, *weight_, bias_, kernels::Activation::kNone, *packed_);
   size_t begin = 0;
-  for (const AdapterRows& part : run.adapter_rows()) {
-    const LoraModule* lora = part.adapter == nullptr ? nullptr : part.adapter->FindLora(*weight_);
+  for (const AdapterRows& part : parts) {
+    const LoraModule* lora = LoraOf(part);
     if (lora != nullptr && part.end > begin) LoraForward(run, floats.Rows(begin, part.end), z.Rows(begin, part.end), *lora->a, *lora->b, lora->scale);
     begin = part.end;
   }
   return ActivationForward(run, z, activation_);
+}
+
+// Where some rows have no adapter here: in int8 and bf16 their activation is a part of the product, with fewer digits than one behind it, and what they
+// give may be rounded. All rows have the bits that they have alone.
+Tensor Linear::PartByPart(Run& run, const Tensor& x, bool narrow) const {
+  Tensor y = run.NewTensor({x.dim(0), weight_->value.dim(0)});
+  size_t begin = 0;
+  for (const AdapterRows& part : run.adapter_rows()) {
+    if (part.end == begin) continue;
+    const Tensor rows = x.Rows(begin, part.end);
+    const LoraModule* lora = LoraOf(part);
+    Tensor result = LinearForward(run, rows, *weight_, bias_, lora == nullptr ? activation_ : kernels::Activation::kNone, *packed_, narrow && lora == nullptr);
+    if (lora != nullptr) result = ActivationForward(run, LoraForward(run, rows, result, *lora->a, *lora->b, lora->scale), activation_);
+    const Tensor floats = result.dtype() == DType::kF32 ? result : result.ToF32();
+    std::copy(floats.floats().begin(), floats.floats().end(), y.mutable_floats().begin() + static_cast<ptrdiff_t>(begin * y.dim(1)));
+    begin = part.end;
+  }
+  return y;
 }
 
 Embedding::Embedding(const WeightScope& weights, size_t count, size_t size) : weight_(&weights.Get("weight", {count, size})) {}

@@ -39,7 +39,9 @@ class Linear {
   const LoraModule* lora_ = nullptr;
 
   bool HasLora(const Run& run) const;
-  Tensor WithLora(Run& run, const Tensor& x) const;
+  const LoraModule* LoraOf(const AdapterRows& rows) const;  // null: these rows have none here
+  Tensor WithLora(Run& run, const Tensor& x, bool narrow) const;
+  Tensor PartByPart(Run& run, const Tensor& x, bool narrow) const;
 };
 
 // Ids to rows of "weight" [count, size].

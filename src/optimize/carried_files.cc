@@ -15,8 +15,6 @@ namespace fs = std::filesystem;
 
 constexpr size_t kLargestFile = size_t{1} << 30;
 
-void CopyFile(const std::string& from, const std::string& to) { WriteFileAtomically(to, ReadFile(from, kLargestFile)); }
-
 // What stands beside the weights and stays true of the copy.
 bool IsCarriedOver(const std::string& name) {
   static const std::vector<std::string> kLeftOut = {"config.json", "metrics.json", "training.json", "optimization.json",
@@ -30,9 +28,10 @@ bool IsCarriedOver(const std::string& name) {
 
 }  // namespace
 
-void CopyFiles(const std::string& from, const std::string& to) {
+void CopyFiles(const std::string& from, const std::string& to, std::string_view left_out) {
   for (const std::string& name : NamesIn(from))
-    if (IsCarriedOver(name) && FileExists(from + "/" + name)) CopyFile(from + "/" + name, to + "/" + name);
+    if (name != left_out && IsCarriedOver(name) && FileExists(from + "/" + name))  // a link must bring nothing from elsewhere into what may be published
+      WriteFileAtomically(to + "/" + name, ReadFile(OpenBeneath(from, name), from + "/" + name, kLargestFile));
 }
 
 void CopyTrainingRecord(const std::string& from, const std::string& to) {

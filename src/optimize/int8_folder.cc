@@ -19,6 +19,7 @@
 #include "optimize/carried_files.h"
 #include "tensor/safetensors.h"
 #include "tensor/weight_files.h"
+#include "train/report_card.h"
 #include "train/sentence_folder.h"
 
 namespace mlac {
@@ -101,9 +102,9 @@ Int8Summary WriteInt8Folder(const std::string& model_folder, const std::string& 
 
   const std::string inner_out = out + inner.substr(model_folder.size());
   if (inner_out != out) fs::create_directory(inner_out);
-  CopyFiles(model_folder, out);
+  CopyFiles(model_folder, out, kModelCardFile);
   CopyTrainingRecord(model_folder, out);
-  if (inner_out != out) CopyFiles(inner, inner_out);
+  if (inner_out != out) CopyFiles(inner, inner_out, kModelCardFile);
   CopyModules(model_folder, out);
   WriteSafetensors(inner_out + "/model.safetensors", tensors, {{"format", "pt"}});
   config["quantization_config"] = json::parse(Int8QuantizationConfig(ignore).dump());

@@ -11,9 +11,10 @@ struct Int8Summary {
 };
 
 // Writes the copy of `model` (a folder that OpenModel opens) into the empty folder `out`, in compressed-tensors' format "int-quantized":
-// "NAME.weight" I8 and "NAME.weight_scale" F32 [rows, 1]. Of a decoder that is tied to the embeddings only the scales are stored. Tokenizer, pooling
-// and the like are copied; measurements of the f32 model (metrics.json, training.json, pictures) are not.
-// Throws kUnsupported for a folder that is quantised already, kInvalidInput for a weight with NaN or infinity.
+// "NAME.weight" I8 and "NAME.weight_scale" F32 [rows, 1]. Of a decoder that is tied to the embeddings only the scales are stored.
+// Tokenizer, pooling and the like are copied; measurements of the f32 model (metrics.json, pictures) and its card, which speaks of them,
+// are not: int8_card.h makes another. Throws kUnsupported for a folder that is quantised already, kInvalidInput for a weight with NaN or
+// infinity.
 Int8Summary WriteInt8Folder(const std::string& model, const std::string& out);
 
 }  // namespace mlac

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "base/display.h"
 #include "base/error.h"
@@ -104,6 +105,12 @@ MetricChange CompareMetric(const TradeOffOptions& options) {
           ComparePredictions(before.truth, before.predicted, after.predicted, before.metrics.label_names.size(), options.metric)};
 }
 
+// As whoever uses the model has them, with the prompt of its folder.
+std::vector<float> VectorsOf(TextModel& model, std::span<const TextInput> texts) {
+  const EncodedTexts encoded = model.EncodeWithPrompt(texts, model.prompts().Default());
+  return model.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
+}
+
 EmbeddingChange CompareEmbeddings(TextModel& before, TextModel& after, const TradeOffOptions& options) {
   const Texts texts = ReadTexts(options.data, options.text_column.empty() ? "text" : options.text_column);
   constexpr size_t kTextsAtOnce = 256;
@@ -112,8 +119,7 @@ EmbeddingChange CompareEmbeddings(TextModel& before, TextModel& after, const Tra
   for (size_t begin = 0; begin < texts.texts.size(); begin += kTextsAtOnce) {
     std::vector<TextInput> part;
     for (size_t i = begin; i < std::min(texts.texts.size(), begin + kTextsAtOnce); ++i) part.push_back({texts.texts[i], std::nullopt});
-    const TokenBatch batch = before.Encode(part).batch;
-    const std::vector<float> a = before.Embed(batch), b = after.Embed(batch);
+    const std::vector<float> a = VectorsOf(before, part), b = VectorsOf(after, part);
     for (size_t i = 0; i < part.size(); ++i) {
       const double cosine = Cosine(std::span(a).subspan(i * size, size), std::span(b).subspan(i * size, size));
       change.mean_cosine += cosine / static_cast<double>(texts.texts.size());

@@ -27,10 +27,13 @@ std::vector<int32_t> TargetIds(const TextModel& model, std::span<const std::stri
     int32_t id = tokenizer.FindToken(target);
     if (id < 0) {
       const Encoding pieces = tokenizer.Encode(target, {.add_special_tokens = false});
-      if (pieces.token_ids.size() != 1 || pieces.token_ids.front() == tokenizer.special_ids().unk)
+      if (pieces.token_ids.size() != 1)
         throw Error(ErrorCode::kInvalidArgument,
                     fmt::format("fill-mask: the target {} is no token of the model, which has {} for it: a mask stands for one",
                                 Quoted(target), pieces.token_ids.size()),
+                    "'mlac tokenize' shows the tokens of a text");
+      if (pieces.token_ids.front() == tokenizer.special_ids().unk)
+        throw Error(ErrorCode::kInvalidArgument, fmt::format("fill-mask: the model does not know the target {}", Quoted(target)),
                     "'mlac tokenize' shows the tokens of a text");
       id = pieces.token_ids.front();  // in lower case, perhaps
     }

@@ -88,7 +88,7 @@ class QuestionAnswering : public SequenceTask {
   std::vector<Encoding> Windows(const TextModel& model, const TextInput& text) const {
     if (!text.pair) throw Error(ErrorCode::kInvalidArgument, "question-answering: expected a context beside the question, found none");
     for (const auto& [name, value] : {std::pair<const char*, const std::string&>{"question", text.text}, {"context", *text.pair}})
-      if (IsBlank(value))
+      if (!options_.takes_blank && IsBlank(value))
         throw Error(ErrorCode::kInvalidInput,
                     fmt::format("{}question-answering: the {} is empty", text.place.empty() ? "" : text.place + ": ", name));
     const size_t length = options_.window.value_or(std::min(model.max_length(), kWindow));

@@ -1,10 +1,14 @@
 // sentence-similarity: the cosine of the first text's vector with that of each other text.
 // JSON: [0.61, 0.05]. Text: cosine and text a line, in the order given.
+// With a query, a search: the cosine of each text with it, best first, as text-ranking writes them. Blank texts are passed over and counted
+// in the index.
 #include <fmt/format.h>
 
 #include "base/display.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "data/texts.h"
+#include "pipelines/ranked_texts.h"
 #include "pipelines/task.h"
 
 namespace mlac {
@@ -55,8 +59,65 @@ class SentenceSimilarity : public Task {
   size_t num_compared_ = 0;
 };
 
+// The prompt of the first of these names that the model has, else its default: as encode_query and encode_document of sentence-transformers
+// choose.
+const std::string& PromptNamed(const TextModel& model, std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    if (model.prompts().texts.contains(name)) return model.prompts().Find(name);
+  return model.prompts().Default();
+}
+
+class TextSearch : public Task {
+ public:
+  explicit TextSearch(const TaskOptions& options) : options_(options), ranked_(options.top_k.value_or(0), options.format) {
+    CheckPrompt(options);
+  }
+
+  void Begin(std::string&) override {}
+
+  void Add(TextModel& model, std::span<const TextInput> texts, std::string&) override {
+    if (query_.empty()) {
+      const bool is_said = options_.prompt || options_.prompt_name;
+      query_ = Vectors(model, std::vector<TextInput>{{options_.query, std::nullopt, "the query"}},
+                       is_said ? PromptOf(model, options_) : PromptNamed(model, {"query"}));
+    }
+    std::vector<TextInput> wanted;
+    std::vector<size_t> indices;
+    for (const TextInput& text : texts) {
+      if (!IsBlank(text.text)) {
+        wanted.push_back(text);
+        indices.push_back(num_seen_);
+      }
+      ++num_seen_;
+    }
+    if (wanted.empty()) return;
+    const std::vector<float> vectors = Vectors(model, wanted, PromptNamed(model, {"document", "passage", "corpus"}));
+    for (size_t i = 0; i < wanted.size(); ++i)
+      ranked_.Add(indices[i], Cosine(query_, std::span(vectors).subspan(i * query_.size(), query_.size())), wanted[i].text);
+  }
+
+  void End(std::string& out) override { ranked_.Write(out); }
+
+ private:
+  std::vector<float> Vectors(TextModel& model, std::span<const TextInput> texts, const std::string& prompt) {
+    const EncodedTexts encoded = model.EncodeWithPrompt(texts, prompt);
+    num_truncated_ += encoded.num_truncated;
+    std::vector<float> vectors = model.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
+    RequireFinite(vectors);
+    return vectors;
+  }
+
+  const TaskOptions options_;
+  RankedTexts ranked_;
+  std::vector<float> query_;
+  size_t num_seen_ = 0;
+};
+
 }  // namespace
 
-std::unique_ptr<Task> MakeSentenceSimilarity(const TaskOptions& options) { return std::make_unique<SentenceSimilarity>(options); }
+std::unique_ptr<Task> MakeSentenceSimilarity(const TaskOptions& options) {
+  if (!options.query.empty()) return std::make_unique<TextSearch>(options);
+  return std::make_unique<SentenceSimilarity>(options);
+}
 
 }  // namespace mlac

@@ -35,6 +35,10 @@ struct TaskOptions {
   // default
   std::optional<std::string> prompt = {}, prompt_name = {};
   std::optional<ScoreFunction> function_to_apply = {};  // text-classification; without it as config.json's problem_type says
+  // text-classification: the labels that count, all with a score above this. Where a text may have several labels and there is no such
+  // bound, those count that evaluation counts, whose score is above 0.5.
+  std::optional<double> threshold = {};
+  bool counted_labels = false;  // in JSON, too, a text that may have several labels gets those that count, as a list, and not its best one
   // token-classification
   Aggregation aggregation = Aggregation::kNone;
   std::optional<size_t> stride = {};  // read longer texts through windows that share so many tokens; not with Aggregation::kNone
@@ -44,6 +48,7 @@ struct TaskOptions {
   size_t max_answer_length = 15;            // in tokens
   std::optional<size_t> window = {}, doc_stride = {};  // tokens of a window, question included (384 at most without it), and of its overlap (at most 128)
   bool handle_impossible_answer = false;    // "" may be the answer
+  bool takes_blank = false;                 // a question or a context may say nothing, as in data that is measured; else it is refused
   bool align_to_words = true;               // an answer begins and ends with a whole word
   std::optional<std::vector<std::string>> targets = {};  // fill-mask: the only words to choose among; each has to be one token
   // zero-shot-classification
@@ -51,8 +56,8 @@ struct TaskOptions {
   std::string hypothesis_template = "This example is {}.";  // {}: the label
   bool multi_label = false;
   bool label_pairs = false;  // in JSON a text has [{"label", "score"}, ...], as the Hub answers, instead of two lists
+  std::string query = {};    // text-ranking; sentence-similarity: the texts are searched for what is near to it
   // text-ranking
-  std::string query = {};
   bool raw_scores = false;  // logits instead of their sigmoids
 };
 

@@ -99,6 +99,14 @@ size_t NumPromptTokens(const Tokenizer& tokenizer, const std::string& prompt, si
   return size > 0 && encoding.special_tokens_mask[size - 1] != 0 ? size - 1 : size;
 }
 
+std::vector<size_t> PooledFrom(const Offsets& offsets, size_t num_prompt_tokens) {
+  std::vector<size_t> pooled_from;
+  if (num_prompt_tokens == 0) return pooled_from;
+  for (size_t s = 0; s + 1 < offsets.size(); ++s)  // a token is left, even where the text went on with the prompt's last word
+    pooled_from.push_back(std::min(offsets[s] + num_prompt_tokens, offsets[s + 1] - 1));
+  return pooled_from;
+}
+
 EncodedTexts TextModel::Encode(std::span<const TextInput> texts, Truncation truncation) const { return Encode(texts, truncation, ""); }
 
 EncodedTexts TextModel::EncodeWithPrompt(std::span<const TextInput> texts, const std::string& prompt) const {
@@ -108,12 +116,7 @@ EncodedTexts TextModel::EncodeWithPrompt(std::span<const TextInput> texts, const
 }
 
 std::vector<size_t> TextModel::PooledFrom(const Offsets& offsets, const std::string& prompt) const {
-  std::vector<size_t> pooled_from;
-  if (prompt.empty() || sentence_encoder_->pools_prompt()) return pooled_from;
-  const size_t num_prompt_tokens = NumPromptTokens(tokenizer_, prompt, max_length_);
-  for (size_t s = 0; s + 1 < offsets.size(); ++s)  // a token is left, even where the text went on with the prompt's last word
-    pooled_from.push_back(std::min(offsets[s] + num_prompt_tokens, offsets[s + 1] - 1));
-  return pooled_from;
+  return mlac::PooledFrom(offsets, sentence_encoder_->pools_prompt() ? 0 : NumPromptTokens(tokenizer_, prompt, max_length_));
 }
 
 EncodedTexts TextModel::Encode(std::span<const TextInput> texts, Truncation truncation, const std::string& prompt) const {

@@ -58,6 +58,8 @@ struct EncodedTexts {
 // The tokens of a text that are its prompt's, as sentence-transformers counts them: those of the prompt alone, cut to max_length, without
 // the special one behind it (those before it count).
 size_t NumPromptTokens(const Tokenizer& tokenizer, const std::string& prompt, size_t max_length);
+// SentenceEncoder's pooled_from of sequences that all begin with so many tokens of a prompt that does not count; empty for 0.
+std::vector<size_t> PooledFrom(const Offsets& offsets, size_t num_prompt_tokens);
 
 // Throws kUnsupported where sentence_bert_config.json of the folder asks sentence-transformers to lower-case texts and the tokenizer keeps capitals.
 void CheckLowerCase(const std::string& folder, const Tokenizer& tokenizer);
@@ -75,7 +77,9 @@ class TextModel {
   size_t max_length() const { return max_length_; }
   size_t embedding_size() const;
   const SentenceEncoder& sentence_encoder() const { return *sentence_encoder_; }
-  const SentencePrompts& prompts() const { return prompts_; }
+  // What the folder wants put before texts that become vectors; of a cross-encoder, before the query that texts are ranked by.
+  const SentencePrompts& prompts() const { return prompts_.of_cross_encoder ? no_prompts_ : prompts_; }
+  const SentencePrompts& ranking_prompts() const { return prompts_.of_cross_encoder ? prompts_ : no_prompts_; }
 
   ProblemType problem_type() const { return problem_type_; }
   const std::string& folder() const { return folder_; }
@@ -126,7 +130,7 @@ class TextModel {
   std::unique_ptr<Model> model_;
   Tokenizer tokenizer_;
   std::unique_ptr<SentenceEncoder> sentence_encoder_;
-  SentencePrompts prompts_;
+  SentencePrompts prompts_, no_prompts_;
   std::vector<std::string> label_names_;
   ProblemType problem_type_;
   size_t max_length_;

@@ -64,8 +64,11 @@ class AnswerFinder : public TaskModel {
   }
 
   json Answers(std::span<const TextInput> inputs, std::optional<size_t> top_k, bool may_be_nothing) {
-    const std::unique_ptr<Task> task = MakeQuestionAnswering(
-        {.format = OutputFormat::kJson, .top_k = top_k, .max_answer_length = kMaxAnswerLength, .handle_impossible_answer = may_be_nothing});
+    const std::unique_ptr<Task> task = MakeQuestionAnswering({.format = OutputFormat::kJson,
+                                                              .top_k = top_k,
+                                                              .max_answer_length = kMaxAnswerLength,
+                                                              .handle_impossible_answer = may_be_nothing,
+                                                              .takes_blank = true});
     std::string answers;
     task->Begin(answers);
     task->Add(model_, inputs, answers);

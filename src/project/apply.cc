@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -15,6 +16,7 @@
 #include "base/json.h"
 #include "hub/aliases.h"
 #include "project/apply_reports.h"
+#include "project/data_profile.h"
 #include "project/owed_report.h"
 #include "train/report_escape.h"
 
@@ -35,7 +37,8 @@ const StepKind& KindOf(const std::string& name) {
 class ModelApplier {
  public:
   ModelApplier(const ProjectConfig& project, const ModelConfig& model, const PlannedModel& plan, const Store& store,
-               const ApplyOptions& options, ApplyObserver& observer, const std::atomic<bool>& stop, std::set<std::string>& done)
+               const ApplyOptions& options, ApplyObserver& observer, const std::atomic<bool>& stop, std::set<std::string>& done,
+               const std::optional<Error>& no_base)
       : project_(project),
         model_(model),
         plan_(plan),
@@ -45,6 +48,7 @@ class ModelApplier {
         observer_(observer),
         stop_(stop),
         done_(done),
+        no_base_(no_base),
         keys_(plan.keys()) {
     if (!plan.production.empty()) production_ = plan.production;
   }
@@ -84,6 +88,11 @@ class ModelApplier {
     const size_t count =
         static_cast<size_t>(std::count_if(plan_.steps.begin(), plan_.steps.end(), [](const PlannedStep& step) { return step.runs; }));
     if (count > 0) observer_.OnModel(model_.name);
+    if (count > 0 && no_base_) throw Error(*no_base_);
+    if (count > 0) {
+      steps_.SetProjectFile(model_.name, project_.file);
+      MendProfiles();
+    }
     for (const PlannedStep& step : plan_.steps) {
       if (!step.runs) {
         if (count > 0 && steps_.Find(step.key)) steps_.SetLastKey(model_.name, step.step, step.key);
@@ -95,11 +104,34 @@ class ModelApplier {
       if (publishes && options_.reports) NoteOwedReport(store_, model_.name, NewReport());
       applied.refusal = RunStep(step);
       applied.published = publishes && applied.refusal.empty();
+      if (step.step == kGateStep.name && options_.in_ci) WarnOfGatesWithoutProduction(applied);
       if (applied.refusal.empty()) continue;
       applied.refused_by = step.step;
       steps_.SetLastRefusal(model_.name, {.step = step.step, .key = step.key, .message = applied.refusal, .time = TimeNow()});
       observer_.OnRefused(step.step, applied.refusal);
       break;
+    }
+  }
+
+  // By them a plan tells changes of data and knows their labels.
+  void MendProfiles() const {
+    Contents contents(&store_);
+    for (const std::string& path : MendDataProfiles(store_, project_, model_, contents))
+      observer_.OnNote(fmt::format("{}: {} is not what was written: it is made anew", model_.name, path));
+  }
+
+  // They pass, as where a model is new; but where the store is lost between runs they would for ever.
+  void WarnOfGatesWithoutProduction(AppliedModel& applied) const {
+    if (production_) return;
+    for (const Gate& gate : model_.gates) {
+      if (!gate.against_production) continue;
+      const Finding finding = {.code = "gate_without_production",
+                               .severity = Severity::kWarning,
+                               .count = 1,
+                               .message = fmt::format("{}: gate '{}' compared with nothing: the store {} has no {}@{}. Does it survive from run to run?",
+                                                      model_.name, gate.Text(), project_.store, model_.name, kProduction)};
+      observer_.OnFinding(finding);
+      applied.warnings.push_back(finding.message);
     }
   }
 
@@ -148,6 +180,7 @@ class ModelApplier {
             .key = key,
             .output = steps_.WorkFolder(key) + "/output",
             .production = production_,
+            .base = plan_.base,
             .num_threads = options_.num_threads,
             .observer = observer_,
             .stop = stop_};
@@ -161,7 +194,7 @@ class ModelApplier {
       if (each.step == step.step) break;
       before[each.step] = each.key;
     }
-    StepDescription description = kind.describe({project_, model_, contents, before, production_});
+    StepDescription description = kind.describe({project_, model_, contents, before, production_, plan_.base});
     description.inputs.push_back({"mlac", StepInput::Kind::kVersion, GetBuildInfo().version});
     if (StepKey(kind.name, description.inputs) != step.key)
       throw Error(ErrorCode::kInvalidInput,
@@ -243,7 +276,8 @@ class ModelApplier {
   const ApplyOptions& options_;
   ApplyObserver& observer_;
   const std::atomic<bool>& stop_;
-  std::set<std::string>& done_;  // keys of what this run has done
+  std::set<std::string>& done_;          // keys of what this run has done
+  const std::optional<Error>& no_base_;  // why it has no base to be trained from
   const std::map<std::string, std::string> keys_;
   std::optional<std::string> production_;
 };
@@ -267,6 +301,7 @@ std::string ApplyResult::Json() const {
     if (model.failure)
       entry["failed"] = {
           {"error", Kind(model.failure->code()).name}, {"message", model.failure->message()}, {"hint", model.failure->hint()}};
+    if (!model.warnings.empty()) entry["warnings"] = model.warnings;
     if (!model.report.empty()) entry["report"] = model.report + ".html";
     list.push_back(std::move(entry));
   }
@@ -279,6 +314,7 @@ std::string ApplyResult::Markdown() const {
   const auto add = [&](const std::string& markdown) { out += (out.empty() ? "" : "\n") + markdown; };
   for (const AppliedModel& model : models) {
     const std::string name = EscapeMarkdown(model.name);
+    for (const std::string& warning : model.warnings) add(fmt::format("**Warning:** {}\n", EscapeMarkdown(warning)));
     if (!model.refused_by.empty()) add(fmt::format("## {}: refused by {}\n\n{}\n", name, model.refused_by, EscapeMarkdown(model.refusal)));
     if (model.failure) add(fmt::format("## {}: failed\n\n{}\n", name, EscapeMarkdown(model.failure->message())));
     if (!model.markdown.empty()) add(model.markdown);
@@ -320,6 +356,30 @@ bool RemoveDamaged(const PlannedModel& model, const StepStore& steps, ApplyObser
   return found;
 }
 
+// The plan of one model as it is now.
+PlannedModel PlanAgain(const ProjectConfig& project, const std::string& name) {
+  for (PlannedModel& model : MakePlan(project, {.targets = {name}}).models)
+    if (model.name == name) return std::move(model);
+  throw Error(ErrorCode::kInternal, fmt::format("there is no plan of '{}'", name));
+}
+
+// Sets the revision of a base that is a model of the same plan, as that is published by now; else says why there is none.
+std::optional<Error> FindBaseRevision(PlannedBase& base, const std::map<std::string, PlannedModel>& planned, const ApplyResult& result,
+                                      const StepStore& steps) {
+  std::string why = "is not in the plan";
+  for (const AppliedModel& applied : result.models) {
+    if (applied.name != base.model) continue;
+    const PlannedModel& plan = planned.at(base.model);
+    if (applied.published || !plan.changes()) base.revision = steps.PublishedRevision(plan.keys().at(std::string(kPublishStep.name)));
+    if (!base.revision.empty()) return std::nullopt;
+    why = !applied.refused_by.empty() ? fmt::format("was refused by {}: {}", applied.refused_by, applied.refusal)
+          : applied.failure           ? fmt::format("failed: {}", applied.failure->message())
+                                      : "is not published";
+  }
+  return Error(ErrorCode::kInvalidInput, fmt::format("not trained, as its base, the model '{}', {}", base.model, why),
+               fmt::format("once '{}' is published, 'mlac apply' goes on", base.model));
+}
+
 }  // namespace
 
 ApplyLock::ApplyLock(const Store& store) : lock_(TakeApplyLock(store)) {}
@@ -328,10 +388,14 @@ ApplyResult Apply(const ProjectConfig& project, const Plan& plan, const Store& s
                   const std::atomic<bool>& stop) {
   ApplyResult result;
   std::set<std::string> done;
+  std::map<std::string, PlannedModel> planned_models;
   for (const PlannedModel& planned : plan.models) {
     PlannedModel model = planned;
-    while (RemoveDamaged(model, StepStore(store), observer)) model = MakePlan(project, {.targets = {planned.name}}).models.front();
-    result.models.push_back(ModelApplier(project, project.Find(model.name), model, store, options, observer, stop, done).Run());
+    while (RemoveDamaged(model, StepStore(store), observer)) model = PlanAgain(project, planned.name);
+    std::optional<Error> no_base;
+    if (!model.base.model.empty() && model.changes()) no_base = FindBaseRevision(model.base, planned_models, result, StepStore(store));
+    result.models.push_back(ModelApplier(project, project.Find(model.name), model, store, options, observer, stop, done, no_base).Run());
+    planned_models[model.name] = std::move(model);
   }
   if (plan.models.size() == project.models.size()) {  // all was planned: what else lies in the work folder belongs to no step of today
     std::vector<std::string> keep;

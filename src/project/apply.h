@@ -13,6 +13,7 @@ namespace mlac {
 
 struct ApplyOptions {
   size_t num_threads = 1;
+  bool in_ci = false;    // a gate against production that has none to compare with is warned of: a store may not have survived
   bool reports = false;  // each model that is published is compared with production, else with latest before (apply_reports.h)
 };
 
@@ -23,6 +24,7 @@ struct AppliedModel {
   bool published = false;        // by this run
   std::string refused_by;        // the step that said no: "gate"; "" for none
   std::string refusal;           // with both figures and the interval
+  std::vector<std::string> warnings;  // of gates, in CI
   std::optional<Error> failure;  // what ended its steps, or the report of what was published
   std::string report;            // the path of the report without its ending .html or .md; "" for none
   std::string markdown;          // of it

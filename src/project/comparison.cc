@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <iterator>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -56,34 +58,6 @@ class Comparer {
     return comparison;
   }
 
- private:
-  // A folder that is measured.
-  struct Side {
-    std::string title, revision, made_from, path;
-    std::optional<RevisionFolder> lease;
-  };
-
-  Side Revision(const std::string& revision) const {
-    RevisionFolder folder = store_.OpenFolder(revision);
-    const std::string path = folder.path();
-    return {fmt::format("{}@{}", name_, revision.substr(0, 10)), revision, MadeFrom(RecordOf(store_, name_, revision)), path,
-            std::move(folder)};
-  }
-
-  Comparison Compare(const std::string& before, const Side& after) {
-    Comparison comparison;
-    comparison.name = name_;
-    comparison.test_source = std::filesystem::path(data_.test).filename().string();
-    comparison.after = Measure(after);
-    comparison.latency_tokens = latency_tokens_;
-    if (before.empty()) return comparison;
-    const Side first = Revision(before);
-    comparison.before = Measure(first);
-    CompareFigures(comparison);
-    CompareRows(comparison, first.path, after.path);
-    return comparison;
-  }
-
   // What the record of a revision says otherwise than what the candidate was made from.
   RevisionDiff ChangesOf(const Record& before, const RefusedModel& candidate) const {
     RevisionDiff diff = {.before = before.revision, .after = ""};
@@ -103,6 +77,54 @@ class Comparer {
       diff.data.push_back(std::move(change));
     }
     return diff;
+  }
+
+ private:
+  // A folder that is measured.
+  struct Side {
+    std::string title, revision, made_from, path;
+    std::optional<RevisionFolder> lease;
+  };
+
+  std::string TitleOf(const std::string& revision) const { return fmt::format("{}@{}", name_, revision.substr(0, 10)); }
+
+  Side Revision(const std::string& revision) const {
+    RevisionFolder folder = store_.OpenFolder(revision);
+    const std::string path = folder.path();
+    return {TitleOf(revision), revision, MadeFrom(RecordOf(store_, name_, revision)), path, std::move(folder)};
+  }
+
+  Comparison Compare(const std::string& before, const Side& after) {
+    Comparison comparison;
+    comparison.name = name_;
+    comparison.test_source = std::filesystem::path(data_.test).filename().string();
+    comparison.after = Measure(after);
+    comparison.latency_tokens = latency_tokens_;
+    if (before.empty()) return comparison;
+    const std::optional<Side> first = MeasureBefore(before, comparison);
+    if (!first) return comparison;
+    CompareFigures(comparison);
+    CompareRows(comparison, first->path, after.path);
+    return comparison;
+  }
+
+  // Sets `before`, or says why it cannot be measured.
+  std::optional<Side> MeasureBefore(const std::string& revision, Comparison& comparison) {
+    std::string path;
+    try {
+      Side side = Revision(revision);
+      path = side.path;
+      comparison.before = Measure(side);
+      return side;
+    } catch (const Error& error) {
+      constexpr ErrorCode kOfTheModel[] = {ErrorCode::kUnsupported, ErrorCode::kInvalidInput, ErrorCode::kInvalidArgument,
+                                           ErrorCode::kNotFound};
+      if (std::find(std::begin(kOfTheModel), std::end(kOfTheModel), error.code()) == std::end(kOfTheModel)) throw;
+      const std::string& message = error.message();  // a page goes to others: without the folder of this machine before it
+      const size_t begin = !path.empty() && message.starts_with(path + ": ") ? path.size() + 2 : 0;
+      comparison.not_compared = fmt::format("Not compared with {}: {}", TitleOf(revision), message.substr(begin));
+      return std::nullopt;
+    }
   }
 
   // Counts rows where both are one table.
@@ -205,6 +227,13 @@ class Comparer {
 Comparison CompareRevisions(const Store& store, const std::string& name, const std::string& before, const std::string& after,
                             size_t num_threads, const std::atomic<bool>& stop) {
   return Comparer(store, name, num_threads, stop).Run(before, after);
+}
+
+RevisionDiff DiffWithCandidate(const Store& store, const std::string& name, const std::string& before, const RefusedModel& candidate) {
+  const std::atomic<bool> never = false;  // nothing is measured
+  RevisionDiff diff = Comparer(store, name, 1, never).ChangesOf(RecordOf(store, name, before), candidate);
+  DiffFiles(store.ReadManifest(before), store.ScanSource(candidate.path), diff);
+  return diff;
 }
 
 Comparison CompareCandidate(const Store& store, const std::string& name, const std::string& before, const RefusedModel& candidate,

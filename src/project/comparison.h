@@ -39,6 +39,7 @@ struct Comparison {
   RevisionDiff changes;                       // empty without `before`
   ChangedRows rows;                           // empty without `before`
   std::string refusal;                        // of a candidate: "refused by gate: accuracy >= 0.9: 0.8123"
+  std::string not_compared;                   // why there is no `before` although one was given: a model of another task, or a damaged one
 };
 
 // What was trained, and not published.
@@ -49,7 +50,8 @@ struct RefusedModel {
   std::string refusal;
 };
 
-// after: a revision that `mlac apply` published; its own test data is what both are measured on, now and on this machine. before: "" for
+// after: a revision that `mlac apply` published; its own test data is what both are measured on, now and on this machine. One before that
+// cannot be measured on them is left out (not_compared): what is new has its report whatever was there. before: "" for
 // none. Throws kUnsupported if the record of `after` names no test data, and what evaluating throws.
 Comparison CompareRevisions(const Store& store, const std::string& name, const std::string& before, const std::string& after,
                             size_t num_threads, const std::atomic<bool>& stop);
@@ -57,6 +59,9 @@ Comparison CompareRevisions(const Store& store, const std::string& name, const s
 // The same of a candidate, measured on data.test.
 Comparison CompareCandidate(const Store& store, const std::string& name, const std::string& before, const RefusedModel& candidate,
                             size_t num_threads, const std::atomic<bool>& stop);
+
+// What the record of `before` says otherwise than what the candidate was made from, and which files differ; no figures. name: whose record is meant.
+RevisionDiff DiffWithCandidate(const Store& store, const std::string& name, const std::string& before, const RefusedModel& candidate);
 
 // One page without outside references, readable narrow and wide, dark and light.
 std::string ComparisonHtml(const Comparison& comparison);

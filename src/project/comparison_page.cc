@@ -195,7 +195,8 @@ std::string Title(const Comparison& c) {
 // One sentence that says what to think of it.
 std::string Verdict(const Comparison& c) {
   const uint64_t num_texts = c.after.evaluation.figures.num_examples;
-  if (!c.before && !c.refusal.empty()) return fmt::format("Measured on {} texts of {}.", num_texts, c.test_source);
+  if (!c.before && (!c.refusal.empty() || !c.not_compared.empty()))
+    return fmt::format("Measured on {} texts of {}.", num_texts, c.test_source);
   if (!c.before) return fmt::format("The first revision, measured on {} texts of {}.", num_texts, c.test_source);
   if (c.differences.empty() || !c.differences.front().interval)
     return fmt::format("Both measured on {} texts of {}.", num_texts, c.test_source);
@@ -217,6 +218,7 @@ std::string ComparisonHtml(const Comparison& c) {
       "dark\">\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<h1>{}</h1>\n<p>{}</p>\n",
       EscapeXml(Title(c)), kStyle, EscapeXml(Title(c)), EscapeXml(Verdict(c)));
   if (!c.refusal.empty()) out += fmt::format("<p class=\"bad\">{}</p>\n", EscapeXml(c.refusal));
+  if (!c.not_compared.empty()) out += fmt::format("<p class=\"soft\">{}</p>\n", EscapeXml(c.not_compared));
   for (const ComparedModel* model : {c.before ? &*c.before : nullptr, &c.after})
     if (model != nullptr && !model->revision.empty())
       out += fmt::format("<p class=\"soft\"><code>{}</code> {}</p>\n", EscapeXml(model->revision), EscapeXml(model->made_from));
@@ -245,8 +247,10 @@ std::string ComparisonHtml(const Comparison& c) {
 }
 
 std::string ComparisonMarkdown(const Comparison& c) {
-  std::string out = fmt::format("## {}\n\n{}{}\n\n{}", EscapeMarkdown(Title(c)), EscapeMarkdown(Verdict(c)),
-                                c.refusal.empty() ? "" : "\n\n" + EscapeMarkdown(c.refusal), FigureTable(c).Markdown());
+  std::string out = fmt::format("## {}\n\n{}", EscapeMarkdown(Title(c)), EscapeMarkdown(Verdict(c)));
+  for (const std::string& remark : {c.refusal, c.not_compared})
+    if (!remark.empty()) out += "\n\n" + EscapeMarkdown(remark);
+  out += "\n\n" + FigureTable(c).Markdown();
   if (const Table changes = Changes(c); !changes.rows.empty()) out += "\n### What changed\n\n" + changes.Markdown();
   if (const Table labels = Labels(c); !labels.rows.empty())
     out += "\n<details><summary>Labels</summary>\n\n" + labels.Markdown() + "\n</details>\n";

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <map>
 #include <set>
 
 #include "base/display.h"
@@ -32,6 +33,8 @@ constexpr Key<RowFilter> kFilterKeys[] = {
     {{"not", Shape::kTextOrTexts, "Rows with one of these values go"}, [](const YamlValue& v, RowFilter& f) { f.not_equals = v.Texts(); }},
     {{"min_length", Shape::kInteger, "Rows with fewer characters go"}, [](const YamlValue& v, RowFilter& f) { f.min_length = v.Integer(0, kMostRows); }},
     {{"max_length", Shape::kInteger, "Rows with more characters go"}, [](const YamlValue& v, RowFilter& f) { f.max_length = v.Integer(0, kMostRows); }},
+    {{"not_empty", Shape::kBool, "Rows where it is empty, or holds only white space, go", "false"},
+     [](const YamlValue& v, RowFilter& f) { f.not_empty = v.Bool(); }},
 };
 
 constexpr Key<DataConfig> kSplitKeys[] = {
@@ -60,7 +63,7 @@ constexpr Key<DataConfig> kDataKeys[] = {
      [](const YamlValue& v, DataConfig& d) {
        for (const YamlValue& item : v.Items()) {
          ReadSection(item, kFilterKeys, d.filters.emplace_back());
-         if (d.filters.back().holds_always()) item.Throw("this holds for every row", "equals, not, min_length or max_length say for which it does");
+         if (d.filters.back().holds_always()) item.Throw("this holds for every row", "equals, not, min_length, max_length or not_empty say for which it does");
        }
      }},
     {{"dedupe", Shape::kBool, "Of rows of train with the same text (or question and context, or texts of a row) only the first stays", "false"},
@@ -136,10 +139,24 @@ void ReadTask(const YamlValue& value, ModelConfig& model) {
 }
 
 // clang-format off
+constexpr Key<ModelConfig> kBaseKeys[] = {
+    {{"model", Shape::kText, "A model of this file: what it is trained and published as is the base, and it is made first", "", true},
+     [](const YamlValue& v, ModelConfig& m) { m.base_model = v.Text(); }},
+};
+
+// clang-format on
+void ReadBase(const YamlValue& value, ModelConfig& model) {
+  if (value.node().kind == YamlNode::Kind::kMap) return ReadSection(value, kBaseKeys, model);
+  if (value.node().kind != YamlNode::Kind::kScalar || value.node().text.empty())
+    value.ThrowExpected("a folder, NAME@ALIAS of the store, or a map with the key 'model'");
+  model.base = value.Text();
+}
+
+// clang-format off
 constexpr Key<ModelConfig> kModelKeys[] = {
     {{"task", Shape::kText, "What the model does, as `mlac train` knows it; the page ends with what each task has", "text-classification"}, ReadTask},
-    {{"base", Shape::kPath, "The model to start from: a folder in the Hugging Face layout", "", true},
-     [](const YamlValue& v, ModelConfig& m) { m.base = v.Text(); }},
+    {{"base", Shape::kPathOrSection, "The model to start from: a folder in the Hugging Face layout, NAME@ALIAS or NAME@REVISION of the store, or a model of "
+      "this file", "", true, "models.NAME.base"}, ReadBase},
     {{"data", Shape::kSection, "Where the texts are", "", true, "models.NAME.data"},
      [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kDataKeys, m.data); }},
     {{"train", Shape::kSection, "How it learns", "", false, "models.NAME.train"},
@@ -213,6 +230,54 @@ void CheckModel(const YamlValue& entry, ModelConfig& model) {
   }
 }
 
+// The models that models start from must be there and can be trained, and none is made from itself.
+class BaseChecker {
+ public:
+  BaseChecker(const YamlValue& models, const ProjectConfig& project) {
+    for (const ModelConfig& model : project.models) models_.emplace(model.name, &model);
+    for (const auto& [name, entry] : models.Entries())
+      for (const auto& [key, value] : entry.Entries())
+        if (key == "base") places_.emplace(name, value);
+  }
+
+  void Check(const ModelConfig& model) {
+    std::vector<std::string> walked;  // from the model on, each made from the next
+    std::set<std::string_view> seen;
+    for (const ModelConfig* at = &model; !at->base_model.empty() && !done_.contains(at->name); at = models_.at(at->base_model)) {
+      CheckOne(*at);
+      if (!seen.insert(at->name).second) ThrowCycle({std::find(walked.begin(), walked.end(), at->name), walked.end()});
+      walked.push_back(at->name);
+    }
+    done_.insert(walked.begin(), walked.end());
+  }
+
+ private:
+  void CheckOne(const ModelConfig& model) const {
+    const auto base = models_.find(model.base_model);
+    if (base == models_.end()) {
+      std::vector<std::string> names;
+      for (const auto& [name, config] : models_) names.push_back(name);
+      places_.at(model.name).Throw(fmt::format("there is no model {}", Quoted(model.base_model)), KnownNames(model.base_model, names));
+    }
+    if (base->second->optimize.int8)
+      places_.at(model.name)
+          .Throw(fmt::format("the model '{}' becomes int8, which cannot be trained", model.base_model),
+                 "name a model of the same data and training without 'optimize': what two have in common is done once");
+  }
+
+  [[noreturn]] void ThrowCycle(const std::vector<std::string>& names) const {
+    constexpr size_t kShown = 8;
+    std::string chain;
+    for (size_t i = 0; i < std::min(names.size(), kShown); ++i) chain += fmt::format("'{}' from ", names[i]);
+    places_.at(names.front())
+        .Throw(fmt::format("is made from itself: {}{}'{}'", chain, names.size() > kShown ? "... " : "", names.front()));
+  }
+
+  std::map<std::string, const ModelConfig*> models_;
+  std::map<std::string, YamlValue> places_;  // of `base`, by model
+  std::set<std::string> done_;               // that lead to a folder or a revision
+};
+
 void ReadModels(const YamlValue& value, ProjectConfig& project) {
   for (const auto& [name, entry] : value.Entries()) {
     try {
@@ -234,6 +299,8 @@ void ReadModels(const YamlValue& value, ProjectConfig& project) {
     CheckTask(entry, model);
   }
   if (project.models.empty()) value.Throw("expected at least one model");
+  BaseChecker bases(value, project);
+  for (const ModelConfig& model : project.models) bases.Check(model);
   // What a model is made from is kept beside it, under its name and these.
   std::set<std::string_view> names;
   for (const ModelConfig& model : project.models) names.insert(model.name);
@@ -268,6 +335,7 @@ SectionInfo Info(std::string_view title, std::string_view description, const Key
 std::vector<SectionInfo> ProjectSections() {
   return {Info("", "The file.", kProjectKeys),
           Info("models.NAME", "A model. NAME is what the store and the commands call it: letters, digits, '.', '_' and '-'.", kModelKeys),
+          Info("models.NAME.base", "Another model of this file as the one to start from.", kBaseKeys),
           Info("models.NAME.data", "The texts of a model, and what is done with them before anything learns from them.", kDataKeys),
           Info("models.NAME.data.filter[]", "One condition.", kFilterKeys),
           Info("models.NAME.data.split", "Test data from training data.", kSplitKeys),

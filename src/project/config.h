@@ -19,8 +19,9 @@ struct RowFilter {
   std::string column;                            // "" for the text
   std::vector<std::string> equals, not_equals;   // values of the column; empty: any
   std::optional<size_t> min_length, max_length;  // characters (Unicode scalar values)
+  bool not_empty = false;                        // more than white space
 
-  bool holds_always() const { return equals.empty() && not_equals.empty() && !min_length && !max_length; }
+  bool holds_always() const { return equals.empty() && not_equals.empty() && !min_length && !max_length && !not_empty; }
 };
 
 struct DataConfig {
@@ -45,7 +46,8 @@ struct ModelConfig {
   size_t line = 1;                                             // in mlac.yaml
   std::vector<std::pair<std::string, size_t>> key_lines = {};  // of the keys that name files and columns: "base", "data.train[1]"
   std::string task = "text-classification";
-  std::string base;  // a folder
+  std::string base;             // a folder, or where none is there NAME@ALIAS or NAME@REVISION of the store; "" with base_model
+  std::string base_model = {};  // the model of the same file that it starts from, "" for none
   DataConfig data;
   FineTuneOptions train = {};  // what the section says; not where model and data are
   OptimizeConfig optimize;
@@ -53,6 +55,7 @@ struct ModelConfig {
   std::vector<Gate> gates;
 
   size_t LineOf(std::string_view key) const;  // where it stands in mlac.yaml; of a key that does not stand there the model's
+  const std::string& ShownBase() const { return base_model.empty() ? base : base_model; }
   bool prepares_data() const { return data.train.size() > 1 || !data.filters.empty() || data.dedupe || data.test_split > 0; }
 };
 

@@ -12,15 +12,17 @@
 #include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/sha256.h"
+#include "hub/seal.h"
+#include "project/step.h"
 
 namespace mlac {
 namespace {
 
 using nlohmann::json;
+using nlohmann::ordered_json;
 
-// The file: a line of JSON with the counts of the labels and whether each row is its own, then 8 bytes of hash a row in the order of the
+// The file: a sealed line of JSON with the counts of the labels and the SHA-256 of what follows: 8 bytes of hash a row, in the order of the
 // rows.
 struct Profile {
   std::map<std::string, size_t> labels;
@@ -28,6 +30,7 @@ struct Profile {
 };
 
 constexpr size_t kMostDataBytes = size_t{8} << 30;
+constexpr char kProfilesPart[] = "data-profiles";
 
 std::string PathOf(const std::string& folder, const ModelTask& task, const std::string& hash, const ModelData& columns) {
   Sha256 key;
@@ -54,23 +57,39 @@ Profile ProfileOf(const ModelTask& task, const std::string& path, const ModelDat
   return profile;
 }
 
+std::string HashOfRows(std::string_view bytes) {
+  Sha256 hash;
+  hash.Add(bytes);
+  return hash.Finish();
+}
+
+// Nothing where there is none; a damaged one says nothing either.
 std::optional<Profile> ReadProfile(const std::string& path) {
   if (!FileExists(path)) return std::nullopt;
   const std::string content = ReadFile(path, kMostDataBytes);
-  const size_t end = content.find('\n');
-  if (end == std::string::npos || (content.size() - end - 1) % sizeof(uint64_t) != 0) return std::nullopt;
-  Profile profile;
+  const size_t begin = std::min(content.find('\n'), content.size() - 1) + 1;
+  const std::string_view rows = std::string_view(content).substr(std::min(begin, content.size()));
   try {
-    profile.labels = ParseJson(std::string_view(content).substr(0, end), path).get<std::map<std::string, size_t>>();
+    const ordered_json head = Unsealed(std::string_view(content).substr(0, begin), SealForm::kLine, path);
+    if (head.at("rows") != HashOfRows(rows) || rows.size() % sizeof(uint64_t) != 0) return std::nullopt;
+    Profile profile = {.labels = head.at("labels").get<std::map<std::string, size_t>>(), .rows = {}};
+    profile.rows.resize(rows.size() / sizeof(uint64_t));
+    std::memcpy(profile.rows.data(), rows.data(), rows.size());
+    return profile;
   } catch (const json::exception&) {
-    return std::nullopt;  // a damaged one says nothing; the change is then told without it
+    return std::nullopt;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidInput) throw;
     return std::nullopt;
   }
-  profile.rows.resize((content.size() - end - 1) / sizeof(uint64_t));
-  std::memcpy(profile.rows.data(), content.data() + end + 1, content.size() - end - 1);
-  return profile;
+}
+
+std::vector<std::string> DataFilesOf(const ProjectConfig& project, const ModelConfig& model) {
+  std::vector<std::string> paths;
+  for (const std::string& path : model.data.train) paths.push_back(project.Path(path));
+  for (const std::string& path : {model.data.validation, model.data.test})
+    if (!path.empty()) paths.push_back(project.Path(path));
+  return paths;
 }
 
 std::string LabelList(const std::vector<std::string>& labels, std::string_view what) {
@@ -107,18 +126,47 @@ std::string Describe(const Profile& before, const Profile& after) {
 
 void SaveDataProfile(const Store& store, const ModelTask& task, const std::string& hash, const std::string& path,
                      const ModelData& columns) {
-  const std::string place = PathOf(store.Part("data-profiles"), task, hash, columns);
-  if (FileExists(place)) return;
+  const std::string place = PathOf(store.Part(kProfilesPart), task, hash, columns);
+  if (ReadProfile(place)) return;
   const Profile profile = ProfileOf(task, path, columns);
+  const std::string_view rows(reinterpret_cast<const char*>(profile.rows.data()), profile.rows.size() * sizeof(uint64_t));
   AtomicFile file(place);
-  file.Write(json(profile.labels).dump() + "\n");
-  file.Write(std::as_bytes(std::span(profile.rows)));
+  file.Write(Sealed({{"labels", profile.labels}, {"rows", HashOfRows(rows)}}, SealForm::kLine));
+  file.Write(rows);
   file.Commit();
+}
+
+void SaveDataProfiles(const Store& store, const ProjectConfig& project, const ModelConfig& model, Contents& contents) {
+  for (const std::string& path : DataFilesOf(project, model))
+    SaveDataProfile(store, TaskOf(model), contents.Hash(path), path, ColumnsOf(model));
+}
+
+std::vector<std::string> MendDataProfiles(const Store& store, const ProjectConfig& project, const ModelConfig& model, Contents& contents) {
+  std::vector<std::string> mended;
+  for (const std::string& path : DataFilesOf(project, model)) {
+    const std::string place = PathOf(store.folder() + "/" + kProfilesPart, TaskOf(model), contents.Hash(path), ColumnsOf(model));
+    if (!FileExists(place) || ReadProfile(place)) continue;
+    SaveDataProfile(store, TaskOf(model), contents.Hash(path), path, ColumnsOf(model));
+    mended.push_back(place);
+  }
+  return mended;
+}
+
+std::vector<Damage> FindDamagedProfiles(const Store& store) {
+  std::vector<Damage> damages;
+  const std::string folder = store.folder() + "/" + kProfilesPart;
+  if (!FolderExists(folder)) return damages;
+  for (const std::string& name : NamesIn(folder))
+    if (IsRevision(name) && !ReadProfile(folder + "/" + name) && FileExists(folder + "/" + name))
+      damages.push_back({fmt::format("{}/{}", kProfilesPart, name),
+                         "is damaged; changes of these data are told without their rows until 'mlac apply' makes it anew",
+                         {}});
+  return damages;
 }
 
 std::optional<std::vector<std::string>> RememberedLabels(const Store& store, const ModelTask& task, const std::string& hash,
                                                          const ModelData& columns) {
-  const std::optional<Profile> profile = ReadProfile(PathOf(store.folder() + "/data-profiles", task, hash, columns));
+  const std::optional<Profile> profile = ReadProfile(PathOf(store.folder() + "/" + kProfilesPart, task, hash, columns));
   if (!profile) return std::nullopt;
   std::vector<std::string> labels;
   for (const auto& [label, count] : profile->labels) labels.push_back(label);
@@ -127,7 +175,7 @@ std::optional<std::vector<std::string>> RememberedLabels(const Store& store, con
 
 std::string DescribeDataChange(const Store& store, const ModelTask& task, const std::string& old_hash, const std::string& path,
                                const ModelData& columns) {
-  const std::optional<Profile> before = ReadProfile(PathOf(store.folder() + "/data-profiles", task, old_hash, columns));
+  const std::optional<Profile> before = ReadProfile(PathOf(store.folder() + "/" + kProfilesPart, task, old_hash, columns));
   if (!before) return "";
   try {
     return Describe(*before, ProfileOf(task, path, columns));

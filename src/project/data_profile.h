@@ -5,13 +5,26 @@
 #include <vector>
 
 #include "hub/store.h"
+#include "hub/verify.h"
 #include "project/model_task.h"
 
 namespace mlac {
 
-// Remembers the rows of the data at path, whose content is `hash`; nothing happens if they are known. Throws what reading the data throws.
-// columns: those of the model.
+class Contents;
+struct ProjectConfig;
+
+// Remembers the rows of the data at path, whose content is `hash`; nothing happens if they are known. One that is damaged is none, and is
+// written anew. Throws what reading the data throws. columns: those of the model.
 void SaveDataProfile(const Store& store, const ModelTask& task, const std::string& hash, const std::string& path, const ModelData& columns);
+
+// Of all files that the model's section names.
+void SaveDataProfiles(const Store& store, const ProjectConfig& project, const ModelConfig& model, Contents& contents);
+
+// Writes those of them anew that are damaged, and gives their paths.
+std::vector<std::string> MendDataProfiles(const Store& store, const ProjectConfig& project, const ModelConfig& model, Contents& contents);
+
+// What is not as it was written, for `mlac verify`.
+std::vector<Damage> FindDamagedProfiles(const Store& store);
 
 // The labels of the rows whose content is `hash`, sorted; nothing if they are not known. Empty of a task whose rows have no labels.
 std::optional<std::vector<std::string>> RememberedLabels(const Store& store, const ModelTask& task, const std::string& hash,

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -13,8 +14,15 @@
 #include "base/json.h"
 #include "data/table.h"
 #include "data/texts.h"
+#include "hub/aliases.h"
 #include "hub/record.h"
+#include "project/column_look.h"
+#include "project/config.h"
+#include "project/draft_ci.h"
 #include "project/model_task.h"
+#include "tensor/weight_files.h"
+#include "train/fine_tune.h"
+#include "train/learning_pace.h"
 #include "train/ranked_pairs.h"
 #include "train/ranking_metrics.h"
 #include "train/report_escape.h"
@@ -23,26 +31,8 @@
 namespace mlac {
 namespace {
 
-constexpr size_t kLookedAt = 5000;  // rows
-constexpr size_t kMostLabels = 1000;
 constexpr size_t kHeadBytes = 1 << 16;
-
-struct ColumnLook {
-  std::string name;
-  std::map<std::string, size_t> values;  // with the number of rows, of the first kMostLabels and 1
-  double mean_length = 0;
-};
-
-// The first line of the file, without its end.
-std::string FirstLine(const std::string& path) {
-  const FileDescriptor file = OpenForReading(path);
-  ByteStream stream(path);
-  std::string line;
-  for (int byte = stream.Get(); byte != ByteStream::kEnd && byte != '\n' && line.size() < kHeadBytes; byte = stream.Get())
-    line += static_cast<char>(byte);
-  if (line.ends_with('\r')) line.pop_back();
-  return line;
-}
+constexpr double kTestShare = 0.2;  // of train, where there is no file to test with
 
 std::vector<std::string> SplitHeader(const std::string& line, char delimiter) {
   std::vector<std::string> names(1);
@@ -59,70 +49,46 @@ std::vector<std::string> SplitHeader(const std::string& line, char delimiter) {
   return names;
 }
 
-std::vector<ColumnLook> LookAt(const std::string& path, size_t& num_rows) {
-  std::vector<ColumnLook> looks;
-  const std::vector<std::string> columns = ColumnsOf(path);
-  for (const std::string& column : columns) looks.push_back({column, {}, 0});
-  const std::unique_ptr<TableReader> reader = OpenTable(path, {.columns = columns});
-  std::vector<std::string> cells;
-  for (num_rows = 0; num_rows < kLookedAt && reader->Next(cells); ++num_rows)
-    for (size_t c = 0; c < cells.size(); ++c) {
-      const std::string value = cells[c].substr(0, 200);
-      if (looks[c].values.size() <= kMostLabels || looks[c].values.contains(value)) ++looks[c].values[value];
-      looks[c].mean_length += static_cast<double>(cells[c].size());
-    }
-  for (ColumnLook& look : looks) look.mean_length /= static_cast<double>(std::max<size_t>(num_rows, 1));
-  return looks;
-}
-
-// Labels: few values, each several times, and short. Texts: the longest of the others.
-void GuessColumns(const std::vector<ColumnLook>& looks, size_t num_rows, Draft& draft) {
-  const ColumnLook *labels = nullptr, *texts = nullptr;
-  for (const ColumnLook& look : looks) {
-    if (!draft.target_column.empty() ? look.name != draft.target_column
-                                     : look.values.size() < 2 || look.values.size() > std::max<size_t>(num_rows / 2, 2))
-      continue;
-    if (draft.target_column.empty() && look.name == draft.text_column) continue;
-    if (labels == nullptr || look.mean_length < labels->mean_length) labels = &look;
-  }
-  for (const ColumnLook& look : looks) {
-    if (&look == labels || (!draft.text_column.empty() && look.name != draft.text_column)) continue;
-    if (texts == nullptr || look.mean_length > texts->mean_length) texts = &look;
-  }
-  std::vector<std::string> names;
-  for (const ColumnLook& look : looks) names.push_back(Quoted(look.name));
-  if (labels == nullptr || texts == nullptr)
-    throw Error(ErrorCode::kInvalidInput,
-                fmt::format("{} of the columns {} look{} like the {}", labels == nullptr ? "none" : "no other", fmt::join(names, ", "),
-                            labels == nullptr ? "s" : "s", labels == nullptr ? "labels" : "texts"),
-                "--text-column and --target-column name them");
-  draft.target_column = labels->name;
-  draft.text_column = texts->name;
-  draft.num_labels = labels->values.size();
-  for (const auto& [value, count] : labels->values)
-    draft.largest_share = std::max(draft.largest_share, static_cast<double>(count) / static_cast<double>(num_rows));
-}
-
-// What is particular to a task: its lines of `data` and of `gates`.
+// What is particular to a task: its lines of `data`, `train` and `gates`.
 struct TaskLines {
-  std::string description, rows, columns, dedupe, gates;
+  std::string description, rows, columns, train, dedupe, gates;
 };
 
+// "5000 rows and more".
+std::string RowsOf(const Draft& draft) {
+  return fmt::format("{} rows{}", draft.num_rows, draft.num_rows == kLookedAtRows ? " and more" : "");
+}
+
 TaskLines LinesOfLabels(const Draft& draft) {
-  return {.description = "gives each text one label",
-          .rows = fmt::format("{} rows{} with {} labels", draft.num_rows, draft.num_rows == kLookedAt ? " and more" : "", draft.num_labels),
-          .columns = fmt::format("      text: {}    # the column of texts\n      target: {}    # the column of labels\n",
-                                 QuoteYaml(draft.text_column), QuoteYaml(draft.target_column)),
-          .dedupe = "rows with the same text",
-          .gates = fmt::format(
-              "      - accuracy >= {:.2f}    # better than always answering the largest label; raise it once you know what it reaches\n",
-              std::min(0.95, draft.largest_share + 0.05))};
+  const bool is_number = draft.problem_type == ProblemType::kRegression, is_set = draft.problem_type == ProblemType::kMultiLabel,
+             is_pair = !draft.text_pair_column.empty();
+  TaskLines lines;
+  lines.description = fmt::format("gives each {} {}", is_pair ? "pair of texts" : "text",
+                                  is_number ? "a number"
+                                  : is_set  ? "all labels that fit, or none"
+                                            : "one label");
+  lines.rows = RowsOf(draft) + (is_number ? "" : fmt::format(" with {} labels", draft.num_labels));
+  lines.columns = fmt::format("      text: {}    # the column of {}texts\n", QuoteYaml(draft.text_column), is_pair ? "first " : "");
+  if (is_pair) lines.columns += fmt::format("      text_pair: {}    # the column of second texts\n", QuoteYaml(draft.text_pair_column));
+  lines.columns +=
+      fmt::format("      target: {}    # the column of {}\n", QuoteYaml(draft.target_column), is_number ? "numbers" : "labels");
+  if (is_set && draft.label_separator != ",")
+    lines.columns += fmt::format("      label_separator: {}    # what stands between several labels\n", QuoteYaml(draft.label_separator));
+  if (is_set) lines.train = "      multi_label: true    # a text may have several labels, or none\n";
+  if (is_number) lines.train = "      regression: true    # learns numbers instead of labels\n";
+  lines.dedupe = is_pair ? "rows with the same two texts" : "rows with the same text";
+  if (!is_number && !is_set)
+    lines.gates = fmt::format(
+        "      - accuracy >= {:.2f}    # better than always answering the largest label; raise it once you know what it reaches\n",
+        std::min(0.95, draft.largest_share + 0.05));
+  return lines;
 }
 
 TaskLines LinesOf(const DraftOptions& options, const Draft& draft) {
   if (draft.task == "text-classification") return LinesOfLabels(draft);
-  TaskLines lines = {
-      .description = {}, .rows = fmt::format("{} rows", draft.num_rows), .columns = {}, .dedupe = "rows that are the same", .gates = {}};
+  TaskLines lines;
+  lines.rows = fmt::format("{} rows", draft.num_rows);
+  lines.dedupe = "rows that are the same";
   lines.description = draft.task == "token-classification"  ? "finds names and other entities in texts"
                       : draft.task == "question-answering"  ? "finds the part of a text that answers a question"
                       : draft.task == "fill-mask"           ? "learns the words of a field from texts without labels"
@@ -152,12 +118,52 @@ bool HasOrder(const std::string& path) {
 }
 
 // The figure that is compared with production: the first of the task's that the data have.
-std::string FigureOf(const DraftOptions& options, const std::string& task) {
+std::string FigureOf(const DraftOptions& options, const Draft& draft) {
   const std::string& measured = options.test.empty() || !FileExists(options.test) ? options.train : options.test;
-  if (task == "text-ranking") return HasOrder(measured) ? "ndcg_at_10" : "average_precision";
-  if (task != "sentence-similarity") return std::string(FindModelTask(task).figures.metrics.front());
+  if (draft.task == "text-ranking") return HasOrder(measured) ? "ndcg_at_10" : "average_precision";
+  if (draft.task != "sentence-similarity") return std::string(FindModelTask(draft.task, draft.problem_type).figures.metrics.front());
   const TupleColumns columns = FindTupleColumns(measured, {});
-  return columns.score.empty() || !columns.negative.empty() ? "ndcg_at_10" : "spearman";
+  return !columns.negative.empty() ? "accuracy" : columns.score.empty() ? "ndcg_at_10" : "spearman";
+}
+
+// The gate against production, with what it means.
+std::string ProductionGate(const DraftOptions& options, const Draft& draft) {
+  const std::string figure = FigureOf(options, draft);
+  if (LessIsBetter(figure)) return fmt::format("{} <= production * 1.02    # an error no larger than that of production, by 2 %", figure);
+  return fmt::format("{} >= production - 0.005    # no worse than production, by half a percentage point", figure);
+}
+
+// The base's weights, or nothing where there is no model that can be read yet.
+std::optional<size_t> NumWeights(const std::string& base) {
+  try {
+    const WeightFiles files = WeightFiles::Open(base);
+    size_t count = 0;
+    for (const std::string& name : files.names()) count += NumElements(files.Find(name)->shape);
+    return count;
+  } catch (const Error&) {  // to plan says what is wrong with it
+    return std::nullopt;
+  }
+}
+
+// The lines of `train` that go by the number of steps. A base that is not there yet may be a large one.
+std::string PaceLines(const DraftOptions& options, const Draft& draft) {
+  const TrainingOptions usual;
+  const double share = (options.test.empty() ? 1 - kTestShare : 1) * (1 - FineTuneOptions().validation_split);
+  const auto num_rows = static_cast<size_t>(static_cast<double>(draft.num_rows) * share);
+  const size_t steps = std::max<size_t>((num_rows + usual.batch_size - 1) / usual.batch_size, 1);
+  const std::optional<size_t> num_weights = NumWeights(options.base);
+  const LearningPace pace = PaceFor(steps, num_weights.value_or(std::numeric_limits<size_t>::max()));
+  const std::string rate = ShownRate(pace.learning_rate);
+  if (pace.num_epochs == usual.num_epochs && pace.learning_rate == usual.learning_rate)
+    return fmt::format(
+        "      epochs: {}    # times that each text is seen; it stops before if nothing gets better\n"
+        "      lr: {}    # how far one step goes, for {} steps and more in all; shorter trainings take 1e-4 to 3e-4\n",
+        pace.num_epochs, rate, kEnoughSteps);
+  return fmt::format(
+      "      epochs: {}    # times that each text is seen: {} step{} each, so that there are some {} in all; it stops before if nothing "
+      "gets better\n"
+      "      lr: {}    # how far one step goes: for so few steps 3e-4 with a model of up to 40 million weights, 1e-4 with a larger one{}\n",
+      pace.num_epochs, steps, steps == 1 ? "" : "s", steps * pace.num_epochs, rate, num_weights ? "" : "; the base is not there yet");
 }
 
 std::string ProjectFileText(const DraftOptions& options, const Draft& draft) {
@@ -165,7 +171,7 @@ std::string ProjectFileText(const DraftOptions& options, const Draft& draft) {
   const std::string test =
       options.test.empty()
           ? fmt::format("      split: {{test: 20%, seed: 0}}    # a fifth of the rows{} is kept for measuring and never trained on\n",
-                        draft.num_labels > 0 ? ", of each label alike," : "")
+                        draft.num_labels > 0 && draft.problem_type == ProblemType::kSingleLabel ? ", of each label alike," : "")
           : fmt::format("      test: {}    # what figures, tests and gates are decided on; never trained on\n", QuoteYaml(options.test));
   return fmt::format(
       R"(# What models this repository makes, from what, and what must hold before one is published.
@@ -176,34 +182,42 @@ store: .mlac    # where models, their history and results are kept. Not for git;
 models:
   {name}:
     task: {task}    # {does}
-    base: {base}    # the model to start from: a folder in the Hugging Face layout
+    base: {base}    # the model to start from: a folder in the Hugging Face layout, or NAME@ALIAS of the store
     data:
       train: {train}    # what it learns from: {rows}
 {test}{columns}      dedupe: false    # true: of {dedupe} only the first stays
     train:
-      epochs: 3    # times that each text is seen; it stops before if nothing gets better
-      lr: 5e-5    # how far one step goes; up to 1e-4 for little data
-      seed: 0    # decides order and dropout: the same seed gives the same model, bit for bit
-    # optimize: {{int8: true, max_drop: 0.5%}}    # a quarter of the size, and faster; refused if it loses more than half a percentage point
+{pace}      seed: 0    # decides order and dropout: the same seed gives the same model, bit for bit
+{learns}    # optimize: {{int8: true, max_drop: 0.5%}}    # a quarter of the size, and faster; refused if it loses more than half a percentage point
     tests: tests/{name}.yaml    # what it must know whatever the figures say; a model that fails one is not published
     gates:    # what must hold on the test data before it is published
-{gates}      - {figure} >= production - 0.005    # no worse than production, by half a percentage point. There is none yet: it then passes and says so
+{gates}      - {production}. There is none yet: it then passes and says so
 )",
       fmt::arg("name", options.name), fmt::arg("task", draft.task), fmt::arg("does", lines.description),
       fmt::arg("base", QuoteYaml(options.base)), fmt::arg("train", QuoteYaml(options.train)), fmt::arg("rows", lines.rows),
-      fmt::arg("test", test), fmt::arg("columns", lines.columns), fmt::arg("dedupe", lines.dedupe), fmt::arg("gates", lines.gates),
-      fmt::arg("figure", FigureOf(options, draft.task)));
+      fmt::arg("test", test), fmt::arg("columns", lines.columns), fmt::arg("pace", PaceLines(options, draft)), fmt::arg("learns", lines.train),
+      fmt::arg("dedupe", lines.dedupe), fmt::arg("gates", lines.gates), fmt::arg("production", ProductionGate(options, draft)));
 }
 
 // The lists that a task has beside invariances.
-std::string TestExamples(const std::string& task) {
+std::string TestExamples(const Draft& draft) {
+  const std::string& task = draft.task;
   if (task == "question-answering")
     return "# Questions with the answer that they must get:\n# examples:\n#   - {question: \"...\", text: \"...\", expect: \"...\"}\n";
   if (task == "sentence-similarity" || task == "text-ranking")
     return "# Queries with what must be found before others:\n# rankings:\n#   - {query: \"...\", best: \"...\", others: [\"...\", "
            "\"...\"]}\n";
-  const char* what = task == "token-classification" ? "entities" : task == "fill-mask" ? "word in the place of [MASK]" : "label";
-  return fmt::format("# Texts with the {} that they must get:\n# examples:\n#   - {{text: \"...\", expect: \"...\"}}\n", what);
+  const bool is_number = draft.problem_type == ProblemType::kRegression, is_set = draft.problem_type == ProblemType::kMultiLabel;
+  const char* what = task == "token-classification" ? "entities"
+                     : task == "fill-mask"          ? "word in the place of [MASK]"
+                     : is_number                    ? "number"
+                     : is_set                       ? "labels"
+                                                    : "label";
+  return fmt::format("# Texts with the {} that they must get:\n# examples:\n#   - {{text: \"...\"{}, expect: {}}}\n", what,
+                     draft.text_pair_column.empty() ? "" : ", text_pair: \"...\"",
+                     is_number ? "3.5, within: 0.5"
+                     : is_set  ? "[\"...\", \"...\"]"
+                               : "\"...\"");
 }
 
 std::string TestFileText(const DraftOptions& options, const Draft& draft) {
@@ -215,71 +229,74 @@ std::string TestFileText(const DraftOptions& options, const Draft& draft) {
 
 # Changes that must not change the {answer}:
 # invariances:
-#   - {{change: typos, rows: 100, min: 70%}}    # two letters of a word change places: of 100 texts, 70 must keep their {answer}
-#   - {{change: case, rows: 100, min: 70%}}    # all in lower case, all in upper case
+#   - {{change: typos, rows: 100{within}, min: 70%}}    # two letters of a word change places: of 100 texts, 70 must keep their {answer}
+#   - {{change: case, rows: 100{within}, min: 70%}}    # all in lower case, all in upper case
 
 {examples}
 # Parts of the test data, and what must be right of them:
 # slices:
 #   - {{name: short texts, max_length: 40, min: 60%}}
 )",
-      fmt::arg("name", options.name), fmt::arg("answer", draft.num_labels > 0 ? "label" : "answer"),
-      fmt::arg("examples", TestExamples(draft.task)));
+      fmt::arg("name", options.name),
+      fmt::arg("answer", draft.problem_type == ProblemType::kRegression ? "number"
+                         : draft.num_labels > 0                         ? "label"
+                                                                        : "answer"),
+      fmt::arg("within", draft.problem_type == ProblemType::kRegression ? ", within: 0.5" : ""), fmt::arg("examples", TestExamples(draft)));
 }
 
-constexpr char kGithub[] = R"(# Plans on a pull request, applies on the main branch and posts the comparison with production.
-name: models
-on:
-  pull_request:
-  push:
-    branches: [main]
-defaults:
-  run: {shell: bash}    # which stops at a failure on the left of a pipe, too
-concurrency:
-  group: models-${{ github.ref }}
-jobs:
-  models:
-    runs-on: ubuntu-latest    # mlac must be installed there, and the store of mlac.yaml must be one that keeps between runs
-    permissions: {contents: read, pull-requests: write}
-    env: {GH_TOKEN: "${{ github.token }}"}
-    steps:
-      - uses: actions/checkout@v4
-      - name: Plan
-        run: mlac plan | tee plan.txt
-      - name: Show the plan
-        if: github.event_name == 'pull_request'
-        run: gh pr comment "$NUMBER" --body-file plan.txt
-        env: {NUMBER: "${{ github.event.pull_request.number }}"}
-      - name: Apply
-        if: github.event_name == 'push'
-        run: mlac apply --markdown comparison.md
-      - name: Post the comparison
-        if: github.event_name == 'push' && !cancelled()
-        run: |
-          [ -s comparison.md ] || exit 0    # nothing was published, and nothing refused
-          cat comparison.md >> "$GITHUB_STEP_SUMMARY"
-          number=$(gh pr list --state merged --search "$GITHUB_SHA" --json number --jq '.[0].number // empty')
-          [ -z "$number" ] || gh pr comment "$number" --body-file comparison.md
-)";
+void AddPipeline(const std::string& ci, const CiParts& parts, Draft& draft) {
+  draft.files[CiPath(ci)] = CiText(ci, parts);
+  draft.ci_needs = CiNeeds(ci, parts);
+}
 
-constexpr char kGitlab[] =
-    R"(# Plans on a merge request, applies on the main branch and keeps the comparison with production. mlac must be installed on the runner, and the
-# store of mlac.yaml must be one that keeps between runs.
-plan:
-  rules: [{if: $CI_PIPELINE_SOURCE == "merge_request_event"}]
-  script:
-    - mlac plan > plan.txt
-    - cat plan.txt
-  artifacts: {paths: [plan.txt], expose_as: plan}    # a link in the merge request
-apply:
-  rules: [{if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH}]
-  script:
-    - mlac apply --markdown comparison.md
-  artifacts: {paths: [comparison.md], when: always}
-  resource_group: models    # one at a time
-)";
+// Whether all numbers of the column are on a scale, not a few that stand for labels.
+bool HoldsScores(const std::string& path, std::string_view name) {
+  size_t num_rows = 0;
+  for (const ColumnLook& look : LookAtColumns(path, num_rows))
+    if (look.name == name) return look.num_numbers == num_rows && look.has_fractions;
+  return false;
+}
+
+std::string GuessTaskOfTable(const std::string& path) {
+  const bool is_json = TableFormatOf(path) == TableFormat::kJsonLines;
+  std::vector<std::string> names = ColumnsOf(path);
+  if (is_json) {
+    names.clear();  // objects and lists of them, too
+    const nlohmann::json row = ParseJson(FirstLine(path), path);
+    if (row.is_object())
+      for (const auto& [name, value] : row.items()) names.push_back(name);
+  }
+  const auto has = [&](std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  if ((has("tokens") && has("tags")) || (has("text") && (has("entities") || has("spans")))) return "token-classification";
+  const bool has_answers = has("answers") || has("answer") || has("answer_start") || has("is_impossible");
+  if (has("question") && has("context") && !is_json && has_answers)
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: answers in a context are read from JSON Lines or SQuAD's JSON, not from a table", path),
+                "{\"question\": \"...\", \"context\": \"...\", \"answers\": {\"text\": [\"...\"], \"answer_start\": [4]}}");
+  if (has("question") && has("context") && is_json && (has_answers || !has("label"))) return "question-answering";
+  const bool has_negative = has("negative") || has("negatives");
+  if (has("query") && (has("document") || has("documents") || has("passage") || (has("positive") && has_negative))) return "text-ranking";
+  if ((has("anchor") || has("query")) && has("positive")) return "sentence-similarity";
+  if (has("sentence1") && has("sentence2") && (has("score") || has("similarity") || (has("label") && HoldsScores(path, "label"))))
+    return "sentence-similarity";
+  return "text-classification";
+}
+
+bool IsListOfTexts(const nlohmann::json& value) {
+  return value.is_array() && std::all_of(value.begin(), value.end(), [](const nlohmann::json& item) { return item.is_string(); });
+}
 
 }  // namespace
+
+std::string FirstLine(const std::string& path) {
+  const FileDescriptor file = OpenForReading(path);
+  ByteStream stream(path);
+  std::string line;
+  for (int byte = stream.Get(); byte != ByteStream::kEnd && byte != '\n' && line.size() < kHeadBytes; byte = stream.Get())
+    line += static_cast<char>(byte);
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
+}
 
 std::vector<std::string> ColumnsOf(const std::string& path) {
   const TableFormat format = TableFormatOf(path);
@@ -290,7 +307,7 @@ std::vector<std::string> ColumnsOf(const std::string& path) {
     std::vector<std::string> names;
     if (row.is_object())
       for (const auto& [name, value] : row.items())
-        if (value.is_string() || value.is_number()) names.push_back(name);
+        if (value.is_primitive() ? !value.is_null() : IsListOfTexts(value)) names.push_back(name);
     return names;
   }
   const auto count = [&](char c) { return std::count(line.begin(), line.end(), c); };
@@ -308,19 +325,19 @@ std::string GuessTask(const std::string& path) {
   if (ends({".conll", ".iob", ".bio"})) return "token-classification";
   if (ends({".json"})) return "question-answering";
   if (ends({".txt"})) return "fill-mask";
-  std::vector<std::string> names = ColumnsOf(path);
-  if (TableFormatOf(path) == TableFormat::kJsonLines) {
-    names.clear();  // lists, too
-    const nlohmann::json row = ParseJson(FirstLine(path), path);
-    if (row.is_object())
-      for (const auto& [name, value] : row.items()) names.push_back(name);
+  return GuessTaskOfTable(path);
+}
+
+Draft DraftPipeline(const ProjectConfig& project, const std::string& ci) {
+  CiParts parts = {.store = project.store, .bases = {}, .models = {}};
+  for (const ModelConfig& model : project.models) {
+    const bool is_folder = model.base_model.empty() && !IsReference(model.base);
+    if (is_folder && std::find(parts.bases.begin(), parts.bases.end(), model.base) == parts.bases.end()) parts.bases.push_back(model.base);
+    parts.models.push_back(model.name);
   }
-  const auto has = [&](std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); };
-  if ((has("tokens") && has("tags")) || (has("text") && (has("entities") || has("spans")))) return "token-classification";
-  if (has("question") && has("context")) return "question-answering";
-  if (has("query") && (has("document") || has("documents") || has("passage"))) return "text-ranking";
-  if ((has("anchor") && has("positive")) || (has("sentence1") && has("sentence2") && has("score"))) return "sentence-similarity";
-  return "text-classification";
+  Draft draft;
+  AddPipeline(ci, parts, draft);
+  return draft;
 }
 
 Draft DraftProject(const DraftOptions& options) {
@@ -328,9 +345,6 @@ Draft DraftProject(const DraftOptions& options) {
   Draft draft = {.task = options.task.empty() ? GuessTask(options.train) : std::string(FindModelTask(options.task).name),
                  .text_column = options.text_column,
                  .target_column = options.target_column,
-                 .num_rows = 0,
-                 .num_labels = 0,
-                 .largest_share = 0,
                  .files = {}};
   if (draft.task != "text-classification") {
     if (draft.text_column.empty()) draft.text_column = "text";
@@ -347,13 +361,23 @@ Draft DraftProject(const DraftOptions& options) {
     for (const int32_t label : texts.labels) ++counts[static_cast<size_t>(label)];
     draft.largest_share = static_cast<double>(*std::max_element(counts.begin(), counts.end())) / static_cast<double>(texts.size());
   } else {
-    const std::vector<ColumnLook> looks = LookAt(options.train, draft.num_rows);
-    GuessColumns(looks, draft.num_rows, draft);
+    const std::vector<ColumnLook> looks = LookAtColumns(options.train, draft.num_rows);
+    LabelColumns found = GuessLabelColumns(looks, draft.num_rows, options.text_column, options.text_pair_column, options.target_column);
+    draft.text_column = std::move(found.text);
+    draft.text_pair_column = std::move(found.text_pair);
+    draft.target_column = std::move(found.target);
+    draft.problem_type = found.problem_type;
+    draft.label_separator = std::move(found.label_separator);
+    draft.num_labels = found.num_labels;
+    draft.largest_share = found.largest_share;
   }
   draft.files["mlac.yaml"] = ProjectFileText(options, draft);
   draft.files[fmt::format("tests/{}.yaml", options.name)] = TestFileText(options, draft);
-  if (options.ci == "github") draft.files[".github/workflows/models.yaml"] = kGithub;
-  if (options.ci == "gitlab") draft.files[".gitlab-ci.yml"] = kGitlab;
+  if (!options.ci.empty()) {
+    CiParts parts = {.bases = {}, .models = {options.name}};
+    if (!IsReference(options.base)) parts.bases.push_back(options.base);
+    AddPipeline(options.ci, parts, draft);
+  }
   return draft;
 }
 

@@ -58,6 +58,7 @@ FineTuneOptions TrainingOptionsOf(const ModelConfig& model, const std::string& b
   options.resume = FolderExists(out);
   options.command = options.resume_command = "mlac apply";
   options.training.num_threads = num_threads;
+  options.of_project = true;
   return options;
 }
 

@@ -59,6 +59,8 @@ TaskEvaluation EvaluateLabels(const std::string& folder, const std::string& data
   std::vector<std::string> names = model.labels();
   std::unordered_map<std::string, int32_t> ids;
   for (size_t i = 0; i < names.size(); ++i) ids.emplace(names[i], static_cast<int32_t>(i));
+  for (size_t i = 0; i < model.labels().size(); ++i)  // a model of before may have learnt labels with blanks at their ends
+    ids.emplace(TrimmedLabel(names[i]), static_cast<int32_t>(i));
   for (const int32_t label : texts.labels) {
     const std::string& name = texts.label_names[static_cast<size_t>(label)];
     const auto [entry, is_new] = ids.emplace(name, static_cast<int32_t>(names.size()));

@@ -27,7 +27,10 @@ LabelledRows ReadLabelledRows(const std::string& path, const std::vector<std::st
   }
   const std::unique_ptr<TableReader> reader = OpenTable(path, {.columns = columns});
   std::vector<std::string> cells;
-  while (reader->Next(cells)) rows.cells.push_back(cells);
+  while (reader->Next(cells)) {
+    if (cells.size() > 1) cells[1] = std::string(TrimmedLabel(cells[1]));
+    rows.cells.push_back(cells);
+  }
   return rows;
 }
 

@@ -48,7 +48,7 @@ class MaskFiller : public TaskModel {
     return predictions;
   }
 
-  // Of the word, or of its first piece, in the place of the first mask.
+  // Of the word, which has to be one token, in the place of the first mask.
   double ScoreOf(const TextInput& input, const std::string& answer) override {
     const json words = Words(std::span(&input, 1), {answer});
     const json& first = words.at(0).at(0);

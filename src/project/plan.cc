@@ -16,6 +16,7 @@
 #include "project/data_profile.h"
 #include "project/owed_report.h"
 #include "project/step.h"
+#include "train/checkpoint.h"
 
 namespace mlac {
 namespace {
@@ -41,10 +42,17 @@ const StepInput* FindInput(const std::vector<StepInput>& inputs, const std::stri
   return nullptr;
 }
 
+// "models/minilm", "topics@production", "the model 'topics'".
+std::string ShownBase(const StepInput& input) {
+  return input.kind == StepInput::Kind::kModel ? fmt::format("the model '{}'", input.shown) : input.shown;
+}
+
 class ModelPlanner {
  public:
-  ModelPlanner(const ProjectConfig& project, const ModelConfig& model, const Store* store, Contents& contents)
+  // base: the plan of the model that it is made from, or nullptr.
+  ModelPlanner(const ProjectConfig& project, const ModelConfig& model, const Store* store, Contents& contents, const PlannedModel* base)
       : project_(project), model_(model), store_(store), contents_(contents) {
+    FindBase(base);
     if (store == nullptr) return;
     const Aliases aliases(*store);
     latest_ = aliases.Find(model.name, kLatest);
@@ -57,6 +65,7 @@ class ModelPlanner {
     if (!IsPublished()) Need(steps_.size() - 1, /*anyway=*/true, runs);
     PlannedModel planned = {.name = model_.name, .steps = {}, .latest = latest_.value_or(""), .production = production_.value_or("")};
     planned.owes_report = store_ != nullptr && FindOwedReport(*store_, model_.name).has_value();
+    planned.base = base_;
     const std::map<std::string, std::string> last = store_ != nullptr && std::find(runs.begin(), runs.end(), true) != runs.end()
                                                         ? StepStore(*store_).LastKeys(model_.name)
                                                         : std::map<std::string, std::string>();
@@ -65,6 +74,7 @@ class ModelPlanner {
       PlannedStep step = {
           .step = std::string(steps_[i].kind->name), .key = steps_[i].key, .runs = runs[i], .reasons = {}, .seconds = std::nullopt};
       if (runs[i]) Explain(steps_[i], runs, last, step);
+      if (runs[i] && steps_[i].kind == &kTrainStep) ExplainCheckpoint(step);
       if (runs[i] && refusal && refusal->key == step.key) {
         planned.refused_by = step.step;
         step.reasons.push_back(fmt::format("refused on {}: {}", refusal->time.substr(0, 10), refusal->message));
@@ -75,10 +85,19 @@ class ModelPlanner {
   }
 
  private:
+  void FindBase(const PlannedModel* base) {
+    try {
+      base_ = PlanBase(project_, model_, store_, base == nullptr ? nullptr : &base->base,
+                       base == nullptr ? "" : base->keys().at(std::string(kTrainStep.name)));
+    } catch (const Error& error) {
+      StepScope{project_, model_, contents_, keys_, production_, base_}.Refuse(error, "base");
+    }
+  }
+
   void Describe() {
     for (const StepKind* kind : AllStepKinds()) {
       if (!kind->applies(model_)) continue;
-      const StepScope scope = {project_, model_, contents_, keys_, production_};
+      const StepScope scope = {project_, model_, contents_, keys_, production_, base_};
       Described step = {kind, {}, kind->describe(scope), std::nullopt};
       step.description.inputs.push_back({"mlac", StepInput::Kind::kVersion, GetBuildInfo().version});
       step.key = StepKey(kind->name, step.description.inputs);
@@ -156,6 +175,16 @@ class ModelPlanner {
                                                            : "it was done for another state of mlac.yaml since");
   }
 
+  // A training that was interrupted goes on: only what is left of it takes time.
+  void ExplainCheckpoint(PlannedStep& planned) const {
+    if (store_ == nullptr) return;
+    const std::optional<CheckpointProgress> progress =
+        LookAtCheckpoint(TrainingCheckpoint(StepStore(*store_).WorkFolder(planned.key) + "/output", model_));
+    if (!progress || progress->num_steps == 0) return;
+    planned.reasons.push_back(fmt::format("goes on from step {} of {}", progress->step, progress->num_steps));
+    if (planned.seconds) *planned.seconds *= 1 - static_cast<double>(progress->step) / static_cast<double>(progress->num_steps);
+  }
+
   // Training takes about as long as the last time, an epoch.
   static double Estimate(const Described& step, const StepRecord& before) {
     const StepInput *now = FindInput(step.description.inputs, "train.epochs"), *then = FindInput(before.inputs, "train.epochs");
@@ -188,6 +217,10 @@ class ModelPlanner {
       return;
     }
     if (old != nullptr && !Differs(input, *old)) return;
+    if (old != nullptr && old->kind != input.kind) {
+      reasons.push_back(fmt::format("{}: {} -> {}", input.name, ShownBase(*old), ShownBase(input)));
+      return;
+    }
     switch (input.kind) {
       case StepInput::Kind::kParameter:
         reasons.push_back(old == nullptr
@@ -200,9 +233,23 @@ class ModelPlanner {
       case StepInput::Kind::kFile:
         reasons.push_back(fmt::format("{}: {}", input.shown, old == nullptr ? "is new" : FileChange(input, *old)));
         return;
+      case StepInput::Kind::kRevision:
+        reasons.push_back(fmt::format("{}: {}", input.name, old == nullptr ? "is new" : RevisionChange(input, *old)));
+        return;
+      case StepInput::Kind::kModel:
+        reasons.push_back(old == nullptr || old->shown == input.shown
+                              ? fmt::format("{}: {} is trained anew", input.name, ShownBase(input))
+                              : fmt::format("{}: {} -> {}", input.name, ShownBase(*old), ShownBase(input)));
+        return;
       case StepInput::Kind::kStep:
         return;  // ExplainSteps tells of them together
     }
+  }
+
+  // "topics@production moved from 0123456789 to abcdef0123".
+  static std::string RevisionChange(const StepInput& now, const StepInput& then) {
+    if (now.shown == then.shown) return fmt::format("{} moved from {} to {}", now.shown, then.value.substr(0, 10), now.value.substr(0, 10));
+    return fmt::format("{} ({}) -> {} ({})", then.shown, then.value.substr(0, 10), now.shown, now.value.substr(0, 10));
   }
 
   // "train and evaluate run".
@@ -254,6 +301,7 @@ class ModelPlanner {
   const ModelConfig& model_;
   const Store* store_;
   Contents& contents_;
+  PlannedBase base_;
   std::optional<std::string> latest_, production_;
   std::map<std::string, std::string> keys_;
   std::vector<Described> steps_;
@@ -358,6 +406,9 @@ std::string Plan::Json() const {
                     {"refused_by", model.refused_by.empty() ? ordered_json(nullptr) : ordered_json(model.refused_by)},
                     {"owes_report", model.owes_report},
                     {"steps", std::move(steps)}});
+    const PlannedBase& base = model.base;
+    if (!base.model.empty()) list.back()["base"] = {{"model", base.model}};
+    if (!base.revision.empty()) list.back()["base"] = {{"name", base.name}, {"revision", base.revision}};
   }
   const ordered_json out = {{"format_version", 1},
                             {"mlac_version", GetBuildInfo().version},
@@ -373,11 +424,16 @@ Plan MakePlan(const ProjectConfig& project, const PlanOptions& options) {
   const std::optional<Store> store = OpenProjectStore(project);
   Contents contents(store ? &*store : nullptr);
   Plan plan = {.file = project.file, .store = project.store, .models = {}};
-  std::set<std::string> targets;
-  for (const std::string& target : options.targets) targets.insert(project.Find(target).name);
-  for (const ModelConfig& model : project.models)
-    if (targets.empty() || targets.contains(model.name))
-      plan.models.push_back(ModelPlanner(project, model, store ? &*store : nullptr, contents).Run());
+  std::map<std::string, size_t> numbers;  // in the plan, by name
+  for (const ModelConfig* model : ModelsWithBases(project, options.targets)) {
+    const auto number = numbers.find(model->base_model);
+    if (!model->base_model.empty() && number == numbers.end())  // which ReadProject refuses
+      throw Error(ErrorCode::kInvalidArgument, fmt::format("the model '{}' is made from itself", model->name));
+    const PlannedModel* base = model->base_model.empty() ? nullptr : &plan.models[number->second];
+    PlannedModel planned = ModelPlanner(project, *model, store ? &*store : nullptr, contents, base).Run();
+    numbers[model->name] = plan.models.size();
+    plan.models.push_back(std::move(planned));
+  }
   return plan;
 }
 
@@ -391,6 +447,11 @@ Plan ParsePlan(std::string_view text, std::string_view where) {
       const auto revision = [&](const char* name) { return model.at(name).is_null() ? std::string() : model.at(name).get<std::string>(); };
       PlannedModel planned = {.name = model.at("name"), .steps = {}, .latest = revision("latest"), .production = revision("production")};
       planned.owes_report = model.value("owes_report", false);
+      if (const auto base = model.find("base"); base != model.end()) {
+        planned.base.model = base->value("model", "");
+        planned.base.name = base->value("name", planned.base.model);
+        planned.base.revision = base->value("revision", "");
+      }
       if (model.contains("refused_by") && !model.at("refused_by").is_null()) planned.refused_by = model.at("refused_by");
       for (const json& step : model.at("steps"))
         planned.steps.push_back({.step = step.at("step"),
@@ -416,6 +477,9 @@ void CheckPlanStands(const Plan& reviewed, const Plan& now, std::string_view whe
     if (then.name != current.name) moved(fmt::format("the model {} stands where {} stood", current.name, then.name));
     if (then.latest != current.latest) moved(fmt::format("{}@{} stands for another revision", current.name, kLatest));
     if (then.production != current.production) moved(fmt::format("{}@{} stands for another revision", current.name, kProduction));
+    if (then.base.name == current.base.name && then.base.revision != current.base.revision)
+      moved(fmt::format("{} starts from {}@{}, not {}@{}", current.name, current.base.name, current.base.revision.substr(0, 10),
+                        then.base.name, then.base.revision.substr(0, 10)));
     if (then.steps.size() != current.steps.size())
       moved(fmt::format("{} has {} steps, not {}", current.name, current.steps.size(), then.steps.size()));
     for (size_t s = 0; s < current.steps.size(); ++s) {

@@ -10,6 +10,7 @@
 
 #include "hub/store.h"
 #include "project/config.h"
+#include "project/model_base.h"
 
 namespace mlac {
 
@@ -26,13 +27,14 @@ struct PlannedModel {
   std::string latest, production;  // revisions, "" for none
   std::string refused_by = {};     // the step that said no to what is planned here, the last time that it was asked; "" for none
   bool owes_report = false;        // latest was published, and a kill or an error came before its report (owed_report.h)
+  PlannedBase base = {};           // of Plan::Json() only which model, or which revision under which name
   bool changes() const;            // a step runs
   std::map<std::string, std::string> keys() const;  // by step
 };
 
 struct Plan {
-  std::string file, store;  // as in ProjectConfig
-  std::vector<PlannedModel> models;
+  std::string file, store;           // as in ProjectConfig
+  std::vector<PlannedModel> models;  // each behind those that it is made from, else in the order of mlac.yaml
 
   bool changes() const;      // a step runs, or a report is to be written
   size_t num_steps() const;  // that run
@@ -44,7 +46,7 @@ struct Plan {
 };
 
 struct PlanOptions {
-  std::vector<std::string> targets = {};  // models; none: all
+  std::vector<std::string> targets = {};  // models, planned with those that they are made from; none: all
 };
 
 // Reads what mlac.yaml names, and writes nothing but the index of files (Store::ScanSource). A store that is not there is empty.

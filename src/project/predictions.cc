@@ -58,7 +58,8 @@ json FiguresToJson(const Figures& figures) {
     list.push_back({{"name", figure.name},
                     {"title", figure.title},
                     {"value", figure.value},
-                    {"interval", figure.interval ? IntervalJson(*figure.interval) : json(nullptr)}});
+                    {"interval", figure.interval ? IntervalJson(*figure.interval) : json(nullptr)},
+                    {"of_mean", OrNull(figure.of_mean)}});
   for (size_t i = 0; i < figures.per_class.size(); ++i) {
     const ClassMetrics& c = figures.per_class[i];
     classes.push_back({{"name", figures.class_names[i]},
@@ -83,6 +84,7 @@ Figures ReadFigures(const json& value) {
   for (const json& entry : value.at("figures")) {
     Figure figure = {entry.at("name"), entry.at("title"), entry.at("value"), std::nullopt};
     if (!entry.at("interval").is_null()) figure.interval = ReadInterval(entry.at("interval"));
+    if (entry.contains("of_mean") && entry.at("of_mean").is_number()) figure.of_mean = entry.at("of_mean").get<double>();
     figures.figures.push_back(std::move(figure));
   }
   for (const json& entry : value.at("per_class")) {

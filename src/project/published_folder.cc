@@ -8,7 +8,6 @@
 #include <set>
 
 #include "base/build_info.h"
-#include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder_contents.h"
@@ -16,6 +15,7 @@
 #include "project/fine_tuned_task.h"
 #include "train/report_card.h"
 #include "train/report_svg.h"
+#include "train/training_notes.h"
 
 namespace mlac {
 namespace {
@@ -32,17 +32,14 @@ ModelCard CardOf(const PublishedParts& parts, const ordered_json& training, cons
     card.label_names = result.metrics.label_names;
     card.text_column = parts.data.text_column;
     card.label_column = parts.data.target_column;
+    if (!parts.data.text_pair_column.empty()) SetPairColumn(card, parts.data.text_pair_column);
   } else {
     card = CardOfTrained(parts.config, parts.data, parts.trained, result);
   }
-  if (const std::string& pairs = parts.data.text_pair_column; !pairs.empty()) {
-    card.columns = fmt::format("Texts from the columns {} and {}, {} from {}.", Printable(parts.data.text_column, 60), Printable(pairs, 60),
-                               TaskOf(parts.config).gives_numbers() ? "numbers" : "labels", Printable(parts.data.target_column, 60));
-    card.usage_options = " --text-pair \"your second text here\"" + card.usage_options;
-    card.python_arguments = R"({"text": "your text here", "text_pair": "your second text here"})";
-  }
   card.base_model = training.at("base_model");
   card.findings = parts.findings;
+  card.notes = NotesOnAnswers(result.metrics, result.figures);
+  for (const auto& note : training.value("notes", ordered_json::array())) card.notes.push_back(note.get<std::string>());
   card.measured_on = "test";
   card.command = training.at("command");
   card.mlac_version = training.at("mlac_version");

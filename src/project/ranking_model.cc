@@ -46,10 +46,11 @@ class Ranker : public TaskModel {
  private:
   // One a pair.
   std::vector<float> Logits(std::span<const TextInput> pairs) {
+    const std::string& prompt = model_.ranking_prompts().Default();
     std::vector<float> logits;
     for (size_t begin = 0; begin < pairs.size(); begin += kRankedAtOnce) {
       const std::vector<float> some =
-          model_.Logits(model_.Encode(pairs.subspan(begin, std::min(kRankedAtOnce, pairs.size() - begin))).batch);
+          model_.Logits(model_.EncodeWithPrompt(pairs.subspan(begin, std::min(kRankedAtOnce, pairs.size() - begin)), prompt).batch);
       logits.insert(logits.end(), some.begin(), some.end());
     }
     return logits;

@@ -48,7 +48,7 @@ std::string Difference(const json& expected, const json& found, double tolerance
 
 std::unique_ptr<Task> MakeRecordedTask(const std::string& task) {
   for (const TaskInfo& info : AllTasks())
-    if (info.name == task) return info.make({.format = OutputFormat::kJson});
+    if (info.name == task) return info.make({.format = OutputFormat::kJson, .takes_blank = true});
   throw Error(ErrorCode::kInvalidArgument, fmt::format("there is no task {}", Quoted(task)));
 }
 

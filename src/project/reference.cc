@@ -29,7 +29,8 @@ mlac help --tests-schema > docs/mlac-tests.schema.json
 
 An editor with a YAML language server finds the schema by a first line `# yaml-language-server: $schema=mlac.schema.json`.
 
-- **Paths** are relative to the folder of mlac.yaml.
+- **Paths** are relative to the folder of mlac.yaml. The own name of a data file, and of the folder of a base, stands in the card of the model:
+  where it changes, the model is trained again; where only the folder above it changes, nothing runs.
 - **Anchors** (`&name`), aliases (`*name`) and merge keys (`<<: *name`) work, for what several models have in common. `definitions` is a place for them.
 - **Limits**: 8 MiB, nesting up to 32, 300,000 lines and as many values with aliases counted at each use, 64 KiB in one pair of brackets, 256 KiB in a line.
 - A key that is not known is refused, with its line, the nearest name and all that there are.
@@ -218,6 +219,8 @@ class SchemaWriter {
                 {"minProperties", 1}};
       case Shape::kTextOrSections:
         return {{"type", "array"}, {"items", {{"anyOf", {{{"type", "string"}}, Section(key.section)}}}}};
+      case Shape::kPathOrSection:
+        return {{"anyOf", {{{"type", "string"}}, Section(key.section)}}};
       case Shape::kTextLists:
         return {{"type", "array"}, {"items", {{"type", "array"}, {"items", scalar}, {"minItems", 2}}}};
       case Shape::kTextMap:

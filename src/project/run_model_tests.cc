@@ -394,7 +394,14 @@ class Runner {
   }
 
   void Compare() {
-    const std::unique_ptr<TaskModel> other = subject_.task.open(subject_.compared_with, subject_.data, subject_.num_threads);
+    std::unique_ptr<TaskModel> other;
+    try {
+      other = subject_.task.open(subject_.compared_with, subject_.data, subject_.num_threads);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kUnsupported) throw;
+      report_.not_compared = error.message();
+      return;
+    }
     const ChangedRows rows = CompareAnswers(subject_.task, rows_, LabelsOf(Predict(*other, RowInputs())), Answers());
     report_.compared = true;
     report_.num_better = rows.better.size();

@@ -30,11 +30,13 @@ struct TestReport {
   std::vector<ChangedRow> changed;       // those that got better, then those that got worse, then the others
   bool compared = false;                 // with another model
   size_t num_better = 0, num_worse = 0;  // of `changed`: right now and wrong before; and the other way round
+  std::string not_compared = {};         // why not, where there was another model: it does something else
 
   size_t Count(TestCase::Status status) const;
   bool failed() const { return Count(TestCase::Status::kFailed) > 0; }
   // For people, without colours: a line a test that failed or was skipped, then the sum; verbose: all tests.
   std::string Text(bool verbose) const;
+  std::string Sum() const;  // what Text ends with: the rows that are answered otherwise, and how many tests passed
   std::string Json() const;
 };
 
@@ -53,8 +55,8 @@ struct TestSubject {
 // check_model_tests.cc
 void CheckTestKinds(const ModelTests& tests, const ModelTask& task, const ModelData& columns);
 
-// on_case: told of each test as it ends. Throws kNotFound for a column or label that does not exist, and what opening model and data
-// throws.
+// on_case: told of each test as it ends; one that this model cannot be asked (of a label that it does not have) is one that fails. Throws
+// as CheckTestKinds and SliceRows, and what opening model and data throws.
 TestReport RunModelTests(const ModelTests& tests, const TestSubject& subject, const std::function<void(const TestCase&)>& on_case,
                          const std::atomic<bool>& stop);
 

@@ -69,6 +69,17 @@ StepInput StepScope::File(const std::string& key, const std::string& path) const
   }
 }
 
+StepInput StepScope::Base() const {
+  if (!base.model.empty()) return {"base", StepInput::Kind::kModel, base.key + " " + base.name, base.model};
+  if (!base.revision.empty()) return {"base", StepInput::Kind::kRevision, base.revision + " " + base.name, model.base};
+  StepInput input = File("base", model.base);
+  if (!FileExists(base.config_file))
+    Refuse(Error(ErrorCode::kInvalidInput, fmt::format("{} is no model: there is no config.json in it", model.base),
+                 "a folder in the Hugging Face layout"),
+           "base");
+  return input;
+}
+
 std::vector<StepInput> StepScope::TrainData() const {
   std::string_view last;
   for (const std::string_view step : kDataSteps)
@@ -93,9 +104,8 @@ std::vector<StepInput> StepScope::Columns() const {
 }
 
 size_t StepScope::MaxTokens() const {
-  const std::string path = project.Path(model.base) + "/config.json";
-  if (!FileExists(path)) return 0;
-  const nlohmann::json config = ReadJsonFile(path);
+  if (!FileExists(base.config_file)) return 0;
+  const nlohmann::json config = ReadJsonFile(base.config_file);
   const auto found = config.find("max_position_embeddings");
   return found != config.end() && found->is_number_unsigned() ? found->get<size_t>() : 0;
 }

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "hub/store.h"
 #include "project/config.h"
+#include "project/model_base.h"
 #include "project/model_task.h"
 #include "project/step_store.h"
 
@@ -37,12 +38,15 @@ struct StepScope {
   Contents& contents;
   const std::map<std::string, std::string>& keys;  // of the steps of this model that stand before
   std::optional<std::string> production;           // the revision, if there is one
+  const PlannedBase& base;
 
   bool Has(std::string_view step) const { return keys.contains(std::string(step)); }
   // Throws the error with the place of a key of the model, "data.train[1]", before its message: "mlac.yaml line 7:
   // models.topics.data.train[1]: ".
   [[noreturn]] void Refuse(const Error& error, const std::string& key) const;
   StepInput Step(std::string_view step) const;
+  // The model that it starts from. Throws with the place if that is a folder without a model.
+  StepInput Base() const;
   // A file or folder that mlac.yaml names under that key ("data.train"). Throws with the model and the key what Contents throws.
   StepInput File(const std::string& key, const std::string& path) const;
   StepInput Parameter(const std::string& key, const std::string& value) const { return {key, StepInput::Kind::kParameter, value}; }
@@ -81,6 +85,7 @@ struct StepRun {
   std::string key;                                 // of this one
   std::string output;                              // the folder to write into; it is there, and empty unless the step goes on from a kill
   std::optional<std::string> production;
+  PlannedBase base;  // of a model its revision, too
   size_t num_threads = 1;
   ApplyObserver& observer;
   const std::atomic<bool>& stop;
@@ -111,6 +116,9 @@ std::span<const StepKind* const> AllStepKinds();
 
 extern const StepKind kJoinStep, kFilterStep, kDedupeStep, kSplitStep, kCheckStep, kTrainStep, kOptimizeStep, kEvaluateStep, kTestStep,
     kGateStep, kPublishStep;
+
+// Where the train step keeps its checkpoint. output: the folder that it writes into.
+std::string TrainingCheckpoint(const std::string& output, const ModelConfig& model);
 
 // All that training depends on besides base and data, by the names of mlac.yaml: "train.epochs". What changes no bit is left out.
 std::vector<std::pair<std::string, std::string>> TrainParameters(const ModelConfig& model);

@@ -50,17 +50,6 @@ StepDescription Describe(const StepScope& scope) {
   return step;
 }
 
-// What the user's own files hold, so that `plan` can tell a later change by rows.
-void Remember(const StepRun& run) {
-  std::vector<std::string> paths = run.model.data.train;
-  for (const std::string& path : {run.model.data.validation, run.model.data.test})
-    if (!path.empty()) paths.push_back(path);
-  for (const std::string& path : paths) {
-    const std::string place = run.project.Path(path);
-    SaveDataProfile(run.steps.store(), TaskOf(run.model), run.contents.Hash(place), place, ColumnsOf(run.model));
-  }
-}
-
 void Execute(StepRun& run) {
   std::vector<std::string> notes;
   const std::vector<Finding> findings = TaskOf(run.model).check(run.Data(), notes);
@@ -70,7 +59,7 @@ void Execute(StepRun& run) {
     run.observer.OnFinding(finding);
     num_warnings += finding.severity == Severity::kWarning;
   }
-  Remember(run);
+  SaveDataProfiles(run.steps.store(), run.project, run.model, run.contents);  // so that `plan` can tell a later change by rows
   run.result = nlohmann::json({{"findings", FindingsJson(findings)}, {"notes", notes}}).dump();
   run.summary = num_warnings == 0 ? "no warnings" : fmt::format("{} {}", num_warnings, num_warnings == 1 ? "warning" : "warnings");
 }

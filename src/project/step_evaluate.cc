@@ -25,6 +25,7 @@ void Execute(StepRun& run) {
   if (evaluation.num_unknown > 0)
     run.observer.OnNote(fmt::format("{} test texts have a label that is not in the training data: the model cannot get them right",
                                     evaluation.num_unknown));
+  if (const std::optional<Finding> few = FewExamples("test", figures.num_examples)) run.observer.OnFinding(*few);
   WriteFileAtomically(run.output + "/" + kMetricsFile, evaluation.metrics_json);
   if (TaskOf(run.model).labels_texts) WriteFileAtomically(run.output + "/" + kConfusionMatrixFile, ConfusionMatrixSvg(evaluation.metrics));
   WritePredictions(run.output + "/" + kPredictionsFile, evaluation);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "data/texts.h"
 #include "project/step_data.h"
 
 namespace mlac {
@@ -17,8 +18,9 @@ StepDescription Describe(const StepScope& scope) {
     step.inputs.push_back(scope.Parameter("data.label_separator", scope.model.data.label_separator));
   for (const RowFilter& filter : scope.model.data.filters)
     step.inputs.push_back(scope.Parameter(
-        "data.filter", fmt::format("column '{}' equals {} not {} length {} to {}", filter.column, filter.equals, filter.not_equals,
-                                   filter.min_length.value_or(0), filter.max_length ? fmt::format("{}", *filter.max_length) : "any")));
+        "data.filter", fmt::format("column '{}' equals {} not {} length {} to {}{}", filter.column, filter.equals, filter.not_equals,
+                                   filter.min_length.value_or(0), filter.max_length ? fmt::format("{}", *filter.max_length) : "any",
+                                   filter.not_empty ? " not empty" : "")));
   return step;
 }
 
@@ -30,6 +32,7 @@ bool Keeps(const RowFilter& filter, const std::string& value, const std::vector<
   };
   if (!filter.equals.empty() && !holds(filter.equals)) return false;
   if (holds(filter.not_equals)) return false;
+  if (filter.not_empty && IsBlank(value)) return false;
   const size_t length = CountCodePoints(value);
   return length >= filter.min_length.value_or(0) && (!filter.max_length || length <= *filter.max_length);
 }

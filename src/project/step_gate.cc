@@ -196,8 +196,10 @@ void Execute(StepRun& run) {
   for (const Gate& gate : run.model.gates) {
     const GateOutcome outcome = Decide(gate, measurer.Measure(gate));
     outcomes.push_back(OutcomeJson(outcome));
-    run.observer.OnNote(fmt::format("{}  {}: {}", outcome.passed ? "pass" : "FAIL", outcome.gate, outcome.line));
-    if (outcome.passed) continue;
+    if (outcome.passed) {  // of the others the refusal tells
+      run.observer.OnNote(fmt::format("pass  {}: {}", outcome.gate, outcome.line));
+      continue;
+    }
     run.refusal += fmt::format("{}{}: {}", ++num_refused > 1 ? "; " : "", outcome.gate, outcome.line);
   }
   run.result = ordered_json({{"outcomes", outcomes}}).dump();

@@ -15,7 +15,8 @@ namespace {
 // What must be the same of files that become one, whose first row decides how all are read; "" where any two fit.
 std::string ShapeOf(const ModelTask& task, const std::string& path) {
   if (task.read_rows == ReadRowsOfEntities)
-    return path.ends_with(".jsonl") && HoldsEntitySpans(path, size_t{16} << 20) ? "has entities as spans" : "has a tag for each word";
+    return (path.ends_with(".jsonl") || path.ends_with(".ndjson")) && HoldsEntitySpans(path, size_t{16} << 20) ? "has entities as spans"
+                                                                                                               : "has a tag for each word";
   if (task.read_rows != ReadRowsOfTuples) return "";
   const TupleColumns found = FindTupleColumns(path, {});
   std::vector<std::string> names = {found.first, found.second};

@@ -81,7 +81,7 @@ Record RecordOf(StepRun& run, const ModelData& data) {
   Record record = {
       .name = run.model.name, .revision = {}, .kind = ArtefactKind::kModel, .made_by = run.model.optimize.int8 ? "optimize" : "train"};
   for (const auto& [name, value] : TrainParameters(run.model)) record.parameters[name] = value;
-  record.parameters["base"] = BareName(run.model.base);
+  record.parameters["base"] = run.base.name.empty() ? BareName(run.model.base) : run.base.name;
   record.parameters["data.text"] = data.text_column;
   record.parameters["data.target"] = data.target_column;
   if (!data.text_pair_column.empty()) record.parameters["data.text_pair"] = data.text_pair_column;
@@ -95,7 +95,7 @@ Record RecordOf(StepRun& run, const ModelData& data) {
   const auto add = [&](const std::string& role, const std::string& path, ArtefactKind kind) {
     return store.Add(path, {.name = run.model.name + "." + role, .revision = {}, .kind = kind, .made_by = "add"});
   };
-  record.base = add("base", run.project.Path(run.model.base), ArtefactKind::kModel);
+  record.base = run.base.revision.empty() ? add("base", run.project.Path(run.model.base), ArtefactKind::kModel) : run.base.revision;
   for (const auto& [role, path] : {std::pair{"train", data.train}, {"validation", data.validation}, {"test", data.test}})
     if (!path.empty()) {
       record.data[role] = add(role, path, ArtefactKind::kData);
@@ -105,15 +105,8 @@ Record RecordOf(StepRun& run, const ModelData& data) {
   return record;
 }
 
-std::string PublishedRevision(const StepRun& run) {
-  const std::optional<StepRecord> before = run.steps.Find(run.key);
-  if (!before) return "";
-  const std::string revision = json::parse(before->result).value("revision", "");
-  return run.steps.store().Has(revision) ? revision : "";
-}
-
 void Execute(StepRun& run) {
-  std::string revision = PublishedRevision(run);  // of an earlier time that comes back
+  std::string revision = run.steps.PublishedRevision(run.key);  // of an earlier time that comes back
   if (revision.empty()) {
     const ModelData data = run.Data();
     const std::string folder = run.output + "/model";

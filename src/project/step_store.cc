@@ -26,11 +26,12 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr int kFormat = 2;
-constexpr char kRecordFile[] = "step.json", kLastKeysEnding[] = ".json", kRefusalEnding[] = ".refused";
+constexpr char kRecordFile[] = "step.json", kLastKeysEnding[] = ".json", kRefusalEnding[] = ".refused", kProjectEnding[] = ".project",
+               kOwedEnding[] = ".owed";
 constexpr size_t kKeyLength = 40;
 constexpr size_t kMostRecordBytes = size_t{256} << 20;
 
-constexpr std::string_view kKindNames[] = {"parameter", "file", "step", "version"};
+constexpr std::string_view kKindNames[] = {"parameter", "file", "step", "version", "revision", "model"};
 
 std::string RecordJson(const StepRecord& record) {
   ordered_json inputs = ordered_json::array();
@@ -60,6 +61,20 @@ StepRecord ParseRecordJson(const ordered_json& value) {
         record.inputs.push_back({input.at("name"), static_cast<StepInput::Kind>(k), input.at("value"), input.at("shown")});
   }
   return record;
+}
+
+std::string LastStepsPath(const Store& store, const std::string& model, const char* ending) {
+  return fmt::format("{}/last-steps/{}{}", store.folder(), model, ending);
+}
+
+bool IsSealedLine(const std::string& path) {
+  try {
+    Unsealed(ReadFile(path, kMostRecordBytes), SealForm::kLine, path);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidInput && error.code() != ErrorCode::kNotFound) throw;
+    return !FileExists(path);  // taken away meanwhile
+  }
 }
 
 // The keys of the last steps by step; nothing for a damaged file.
@@ -120,16 +135,25 @@ bool StepStore::IsWhole(const StepRecord& record) const {
   }
 }
 
-void StepStore::Remove(const std::string& key) const { RemoveAll(fmt::format("{}/steps/{}", store_.folder(), key)); }
+void StepStore::Remove(const std::string& key) const { RemoveAll(Folder(key)); }
 
 std::vector<Damage> StepStore::FindDamages(const std::function<void(size_t, size_t)>& on_step) const {
   std::vector<Damage> damages;
   const auto names_in = [&](const std::string& folder) {
     return FolderExists(store_.folder() + folder) ? NamesIn(store_.folder() + folder) : std::vector<std::string>();
   };
+  // What the disk refuses to give is damage, and no end of the search for more.
+  const auto readable = [](const auto& read) -> decltype(read()) {
+    try {
+      return read();
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kResourceExhausted) throw;
+      return {};
+    }
+  };
   const std::vector<std::string> keys = names_in("/steps");
   for (size_t i = 0; i < keys.size(); ++i) {
-    const std::optional<StepRecord> record = Find(keys[i]);
+    const std::optional<StepRecord> record = readable([&] { return Find(keys[i]); });
     const bool is_whole = record && IsWhole(*record);
     // One that is gone by now was taken away meanwhile.
     if (!is_whole && FolderExists(fmt::format("{}/steps/{}", store_.folder(), keys[i])))
@@ -141,10 +165,17 @@ std::vector<Damage> StepStore::FindDamages(const std::function<void(size_t, size
                                      "is damaged or missing; the step runs again when its result is needed"});
     if (on_step) on_step(i + 1, keys.size());
   }
-  for (const std::string& name : names_in("/last-steps")) {
-    if (!name.ends_with(kLastKeysEnding) || ReadLastKeys(fmt::format("{}/last-steps/{}", store_.folder(), name))) continue;
-    damages.push_back({fmt::format("last-steps/{}", name), "is damaged; the next plan tells changes as if it were the first", {}});
-  }
+  // What is noted beside them, and what its damage leads to.
+  constexpr std::pair<const char*, const char*> kNotes[] = {
+      {kLastKeysEnding, "is damaged; the next plan tells changes as if it were the first"},
+      {kRefusalEnding, "is damaged; the next plan does not tell of the last refusal"},
+      {kProjectEnding, "is damaged; 'mlac gc' keeps all results of the model until it is applied again"},
+      {kOwedEnding, "is damaged; the report that is owed is written without a model to compare with"}};
+  for (const char* folder : {"last-steps", "reports"})
+    for (const std::string& name : names_in(fmt::format("/{}", folder)))
+      for (const auto& [ending, message] : kNotes)
+        if (name.ends_with(ending) && !readable([&] { return IsSealedLine(fmt::format("{}/{}/{}", store_.folder(), folder, name)); }))
+          damages.push_back({fmt::format("{}/{}", folder, name), message, {}});
   return damages;
 }
 
@@ -166,8 +197,15 @@ void StepStore::Commit(StepRecord record) const {
   SyncFolder(store_.folder());  // where steps may be new
 }
 
+std::string StepStore::PublishedRevision(const std::string& key) const {
+  const std::optional<StepRecord> record = Find(key);
+  if (!record) return "";
+  const std::string revision = json::parse(record->result).value("revision", "");
+  return store_.Has(revision) ? revision : "";
+}
+
 std::map<std::string, std::string> StepStore::LastKeys(const std::string& model) const {
-  const std::string path = fmt::format("{}/last-steps/{}{}", store_.folder(), model, kLastKeysEnding);
+  const std::string path = LastStepsPath(store_, model, kLastKeysEnding);
   // Without them, or with damaged ones, changes are told as if it were the first time.
   return FileExists(path) ? ReadLastKeys(path).value_or(std::map<std::string, std::string>()) : std::map<std::string, std::string>();
 }
@@ -181,7 +219,7 @@ void StepStore::SetLastKey(const std::string& model, const std::string& step, co
 }
 
 std::optional<StepRefusal> StepStore::LastRefusal(const std::string& model) const {
-  const std::string path = fmt::format("{}/last-steps/{}{}", store_.folder(), model, kRefusalEnding);
+  const std::string path = LastStepsPath(store_, model, kRefusalEnding);
   if (!FileExists(path)) return std::nullopt;
   try {
     const ordered_json refusal = Unsealed(ReadFile(path, kMostRecordBytes), SealForm::kLine, path);
@@ -207,22 +245,50 @@ void StepStore::RemoveWorkExcept(const std::vector<std::string>& keep) const {
     if (!kept.contains(name)) RemoveAll(folder + "/" + name);
 }
 
-uint64_t StepStore::RemoveUnneeded(bool dry_run) const {
-  std::set<std::string> needed;
-  if (FolderExists(store_.folder() + "/last-steps")) {
-    for (const std::string& name : NamesIn(store_.folder() + "/last-steps"))
-      if (name.ends_with(kLastKeysEnding))
-        for (const auto& [step, key] : LastKeys(name.substr(0, name.size() - std::strlen(kLastKeysEnding)))) needed.insert(key);
-  }
-  uint64_t bytes = 0;
+std::vector<std::string> StepStore::Keys() const {
   const std::string folder = store_.folder() + "/steps";
-  if (!FolderExists(folder)) return 0;
-  for (const std::string& name : NamesIn(folder)) {
-    if (needed.contains(name)) continue;
-    for (const FolderEntry& entry : EntriesIn(folder + "/" + name)) bytes += entry.size;
-    if (!dry_run) RemoveAll(folder + "/" + name);
+  return FolderExists(folder) ? NamesIn(folder) : std::vector<std::string>();
+}
+
+std::vector<std::string> StepStore::Models() const {
+  const std::string folder = store_.folder() + "/last-steps";
+  std::vector<std::string> models;
+  if (!FolderExists(folder)) return models;
+  for (const std::string& name : NamesIn(folder))
+    if (name.ends_with(kLastKeysEnding)) models.push_back(name.substr(0, name.size() - std::strlen(kLastKeysEnding)));
+  return models;
+}
+
+std::string StepStore::Folder(const std::string& key) const { return fmt::format("{}/steps/{}", store_.folder(), key); }
+
+std::string StepStore::ProjectFile(const std::string& model) const {
+  const std::string path = LastStepsPath(store_, model, kProjectEnding);
+  if (!FileExists(path)) return "";
+  try {
+    const fs::path file = Unsealed(ReadFile(path, kMostRecordBytes), SealForm::kLine, path).at("file").get<std::string>();
+    return (fs::path(store_.folder()) / file).lexically_normal().string();
+  } catch (const json::exception&) {
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidInput) throw;
   }
-  return bytes;
+  return "";
+}
+
+void StepStore::SetProjectFile(const std::string& model, const std::string& file) const {
+  std::error_code error;
+  const fs::path absolute = fs::canonical(file, error);
+  if (error) return;  // a project that was read from elsewhere
+  // A store in the folder of its mlac.yaml moves with it.
+  const bool is_inside = LiesIn(store_.folder(), absolute.parent_path().string());
+  const std::string text = is_inside ? absolute.lexically_relative(store_.folder()).string() : absolute.string();
+  if (ProjectFile(model) == absolute.string()) return;
+  store_.Part("last-steps");
+  WriteFileAtomically(LastStepsPath(store_, model, kProjectEnding), Sealed({{"file", text}}, SealForm::kLine));
+}
+
+void StepStore::ForgetModel(const std::string& model) const {
+  // The keys last: by them the model is one that the next collection finds.
+  for (const char* ending : {kRefusalEnding, kProjectEnding, kLastKeysEnding}) RemoveAll(LastStepsPath(store_, model, ending));
 }
 
 }  // namespace mlac

@@ -15,11 +15,13 @@ namespace mlac {
 
 // One thing that a step depends on.
 struct StepInput {
-  enum class Kind { kParameter, kFile, kStep, kVersion };
+  enum class Kind { kParameter, kFile, kStep, kVersion, kRevision, kModel };
   std::string name;  // "train.epochs", "data.train", "train" (the step before), "mlac"
   Kind kind = Kind::kParameter;
-  std::string value;       // the parameter as text, the SHA-256 of the content and the file's own name, the key of the step
-  std::string shown = {};  // for people, and not part of the key: "data/train.csv"
+  // The parameter as text; the SHA-256 of the content and the file's own name; the key of the step; the revision of the store and its name;
+  // the key of the step that trained a model and that model's name.
+  std::string value;
+  std::string shown = {};  // for people, and not part of the key: "data/train.csv", "topics@production"
 };
 
 // A step that is done.
@@ -65,6 +67,8 @@ class StepStore {
   void MakeWork(const std::string& key) const;
   // The record, which has a checksum of the output and of itself, and the output appear together, or neither. Syncs.
   void Commit(StepRecord record) const;
+  // The revision that a publish step gave; "" if it is not done or the store does not have it.
+  std::string PublishedRevision(const std::string& key) const;
 
   // The last step of each kind that a model finished: what changes are told against.
   std::map<std::string, std::string> LastKeys(const std::string& model) const;
@@ -76,8 +80,16 @@ class StepStore {
 
   // Removes work folders, other than those in `keep`: of runs that ended early and whose inputs have changed since.
   void RemoveWorkExcept(const std::vector<std::string>& keep) const;
-  // Removes results that no model's last steps need, or with dry_run only counts them; gives the bytes. Under the lock of `apply`.
-  uint64_t RemoveUnneeded(bool dry_run) const;
+
+  // For collect_steps.h: all results, and the models that have finished a step.
+  std::vector<std::string> Keys() const;
+  std::vector<std::string> Models() const;
+  std::string Folder(const std::string& key) const;  // of a result
+  // The mlac.yaml that a model was made by last, as a path from here; "" if that is not known.
+  std::string ProjectFile(const std::string& model) const;
+  void SetProjectFile(const std::string& model, const std::string& file) const;
+  // Takes away all that is noted of a model: last keys, refusal, file.
+  void ForgetModel(const std::string& model) const;
 
  private:
   const Store& store_;

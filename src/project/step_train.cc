@@ -1,19 +1,13 @@
 // train: the base model, fine-tuned on the training data. Output: the folder "model".
 #include <fmt/format.h>
 
-#include "base/error.h"
-#include "base/file.h"
 #include "project/step.h"
 
 namespace mlac {
 namespace {
 
 StepDescription Describe(const StepScope& scope) {
-  StepDescription step = {{scope.File("base", scope.model.base)}, {}};
-  if (!FileExists(scope.project.Path(scope.model.base) + "/config.json"))
-    scope.Refuse(Error(ErrorCode::kInvalidInput, fmt::format("{} is no model: there is no config.json in it", scope.model.base),
-                       "a folder in the Hugging Face layout"),
-                 "base");
+  StepDescription step = {{scope.Base()}, {}};
   for (StepInput& input : scope.TrainData()) step.inputs.push_back(std::move(input));
   if (!scope.model.data.validation.empty()) step.inputs.push_back(scope.File("data.validation", scope.model.data.validation));
   for (StepInput& column : scope.Columns()) step.inputs.push_back(std::move(column));
@@ -46,13 +40,18 @@ class TrainingOutput : public FineTuneObserver {
 
 void Execute(StepRun& run) {
   TrainingOutput output(run.observer);
-  const FineTuneResult result = TaskOf(run.model).train(run.model, run.project.Path(run.model.base), run.Data(), run.output + "/model",
-                                                        run.num_threads, output, run.stop);
+  const BaseFolder base(run.project, run.model, run.base, run.steps.store(), run.steps.WorkFolder(run.key));
+  const FineTuneResult result =
+      TaskOf(run.model).train(run.model, base.path(), run.Data(), run.output + "/model", run.num_threads, output, run.stop);
   run.result = HeadlineJson(result.figures, result.evaluated_on);
   run.summary = fmt::format("{} on {}", Headline(result.figures), result.evaluated_on);
 }
 
 }  // namespace
+
+std::string TrainingCheckpoint(const std::string& output, const ModelConfig& model) {
+  return output + (model.train.lora.rank > 0 ? "/model.adapter" : "/model") + "/checkpoint";  // as TrainModel has it
+}
 
 const StepKind kTrainStep = {"train", "fine-tunes the base model", true, [](const ModelConfig&) { return true; }, Describe, Execute};
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "hub/aliases.h"
+#include "project/candidate.h"
 #include "project/plan.h"
 #include "project/propose_tests.h"
 #include "project/step.h"
@@ -31,24 +32,6 @@ struct Subject {
   std::optional<RevisionFolder> lease;  // of a revision
 };
 
-// What the last apply made of it.
-std::string CandidateFolder(const ModelConfig& model, const Store& store) {
-  const StepStore steps(store);
-  const std::map<std::string, std::string> last = steps.LastKeys(model.name);
-  const auto find = [&](const char* step) { return last.contains(step) ? steps.Find(last.at(step)) : std::nullopt; };
-  const auto is_of_last_training = [&](const StepRecord& optimized) {
-    return std::any_of(optimized.inputs.begin(), optimized.inputs.end(), [&](const StepInput& input) {
-      return input.name == "train" && last.contains("train") && input.value == last.at("train");
-    });
-  };
-  std::optional<StepRecord> record = model.optimize.int8 ? find("optimize") : std::nullopt;
-  if (!record || !is_of_last_training(*record)) record = find("train");
-  if (!record || !steps.IsWhole(*record))
-    throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no model '{}' yet, published or not", store.folder(), model.name),
-                fmt::format("'mlac apply --target {}' trains it", model.name));
-  return steps.OutputFolder(record->key) + "/model";
-}
-
 Subject FindSubject(const ProjectConfig& project, const Store& store, const std::string& reference) {
   const size_t at = reference.find('@');
   const std::string name = reference.substr(0, at);
@@ -56,7 +39,7 @@ Subject FindSubject(const ProjectConfig& project, const Store& store, const std:
   Subject subject;
   subject.model = &project.Find(name);
   const bool is_candidate =
-      at == std::string::npos ? !aliases.Find(name, kLatest) : reference.substr(at + 1) == kCandidate && !aliases.Find(name, kCandidate);
+      at == std::string::npos ? !aliases.Find(name, kLatest) : NamesCandidate(store, reference);
   if (is_candidate) {
     subject.path = CandidateFolder(*subject.model, store);
     return subject;
@@ -74,10 +57,9 @@ ModelData CurrentData(const ProjectConfig& project, const ModelConfig& model, co
   if (!model.prepares_data()) return data;
   const StepStore steps(store);
   ProjectConfig data_only = project;
-  data_only.models = {model};
-  data_only.models.front().tests.clear();  // a file of tests that is being written must not be read here
-  const Plan plan = MakePlan(data_only);
-  for (const auto& [step, key] : plan.models.front().keys()) {
+  for (ModelConfig& each : data_only.models) each.tests.clear();  // a file of tests that is being written must not be read here
+  const Plan plan = MakePlan(data_only, {.targets = {model.name}});
+  for (const auto& [step, key] : plan.models.back().keys()) {  // behind those that it is made from
     if (step == "split" && !steps.Find(key))
       throw Error(ErrorCode::kNotFound, fmt::format("{}: the test data has not been made yet from the data of today", model.name),
                   "'mlac apply' makes it");

@@ -15,17 +15,14 @@ struct TestModelOptions {
   std::function<void(const TestCase&)> on_case = [](const TestCase&) {};
 };
 
-// NAME@candidate is what the last 'mlac apply' trained, and optimised, whatever tests and gates said of it; NAME too, as long as nothing of
-// the name is published.
-constexpr std::string_view kCandidate = "candidate";
-
 struct TestedModel {
   std::string name;
   std::string revision;  // "" for a candidate
   TestReport report;     // compared with production, if there is one and it is another revision
 };
 
-// reference: NAME for NAME@latest, NAME@ALIAS or NAME@REVISION, NAME@candidate. NAME must be a model of the project that has tests.
+// reference: NAME for NAME@latest, NAME@ALIAS or NAME@REVISION, NAME@candidate (candidate.h); NAME is the candidate, too, as long as nothing
+// of the name is published. NAME must be a model of the project that has tests.
 // Throws kNotFound for a model, revision or test data that is not there, and what RunModelTests throws.
 TestedModel TestModel(const ProjectConfig& project, const std::string& reference, const TestModelOptions& options,
                       const std::atomic<bool>& stop);

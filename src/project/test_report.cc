@@ -62,6 +62,11 @@ std::string TestReport::Text(bool verbose) const {
     const char* mark = test.status == Status::kPassed ? "ok  " : test.status == Status::kFailed ? "FAIL" : "skip";
     out += fmt::format("{}  {}: {}{}{}\n", mark, test.group, test.name, test.message.empty() ? "" : ": ", test.message);
   }
+  return out + Sum();
+}
+
+std::string TestReport::Sum() const {
+  std::string out;
   if (compared) {
     out += fmt::format("{} rows of the test data are answered otherwise than by production: {} better, {} worse, {} wrong both times\n",
                        changed.size(), num_better, num_worse, changed.size() - num_better - num_worse);
@@ -71,10 +76,12 @@ std::string TestReport::Text(bool verbose) const {
                          i < num_better               ? "+"
                          : i < num_better + num_worse ? "-"
                                                       : " ",
-                         row.place, row.before, row.after, row.truth, Printable(row.text, 60));
+                         Printable(row.place, 60), Printable(row.before, 60), Printable(row.after, 60), Printable(row.truth, 60),
+                         Printable(row.text, 60));
     }
     if (changed.size() > kShownRows) out += fmt::format("  and {} more (--json shows all)\n", changed.size() - kShownRows);
   }
+  if (!not_compared.empty()) out += fmt::format("not compared with production: {}\n", not_compared);
   const size_t num_skipped = Count(Status::kSkipped);
   return out + fmt::format("{} passed, {} failed{}\n", Count(Status::kPassed), Count(Status::kFailed),
                            num_skipped > 0 ? fmt::format(", {} skipped", num_skipped) : "");
@@ -96,6 +103,7 @@ std::string TestReport::Json() const {
                       {"skipped", Count(Status::kSkipped)},
                       {"tests", list}};
   if (compared) out["against_production"] = {{"better", num_better}, {"worse", num_worse}, {"changed", rows}};
+  if (!not_compared.empty()) out["not_compared"] = not_compared;
   return out.dump(2) + "\n";
 }
 

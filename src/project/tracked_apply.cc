@@ -49,7 +49,7 @@ void TrackedApply::OnModel(const std::string& model) {
   model_ = model;
   if (!tracking_.mlflow) return;
   const ModelConfig& config = project_.Find(model);
-  MlflowRun::Pairs parameters = {{"base", config.base}, {"data.train", fmt::format("{}", config.data.train.front())}};
+  MlflowRun::Pairs parameters = {{"base", config.ShownBase()}, {"data.train", fmt::format("{}", config.data.train.front())}};
   for (const auto& parameter : TrainParameters(config)) parameters.push_back(parameter);
   if (config.optimize.int8) parameters.emplace_back("optimize.int8", "true");
   models_.push_back(
@@ -67,11 +67,19 @@ std::vector<LineageDataset> TrackedApply::InputsOf(const std::string& step) cons
         for (const StepInput& input : record->inputs)
           if (input.kind == StepInput::Kind::kFile && !input.shown.empty()) versions[input.shown] = HashOf(input);
   const ModelConfig& config = project_.Find(model_);
-  std::vector<std::string> paths = {config.base};
+  std::vector<LineageDataset> inputs;
+  std::vector<std::string> paths;
+  const PlannedModel* planned = PlanOf(model_);
+  if (planned == nullptr || planned->base.name.empty()) {
+    paths.push_back(config.base);
+  } else if (const PlannedBase& base = planned->base; base.model.empty()) {
+    inputs.push_back({"mlac", base.name, base.revision});
+  } else {
+    inputs.push_back({"mlac", base.model + ".trained", base.key});
+  }
   paths.insert(paths.end(), config.data.train.begin(), config.data.train.end());
   paths.push_back(config.data.validation);
   if (step == "publish") paths.push_back(config.data.test);
-  std::vector<LineageDataset> inputs;
   for (const std::string& path : paths)
     if (!path.empty()) inputs.push_back({"file", path, versions.contains(path) ? versions.at(path) : ""});
   return inputs;

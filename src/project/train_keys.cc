@@ -96,7 +96,7 @@ constexpr TrainKey kKeys[] = {
     {{{"validation_split", Shape::kShare, "Share of train set aside to choose the best epoch by; 0: none, the last epoch is kept", "0.1"},
       [](const YamlValue& v, Options& o) { o.validation_split = v.ShareBelowOne(); }},
      [](const Options& o) { return Shown(o.validation_split); }, Recorded::kAlways},
-    {{{"patience", Shape::kInteger, "Epochs without a better validation score before it stops; 0: never", "2"},
+    {{{"patience", Shape::kInteger, "Epochs behind the warm-up without a better score or a lower loss of the validation before it stops; 0: never", "2"},
       [](const YamlValue& v, Options& o) { o.training.patience = v.Integer(0, kMost); }},
      [](const Options& o) { return Shown(o.training.patience); }, Recorded::kAlways},
     {{{"warmup", Shape::kNumber, "Share of the steps in which the learning rate rises", "0.1"},

@@ -282,7 +282,7 @@ YamlDocument::YamlDocument(std::string_view text, std::string name, const YamlLi
   } catch (const YAML::Exception& error) {
     const size_t line = error.mark.line < 0 ? 1 : static_cast<size_t>(error.mark.line) + 1;
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: this is no YAML: {}", At(name_, line), Printable(error.msg, 100)),
-                "indentation is of blanks, and a text that holds ': ' or ' #' stands in quotes");
+                "indent with spaces, not tabs, and put a text that holds ': ' or ' #' in quotes");
   }
   if (root_ == nullptr) {
     nodes_.emplace_back();

@@ -90,6 +90,8 @@ std::string_view NameOf(ValueShape shape) {
       return "a map of names";
     case ValueShape::kTextOrSections:
       return "a list of texts or maps";
+    case ValueShape::kPathOrSection:
+      return "a folder or a map";
     case ValueShape::kTextLists:
       return "a list of lists of texts";
     case ValueShape::kTextMap:

@@ -29,6 +29,7 @@ enum class ValueShape {
   kSections,        // a list of such maps
   kNamedSections,   // a map from names that the user gives to such maps
   kTextOrSections,  // a list whose items are a scalar or such a map
+  kPathOrSection,   // a scalar that names a folder, or a map with keys of its own
   kTextLists,       // a list of lists of scalars
   kTextMap,         // a map of scalars
 };

@@ -43,6 +43,20 @@ std::string FormatJson(const HttpAccess& access) {
 
 }  // namespace
 
+std::string FormatEvent(const LogEvent& event, LogFormat format, std::chrono::system_clock::time_point time) {
+  const std::string_view level = event.level == LogLevel::kInfo ? "info" : "warning";
+  if (format == LogFormat::kText) return fmt::format("{} {} {}\n", FormatTime(time), level, event.message);
+  std::string line = fmt::format(R"({{"time":"{}","level":"{}","event":"{}")", FormatTime(time), level, event.event);
+  const auto add = [&](std::string_view name, const std::string& value) {
+    line += fmt::format(R"(,"{}":)", name);
+    AppendJsonString(line, value);
+  };
+  for (const HttpField& field : event.fields)
+    if (!field.value.empty()) add(field.name, field.value);
+  add("message", event.message);
+  return line + "}\n";
+}
+
 std::string FormatAccess(const HttpAccess& access, LogFormat format) {
   if (format == LogFormat::kJson) return FormatJson(access);
   std::string line = fmt::format("{} {} {} {} {:.1f} ms id={}", FormatTime(access.time), access.method, access.route, access.status,

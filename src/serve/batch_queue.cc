@@ -194,20 +194,24 @@ void BatchQueue::Work() {
   }
 }
 
+size_t BatchQueue::NumValues(const std::vector<Item>& items) const {
+  size_t num_values = 0;
+  for (const Item& item : items) num_values += NumValues(*item.request, item.sequence);
+  return num_values;
+}
+
 // The values of all items, end to end.
 std::vector<float> BatchQueue::ComputeItems(const std::vector<Item>& items, BatchStats& stats) const {
   TokenBatch batch;
   std::vector<size_t> tokens;
-  size_t num_values = 0;
   for (const Item& item : items) {
     for (const size_t token : item.sequence.tokens) tokens.push_back(batch.token_ids.size() + token);
-    num_values += NumValues(*item.request, item.sequence);
     batch.token_ids.insert(batch.token_ids.end(), item.sequence.token_ids.begin(), item.sequence.token_ids.end());
     batch.token_type_ids.insert(batch.token_type_ids.end(), item.sequence.token_type_ids.begin(), item.sequence.token_type_ids.end());
     batch.offsets.push_back(batch.token_ids.size());
   }
   stats.num_tokens = batch.num_tokens();
-  std::vector<float> out(num_values);
+  std::vector<float> out(NumValues(items));
   compute_(batch, {items.front().request->output, tokens}, out);
   return out;
 }
@@ -229,6 +233,7 @@ void BatchQueue::ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> tu
   std::exception_ptr failure;
   BatchStats stats = {.num_sequences = items.size()};
   try {
+    const RowRoom::Share room = options_.room != nullptr ? options_.room->Take(NumValues(items)) : RowRoom::Share();
     const std::vector<float> out = ComputeItems(items, stats);
     turn.reset();  // the answers are written while another computes
     stats.compute_ms = MillisecondsSince(start);

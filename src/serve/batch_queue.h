@@ -19,6 +19,7 @@
 
 #include "pipelines/rows.h"
 #include "serve/compute_turns.h"
+#include "serve/row_room.h"
 #include "tensor/token_batch.h"
 
 namespace mlac {
@@ -50,9 +51,10 @@ struct BatchStats {
 struct BatchQueueOptions {
   std::array<size_t, kNumOutputs> row_sizes = {};  // numbers in a row, by Output; 0: those are not asked for
   size_t max_batch_tokens = 16'384;  // unless one sequence alone has more
-  size_t max_batch_values = size_t{1} << 23;  // numbers in the rows of a batch (32 MiB): those of masks are as long as the vocabulary
+  size_t max_batch_values = kMaxBatchValues;
   size_t num_workers = 1;
   ComputeTurns* turns = nullptr;  // with whom it shares the threads that compute; null: with nobody
+  RowRoom* room = nullptr;        // with whom it shares the memory of rows; null: with nobody
   std::function<void(const BatchStats& stats)> on_batch = {};  // from a worker, after each batch
 };
 
@@ -110,6 +112,7 @@ class BatchQueue {
   size_t NumValues(const QueuedRequest& request, const QueuedSequence& sequence) const;
   bool Reserve(Batch& batch) const noexcept;
   void TakeBatch(std::vector<Item>& items);
+  size_t NumValues(const std::vector<Item>& items) const;
   std::vector<float> ComputeItems(const std::vector<Item>& items, BatchStats& stats) const;
   void HandOver(Item& item, std::span<const float> values) const noexcept;
   void ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> turn);

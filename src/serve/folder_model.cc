@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -18,6 +19,7 @@ namespace {
 
 // torch.nn.functional.normalize's eps.
 constexpr float kSmallestNorm = 1e-12f;
+constexpr size_t kMaxRecordBytes = size_t{16} << 20;  // of training.json
 
 // Whether the vectors of a model with this head were trained to be compared, or may be: those of a classifier's encoder were not.
 bool GivesVectors(Head head) { return head == Head::kNone || head == Head::kMaskedLanguageModel; }
@@ -39,6 +41,17 @@ std::string_view DtypeOf(const TextModel& model, DType dtype) {
   return dtype == DType::kBF16 ? "bfloat16" : "float32";
 }
 
+// By training.json, as mlac writes it: its task, and the columns that were read. Of a file that is none nothing is known.
+bool ReadsSingleTexts(const std::string& folder) {
+  const std::string path = folder + "/training.json";
+  if (!FileExists(path)) return false;
+  const nlohmann::json record = nlohmann::json::parse(ReadFile(path, kMaxRecordBytes), nullptr, /*allow_exceptions=*/false);
+  if (!record.is_object() || !record.contains("format_version") || record.value("task", nlohmann::json()) != "text-classification")
+    return false;
+  const auto reading = record.find("reading");
+  return reading != record.end() && reading->is_object() && reading->contains("text-column") && !reading->contains("text-pair-column");
+}
+
 class FolderModel : public ServedModel {
  public:
   FolderModel(const std::string& folder, const ServedModelOptions& options)
@@ -52,6 +65,7 @@ class FolderModel : public ServedModel {
         options_(options),
         tasks_(TasksOf(model_)),
         joined_(options.joined && CanJoin(model_.model()) ? options.joined : nullptr),
+        reads_single_texts_(is_classifier_ && ReadsSingleTexts(options.adapter.empty() ? folder : options.adapter)),
         dtype_(DtypeOf(model_, options.dtype)),
         prompts_(GivesVectors(model_.model().head()) ? model_.prompts() : SentencePrompts()) {}
 
@@ -63,6 +77,7 @@ class FolderModel : public ServedModel {
   bool is_classifier() const override { return is_classifier_; }
   const std::vector<std::string>& label_names() const override { return model_.label_names(); }
   size_t output_size() const override { return model_.row_size(Output::kSequence); }
+  bool reads_single_texts() const override { return reads_single_texts_; }
   ProblemType problem_type() const override { return model_.problem_type(); }
   size_t row_size(Output output) const override {
     return output == Output::kTokens && !GivesVectors(model_.model().head()) ? 0 : model_.row_size(output);
@@ -78,6 +93,7 @@ class FolderModel : public ServedModel {
   }
 
   bool joins_batches() const override { return joined_ != nullptr; }
+  RowRoom* row_room() const override { return joined_ ? &joined_->room() : nullptr; }
   void ComputeInTurn(ComputeTurns& turns, const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) override {
     joined_->Compute(turns, {.model = &model_, .batch = &batch, .wanted = wanted, .out = out});
   }
@@ -100,6 +116,7 @@ class FolderModel : public ServedModel {
   const ServedModelOptions options_;
   const std::vector<std::string> tasks_;
   const std::shared_ptr<JoinedAdapters> joined_;
+  const bool reads_single_texts_;
   const std::string_view dtype_;
   const SentencePrompts prompts_;
 };

@@ -66,12 +66,15 @@ void Handle(const ModelSet& models, ModelCall call, HttpResponder responder) {
   const ServedModel& model = call.service->model();
   std::string_view task = TaskOfForm(call.http.body);
   if (!task.empty() && !Does(model, task))
-    throw HttpError(kHubFieldStatus, fmt::format("the model does not do {}, which the form of the body asks for", task), "",
-                    WhoDoes(models, *call.service, task));
+    throw HttpError(kHubFieldStatus,
+                    fmt::format("the model '{}' does not do {}, which the form of the body asks for", call.service->name(), task), "",
+                    WhoDoes(models, *call.service, task))
+        .Because("no_task");
   if (task.empty()) task = model.tasks().front();
   for (const HubTask& known : kTasks)
     if (known.task == task) return known.handle(std::move(call), std::move(responder));
-  throw HttpError(kHubFieldStatus, fmt::format("the model does {}, which this route does not answer", task));
+  throw HttpError(kHubFieldStatus, fmt::format("the model '{}' does {}, which this route does not answer", call.service->name(), task))
+      .Because("no_task");
 }
 
 // Of several models, one that does what the form of the body asks for.

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "pipelines/text_model.h"
 #include "serve/answers.h"
 #include "serve/hub_form.h"
 #include "serve/json_reader.h"
@@ -95,6 +96,7 @@ void HubTextRanking(ModelCall call, HttpResponder responder) {
   for (const std::string& text : request.texts) texts.inputs.emplace_back(text);
   InferenceRequest inference = ToInference(std::move(texts), request.options, service);
   inference.query = std::move(*request.query);
+  if (const TextModel* model = service.model().text_model(); model != nullptr) inference.prompt = model->ranking_prompts().Default();
   inference.field = "texts";
   if (!request.return_text) request.texts.clear();
   service.Infer(std::move(call.slot), std::move(inference), std::move(responder),

@@ -90,7 +90,7 @@ struct InferenceService::Request {
   std::shared_ptr<InferenceService> service;
   const bool is_batch;
   const Clock::time_point start = Clock::now();
-  size_t num_tokens = 0, num_characters = 0, num_truncated = 0;
+  size_t num_texts = 0, num_tokens = 0, num_characters = 0, num_truncated = 0;
   double tokenization_ms = 0;
   bool answers_at_once = true;  // on the thread that computed it
 };
@@ -104,6 +104,7 @@ struct InferenceService::Job : Request {
         num_inputs(request.inputs.size()) {}
   HttpResponse Answer(std::vector<float> values) override {
     CheckFinite(values);
+    if (request.output == Output::kSequence && service->model().is_classifier()) service->answers_->CountLabels(values);
     return format({.values = std::move(values), .num_inputs = num_inputs, .num_tokens = num_tokens, .offsets = std::move(offsets)});
   }
 
@@ -139,11 +140,13 @@ InferenceService::InferenceService(std::string name, std::unique_ptr<ServedModel
       model_(std::move(model)),
       options_(options),
       metrics_(metrics),
+      answers_(metrics.OfAnswers(name_, *model_)),
       turns_(turns),
       queue_({.row_sizes = {model_->row_size(Output::kSequence), model_->row_size(Output::kTokens), model_->row_size(Output::kTokenLabels),
                             model_->row_size(Output::kMasks)},
               .max_batch_tokens = options_.turn_tokens(),
               .turns = model_->joins_batches() ? nullptr : &turns,
+              .room = model_->row_room(),
               .on_batch = [this](const BatchStats& stats) { metrics_.CountBatch(name_, stats); }},
              [this](const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) {
                if (model_->joins_batches()) return model_->ComputeInTurn(turns_, batch, wanted, out);
@@ -219,6 +222,7 @@ void InferenceService::Answer(Slot slot, TaskRequest request, HttpResponder resp
 void InferenceService::Encode(Job& job) const {
   const Clock::time_point start = Clock::now();
   job.sequences.resize(job.num_inputs);
+  job.num_texts = job.num_inputs;
   job.num_characters = job.num_inputs * CountCharacters(job.request.query);
   if (!model_->pools_prompt() && job.request.output == Output::kSequence)
     job.num_prompt_tokens = NumPromptTokens(model_->tokenizer(), job.request.prompt, model_->max_length());
@@ -252,14 +256,18 @@ void InferenceService::EncodeText(Job& job, size_t index, QueuedSequence& sequen
                             : job.request.is_batch ? fmt::format("{}[{}]", job.request.field, index)
                                                    : std::string(job.request.field);
   const auto too_long = [&](size_t num_tokens) {
-    return HttpError(job.request.field_status, fmt::format("'{}' has {} tokens; the model takes at most {}", field, num_tokens, max_length), field,
-                     "shorten it, or set \"truncate\": true where the protocol has that");
+    return HttpError(job.request.field_status, fmt::format("'{}' has {} tokens; the model takes at most {}", field, num_tokens, max_length),
+                     field,
+                     job.request.takes_truncate ? "shorten it, or set \"truncate\": true"
+                                                : "shorten it, or start the server with --auto-truncate, which cuts longer texts")
+        .Because("too_long");
   };
   if (auto* ids = std::get_if<std::vector<int32_t>>(&input)) {
+    const size_t vocab_size = model_->vocab_size();
     for (const int32_t id : *ids)
-      if (id < 0 || static_cast<size_t>(id) >= model_->vocab_size())
+      if (id < 0 || static_cast<size_t>(id) >= vocab_size)
         throw HttpError(job.request.field_status,
-                        fmt::format("'{}' has the token id {}; those of the model are 0 to {}", field, id, model_->vocab_size() - 1), field);
+                        fmt::format("'{}' has the token id {}; those of the model are 0 to {}", field, id, vocab_size - 1), field);
     if (max_length != 0 && ids->size() > max_length) {
       if (!job.request.truncate) throw too_long(ids->size());
       const ptrdiff_t surplus = static_cast<ptrdiff_t>(ids->size() - max_length);
@@ -336,6 +344,7 @@ std::vector<QueuedSequence> InferenceService::Ask(TaskJob& job, Output& output) 
   }
   for (const TextInput& text : job.request.texts)
     job.num_characters += CountCharacters(text.text) + (text.pair ? CountCharacters(*text.pair) : 0);
+  job.num_texts = job.request.texts.size();
   job.num_tokens = batch.num_tokens();
   job.answers_at_once = job.num_tokens <= kMaxInlineTokens && asked.num_answer_bytes <= kMaxInlineAnswerBytes;
   job.tokenization_ms = MillisecondsSince(start);
@@ -388,11 +397,11 @@ void InferenceService::Finish(Request& request, BatchResult result) {
                                                    {"x-queue-time", whole(result.queue_ms)},
                                                    {"x-inference-time", whole(result.compute_ms)}});
     if (request.num_truncated > 0) response.fields.push_back({"x-truncated-inputs", fmt::to_string(request.num_truncated)});
-    response.notes = {{"model", name_},
-                      {"tokens", fmt::to_string(request.num_tokens)},
+    response.notes = {{"tokens", fmt::to_string(request.num_tokens)},
                       {"queue_ms", fmt::format("{:.3f}", result.queue_ms)},
                       {"compute_ms", fmt::format("{:.3f}", result.compute_ms)}};
     if (request.num_truncated > 0) response.notes.push_back({"truncated", fmt::to_string(request.num_truncated)});
+    answers_->CountTexts(request.num_texts, request.num_truncated);
     metrics_.CountInference({.is_batch = request.is_batch,
                              .num_tokens = request.num_tokens,
                              .total_ms = total_ms,

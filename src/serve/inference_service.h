@@ -31,6 +31,7 @@ struct InferenceRequest {
   std::string query = "";              // not empty: each text is the second of a pair with it, kept once however many there are
   bool truncate = false;               // cut what is longer than the model's limit; else it is an error
   bool truncate_left = false;          // cut at the beginning
+  bool takes_truncate = false;         // whether the client could have said so, for the error
   Output output = Output::kSequence;   // kSequence or kTokens, if the model has such rows
   // For errors: what the protocol calls the inputs, and the status that a faulty one gets.
   std::string_view field = "inputs";
@@ -122,6 +123,7 @@ class InferenceService : public std::enable_shared_from_this<InferenceService> {
   const std::unique_ptr<ServedModel> model_;
   const InferenceServiceOptions options_;
   ServeMetrics& metrics_;
+  const std::unique_ptr<AnswerMetrics> answers_;
   ComputeTurns& turns_;
   std::shared_ptr<std::atomic<size_t>> num_in_flight_ = std::make_shared<std::atomic<size_t>>(0);
   WorkerThread worker_;  // makes tokens of large requests, and text of large answers

@@ -2,12 +2,18 @@
 
 #include <fmt/format.h>
 
+#include "serve/text_options.h"
+
 namespace mlac {
 namespace {
 
 using Kind = JsonValue::Kind;
 
-HttpError EmptyError(const JsonValue& value) { return HttpError(400, fmt::format("'{}' cannot be empty", value.path()), value.path()); }
+constexpr const char* kSeveralTexts = R"(several texts are [["a"], ["b"]])";
+
+HttpError EmptyError(const JsonValue& value) {
+  return HttpError(400, fmt::format("'{}' cannot be empty", value.path()), value.path()).Because("empty_input");
+}
 
 std::string ReadText(JsonValue& value) {
   std::string text = value.String();
@@ -18,16 +24,18 @@ std::string ReadText(JsonValue& value) {
 void CheckCount(const JsonValue& list, size_t count, const InputLimits& limits) {
   if (count > limits.max_inputs)
     throw HttpError(limits.too_many_status, fmt::format("'{}' has more than {} inputs", list.path(), limits.max_inputs), list.path(),
-                    "send them in several requests");
+                    "send them in several requests")
+        .Because("too_many_inputs");
 }
 
-int32_t ReadId(JsonValue& value, const InputLimits& limits) {
-  return static_cast<int32_t>(value.Integer(0, static_cast<int64_t>(limits.vocab_size) - 1));
+// The item, and the ids behind it.
+void AppendIds(JsonValue& item, const InputLimits& limits, std::vector<int32_t>& ids) {
+  item.AppendIntegers(0, static_cast<int64_t>(limits.vocab_size) - 1, ids);
 }
 
 std::vector<int32_t> ReadIds(JsonValue& list, const InputLimits& limits) {
   std::vector<int32_t> ids;
-  list.ForEachItem([&](JsonValue& item) { ids.push_back(ReadId(item, limits)); });
+  list.ForEachItem([&](JsonValue& item) { AppendIds(item, limits, ids); });
   if (ids.empty()) throw EmptyError(list);
   return ids;
 }
@@ -54,7 +62,7 @@ Inputs ReadInputs(JsonValue& value, const InputLimits& limits) {
   std::vector<int32_t> ids;  // if the list itself is one input
   value.ForEachItem([&](JsonValue& item) {
     if (item.kind() == Kind::kNumber && result.inputs.empty()) {
-      ids.push_back(ReadId(item, limits));
+      AppendIds(item, limits, ids);
       return;
     }
     if (!ids.empty()) throw item.Error("a token id, as those before it");
@@ -137,7 +145,10 @@ Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits) {
   std::vector<std::string> texts;  // if the list itself is one input
   value.ForEachItem([&](JsonValue& item) {
     if (item.kind() == Kind::kString && result.inputs.empty()) {
-      if (texts.size() == 2) throw value.Error(kMustBe);
+      if (texts.size() == 2)
+        throw HttpError(kHubFieldStatus, fmt::format("'{}' has more than two texts in one list; two are a pair", value.path()),
+                        value.path(), kSeveralTexts)
+            .Because("several_texts");
       texts.push_back(ReadText(item));
       return;
     }
@@ -152,6 +163,12 @@ Inputs ReadPredictInputs(JsonValue& value, const InputLimits& limits) {
     AppendTexts(item, parts, result.inputs);
   });
   result.is_batch = texts.empty();
+  if (texts.size() == 2 && limits.reads_single_texts)
+    throw HttpError(
+        kHubFieldStatus,
+        fmt::format("'{}' has two texts in one list, which are one pair here; the model was trained on single texts", value.path()),
+        value.path(), kSeveralTexts)
+        .Because("several_texts");
   if (!texts.empty()) AppendTexts(value, texts, result.inputs);
   if (result.inputs.empty()) throw EmptyError(value);
   return result;

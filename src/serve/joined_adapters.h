@@ -11,6 +11,7 @@
 #include "models/inference.h"
 #include "pipelines/joined_models.h"
 #include "serve/compute_turns.h"
+#include "serve/row_room.h"
 
 namespace mlac {
 
@@ -27,6 +28,9 @@ class JoinedAdapters {
   // compute. Throws what ComputeJoined does, to all that were computed together.
   void Compute(ComputeTurns& turns, const JoinedPart& part);
 
+  // What the rows of all parts take room of, before they are made and until they are handed over.
+  RowRoom& room() { return room_; }
+
   size_t num_waiting() const;  // parts
   size_t num_batches() const;  // that were computed
 
@@ -42,6 +46,7 @@ class JoinedAdapters {
   const std::shared_ptr<const Model> base_;
   Inference inference_;  // of whoever has the turn
   const size_t max_tokens_;
+  RowRoom room_;
   ComputeTurns::Party party_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

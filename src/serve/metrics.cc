@@ -6,10 +6,14 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <mutex>
 #include <utility>
 
+#include "serve/process_metrics.h"
+#include "serve/served_model.h"
 #include "version.h"
 
 namespace mlac {
@@ -26,7 +30,66 @@ using Buckets = Histogram::BucketBoundaries;
 
 const Buckets kSeconds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
 const Buckets kPowersOfTwo = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048};
+const Buckets kScores = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99};
+constexpr size_t kMaxCountedLabels = 256;
 const Buckets kTokens = {8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+
+// The names of the labels that are counted by name, and behind them that of all others.
+std::vector<std::string> CountedLabels(const ServedModel& model) {
+  std::vector<std::string> labels = model.label_names();
+  if (labels.size() <= kMaxCountedLabels) return labels;
+  labels.resize(kMaxCountedLabels);
+  labels.emplace_back("(other)");
+  return labels;
+}
+
+class LabelCounters : public AnswerMetrics {
+ public:
+  LabelCounters(Counter& texts, Counter& truncated, ProblemType problem_type)
+      : texts_(texts), truncated_(truncated), problem_type_(problem_type) {}
+  // Of all labels at the start: a counter that is there from the beginning shows its first answer as a rise.
+  void AddLabel(Counter& counter) { labels_.push_back(&counter); }
+  void SetScores(size_t num_labels, Histogram& best_scores) {
+    num_labels_ = num_labels;
+    best_scores_ = &best_scores;
+  }
+
+  void CountTexts(size_t num_texts, size_t num_truncated) override {
+    texts_.Increment(static_cast<double>(num_texts));
+    if (num_truncated > 0) truncated_.Increment(static_cast<double>(num_truncated));
+  }
+
+  void CountLabels(std::span<const float> logits) override {
+    if (best_scores_ == nullptr) return;
+    for (; logits.size() >= num_labels_; logits = logits.subspan(num_labels_)) {
+      const std::span<const float> row = logits.first(num_labels_);
+      const size_t best = static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
+      best_scores_->Observe(BestScore(row, row[best]));
+      if (problem_type_ != ProblemType::kMultiLabel) {
+        Count(best);
+        continue;
+      }
+      for (size_t i = 0; i < row.size(); ++i)
+        if (row[i] >= 0) Count(i);  // the sigmoid of 0 is 0.5
+    }
+  }
+
+ private:
+  // The softmax or sigmoid of the largest logit.
+  double BestScore(std::span<const float> row, float largest) const {
+    if (problem_type_ == ProblemType::kMultiLabel) return 1 / (1 + std::exp(-static_cast<double>(largest)));
+    double sum = 0;
+    for (const float logit : row) sum += std::exp(static_cast<double>(logit - largest));
+    return 1 / sum;
+  }
+  void Count(size_t label) { labels_[std::min(label, labels_.size() - 1)]->Increment(); }
+
+  Counter &texts_, &truncated_;
+  const ProblemType problem_type_;
+  std::vector<Counter*> labels_;
+  size_t num_labels_ = 0;
+  Histogram* best_scores_ = nullptr;  // null: of a model that gives no labels
+};
 
 }  // namespace
 
@@ -48,7 +111,17 @@ struct ServeMetrics::Impl {
   Family<Counter>& model_tokens = BuildCounter().Name("mlac_model_tokens_total").Help("Tokens that a model computed").Register(*registry);
   Family<Counter>& model_seconds =
       BuildCounter().Name("mlac_model_compute_seconds_total").Help("Time that a model computed").Register(*registry);
-  Family<Counter>& requests = BuildCounter().Name("mlac_http_requests_total").Help("Requests by route and status").Register(*registry);
+  Family<Counter>& requests =
+      BuildCounter().Name("mlac_http_requests_total").Help("Requests by route, status and model").Register(*registry);
+  Family<Counter>& tls_failures = BuildCounter()
+                                      .Name("mlac_tls_failures_total")
+                                      .Help("Connections that did not come to a request, by what was wrong")
+                                      .Register(*registry);
+  Family<Counter>& texts = BuildCounter().Name("mlac_texts_total").Help("Texts that a model answered").Register(*registry);
+  Family<Counter>& truncated = BuildCounter().Name("mlac_truncated_texts_total").Help("Texts of those that were cut").Register(*registry);
+  Family<Counter>& predictions =
+      BuildCounter().Name("mlac_predictions_total").Help("Texts that a model gave this label").Register(*registry);
+  Family<Histogram>& best_scores = BuildHistogram().Name("mlac_prediction_score").Help("The best score of a text").Register(*registry);
   Family<Histogram>& durations =
       BuildHistogram().Name("mlac_http_request_duration_seconds").Help("From the whole head to the last byte of the answer").Register(*registry);
   Histogram& queue_time = NewHistogram("mlac_queue_time_seconds", "Time that a request waited for a worker", kSeconds);
@@ -90,6 +163,17 @@ void ServeMetrics::SetModel(const std::string& model, bool served) {
   impl_->info.Add({{"version", kMlacVersion}, {"model", model}}).Set(served ? 1 : 0);
 }
 
+std::unique_ptr<AnswerMetrics> ServeMetrics::OfAnswers(const std::string& model, const ServedModel& served) {
+  const prometheus::Labels of_model = {{"model", model}};
+  const bool gives_labels = served.is_classifier() && served.output_size() > 0 && served.problem_type() != ProblemType::kRegression &&
+                            !Does(served, "text-ranking");
+  auto counters = std::make_unique<LabelCounters>(impl_->texts.Add(of_model), impl_->truncated.Add(of_model), served.problem_type());
+  if (!gives_labels) return counters;
+  for (const std::string& label : CountedLabels(served)) counters->AddLabel(impl_->predictions.Add({{"model", model}, {"label", label}}));
+  counters->SetScores(served.output_size(), impl_->best_scores.Add(of_model, kScores));
+  return counters;
+}
+
 void ServeMetrics::SetRevision(const std::string& model, const std::string& revision) {
   const std::lock_guard lock(impl_->mutex);
   Gauge*& gauge = impl_->revision_of[model];
@@ -102,12 +186,19 @@ void ServeMetrics::CountMove(const std::string& model, bool refused) {
 }
 
 void ServeMetrics::CountAccess(const HttpAccess& access) {
-  impl_->requests.Add({{"method", access.method}, {"route", access.route}, {"status", std::to_string(access.status)}}).Increment();
-  impl_->durations.Add({{"route", access.route}}, kSeconds).Observe(access.duration_ms / 1000);
+  prometheus::Labels labels = {{"route", access.route}};
+  for (const HttpField& note : access.notes)
+    if (note.name == "model") labels.emplace("model", note.value);
+  impl_->durations.Add(labels, kSeconds).Observe(access.duration_ms / 1000);
+  labels.emplace("method", access.method);
+  labels.emplace("status", std::to_string(access.status));
+  impl_->requests.Add(labels).Increment();
   if (access.status < 400) return;
   const char* kind = access.status == 429 ? "overloaded" : access.status == 499 ? "cancelled" : access.status >= 500 ? "backend" : "validation";
   impl_->te_failure.Add({{"err", kind}}).Increment();
 }
+
+void ServeMetrics::CountTlsFailure(TlsFailure failure) { impl_->tls_failures.Add({{"reason", std::string(Name(failure))}}).Increment(); }
 
 void ServeMetrics::CountBatch(const std::string& model, const BatchStats& stats) {
   impl_->model_tokens.Add({{"model", model}}).Increment(static_cast<double>(stats.num_tokens));
@@ -141,7 +232,16 @@ std::string ServeMetrics::Render(const Gauges& gauges) const {
   impl_->spans_sent.Set(static_cast<double>(gauges.spans_sent));
   impl_->spans_lost.Set(static_cast<double>(gauges.spans_lost));
   impl_->connections.Set(static_cast<double>(gauges.connections));
-  return prometheus::TextSerializer().Serialize(impl_->registry->Collect());
+  std::vector<prometheus::MetricFamily> families = impl_->registry->Collect();
+  for (const ProcessMetric& metric : CollectProcessMetrics()) {
+    prometheus::ClientMetric value;
+    (metric.is_counter ? value.counter.value : value.gauge.value) = metric.value;
+    families.push_back({.name = metric.name,
+                        .help = metric.help,
+                        .type = metric.is_counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge,
+                        .metric = {std::move(value)}});
+  }
+  return prometheus::TextSerializer().Serialize(families);
 }
 
 }  // namespace mlac

@@ -21,10 +21,11 @@ std::optional<Record> FindRecord(const Store& store, const std::string& name, co
   return records.empty() ? std::nullopt : std::optional(records.front());
 }
 
-// Whether the model as it is served takes the text: with --max-length it may not.
+// Whether the model as it is served takes the text, behind its prompt: with --max-length it may not.
 bool Takes(const ServedModel& model, const TextInput& input) {
   if (model.max_length() == 0) return true;
-  const Encoding encoding = input.pair ? model.tokenizer().EncodePair(input.text, *input.pair) : model.tokenizer().Encode(input.text);
+  const std::string text = model.prompts().Default() + input.text;
+  const Encoding encoding = input.pair ? model.tokenizer().EncodePair(text, *input.pair) : model.tokenizer().Encode(text);
   return encoding.token_ids.size() <= model.max_length();
 }
 

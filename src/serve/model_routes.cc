@@ -15,9 +15,13 @@ std::string QuotedNames(const std::vector<ModelSet::ServicePtr>& services, std::
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-HttpError NoTask(const ModelSet& models, const InferenceService& service, std::string_view task, bool openai) {
-  return HttpError(openai ? 404 : 422, fmt::format("the model does not do {}", task), openai ? "model" : "",
-                   WhoDoes(models, service, task));
+// services: those that the client may have meant.
+HttpError NoTask(const ModelSet& models, const std::vector<ModelSet::ServicePtr>& services, std::string_view task, bool openai) {
+  const InferenceService& first = *services.front();
+  const std::string message = services.size() == 1 ? fmt::format("the model '{}' does not do {}", first.name(), task)
+                                                   : fmt::format("none of the {} models that are served does {}", services.size(), task);
+  return HttpError(openai ? 404 : 422, message, openai ? "model" : "", services.size() == 1 ? WhoDoes(models, first, task) : "")
+      .Because("no_task");
 }
 
 // name, task: what the client said, "" if nothing. responder: told of the model, also of one that does not do the task.
@@ -31,7 +35,7 @@ ModelSet::ServicePtr Choose(const ModelSet& models, std::string_view name, std::
     return service;
   }
   if (services.size() == 1) NameModel(*services.front(), responder);
-  throw NoTask(models, *services.front(), task, openai);
+  throw NoTask(models, services, task, openai);
 }
 
 // Of a request that is refused before its body is read: as far as the head says it.
@@ -81,7 +85,8 @@ ModelSet::ServicePtr FindModel(const ModelSet& models, std::string_view name) {
   if (ModelSet::ServicePtr service = models.Find(name)) return service;
   const std::vector<ModelSet::ServicePtr> services = models.All();
   throw HttpError(404, "no such model", "model",
-                  fmt::format("served {} {}", services.size() == 1 ? "is" : "are", QuotedNames(services, "")));
+                  fmt::format("served {} {}", services.size() == 1 ? "is" : "are", QuotedNames(services, "")))
+      .Because("no_model");
 }
 
 void AddModelRoute(HttpRouter& router, const ModelSet& models, ModelRoute route) {

@@ -99,6 +99,11 @@ ModelServer::ModelServer(std::vector<NamedModel> models, ModelServerOptions opti
     if (impl.spans) impl.spans->Add(access);
     if (on_access) on_access(access);
   };
+  options.http.on_tls_failure = [&impl, on_tls_failure = std::move(options.on_tls_failure)](TlsFailure failure) {
+    impl.metrics.CountTlsFailure(failure);
+    if (on_tls_failure) on_tls_failure(failure);
+  };
+  options.http.noted_fields = {{"x-model", "model"}};
   impl.server.emplace(std::move(options.http), impl.router);
   impl.running = &*impl.server;
   if (options.memory_limit > 0) LimitMemory(options.memory_limit);
@@ -113,6 +118,8 @@ const HttpRouter& ModelServer::router() const { return impl_->router; }
 ModelSet& ModelServer::models() { return impl_->models; }
 ModelLoader& ModelServer::loader() { return impl_->loader; }
 void ModelServer::ReloadTls() { impl_->server->ReloadTls(); }
+void ModelServer::SetApiKeys(ApiKeys keys) { impl_->server->SetApiKeys(std::move(keys)); }
+bool ModelServer::is_local() const { return impl_->server->is_local(); }
 bool ModelServer::Shutdown(std::chrono::milliseconds grace) { return impl_->server->Shutdown(grace); }
 
 }  // namespace mlac

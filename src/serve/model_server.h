@@ -19,9 +19,10 @@
 namespace mlac {
 
 struct ModelServerOptions {
-  HttpServerOptions http = {};  // format_error and on_access are set here
+  HttpServerOptions http = {};  // format_error, noted_fields, on_access and on_tls_failure are set here
   InferenceServiceOptions inference = {};
   std::function<void(const HttpAccess& access)> on_access = {};  // for the access log; called from the server's threads
+  std::function<void(TlsFailure failure)> on_tls_failure = {};   // likewise
   std::string otlp_endpoint = "";                                // where spans are sent; "": nowhere
   uint64_t memory_limit = 0;  // bytes that the process may hold (memory_limit.h), 0: no limit
   ModelOpeners open = {};                                        // for the two below
@@ -44,8 +45,10 @@ class ModelServer {
   ModelSet& models();
   ModelLoader& loader();
 
-  // As HttpServer::ReloadTls.
+  // As HttpServer has them.
   void ReloadTls();
+  void SetApiKeys(ApiKeys keys);
+  bool is_local() const;
   // Accepts no more, answers what it holds, closes. Returns whether all was answered within grace.
   bool Shutdown(std::chrono::milliseconds grace);
 

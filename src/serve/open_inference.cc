@@ -108,7 +108,9 @@ void Infer(const ModelSet::ServicePtr& service, HttpRequest http, HttpResponder 
   if (!slot) return responder.SendError(InferenceService::Overloaded());
   const ServedModel& model = service->model();
   if (OutputNames(model).empty())
-    throw Refuse(fmt::format("the model does {}, which this protocol is not spoken for", model.tasks().front()), "model");
+    throw Refuse(fmt::format("the model '{}' does {}, which this protocol is not spoken for", service->name(), model.tasks().front()),
+                 "model")
+        .Because("no_task");
   const size_t max_inputs = service->options().max_client_batch_size;
   OpenInferenceRequest request = ReadOpenInference(std::move(http.body), http.Field("inference-header-content-length"), 2 * max_inputs);
   CheckOutputs(request, model);
@@ -147,13 +149,19 @@ void AddRoute(HttpRouter& router, const ModelSet& models, const char* method, co
   for (const char* version : {"", "/versions/{version}"})
     router.Add({.method = method,
                 .pattern = fmt::format("/v2/models/{{model}}{}{}", version, end),
-                .handler = [&models, handle](HttpRequest request, HttpResponder responder) {
-                  const ModelSet::ServicePtr service = FindModel(models, request.parameters[0]);
-                  NameModel(*service, responder);
-                  if (request.parameters.size() > 1 && request.parameters[1] != kVersion)
-                    throw HttpError(404, "no such version of the model", "version", fmt::format("there is '{}'", kVersion));
-                  handle(service, std::move(request), std::move(responder));
-                }});
+                .handler =
+                    [&models, handle](HttpRequest request, HttpResponder responder) {
+                      const ModelSet::ServicePtr service = FindModel(models, request.parameters[0]);
+                      NameModel(*service, responder);
+                      if (request.parameters.size() > 1 && request.parameters[1] != kVersion)
+                        throw HttpError(404, "no such version of the model", "version", fmt::format("there is '{}'", kVersion));
+                      handle(service, std::move(request), std::move(responder));
+                    },
+                .refusal_fields =
+                    [&models](const HttpRequest& request) {
+                      const ModelSet::ServicePtr service = models.Find(request.parameters[0]);
+                      return service ? FieldsOf(*service) : std::vector<HttpField>();
+                    }});
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ void ReadData(JsonValue& value, OpenInferenceInput& input, TextBudget& budget) {
     budget.Take();
     input.texts.push_back(value.String());
   } else if (value.kind() == Kind::kNumber) {
-    input.integers.push_back(value.Integer(INT64_MIN, INT64_MAX));
+    value.AppendIntegers(INT64_MIN, INT64_MAX, input.integers);
   } else {
     throw value.Error("a text, an integer, or a list of those");
   }

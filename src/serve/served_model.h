@@ -19,6 +19,7 @@ namespace mlac {
 
 class ComputeTurns;
 class JoinedAdapters;
+class RowRoom;
 
 class ServedModel {
  public:
@@ -35,6 +36,8 @@ class ServedModel {
   // A classifier gives logits, any other model one vector a text.
   virtual bool is_classifier() const = 0;
   virtual const std::vector<std::string>& label_names() const = 0;  // of a classifier
+  // Whether the record of its training says that its texts stood alone. False for what has no such record: it may have learnt pairs.
+  virtual bool reads_single_texts() const { return false; }
   virtual ProblemType problem_type() const = 0;                     // likewise: what its logits mean
   virtual size_t output_size() const = 0;                           // of Output::kSequence: labels, or the size of a vector
   virtual size_t row_size(Output output) const = 0;                 // of any kind of rows; 0: it is not asked for those
@@ -51,6 +54,8 @@ class ServedModel {
   // called while others compute. The bits are those of Compute.
   virtual bool joins_batches() const { return false; }
   virtual void ComputeInTurn(ComputeTurns&, const TokenBatch&, const RowsWanted&, std::span<float>) {}
+  // What all of those share for the rows of such batches; null where it joins none.
+  virtual RowRoom* row_room() const { return nullptr; }
 
   // Another model: an adapter over the weights of this one, which are in memory once. Throws as OpenAdapted; kUnsupported for a model that shares none.
   // One adapter of a model is opened at a time.

@@ -29,7 +29,8 @@ const std::string& PromptOf(const TextOptions& options, const ServedModel& model
 InputLimits HubLimits(const InferenceService& service) {
   return {.max_inputs = service.options().max_client_batch_size,
           .too_many_status = kHubTooManyStatus,
-          .vocab_size = service.model().vocab_size()};
+          .vocab_size = service.model().vocab_size(),
+          .reads_single_texts = service.model().reads_single_texts()};
 }
 
 HttpError MissingField(std::string_view field) {
@@ -50,6 +51,7 @@ InferenceRequest ToInference(Inputs inputs, const TextOptions& options, const In
           .prompt = PromptOf(options, service.model()),
           .truncate = options.truncate.value_or(service.options().auto_truncate),
           .truncate_left = options.truncate_left,
+          .takes_truncate = true,
           .field = "inputs",
           .field_status = kHubFieldStatus};
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <new>
@@ -37,7 +38,10 @@ struct BufferPool::FreeList {
 BufferPool::BufferPool() : free_(std::make_shared<FreeList>()) {}
 
 Tensor BufferPool::NewTensor(Shape shape, DType dtype) {
-  size_t size = RoundSize(NumElements(shape) * NumBytes(dtype));
+  const auto refuse = [] { throw Error(ErrorCode::kResourceExhausted, "out of memory for intermediate results", "a smaller batch needs less"); };
+  size_t size;
+  if (__builtin_mul_overflow(NumElements(shape), NumBytes(dtype), &size) || size > PTRDIFF_MAX / 2) refuse();
+  size = RoundSize(size);
   std::byte* buffer;
   // The smallest that is large enough, unless most of it would be unused.
   if (const auto found = free_->buffers.lower_bound(size); found != free_->buffers.end() && found->first <= 2 * size) {
@@ -46,7 +50,7 @@ Tensor BufferPool::NewTensor(Shape shape, DType dtype) {
     free_->buffers.erase(found);
   } else {
     buffer = static_cast<std::byte*>(std::aligned_alloc(kAlignment, size));
-    if (buffer == nullptr) throw Error(ErrorCode::kResourceExhausted, "out of memory for intermediate results", "a smaller batch needs less");
+    if (buffer == nullptr) refuse();
   }
   const auto give_back = [list = std::weak_ptr(free_), size](std::byte* memory) {
     const auto alive = list.lock();

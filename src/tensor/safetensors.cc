@@ -10,6 +10,7 @@
 #include <limits>
 #include <memory>
 #include <set>
+#include <utility>
 
 #include "base/display.h"
 #include "base/error.h"
@@ -241,6 +242,65 @@ class HeaderReader {
   bool started_ = false;  // the document has a position
 };
 
+// ---- Writing
+
+[[noreturn]] void RefuseName(const std::string& path, std::string_view name, std::string_view why) {
+  throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: the name {} {}", path, Quoted(name), why));
+}
+
+// The tensors as they stand in a file: widest type first, then by name.
+std::vector<const NamedTensor*> InFileOrder(const std::string& path, std::span<const NamedTensor> tensors) {
+  std::vector<const NamedTensor*> in_order;
+  std::set<std::string_view> names;
+  for (const NamedTensor& named : tensors) {
+    if (named.name == kMetadataName) RefuseName(path, named.name, "is kept for metadata");
+    if (FindInvalidUtf8(named.name) != std::string::npos) RefuseName(path, named.name, "is no valid UTF-8");
+    if (!names.insert(named.name).second) RefuseName(path, named.name, "stands twice");
+    in_order.push_back(&named);
+  }
+  const auto format = [](const NamedTensor* named) { return FindFormat(Name(named->tensor.dtype())); };  // in kFormats, whose order counts
+  std::sort(in_order.begin(), in_order.end(), [&](const NamedTensor* a, const NamedTensor* b) {
+    return format(a) != format(b) ? format(a) > format(b) : a->name < b->name;
+  });
+  return in_order;
+}
+
+// The length of the header and the header, which ends in spaces, so that the data behind it is aligned.
+std::string HeaderOf(const std::string& path, std::span<const NamedTensor* const> in_order, const std::map<std::string, std::string>& metadata) {
+  std::string header(kLengthBytes, '\0');  // the length stands here when it is known
+  char separator = '{';
+  const auto append_key = [&](std::string_view key) {
+    header += std::exchange(separator, ',');
+    AppendJsonString(header, key);
+    header += ':';
+  };
+  if (!metadata.empty()) {
+    append_key(kMetadataName);
+    separator = '{';
+    for (const auto& [key, value] : metadata) {
+      for (const std::string& text : {key, value})
+        if (FindInvalidUtf8(text) != std::string::npos) RefuseName(path, text, "in the metadata is no valid UTF-8");
+      append_key(key);
+      AppendJsonString(header, value);
+    }
+    header += '}';
+  }
+  size_t offset = 0;
+  for (const NamedTensor* named : in_order) {
+    const Tensor& tensor = named->tensor;
+    std::string shape = ToString(tensor.shape());
+    std::erase(shape, ' ');
+    append_key(named->name);
+    header += fmt::format(R"({{"dtype":"{}","shape":{},"data_offsets":[{},{}]}})", Name(tensor.dtype()), shape, offset, offset + tensor.num_bytes());
+    offset += tensor.num_bytes();
+  }
+  header += header.size() == kLengthBytes ? "{}" : "}";
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const uint64_t length = header.size() - kLengthBytes;
+  std::memcpy(header.data(), &length, kLengthBytes);
+  return header;
+}
+
 }  // namespace
 
 SafetensorsFile::SafetensorsFile(std::shared_ptr<const MappedFile> file) : SafetensorsFile(file->bytes(), file->name(), file) {}
@@ -317,59 +377,11 @@ Tensor SafetensorsFile::Get(std::string_view name) const {
 }
 
 void WriteSafetensors(const std::string& path, std::span<const NamedTensor> tensors, const std::map<std::string, std::string>& metadata) {
-  const auto refuse = [&](std::string_view name, std::string_view why) {
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: the name {} {}", path, Quoted(name), why));
-  };
-  struct Entry {
-    const NamedTensor* named;
-    size_t rank;  // in kFormats
-  };
-  std::vector<Entry> entries;
-  std::set<std::string_view> names;
-  for (const NamedTensor& named : tensors) {
-    if (named.name == kMetadataName) refuse(named.name, "is kept for metadata");
-    if (FindInvalidUtf8(named.name) != std::string::npos) refuse(named.name, "is no valid UTF-8");
-    if (!names.insert(named.name).second) refuse(named.name, "stands twice");
-    entries.push_back({&named, static_cast<size_t>(FindFormat(Name(named.tensor.dtype())) - kFormats.data())});
-  }
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return a.rank != b.rank ? a.rank > b.rank : a.named->name < b.named->name; });
-
-  std::string header(kLengthBytes, '\0');  // the length stands here when it is known
-  char separator = '{';
-  const auto append_key = [&](std::string_view key) {
-    header += std::exchange(separator, ',');
-    AppendJsonString(header, key);
-    header += ':';
-  };
-  if (!metadata.empty()) {
-    append_key(kMetadataName);
-    separator = '{';
-    for (const auto& [key, value] : metadata) {
-      for (const std::string& text : {key, value})
-        if (FindInvalidUtf8(text) != std::string::npos) refuse(text, "in the metadata is no valid UTF-8");
-      append_key(key);
-      AppendJsonString(header, value);
-    }
-    header += '}';
-  }
-  size_t offset = 0;
-  for (const auto& [named, rank] : entries) {
-    const Tensor& tensor = named->tensor;
-    std::string shape = ToString(tensor.shape());
-    std::erase(shape, ' ');
-    append_key(named->name);
-    header += fmt::format(R"({{"dtype":"{}","shape":{},"data_offsets":[{},{}]}})", Name(tensor.dtype()), shape, offset, offset + tensor.num_bytes());
-    offset += tensor.num_bytes();
-  }
-  header += header.size() == kLengthBytes ? "{}" : "}";
-  header.resize((header.size() + 7) / 8 * 8, ' ');
-  const uint64_t length = header.size() - kLengthBytes;
-  std::memcpy(header.data(), &length, kLengthBytes);
-
+  const std::vector<const NamedTensor*> in_order = InFileOrder(path, tensors);
+  const std::string header = HeaderOf(path, in_order, metadata);
   AtomicFile file(path);
   file.Write(header);
-  for (const auto& [named, rank] : entries) file.Write(std::span(named->tensor.data(), named->tensor.num_bytes()));
+  for (const NamedTensor* named : in_order) file.Write(std::span(named->tensor.data(), named->tensor.num_bytes()));
   file.Commit();
 }
 

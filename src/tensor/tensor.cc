@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cassert>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -18,8 +19,9 @@ namespace {
 constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
 
 std::shared_ptr<std::byte> Allocate(size_t num_bytes) {
+  const bool possible = num_bytes <= size_t{PTRDIFF_MAX} - kAlignment;  // else rounding up would begin again at 0
   const size_t rounded = (num_bytes + kAlignment - 1) / kAlignment * kAlignment;
-  void* memory = std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded);
+  void* memory = possible ? std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded) : nullptr;
   if (memory == nullptr) throw Error(ErrorCode::kResourceExhausted, fmt::format("out of memory: a tensor asks for {} bytes", num_bytes));
   return {static_cast<std::byte*>(memory), std::free};
 }

@@ -11,7 +11,7 @@
 
 namespace mlac {
 
-// Bytes [begin, end) of the original text. 32 bits: a text is below 4 GiB (Tokenizer refuses more).
+// Bytes [begin, end) of the original text. 32 bits: normalised or not, a text is below 4 GiB (Tokenizer refuses more).
 struct SourceSpan {
   uint32_t begin, end;
 };

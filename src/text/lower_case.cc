@@ -9,11 +9,7 @@ std::string LowerCase(std::string_view text) {
   std::string lower;
   for (size_t position = 0; position < text.size();) {
     const char32_t scalar = DecodeUtf8(text, position);
-    if (scalar == 0x130) {  // the one scalar that becomes two
-      lower += "i\u0307";
-    } else {
-      AppendUtf8(lower, static_cast<char32_t>(static_cast<int32_t>(scalar) + PropertiesOf(scalar).lower_delta));
-    }
+    PutLowerCase(scalar, PropertiesOf(scalar), [&](char32_t lower_scalar) { AppendUtf8(lower, lower_scalar); });
   }
   return lower;
 }

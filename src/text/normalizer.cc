@@ -41,11 +41,7 @@ bool MapBlock(const char* in, const BertNormalizerOptions& options, char* out) {
 // Lower-cases if asked and writes. properties: the scalar's.
 void Write(char32_t scalar, const ScalarProperties& properties, SourceSpan source, bool lowercase, AlignedText& out) {
   if (!lowercase) return out.Append(scalar, source);
-  if (scalar == 0x130) {  // the one scalar that becomes two
-    out.Append(U'i', source);
-    return out.Append(0x307, source);
-  }
-  out.Append(static_cast<char32_t>(static_cast<int32_t>(scalar) + properties.lower_delta), source);
+  PutLowerCase(scalar, properties, [&](char32_t lower) { out.Append(lower, source); });
 }
 
 // Canonical decomposition (The Unicode Standard 15.0, section 3.11) without its nonspacing marks, then lower case. Marks wait until

@@ -17,7 +17,8 @@ namespace mlac {
 namespace {
 
 constexpr size_t kMaxFileBytes = size_t{256} << 20;
-constexpr size_t kMaxTextBytes = std::numeric_limits<uint32_t>::max() - 1;
+// Places in a text have 32 bits, those in its normalised form as well, which may be three times as long: a Hangul syllable becomes three letters.
+constexpr size_t kMaxTextBytes = std::numeric_limits<uint32_t>::max() / 3;
 
 // A long text goes through normaliser and words in parts of about this size, so that they stay in the cache.
 constexpr size_t kPartBytes = size_t{16} << 10;
@@ -51,6 +52,19 @@ std::array<size_t, 2> Kept(const std::array<size_t, 2>& counts, size_t room, Tru
   }
   const auto [first, second] = LongestFirst(counts[0], counts[1], room);
   return {first, second};
+}
+
+// Takes the last num_cut[i] tokens of text i out of an encoding. ends: of each piece in it.
+void CutTexts(const std::vector<TemplatePiece>& pieces, const std::array<size_t, 2>& num_cut, std::vector<size_t>& ends, Encoding& encoding) {
+  for (size_t p = pieces.size(); p-- > 0;) {  // from the end, so that the places before it stay
+    if (pieces[p].sequence < 0) continue;
+    const size_t count = num_cut[static_cast<size_t>(pieces[p].sequence)];
+    const auto end = static_cast<ptrdiff_t>(ends[p]), begin = end - static_cast<ptrdiff_t>(count);
+    encoding.token_ids.erase(encoding.token_ids.begin() + begin, encoding.token_ids.begin() + end);
+    if (!encoding.offsets.empty()) encoding.offsets.erase(encoding.offsets.begin() + begin, encoding.offsets.begin() + end);
+    for (size_t later = p; later < pieces.size(); ++later) ends[later] -= count;
+  }
+  encoding.truncated = true;
 }
 
 }  // namespace
@@ -232,15 +246,7 @@ Encoding Tokenizer::Impl::Encode(std::span<const std::string_view> texts, const 
                   "--truncate cuts it");
     }
     const std::array<size_t, 2> kept = Kept(counts, options.max_length - num_special, options.truncation);
-    for (size_t p = pieces.size(); p-- > 0;) {  // from the end, so that the places before it stay
-      if (pieces[p].sequence < 0) continue;
-      const auto sequence = static_cast<size_t>(pieces[p].sequence);
-      const auto num_cut = static_cast<ptrdiff_t>(counts[sequence] - kept[sequence]), end = static_cast<ptrdiff_t>(ends[p]);
-      encoding.token_ids.erase(encoding.token_ids.begin() + end - num_cut, encoding.token_ids.begin() + end);
-      if (options.with_offsets) encoding.offsets.erase(encoding.offsets.begin() + end - num_cut, encoding.offsets.begin() + end);
-      for (size_t later = p; later < pieces.size(); ++later) ends[later] -= static_cast<size_t>(num_cut);
-    }
-    encoding.truncated = true;
+    CutTexts(pieces, {counts[0] - kept[0], counts[1] - kept[1]}, ends, encoding);
   }
 
   encoding.token_type_ids.reserve(encoding.token_ids.size());

@@ -60,7 +60,7 @@ class Tokenizer {
   ~Tokenizer();
 
   // Throws kInvalidInput with the byte offset for text that is no UTF-8; kTooLarge for a text of more tokens than max_length (unless
-  // options.truncate) or of 4 GiB; kInvalidArgument if max_length leaves no room for the special tokens. Takes time and memory linear
+  // options.truncate) or above 4 GiB / 3; kInvalidArgument if max_length leaves no room for the special tokens. Takes time and memory linear
   // in the length of the text.
   Encoding Encode(std::string_view text, const EncodeOptions& options = {}) const;
   // With Truncation::kOnlyFirst also throws kTooLarge for a second text that leaves no room.

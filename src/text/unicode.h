@@ -22,7 +22,7 @@ struct ScalarProperties {
   uint8_t combining_order;       // 0: a starter; else the rank of its canonical combining class among those in use, from 1
   uint8_t decomposition_length;  // 0: NFD leaves it alone (or it is a Hangul syllable)
   uint16_t decomposition_begin;  // in kScalarDecompositions
-  int32_t lower_delta;           // what lower-casing adds; U+0130 gives two scalars: i and U+0307
+  int32_t lower_delta;           // what lower-casing adds, but for U+0130 (PutLowerCase)
 };
 
 inline constexpr int kScalarBlockShift = 7;
@@ -37,6 +37,16 @@ extern const uint16_t kScalarBlocks[];          // record of each scalar of a bl
 inline const ScalarProperties& PropertiesOf(char32_t scalar) {
   const size_t block = kScalarStage[scalar >> kScalarBlockShift];
   return kScalarRecords[kScalarBlocks[block << kScalarBlockShift | (scalar & ((1 << kScalarBlockShift) - 1))]];
+}
+
+// Calls put(char32_t) for each scalar of the lower case: one, but two of U+0130, an I with a dot: i and the dot.
+template <typename Put>
+void PutLowerCase(char32_t scalar, const ScalarProperties& properties, Put put) {
+  if (scalar == 0x130) {
+    put(U'i');
+    return put(char32_t{0x307});
+  }
+  put(static_cast<char32_t>(static_cast<int32_t>(scalar) + properties.lower_delta));
 }
 
 }  // namespace mlac

@@ -7,16 +7,12 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace mlac {
 namespace {
 
-bool HasMoreScalarsThan(std::string_view word, size_t limit) {
-  if (word.size() <= limit) return false;  // a scalar takes a byte or more
-  size_t count = 0;
-  for (const char c : word) count += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  return count > limit;
-}
+bool HasMoreScalarsThan(std::string_view word, size_t limit) { return word.size() > limit && CountCodePoints(word) > limit; }  // a scalar has a byte or more
 
 void Append(int32_t id, size_t, size_t, std::vector<int32_t>& ids) { ids.push_back(id); }
 void Append(int32_t id, size_t begin, size_t end, std::vector<TokenPiece>& tokens) {

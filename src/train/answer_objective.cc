@@ -104,10 +104,17 @@ class AnswerObjective : public Objective {
   ValidationReport Validate(Run& run, const std::function<void()>& before_batch) override {
     const Figures figures =
         MeasureAnswers(AnswerLogitsOf(model_, run, before_batch), tokenizer_, validation_, options_, {.intervals = false});
-    return ReportOf(figures, ScoreOfF1(figures.figures.front().value, figures.loss.value_or(0)));
+    return ReportOf(figures, figures.figures.front().value > ShareWithoutAnswer());
   }
 
  private:
+  // The F1 of finding no answer to any question.
+  double ShareWithoutAnswer() const {
+    const auto count =
+        std::count_if(validation_.answers.begin(), validation_.answers.end(), [](const auto& answers) { return answers.empty(); });
+    return static_cast<double>(count) / static_cast<double>(validation_.size());
+  }
+
   Model& model_;
   const Tokenizer& tokenizer_;
   const AnswerWindows& train_;

@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kFormat = 2;
+constexpr int kFormat = 3;
 constexpr char kState[] = "state.json", kTraining[] = "training.safetensors", kBest[] = "best.safetensors";
 constexpr char kSums[] = "SHA256SUMS";  // as sha256sum writes it, so that `sha256sum -c` checks a checkpoint, too
 constexpr size_t kLargestState = size_t{1} << 30, kLargestSums = 4096;
@@ -27,7 +27,11 @@ constexpr char kMoment1[] = "moment1.", kMoment2[] = "moment2.";
 json EpochJson(const EpochReport& epoch) {
   json out = {{"epoch", epoch.epoch}, {"step", epoch.step}, {"train_loss", epoch.train_loss}};
   if (epoch.has_validation)
-    out.update({{"validation_loss", epoch.validation.loss}, {"figures", epoch.validation.figures}, {"score", epoch.validation.score}, {"best", epoch.best}});
+    out.update({{"validation_loss", epoch.validation.loss},
+                {"figures", epoch.validation.figures},
+                {"score", epoch.validation.score},
+                {"score_is_telling", epoch.validation.is_telling},
+                {"best", epoch.best}});
   return out;
 }
 
@@ -35,7 +39,7 @@ EpochReport EpochFromJson(const json& in) {
   EpochReport epoch = {.epoch = in.at("epoch"), .step = in.at("step"), .train_loss = in.at("train_loss")};
   epoch.has_validation = in.contains("validation_loss");
   if (epoch.has_validation) {
-    epoch.validation = {in.at("validation_loss"), in.at("figures"), in.at("score")};
+    epoch.validation = {in.at("validation_loss"), in.at("figures"), in.at("score"), in.at("score_is_telling")};
     epoch.best = in.at("best");
   }
   return epoch;
@@ -118,10 +122,14 @@ void WriteCheckpoint(const std::string& folder, const std::map<std::string, std:
   StagedFolder staged(folder, /*overwrite=*/true);
   json epochs = json::array();
   for (const EpochReport& epoch : state.epochs) epochs.push_back(EpochJson(epoch));
-  const json document = {{"format_version", kFormat},          {"step", state.step},
-                         {"step_losses", state.step_losses},   {"epochs", epochs},
-                         {"best_epoch", state.best_epoch},     {"best_score", state.best_score},
-                         {"stopped_early", state.stopped_early}, {"identity", identity}};
+  const json document = {{"format_version", kFormat},
+                         {"step", state.step},
+                         {"num_steps", state.num_steps},
+                         {"step_losses", state.step_losses},
+                         {"epochs", epochs},
+                         {"best_epoch", state.best_epoch},
+                         {"stopped_early", state.stopped_early},
+                         {"identity", identity}};
   WriteFileAtomically(In(staged.path(), kState), document.dump(1) + "\n");
   std::vector<NamedTensor> tensors;
   for (const Optimizer::Slot& slot : optimizer.slots()) {
@@ -154,9 +162,16 @@ TrainingState ReadCheckpoint(const std::string& folder, const std::map<std::stri
   TrainingState state;
   try {
     CheckIdentity(identity, document.at("identity"), folder);
-    state = {.step = document.at("step"), .step_losses = document.at("step_losses"), .epochs = {}, .best_epoch = document.at("best_epoch"),
-             .best_score = document.at("best_score"), .stopped_early = document.at("stopped_early")};
+    state = {.step = document.at("step"),
+             .num_steps = document.at("num_steps"),
+             .step_losses = document.at("step_losses"),
+             .epochs = {},
+             .best_epoch = document.at("best_epoch"),
+             .stopped_early = document.at("stopped_early")};
     for (const json& epoch : document.at("epochs")) state.epochs.push_back(EpochFromJson(epoch));
+    if (state.best_epoch > state.epochs.size())
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{}: best_epoch is {}, epochs are {}", folder, state.best_epoch, state.epochs.size()));
     if (state.step_losses.size() != state.step)
       throw Error(ErrorCode::kInvalidInput, fmt::format("{}: step is {}, step_losses are {}", folder, state.step, state.step_losses.size()));
   } catch (const json::exception& exception) {
@@ -176,6 +191,16 @@ TrainingState ReadCheckpoint(const std::string& folder, const std::map<std::stri
     for (const Optimizer::Slot& slot : optimizer.slots()) best.push_back(ReadTensor(file, slot.parameter->name, slot.parameter->value.shape()));
   }
   return state;
+}
+
+std::optional<CheckpointProgress> LookAtCheckpoint(const std::string& folder) {
+  try {
+    const json document = ReadState(folder);
+    return CheckpointProgress{document.at("step"), document.at("num_steps")};
+  } catch (const Error&) {
+  } catch (const json::exception&) {
+  }
+  return std::nullopt;
 }
 
 }  // namespace mlac

@@ -22,6 +22,11 @@ constexpr std::pair<EmbeddingLoss, std::string_view> kLosses[] = {{EmbeddingLoss
                                                                   {EmbeddingLoss::kCoSent, "cosent"},
                                                                   {EmbeddingLoss::kTriplet, "triplet"}};
 
+// The vectors of some of the texts.
+Tensor EmbedPart(const Model& model, const SentenceEncoder& encoder, Run& run, const TokenBatch& part, const TupleTokens& tuples) {
+  return encoder(run, model, part, /*normalize=*/true, PooledFrom(part.offsets, encoder.pools_prompt() ? 0 : tuples.num_prompt_tokens));
+}
+
 class EmbeddingObjective : public Objective {
  public:
   EmbeddingObjective(Model& model, const SentenceEncoder& encoder, const TupleTokens& train, const TupleTokens& validation,
@@ -74,11 +79,11 @@ class EmbeddingObjective : public Objective {
     Figures figures =
         MeasureEmbeddings(vectors, encoder_.embedding_size(), validation_, run, {.intervals = false, .check_stop = before_batch});
     figures.loss = LossOfAll(vectors);
-    return ReportOf(figures, figures.figures.front().value);
+    return ReportOf(figures);
   }
 
  private:
-  Tensor Embed(Run& run, const TokenBatch& part) const { return encoder_(run, model_, part); }
+  Tensor Embed(Run& run, const TokenBatch& part) const { return EmbedPart(model_, encoder_, run, part, train_); }
 
   void Keep(const Tensor& vectors, size_t first_sequence) {
     std::copy(vectors.floats().begin(), vectors.floats().end(),
@@ -201,7 +206,8 @@ TupleTokens TokenizeTuples(const Tokenizer& tokenizer, size_t max_length, const 
                         .text_ids = {},
                         .scores = tuples.scores,
                         .source = tuples.texts.source,
-                        .lines = tuples.texts.lines};
+                        .lines = tuples.texts.lines,
+                        .num_prompt_tokens = NumPromptTokens(tokenizer, prompt, max_length)};
   TextNumbers numbers;
   for (size_t row = 0; row < tuples.size(); ++row) {
     bool cut = false;
@@ -264,7 +270,7 @@ std::vector<float> EmbedTuples(const Model& model, const SentenceEncoder& encode
   ForEachPart(tuples.tokens.offsets, kTokensPerEvaluationBatch, [&](size_t begin, size_t end) {
     if (before_batch) before_batch();
     const TokenBatch batch = Slice(tuples.tokens, begin, end);
-    const Tensor part = encoder(run, model, batch);
+    const Tensor part = EmbedPart(model, encoder, run, batch, tuples);
     const std::span<const float> values = part.floats();
     if (const std::optional<size_t> bad = FindRowNotFinite(values, size)) {
       const size_t row = (begin + *bad) / tuples.columns;

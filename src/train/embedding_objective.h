@@ -45,6 +45,7 @@ struct TupleTokens {
   size_t num_cut = 0;              // rows with a text that was longer than max_length
   std::string source;
   std::vector<size_t> lines;
+  size_t num_prompt_tokens = 0;  // with which each text begins (NumPromptTokens); an encoder may not count them
 
   size_t size() const { return text_ids.size() / columns; }
   uint32_t id(size_t row, size_t column) const { return text_ids[row * columns + column]; }

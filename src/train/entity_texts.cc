@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
@@ -138,7 +139,14 @@ bool HoldsEntitySpans(const std::string& path, size_t max_row_bytes) {
     if (line.find_first_not_of(" \t") != std::string::npos) {
       const json row = json::parse(line, nullptr, /*allow_exceptions=*/false);
       const auto has = [&](const char* name) { return row.contains(name); };
-      return row.is_object() && has("text") && !((has("tokens") || has("words")) && (has("tags") || has("ner_tags")));
+      // "labels" may be a list of either.
+      const auto has_tags = [&](const char* name) {
+        const auto list = row.find(name);
+        return list != row.end() && !(list->is_array() && !list->empty() && list->front().is_structured());
+      };
+      return row.is_object() && has("text") &&
+             !(std::any_of(std::begin(kWordColumns), std::end(kWordColumns), has) &&
+               std::any_of(std::begin(kTagColumns), std::end(kTagColumns), has_tags));
     }
   return false;
 }

@@ -7,7 +7,8 @@
 
 namespace mlac {
 
-// Whether the first row of a .jsonl file has a "text" and no "tokens" with "tags". Not of what is no JSON, which its reader refuses.
+// Whether the first row of a .jsonl file has a "text" and no words with tags under their usual names (kWordColumns, kTagColumns). Not of
+// what is no JSON, which its reader refuses.
 bool HoldsEntitySpans(const std::string& path, size_t max_row_bytes);
 
 // Rows of {"text", "entities": [{"start", "end", "label"}, ...]}, code points [start, end) of the text. The list may be called "spans"

@@ -3,12 +3,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <optional>
 
 #include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "data/check.h"
 #include "data/table.h"
 #include "data/texts.h"
 #include "models/model_folder.h"
@@ -36,12 +38,14 @@ std::vector<float> Finite(std::vector<float> values, size_t row_size, const char
 
 EvaluationResult EvaluateTexts(TextModel& model, const EvaluationOptions& options) {
   const bool single_label = model.problem_type() == ProblemType::kSingleLabel;
+  CheckMaySkipUnlabelled(options.skip_unlabelled, model.problem_type());
   const LabelledTexts texts =
       ReadLabelledTexts(options.data, {.text_column = options.text_column,
                                        .label_column = options.target_column,
                                        .pair_column = options.text_pair_column,
                                        .targets = !single_label,
-                                       .label_names = single_label ? model.label_names() : std::vector<std::string>()});
+                                       .label_names = single_label ? model.label_names() : std::vector<std::string>(),
+                                       .skip_unlabelled = options.skip_unlabelled});
   LabelledTokens tokens;
   tokens.labels = texts.labels;
   tokens.source = texts.source;
@@ -140,7 +144,8 @@ EvaluationResult EvaluateMasks(TextModel& model, const EvaluationOptions& option
 }
 
 EvaluationResult EvaluateRanking(TextModel& model, const EvaluationOptions& options) {
-  const RankedPairs pairs = ReadRankedPairs(options.data, options.tuple_columns);
+  RankedPairs pairs = ReadRankedPairs(options.data, options.tuple_columns);
+  for (std::string& query : pairs.texts.texts) query.insert(0, model.ranking_prompts().Default());  // as who uses the model has it
   const RankedTokens tokens = TokenizeRankedPairs(model.tokenizer(), model.max_length(), pairs);
   EvaluationResult result;
   result.notes = pairs.texts.notes;
@@ -194,6 +199,9 @@ EvaluationResult Evaluate(const EvaluationOptions& options) {
   if (options.on_task) options.on_task(measurement.task);
   EvaluationResult result = measurement.evaluate(model, options);
   result.max_length = model.max_length();
+  const std::string source = std::filesystem::path(options.data).filename().string();
+  if (const std::optional<Finding> few = FewExamples(source.empty() ? options.data : source, result.figures.num_examples))
+    result.notes.push_back(FindingLine(*few));
   if (result.metrics_json.empty()) result.metrics_json = FiguresJson(result.figures);
   return result;
 }

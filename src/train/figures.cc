@@ -49,6 +49,10 @@ std::string FiguresJson(const Figures& figures) {
   fmt::format_to(write, "  \"loss\": {},\n  \"num_examples\": {}", figures.loss ? JsonNumber(*figures.loss) : "null", figures.num_examples);
   for (const Figure& figure : figures.figures)
     if (figure.interval) fmt::format_to(write, ",\n  \"{}_interval\": {}", figure.name, JsonInterval(*figure.interval));
+  std::string baseline;
+  for (const Figure& figure : figures.figures)
+    if (figure.of_mean) baseline += fmt::format("{}\"{}\": {}", baseline.empty() ? "" : ", ", figure.name, JsonNumber(*figure.of_mean));
+  if (!baseline.empty()) fmt::format_to(write, ",\n  \"baseline\": {{{}}}", baseline);
   if (!figures.per_class.empty()) out += ",\n  \"per_class\": {";
   for (size_t i = 0; i < figures.per_class.size(); ++i) AppendPerClassJson(out, figures.class_names[i], figures.per_class[i], i == 0);
   if (!figures.per_class.empty()) out += "\n  }";
@@ -63,6 +67,7 @@ std::string FiguresReport(const Figures& figures, const std::string& source) {
   for (const Figure& figure : figures.figures) {
     fmt::format_to(write, "{:{}}  {:.4f}", figure.title, width, figure.value);
     if (figure.interval) fmt::format_to(write, "   95 % interval {:.4f} to {:.4f}", figure.interval->low, figure.interval->high);
+    if (figure.of_mean) fmt::format_to(write, "   always the mean: {:.4f}", *figure.of_mean);
     out += '\n';
   }
   if (figures.per_class.empty()) return out;

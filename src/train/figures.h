@@ -16,6 +16,7 @@ struct Figure {
   std::string title;  // for people: "macro F1"
   double value = 0;
   std::optional<Interval> interval = {};
+  std::optional<double> of_mean = {};  // of an error of numbers: what always answering their mean gives
 };
 
 struct Figures {
@@ -41,7 +42,8 @@ const RowFigure* FindByRow(const Figures& figures, const std::string& name);
 // The first two: "accuracy 0.9120, macro-F1 0.9101".
 std::string Headline(const Figures& figures);
 
-// format_version, the figures by name, loss, num_examples, NAME_interval as [low, high], per_class as MetricsJson has it.
+// format_version, the figures by name, loss, num_examples, NAME_interval as [low, high], baseline (of_mean of the figures that have it, by
+// name), per_class as MetricsJson has it.
 std::string FiguresJson(const Figures& figures);
 
 // Lines for a terminal: each figure with its interval, a row a class.

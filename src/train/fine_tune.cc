@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <new>
 #include <nlohmann/json.hpp>
 
 #include "base/build_info.h"
@@ -23,6 +24,8 @@
 #include "train/model_folder_writer.h"
 #include "train/report_card.h"
 #include "train/report_svg.h"
+#include "train/training_notes.h"
+#include "train/training_space.h"
 
 namespace mlac {
 namespace {
@@ -198,6 +201,7 @@ std::string RecordJson(const FineTuneOptions& options, const FineTuneTask& task,
                                          {"data", parts},
                                          {"epochs", epochs},
                                          {"best_epoch", result.training.best_epoch},
+                                         {"notes", result.training.notes},
                                          {"evaluated_on", result.evaluated_on},
                                          {"identity", identity}};
   return record.dump(2) + "\n";
@@ -215,6 +219,7 @@ bool IsResultOf(const std::string& folder, const std::map<std::string, std::stri
 void WriteReport(const std::string& folder, const FineTuneOptions& options, const FineTuneTask& task, const std::vector<Finding>& findings,
                  size_t max_length, const std::map<std::string, std::string>& identity, const FineTuneResult& result) {
   ModelCard card = task.Card(result);
+  card.notes = result.notes;
   card.base_model = NameOf(options.model);
   card.is_adapter = options.lora.rank > 0;
   card.max_length = max_length;
@@ -259,6 +264,43 @@ void NoteMemory(const PassMemory& memory, FineTuneObserver& observer) {
                               megabytes(memory.without_recompute)));
 }
 
+// What takes less memory, for a training that found none.
+std::string MemoryHint(const FineTuneOptions& options) {
+  const size_t size = options.training.batch_size;
+  if (options.of_project)
+    return fmt::format(
+        "in train, max_tokens and gradient_checkpointing need less memory and change no bit of the result; a smaller batch_size (now {}) "
+        "needs less, too",
+        size);
+  return fmt::format(
+      "--max-tokens N and --gradient-checkpointing need less memory and change no bit of the result; a smaller --batch-size (now {}) needs "
+      "less, too",
+      size);
+}
+
+// Train, which knows nothing of options.
+TrainingResult TrainWithHints(Model& model, Objective& objective, const FineTuneOptions& options, const CheckpointOptions& checkpoint,
+                              FineTuneObserver& observer, const std::atomic<bool>& stop, const std::function<void(Run& run)>& measure) {
+  try {
+    return Train(model, objective, options.training, checkpoint, observer, stop, measure);
+  } catch (const Error& error) {  // a full disk has the same code
+    if (error.code() != ErrorCode::kResourceExhausted || !error.message().starts_with("out of memory")) throw;
+    throw Error(error.code(), error.message(), MemoryHint(options));
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::kResourceExhausted, "out of memory", MemoryHint(options));
+  }
+}
+
+// Of a finished run, what it was told of its training.
+std::vector<std::string> NotesOfFinished(const std::string& folder) {
+  const nlohmann::json record = ReadJsonFile(folder + "/" + kTrainingFile);
+  std::vector<std::string> notes;
+  if (const auto found = record.find("notes"); found != record.end() && found->is_array())
+    for (const nlohmann::json& note : *found)
+      if (note.is_string()) notes.push_back(note);
+  return notes;
+}
+
 // Throws for what is wrong with the choice of what learns, whatever the data are. Returns the base of an adapter, or nullptr.
 std::shared_ptr<Model> CheckWhatLearns(const FineTuneOptions& options, const FineTuneTask& task) {
   if (options.training.freeze && !task.can_freeze()) RefuseFrozenEncoder();
@@ -285,6 +327,16 @@ std::unique_ptr<Model> OpenForTraining(const FineTuneOptions& options, const std
   observer.OnNote(LoraNote(*model, options.lora));
   return model;
 }
+
+// What was not learnt: of its answers, then of the training.
+void TellNotes(FineTuneResult& result, FineTuneObserver& observer) {
+  result.notes = NotesOnAnswers(result.metrics, result.figures);
+  result.notes.insert(result.notes.end(), result.training.notes.begin(), result.training.notes.end());
+  for (const std::string& note : result.notes) observer.OnNote(note);
+}
+
+// What follows the model in a command that asks it.
+std::string UsageOf(const ModelCard& card) { return card.arguments + card.usage_options; }
 
 }  // namespace
 
@@ -367,6 +419,8 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
   const std::vector<Finding> findings = task->Check(max_length);
   for (const Finding& finding : findings) observer.OnFinding(finding);
   const std::array<PartSummary, 3> parts = task->parts();
+  const size_t measured = parts[2].num_rows > 0 ? 2 : parts[1].num_rows > 0 ? 1 : 0;
+  if (const std::optional<Finding> few = FewExamples(parts[measured].name, parts[measured].num_rows)) observer.OnFinding(*few);
   observer.OnStart(parts[0].num_rows, parts[1].num_rows, parts[2].num_rows, task->label_names().size());
 
   const CheckpointOptions checkpoint = {.folder = output.checkpoint,
@@ -374,7 +428,6 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
                                         .resume_command = options.resume_command,
                                         .identity = IdentityOf(options, *task, *model, source, max_length)};
   FineTuneResult result;
-  const size_t measured = parts[2].num_rows > 0 ? 2 : parts[1].num_rows > 0 ? 1 : 0;
   result.evaluated_on = parts[measured].name;
   const auto measure = [&](Run& run) { task->Measure(*model, run, measured, check_stop, result); };
   if (output.maybe_finished) {
@@ -386,12 +439,22 @@ FineTuneResult FineTune(const std::string& task_name, const FineTuneOptions& opt
     ThreadTeam team(options.training.num_threads);
     Run run({.team = &team, .tape = nullptr});
     measure(run);
+    result.training.notes = NotesOfFinished(output.folder);
+    TellNotes(result, observer);
+    result.usage = UsageOf(task->Card(result));
     return result;
   }
   if (options.resume && !output.resume) observer.OnNote(fmt::format("{}: no checkpoint yet; this run begins at step 0", output.folder));
   const std::unique_ptr<Objective> objective = task->MakeObjective(*model);
-  result.training = Train(*model, *objective, options.training, checkpoint, observer, stop, measure);
+  CheckSpace(SpaceOf(*model, options.training, objective->num_examples(), objective->num_validation_examples() > 0, options.lora.rank > 0,
+                     output.resume),
+             output.folder, options.free_bytes, options.of_project);
+  result.training = TrainWithHints(*model, *objective, options, checkpoint, observer, stop, measure);
   NoteMemory(result.training.memory, observer);
+  result.training.notes = NotesOnTraining(result.training, options.training, model->parameters().num_elements(),
+                                          options.lora.rank > 0 || options.training.freeze, options.of_project);
+  TellNotes(result, observer);
+  result.usage = UsageOf(task->Card(result));
 
   StagedFolder staged(output.folder, options.overwrite || output.resume || HoldsCheckpointAtMost(output.folder));
   WriteModelFolder(staged.path(), *model, source, task->label_names(), task->problem_type(), max_length, options.lora.rank > 0 ? &adapter : nullptr);

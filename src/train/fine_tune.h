@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/free_space.h"
 #include "data/check.h"
 #include "models/adapter.h"
 #include "train/embedding_objective.h"
@@ -31,6 +32,7 @@ struct FineTuneOptions {
   double validation_split = 0.1;    // of data, where there is no validation; 0: none, then the last epoch is kept
   std::string text_column = "text", target_column = "label";
   std::string text_pair_column = {};  // text-classification: the column of second texts, or ""
+  bool skip_unlabelled = false;       // likewise: rows without a label, or a number, are left out; not where a text may have several labels
   TagColumns tag_columns = {};        // token-classification, in place of text_column and target_column
   SequenceObjectiveOptions sequence = {};  // text-classification
   std::string label_separator = ",";       // of several labels in one cell of CSV or TSV; JSONL has lists
@@ -48,6 +50,9 @@ struct FineTuneOptions {
   std::string resume_command;        // what a user types to go on, for the message of an interrupted run
   TrainingOptions training;
   LoraOptions lora = {};  // rank 0: all weights learn
+  bool of_project = false;  // hints and advice name keys of mlac.yaml, not options of the command line
+  // The room that there is where a path lies, or nothing where that is not known.
+  std::function<std::optional<uint64_t>(const std::string& path)> free_bytes = FreeBytes;
 };
 
 class FineTuneObserver : public TrainingObserver {
@@ -63,6 +68,8 @@ struct FineTuneResult {
   ClassificationMetrics metrics;  // of text-classification with one label a text; else empty
   std::string metrics_json;       // metrics.json
   std::string evaluated_on;       // "test", "validation" or "train"
+  std::vector<std::string> notes = {};  // of what was not learnt, a line each; they stand in the card, too (training_notes.h)
+  std::string usage;                    // what follows `mlac run TASK -m MODEL`
   TrainingResult training;        // empty if out was finished already
 };
 
@@ -72,9 +79,9 @@ struct FineTuneResult {
 // result is measured. Writing it is short and goes on. task: a name of FineTuneTaskNames(). Throws kAlreadyExists if out exists and neither
 // overwrite nor resume is set, kNotFound if out is there to resume and holds neither a checkpoint nor the result of this very run (which is
 // then only measured again), kInvalidArgument if the model or data lies inside what would be replaced or for another task, and what
-// reading, checking and training throw: all that can be known before training, before it; what is wrong with the options alone
-// (training.freeze of a task that has no use for it, kUnsupported; lora.targets that no layer is called, kInvalidArgument) before the data
-// are read.
+// reading, checking and training throw, and kResourceExhausted with both numbers where the weights and checkpoints have no room on the
+// disk: all that can be known before training, before it; what is wrong with the options alone (training.freeze of a task that has no use
+// for it, kUnsupported; lora.targets that no layer is called, kInvalidArgument) before the data are read.
 FineTuneResult FineTune(const std::string& task, const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop);
 
 // What FineTune would find wrong with the data before it looks at a model: texts that are too long are not known. Throws what reading the data throws.
@@ -102,6 +109,7 @@ struct EvaluationOptions {
   // Called again and again, from several threads at once too: what it throws ends the evaluation. nullptr: nothing is called.
   std::function<void()> check_stop = nullptr;
   TagColumns tag_columns = {};  // token-classification
+  bool skip_unlabelled = false;  // as in FineTuneOptions
   // Called with the task when it is known, before data is read; may throw.
   std::function<void(std::string_view task)> on_task = nullptr;
 };

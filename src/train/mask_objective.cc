@@ -11,6 +11,7 @@
 #include "autograd/bf16_training.h"
 #include "base/error.h"
 #include "kernels/cross_entropy.h"
+#include "kernels/double_math.h"
 #include "kernels/vector_ops.h"
 #include "models/inference.h"
 #include "train/bootstrap.h"
@@ -95,7 +96,7 @@ class MaskObjective : public Objective {
   ValidationReport Validate(Run& run, const std::function<void()>& before_batch) override {
     const Figures figures =
         MeasureMasks(MaskedLogitsOf(model_, run, before_batch), measuring_masker_, validation_, model_.vocab_size(), {.intervals = false});
-    return ReportOf(figures, -figures.loss.value_or(0));
+    return ReportOf(figures, /*is_telling=*/true, -figures.loss.value_or(0));
   }
 
  private:

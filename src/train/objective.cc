@@ -9,8 +9,9 @@
 
 namespace mlac {
 
-ValidationReport ReportOf(const Figures& figures, double score) {
-  ValidationReport report = {.loss = figures.loss.value_or(0), .figures = {}, .score = score};
+ValidationReport ReportOf(const Figures& figures, bool is_telling, std::optional<double> score) {
+  ValidationReport report = {
+      .loss = figures.loss.value_or(0), .figures = {}, .score = score.value_or(figures.figures.front().value), .is_telling = is_telling};
   for (const Figure& figure : figures.figures) report.figures.emplace_back(figure.name, figure.value);
   return report;
 }

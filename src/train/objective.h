@@ -21,16 +21,15 @@ struct ValidationReport {
   double loss = 0;
   std::vector<std::pair<std::string, double>> figures;  // by the names of metrics.json: {"accuracy", 0.9}
   double score = 0;                                     // what the best epoch has most of
+  bool is_telling =
+      true;  // false: the score is no better than that of always giving one and the same answer; then the loss says which epoch is better
 };
 
-// Figures that were measured, by their names, and their loss or 0.
-ValidationReport ReportOf(const Figures& figures, double score);
+// Figures that were measured, by their names, and their loss or 0. The score is the first of them, unless one is given.
+ValidationReport ReportOf(const Figures& figures, bool is_telling = true, std::optional<double> score = std::nullopt);
 
 // Throws kUnsupported: what is learnt has no head over one vector an example, so it has no use for an encoder that stands still.
 [[noreturn]] void RefuseFrozenEncoder();
-
-// F1 where it is above 0; until a first label or entity is found, the loss says which epoch was better.
-inline double ScoreOfF1(double f1, double loss) { return f1 > 0 ? f1 : -loss; }
 
 // Owned by one training run, used by its thread. Examples are numbered from 0; each is one sequence of tokens or several.
 class Objective {

@@ -77,7 +77,7 @@ class RankingObjective : public Objective {
 
   ValidationReport Validate(Run& run, const std::function<void()>& before_batch) override {
     const Figures figures = MeasureRankedPairs(Predict(model_, run, validation_.tokens, before_batch), validation_, {.intervals = false});
-    return ReportOf(figures, figures.figures.front().value);
+    return ReportOf(figures);
   }
 
  private:

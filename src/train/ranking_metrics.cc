@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "kernels/cross_entropy.h"
+#include "kernels/double_math.h"
 
 namespace mlac {
 namespace {

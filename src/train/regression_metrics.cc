@@ -92,6 +92,9 @@ Figures ComputeRegressionMetrics(std::span<const float> truth, std::span<const f
     result.figures.push_back(figure);
     result.figures.back().value = compute(x, y);
   }
+  const std::vector<double> means(x.size(), Mean(x));
+  result.figures[0].of_mean = MeanSquaredError(x, means);
+  result.figures[1].of_mean = MeanAbsoluteError(x, means);
   if (!options.intervals) return result;
   result.by_row = FiguresByRow(x, y);
   std::vector<std::vector<double>> values(std::size(kFigures));

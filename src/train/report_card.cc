@@ -193,6 +193,16 @@ std::string ConfusionTable(const ClassificationMetrics& metrics) {
   return out;
 }
 
+// "Always answering the mean would have a mean squared error of 2.120 and a mean absolute error of 1.290."
+std::string OfMean(const Figures& figures) {
+  std::string out;
+  for (const Figure& figure : figures.figures)
+    if (figure.of_mean)
+      out +=
+          fmt::format("{} a {} of {:.3f}", out.empty() ? "\nAlways answering the mean would have" : " and", figure.title, *figure.of_mean);
+  return out.empty() ? out : out + ".\n";
+}
+
 // Of a task whose examples have no single label.
 std::string FigureTables(const ModelCard& card) {
   const Figures& figures = *card.figures;
@@ -208,6 +218,7 @@ std::string FigureTables(const ModelCard& card) {
   for (const Figure& figure : figures.figures)
     fmt::format_to(write, "| {} | {:.3f}{} |\n", figure.title, figure.value,
                    figure.interval ? fmt::format(" ({:.3f} to {:.3f})", figure.interval->low, figure.interval->high) : "");
+  out += OfMean(figures);
   if (!figures.per_class.empty()) {
     fmt::format_to(write, "\n| {} | precision | recall | F1 | examples |\n| --- | --- | --- | --- | ---: |\n", figures.class_title);
     for (size_t i = 0; i < figures.per_class.size(); ++i) {
@@ -236,6 +247,13 @@ std::string MetricsSection(const ModelCard& card) {
   return out + fmt::format("\n### Learning curves\n\n![Learning curves]({})\n", kLearningCurvesFile);
 }
 
+std::string Notes(const ModelCard& card) {
+  std::string out;
+  for (const std::string& note : card.notes)
+    out += fmt::format("{}- {}\n", out.empty() ? "\n## Notes on this training\n\n" : "", EscapeMarkdown(note));
+  return out;
+}
+
 std::string Training(const ModelCard& card) {
   std::string out = "\n## Training\n\n";
   if (!card.command.empty()) out += CodeBlock("sh", card.command) + "\n";
@@ -247,8 +265,15 @@ std::string Training(const ModelCard& card) {
 
 }  // namespace
 
+void SetPairColumn(ModelCard& card, const std::string& pair_column) {
+  card.pair_column = pair_column;
+  card.reads_pairs = true;
+  card.arguments += " --text-pair \"your second text here\"";
+  card.python_arguments = R"({"text": "your text here", "text_pair": "your second text here"})";
+}
+
 std::string ModelCardMarkdown(const ModelCard& card) {
-  return FrontMatter(card) + Introduction(card) + Usage(card) + Data(card) + MetricsSection(card) + Training(card);
+  return FrontMatter(card) + Introduction(card) + Usage(card) + Data(card) + MetricsSection(card) + Notes(card) + Training(card);
 }
 
 }  // namespace mlac

@@ -31,12 +31,13 @@ struct ModelCard {
   bool is_adapter = false;                // it stands over base_model
   std::string license;                    // the Hub's id of a licence; "" if it is not known
   std::string text_column, label_column;  // "" where the data has no columns
-  std::string pair_column = {};           // of second texts, or ""
+  std::string pair_column = {};           // of second texts, or ""; SetPairColumn sets it, and what follows from it
   bool reads_pairs = false;               // a text is read together with a second one
   std::string columns = {};               // a sentence on the columns, instead of those two
   size_t max_length = 0;                  // tokens of a text that are read
   std::vector<CardPart> parts;
   std::vector<Finding> findings;
+  std::vector<std::string> notes = {};             // of a training that has not learnt what it could (training_notes.h)
   const ClassificationMetrics* metrics = nullptr;  // null if nothing was set aside to measure on
   std::string measured_on;                         // the part of it: "test"
   std::vector<std::string> label_names;
@@ -44,6 +45,9 @@ struct ModelCard {
   std::string command;                                          // with file names only
   std::string mlac_version;
 };
+
+// Makes it the card of a classifier that reads texts in pairs, whose second ones stand in that column: its words and its usage say so.
+void SetPairColumn(ModelCard& card, const std::string& pair_column);
 
 // No date, path, host, duration or thread count: a function of the card alone. It names learning-curves.svg and, with metrics,
 // confusion-matrix.svg and metrics.json, which stand beside it.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "kernels/cross_entropy.h"
+#include "kernels/double_math.h"
 #include "train/metrics.h"
 #include "train/ranking_metrics.h"
 #include "train/regression_metrics.h"

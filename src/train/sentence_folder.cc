@@ -46,6 +46,20 @@ ordered_json ModulesOf(const std::string& base) {
   return modules;
 }
 
+// The files of the modules behind the encoder, "1_Pooling/config.json". They are opened by OpenBeneath, so that a link among them brings nothing from
+// elsewhere into a folder that may be published.
+std::vector<std::string> FilesOfModules(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const SentenceModule& module : ReadSentenceModules(folder)) {
+    const std::string source = folder + "/" + module.path;
+    // sentence-transformers 2 leaves no folder for Normalize, which has no settings.
+    if (module.kind == "Transformer" || module.path.empty() || !FolderExists(source)) continue;
+    for (const std::string& name : NamesIn(source))
+      if (FileExists(source + "/" + name)) files.push_back(module.path + "/" + name);
+  }
+  return files;
+}
+
 // Names that sentence-transformers 2 and all later versions know.
 ordered_json MeanOfTokens() {
   return {{{"idx", 0}, {"name", "0"}, {"path", ""}, {"type", "sentence_transformers.models.Transformer"}},
@@ -55,18 +69,14 @@ ordered_json MeanOfTokens() {
 }  // namespace
 
 void CopyModules(const std::string& from, const std::string& to) {
-  for (const SentenceModule& module : ReadSentenceModules(from)) {
-    const std::string source = from + "/" + module.path, target = to + "/" + module.path;
-    // sentence-transformers 2 leaves no folder for Normalize, which has no settings.
-    if (module.kind == "Transformer" || module.path.empty() || !FolderExists(source)) continue;
-    std::filesystem::create_directory(target);
-    for (const std::string& name : NamesIn(source))
-      if (FileExists(source + "/" + name)) WriteFileAtomically(target + "/" + name, ReadFile(source + "/" + name, kLargestModuleFile));
+  for (const std::string& name : FilesOfModules(from)) {
+    std::filesystem::create_directory(std::filesystem::path(to + "/" + name).parent_path());
+    WriteFileAtomically(to + "/" + name, ReadFile(OpenBeneath(from, name), from + "/" + name, kLargestModuleFile));
   }
 }
 
 void CheckSentenceModules(const std::string& base) {
-  ReadSentenceModules(base);
+  for (const std::string& name : FilesOfModules(base)) OpenBeneath(base, name);
   for (const char* name : {kLengthsFile, kSettingsFile}) ReadFromBase(base, name);
 }
 

@@ -7,8 +7,10 @@
 #include <iterator>
 #include <optional>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "models/model_folder.h"
+#include "models/sentence_prompts.h"
 #include "pipelines/text_model.h"
 #include "train/embedding_objective.h"
 #include "train/fine_tune_task.h"
@@ -58,7 +60,11 @@ class SentenceSimilarityTask : public FineTuneTask {
     CheckLoss(options_.loss, all);
     CheckTrainable(all);
     observer.OnNote(fmt::format("{}; loss {}", Describe(all), Name(options_.loss)));
-    if (!base_.empty()) CheckSentenceModules(base_);
+    if (!base_.empty()) {
+      CheckSentenceModules(base_);
+      prompt_ = ReadSentencePrompts(base_).Default();
+    }
+    if (!prompt_.empty()) observer.OnNote(fmt::format("each text is read behind the prompt of the base, {}", Quoted(prompt_)));
     for (const SentenceModule& module : ReadSentenceModules(base_))
       if (module.kind == "Dense") observer.OnNote(fmt::format("{} keeps its weights; the encoder before it learns", module.path));
     const auto read = [columns = all.columns, kind = all.kind](const std::string& path) { return ReadTextTuples(path, columns, kind); };
@@ -71,7 +77,7 @@ class SentenceSimilarityTask : public FineTuneTask {
 
   void Tokenize(const Tokenizer& tokenizer, size_t max_length) override {
     CheckLowerCase(TransformerFolder(base_), tokenizer);  // or the folder that is written could not be opened
-    for (Part& part : parts_) part.tokens = TokenizeTuples(tokenizer, max_length, part.tuples);
+    for (Part& part : parts_) part.tokens = TokenizeTuples(tokenizer, max_length, part.tuples, prompt_);
   }
 
   std::vector<Finding> Check(size_t max_length) const override {
@@ -106,6 +112,7 @@ class SentenceSimilarityTask : public FineTuneTask {
     } else {
       parameters.emplace_back("scale", fmt::format("{}", options_.scale));
     }
+    if (!prompt_.empty()) parameters.emplace_back("prompt", prompt_);
     if (!options_.matryoshka.empty()) parameters.emplace_back("matryoshka", fmt::format("{}", fmt::join(options_.matryoshka, ", ")));
     return parameters;
   }
@@ -158,6 +165,7 @@ class SentenceSimilarityTask : public FineTuneTask {
   std::string base_;
   EmbeddingObjectiveOptions options_;
   std::string loss_name_;
+  std::string prompt_;  // that the result puts before each text where nobody names one, as the base does: it learns what it will be given
   std::optional<SentenceEncoder> encoder_;  // of the objective
   std::vector<std::string> label_names_;    // none
   std::array<Part, 3> parts_;

@@ -45,6 +45,32 @@ void SquaredError(std::span<const float> values, std::span<const float> targets,
   }
 }
 
+// The macro F1 of always answering the largest label: that label's F1 over the labels that occur. Also of whatever answers with one label
+// alone the score is no higher.
+double ScoreOfOneLabel(const ClassificationMetrics& metrics) {
+  const uint64_t largest = metrics.per_class[FindLargestClass(metrics).label].support;
+  const auto occurs = [](const ClassMetrics& label) { return label.support > 0; };
+  const auto num_labels = std::count_if(metrics.per_class.begin(), metrics.per_class.end(), occurs);
+  return Ratio(2 * largest, largest + metrics.num_examples) / static_cast<double>(num_labels);
+}
+
+// The highest F1 that giving every text the same labels reaches: the most frequent ones, as many as are best.
+double ScoreOfOneSet(const Figures& figures) {
+  std::vector<uint64_t> supports;
+  uint64_t num_all = 0, num_right = 0;
+  for (const ClassMetrics& label : figures.per_class) {
+    supports.push_back(label.support);
+    num_all += label.support;
+  }
+  std::sort(supports.rbegin(), supports.rend());
+  double best = 0;
+  for (size_t i = 0; i < supports.size(); ++i) {
+    num_right += supports[i];
+    best = std::max(best, Ratio(2 * num_right, num_all + (i + 1) * figures.num_examples));
+  }
+  return best;
+}
+
 class SequenceObjective : public Objective {
  public:
   SequenceObjective(Model& model, const LabelledTokens& train, const LabelledTokens& validation, const SequenceObjectiveOptions& options)
@@ -103,13 +129,15 @@ class SequenceObjective : public Objective {
                                                              {.intervals = false});
         report.figures = {{"accuracy", metrics.accuracy}, {"macro_f1", metrics.macro_f1}};
         report.score = metrics.macro_f1;
+        report.is_telling = report.score > ScoreOfOneLabel(metrics);
         break;
       }
       case ProblemType::kMultiLabel: {
         const Figures figures = ComputeSetMetrics(validation_.size(), CountLabels(validation_.targets, logits, num_labels),
                                                   std::vector<std::string>(num_labels), {.intervals = false});
         for (const Figure& figure : figures.figures) report.figures.emplace_back(figure.name, figure.value);
-        report.score = ScoreOfF1(figures.figures.front().value, report.loss);
+        report.score = figures.figures.front().value;
+        report.is_telling = report.score > ScoreOfOneSet(figures);
         break;
       }
       case ProblemType::kRegression: {

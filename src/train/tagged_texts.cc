@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <initializer_list>
 #include <set>
+#include <span>
 #include <string_view>
 
 #include "base/display.h"
@@ -95,17 +95,17 @@ TaggedTexts ReadConll(const std::string& path, size_t max_row_bytes) {
 }
 
 // The first of the usual names that is there, else the first of all, which what reads the file then misses.
-std::string Recognise(const std::vector<std::string>& there, std::initializer_list<const char*> usual) {
+std::string Recognise(const std::vector<std::string>& there, std::span<const char* const> usual) {
   for (const char* name : usual)
     if (std::find(there.begin(), there.end(), name) != there.end()) return name;
-  return *usual.begin();
+  return usual.front();
 }
 
 TaggedTexts ReadTagLists(const std::string& path, TagColumns columns, size_t max_row_bytes) {
   if (columns.words.empty() || columns.tags.empty()) {
     const std::vector<std::string> there = ColumnNames(path);
-    if (columns.words.empty()) columns.words = Recognise(there, {"tokens", "words"});
-    if (columns.tags.empty()) columns.tags = Recognise(there, {"tags", "ner_tags", "labels"});
+    if (columns.words.empty()) columns.words = Recognise(there, kWordColumns);
+    if (columns.tags.empty()) columns.tags = Recognise(there, kTagColumns);
   }
   if (columns.words == columns.tags)
     throw Error(ErrorCode::kInvalidArgument,

@@ -15,10 +15,13 @@ struct TaggedWord {
   std::string tag;  // "O", "B-PER", "I-PER", ...
 };
 
-// The keys of .jsonl that hold a list of words and one of their tags, or "" for one that is recognised by its name.
+// The usual keys of .jsonl for a list of words and one of their tags, in the order in which they are looked for.
+inline constexpr const char* kWordColumns[] = {"tokens", "words"};
+inline constexpr const char* kTagColumns[] = {"tags", "ner_tags", "labels"};
+
+// The keys that hold them, or "" for the first usual one that is there.
 struct TagColumns {
-  std::string words = {};  // else the first that is there of tokens, words
-  std::string tags = {};   // ... tags, ner_tags, labels
+  std::string words = {}, tags = {};
 };
 
 struct TaggedTexts {

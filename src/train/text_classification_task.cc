@@ -31,7 +31,8 @@ class TextClassificationTask : public FineTuneTask {
 
   void Read(const FineTuneOptions& options, FineTuneObserver& observer) override {
     LabelledTextsOptions reading = {.text_column = options.text_column, .label_column = options.target_column,
-                                    .pair_column = options.text_pair_column, .targets = !single_label()};
+                                    .pair_column = options.text_pair_column, .targets = !single_label(), .skip_unlabelled = options.skip_unlabelled};
+    CheckMaySkipUnlabelled(options.skip_unlabelled, options_.problem_type);
     const auto read = [&](const std::string& path) {
       LabelledTexts texts = ReadLabelledTexts(path, reading);
       for (const std::string& note : texts.notes) observer.OnNote(note);
@@ -123,16 +124,11 @@ class TextClassificationTask : public FineTuneTask {
     ModelCard card;
     card.task = name();
     card.label_names = label_names_;
-    card.reads_pairs = has_pairs();
     if (!is_folder()) {
       card.text_column = text_column_;
-      card.pair_column = pair_column_;
       card.label_column = target_column_;
     }
-    if (has_pairs()) {
-      card.arguments += " --text-pair \"your second text here\"";
-      card.python_arguments = "{\"text\": \"your text here\", \"text_pair\": \"your second text here\"}";
-    }
+    if (has_pairs()) SetPairColumn(card, pair_column_);
     if (single_label()) {
       card.metrics = &result.metrics;
       return card;
@@ -140,7 +136,8 @@ class TextClassificationTask : public FineTuneTask {
     const bool regression = options_.problem_type == ProblemType::kRegression;
     const char* what = has_pairs() ? "pair of texts" : "text";
     card.title = regression ? "Text regression" : fmt::format("Text classifier of {} labels, several a {}", label_names_.size(), what);
-    card.introduction = regression ? fmt::format("Gives a {} a number.", what) : fmt::format("Gives a {} each of its labels", what);
+    card.introduction = regression ? fmt::format("Gives a {} a number.", what)
+                                   : fmt::format("Gives a {} those of its labels whose score is above 0.5", what);
     card.figures = &result.figures;
     card.usage_options = regression ? "" : " --top-k all";
     return card;

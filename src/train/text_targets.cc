@@ -27,11 +27,17 @@ float ReadNumber(const LabelledTexts& texts, size_t row) {
   float value = 0;
   const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
   if (error != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value))
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a number, found '{}'", texts.Place(row), Printable(texts.targets[row], 40)));
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a number, found '{}'", texts.Place(row), Printable(texts.targets[row], 40)),
+                cell.empty() ? "give the row a number, or leave such rows out with --skip-unlabelled" : DecimalCommaHint(cell));
   return value;
 }
 
 }  // namespace
+
+void CheckMaySkipUnlabelled(bool skip, ProblemType problem_type) {
+  if (skip && problem_type == ProblemType::kMultiLabel)
+    throw Error(ErrorCode::kInvalidArgument, "--skip-unlabelled does nothing for texts with several labels", "an empty cell there means: none of the labels");
+}
 
 Figures ToFigures(const ClassificationMetrics& metrics) {
   Figures figures = {.num_examples = metrics.num_examples,

@@ -25,6 +25,9 @@ std::vector<std::string> LabelsOf(const LabelledTexts& texts, std::string_view s
 std::vector<float> ReadTargets(const LabelledTexts& texts, ProblemType problem_type, const std::vector<std::string>& label_names,
                                std::string_view separator);
 
+// Throws kInvalidArgument for kMultiLabel: there an empty cell is a text with no label.
+void CheckMaySkipUnlabelled(bool skip, ProblemType problem_type);
+
 // The figures of single labels in the form that all tasks have.
 Figures ToFigures(const ClassificationMetrics& metrics);
 

@@ -204,7 +204,7 @@ float ReadScore(std::string_view cell, const std::string& place) {
   float value = 0;
   const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
   if (error != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value))
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a number as score, found '{}'", place, Printable(cell, 40)));
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a number as score, found '{}'", place, Printable(cell, 40)), DecimalCommaHint(cell));
   return value;
 }
 

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "models/inference.h"
 #include "train/checkpoint.h"
+#include "train/epoch_choice.h"
 #include "train/optimizer.h"
 
 namespace mlac {
@@ -62,7 +63,7 @@ class Trainer {
         evaluation_run_({.team = &team_, .tape = nullptr}),
         optimizer_(ChooseTrainable(model, options.freeze), AdamW(model, options)) {
     steps_per_epoch_ = (objective.num_examples() + options.step_size() - 1) / options.step_size();
-    num_steps_ = steps_per_epoch_ * options.num_epochs;
+    num_steps_ = state_.num_steps = steps_per_epoch_ * options.num_epochs;
     // As transformers rounds; but one step always has the full rate, else a run of a single step would learn nothing.
     num_warmup_steps_ = std::min(num_steps_ - 1, static_cast<size_t>(std::ceil(options.warmup * static_cast<double>(num_steps_))));
   }
@@ -147,8 +148,16 @@ class Trainer {
     optimizer_.Step(run_, learning_rate, state_.step + 1, norm);
     state_.step_losses.push_back(loss);
     ++state_.step;
-    observer_.OnStep({.step = state_.step, .num_steps = num_steps_, .epoch = (state_.step - 1) / steps_per_epoch_ + 1, .loss = loss,
-                      .gradient_norm = norm, .learning_rate = learning_rate, .num_examples = indices.size(), .num_tokens = batch.num_tokens()});
+    epoch_loss_ = in_epoch == 0 ? loss : epoch_loss_ + loss;
+    observer_.OnStep({.step = state_.step,
+                      .num_steps = num_steps_,
+                      .epoch = (state_.step - 1) / steps_per_epoch_ + 1,
+                      .loss = loss,
+                      .gradient_norm = norm,
+                      .learning_rate = learning_rate,
+                      .epoch_loss = epoch_loss_ / static_cast<double>(in_epoch + 1),
+                      .num_examples = indices.size(),
+                      .num_tokens = batch.num_tokens()});
   }
 
   void ReportSpike(double loss, std::span<const size_t> indices) {
@@ -168,18 +177,15 @@ class Trainer {
     if (report.has_validation) {
       run_.EndDropout();
       report.validation = objective_.Validate(evaluation_run_, [this] { StopIfAsked(); });
-      report.best = state_.best_epoch == 0 || report.validation.score > state_.best_score;
-      if (report.best) {
-        state_.best_score = report.validation.score;
-        KeepBest();
-      }
+      report.best = state_.best_epoch == 0 || IsBetter(report.validation, state_.epochs[state_.best_epoch - 1].validation);
+      if (report.best) KeepBest();
     }
     if (report.best || !report.has_validation) state_.best_epoch = report.epoch;
-    const bool stops = options_.patience > 0 && report.epoch - state_.best_epoch >= options_.patience && state_.step < num_steps_;
-    state_.stopped_early = stops;
     state_.epochs.push_back(report);
+    state_.stopped_early = report.has_validation && options_.patience > 0 && state_.step < num_steps_ &&
+                           EpochsWithoutProgress(state_.epochs, num_warmup_steps_) >= options_.patience;
     observer_.OnEpoch(report);
-    if (stops) observer_.OnEarlyStop(report.epoch);
+    if (state_.stopped_early) observer_.OnEarlyStop(report.epoch);
   }
 
   void KeepBest() {
@@ -222,6 +228,8 @@ class Trainer {
     best_is_saved_ = !best_.empty();
     saved_step_ = state_.step;
     if (state_.step % steps_per_epoch_ != 0) ShuffleEpoch(state_.step / steps_per_epoch_);
+    epoch_loss_ =
+        std::accumulate(state_.step_losses.end() - static_cast<ptrdiff_t>(state_.step % steps_per_epoch_), state_.step_losses.end(), 0.0);
     observer_.OnResume(state_.step);
   }
 
@@ -263,6 +271,7 @@ class Trainer {
   size_t steps_per_epoch_ = 0, num_steps_ = 0, num_warmup_steps_ = 0;
   std::vector<size_t> order_;
   TrainingState state_;
+  double epoch_loss_ = 0;     // the sum of the losses of this epoch's steps
   std::vector<Tensor> best_;  // values of the optimiser's parameters after the best epoch
   bool best_is_saved_ = false;  // in the checkpoint
   size_t saved_step_ = 0;       // of the checkpoint; 0: none

@@ -22,7 +22,7 @@ struct TrainingOptions {
   double weight_decay = 0.01;
   size_t save_steps = 100;   // a checkpoint every so many steps; 0: none but on interruption
   size_t max_tokens = 0;     // tokens computed at once, 0: the whole batch; changes no bit
-  size_t patience = 2;       // epochs without a better validation score before training stops; 0: never
+  size_t patience = 2;  // epochs without a better score or a lower loss of the validation before training stops (epoch_choice.h); 0: never
   uint64_t seed = 0;
   bool freeze = false;         // only the head learns; the encoder then runs once a text, without dropout
   size_t num_threads = 1;
@@ -43,6 +43,7 @@ struct StepReport {
   size_t num_steps = 0;  // of the whole run
   size_t epoch = 0;      // from 1
   double loss = 0, gradient_norm = 0, learning_rate = 0;
+  double epoch_loss = 0;  // mean of the steps of this epoch so far
   size_t num_examples = 0, num_tokens = 0;
 };
 
@@ -80,6 +81,7 @@ struct TrainingResult {
   std::vector<EpochReport> epochs;
   size_t best_epoch = 0;  // whose weights the model now holds; the last without validation
   PassMemory memory = {};  // of the forward and backward passes
+  std::vector<std::string> notes = {};  // NotesOnTraining, once there are any
 };
 
 // A checkpoint is a folder of training.safetensors (weights and moments), best.safetensors (weights of the best epoch so far, if any),

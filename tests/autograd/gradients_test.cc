@@ -16,6 +16,7 @@
 #include "autograd/relative_position_bias.h"
 #include "base/error.h"
 #include "tests/support/numbers.h"
+#include "tests/support/test_support.h"
 
 namespace mlac {
 namespace {
@@ -294,6 +295,19 @@ TEST(Embedding, RefusesIdsOutsideOfTheTable) {
       EXPECT_EQ(error.message(), "id " + std::to_string(id) + " is outside of 'p', which has 6 rows");
     }
   }
+}
+
+// As linear layers do: none drops a gradient without a word.
+TEST(Embedding, OfInt8IsRefusedInTraining) {
+  Parameter table = {"table", Tensor::Zeros({8, 4}, DType::kI8), {}, false, RandomTensor({8}, 1)};
+  const std::vector<int32_t> ids = {1, 7};
+  mlac::Run inference;
+  EXPECT_EQ(EmbeddingForward(inference, table, ids).shape(), (Shape{2, 4}));
+  EXPECT_EQ(RelativePositionBias(inference, table, /*span=*/3, /*max_distance=*/6).shape(), (Shape{4, 5}));
+  Tape tape;
+  mlac::Run training({.tape = &tape});
+  test::ExpectError(ErrorCode::kUnsupported, "'table' is int8, which cannot be trained", [&] { EmbeddingForward(training, table, ids); });
+  test::ExpectError(ErrorCode::kUnsupported, "'table' is int8, which cannot be trained", [&] { RelativePositionBias(training, table, 3, 6); });
 }
 
 TEST(Sum, PassesTheGradientToEachTerm) {

@@ -150,6 +150,12 @@ TEST(OpenBeneath, TakesOnlyTheRealLayoutForTheHuggingFaceCache) {
   EXPECT_THROW(OpenBeneath(folder / "models--a/snapshots/rev", "link"), Error);
   folder.Write("models--a/blobs/1", "blob");
   EXPECT_EQ(ReadFile(OpenBeneath(folder / "models--a/snapshots/rev", "link"), "link", 100), "blob");
+  // Of a model in a folder inside the snapshot, as sentence-transformers has them, likewise.
+  fs::create_directory(folder / "models--a/snapshots/rev/0_Transformer");
+  fs::create_symlink("../../../blobs/1", folder / "models--a/snapshots/rev/0_Transformer/link");
+  EXPECT_EQ(ReadFile(OpenBeneath(folder / "models--a/snapshots/rev/0_Transformer", "link"), "link", 100), "blob");
+  fs::create_symlink("../../../../blobs/1", folder / "models--a/snapshots/rev/0_Transformer/out");
+  EXPECT_THROW(OpenBeneath(folder / "models--a/snapshots/rev/0_Transformer", "out"), Error);
 }
 
 // ---- Mapped files ----

@@ -22,6 +22,16 @@ TEST(Utf8, EveryScalarValueIsValidAndSurvivesTheRoundTrip) {
   }
 }
 
+TEST(Utf8, FindsTheFirstFaultAtAnyPlace) {
+  for (size_t before = 0; before < 20; ++before)  // around the words of 8 bytes
+    for (size_t behind = 0; behind < 20; ++behind) {
+      const std::string text = std::string(before, 'a') + "\xc3\xa9" + std::string(behind, '~');
+      EXPECT_EQ(FindInvalidUtf8(text), kValid);
+      EXPECT_EQ(FindInvalidUtf8(text + "\x80" + text), text.size());
+      EXPECT_EQ(FindInvalidUtf8(text + "\xc3"), text.size());
+    }
+}
+
 TEST(Utf8, AcceptsExactlyTheEncodingsOfScalarValues) {
   // All sequences of 3 bytes and, at the edges of their ranges, of 4: valid if decoding as table 3-6 of the standard says gives a scalar
   // value that needs that many bytes.

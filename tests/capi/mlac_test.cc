@@ -5,9 +5,15 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cfenv>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -515,6 +521,50 @@ TEST(CApi, AnswersSeveralThreadsWithTheBitsOfOne) {
   EXPECT_EQ(num_wrong, 0u);
 }
 
+// Of a thread: how it rounds, and on x86 whether it takes denormal numbers for zero, which is how a library built with -ffast-math leaves it.
+class OddArithmetic {
+ public:
+  OddArithmetic() {
+    std::fegetenv(&before_);
+    std::fesetround(FE_UPWARD);
+#if defined(__x86_64__)
+    _mm_setcsr(_mm_getcsr() | kFlushed);
+#endif
+  }
+  OddArithmetic(const OddArithmetic&) = delete;
+  OddArithmetic& operator=(const OddArithmetic&) = delete;
+  ~OddArithmetic() { std::fesetenv(&before_); }
+
+  static bool IsThere() {
+#if defined(__x86_64__)
+    if ((_mm_getcsr() & kFlushed) != kFlushed) return false;
+#endif
+    return std::fegetround() == FE_UPWARD;
+  }
+
+ private:
+  static constexpr unsigned kFlushed = 0x8040;  // MXCSR's FTZ and DAZ
+  std::fenv_t before_;
+};
+
+TEST(CApi, AnswersDoNotDependOnHowTheCallerRounds) {
+  const std::vector<std::string> texts = {"a cat", "the dog sat on the mat", "trees"};
+  const CModel model(Plain("st_mean"));
+  const std::vector<float> expected = model.Embed(texts);
+  std::vector<float> found, found_of_new;
+  bool stays;
+  {
+    const OddArithmetic odd;
+    found = model.Embed(texts);
+    found_of_new = CModel(Plain("st_mean")).Embed(texts);  // its threads are made here
+    stays = OddArithmetic::IsThere();
+  }
+  EXPECT_TRUE(stays);
+  EXPECT_TRUE(found == expected);
+  EXPECT_TRUE(found_of_new == expected);
+  EXPECT_TRUE(model.Embed(texts) == expected);
+}
+
 TEST(CApi, AModelMayBeClosedWhileOthersAskIt) {
   mlac_model* model = nullptr;
   ASSERT_EQ(mlac_open(Plain("classifier").c_str(), R"({"threads": 2})", &model, nullptr), MLAC_OK);
@@ -558,6 +608,26 @@ TEST(CApi, RefusesAModelInAForkedProcessInsteadOfWaitingForItsThreads) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   EXPECT_EQ(model.Embed({"a"}).size(), model.Embed({"b"}).size());
+}
+
+TEST(CApi, GivesNoVectorsOfBrokenWeights) {
+  const test::TemporaryFolder folder;
+  std::filesystem::copy(Plain("st_mean"), folder.path(), std::filesystem::copy_options::recursive);
+  std::string weights = test::ReadWhole(folder / "model.safetensors");
+  uint64_t header_size = 0;
+  std::memcpy(&header_size, weights.data(), sizeof header_size);
+  std::fill(weights.begin() + static_cast<ptrdiff_t>(8 + header_size), weights.end(), '\xff');  // NaN
+  folder.Write("model.safetensors", weights);
+  const CModel model(folder.path());
+  ASSERT_EQ(model.error(), "");
+  const std::string refusal =
+      "invalid_input: the model gave a number that is not finite (its weights are broken, or overflow on these texts)";
+  EXPECT_EQ(model.Run("feature-extraction", R"({"inputs": "a cat"})"), refusal);
+  const char* text = "a cat";
+  std::vector<float> vector(32);
+  mlac_error* error = nullptr;
+  const mlac_status status = mlac_embed(model.handle(), &text, nullptr, 1, vector.data(), vector.size(), &error);
+  EXPECT_EQ(mlac::Taken(status, error), refusal);
 }
 
 // Whatever lock a thread holds when another one forks, nobody gives it back in the child.

@@ -78,6 +78,53 @@ TEST(CommandLine, AWrongWordIsOneLineAHintAndStatusTwo) {
                 "mlac: completion: shell: csh not in {bash,zsh,fish}\nhint: 'mlac help completion' shows what it takes\n");
 }
 
+TEST(CommandLine, NamesThatPeopleBringAlongLeadToThoseHere) {
+  const auto hint = [](const std::vector<std::string>& arguments, const std::string& message, const std::string& hint) {
+    ExpectFailure(RunMlac(arguments), 2, "mlac: " + message + "\nhint: " + hint + "\n");
+  };
+  const std::vector<std::pair<std::string, std::string>> tasks = {
+      {"search", "sentence-similarity' with --query"},
+      {"embed", "feature-extraction'"},
+      {"embeddings", "feature-extraction'"},
+      {"classify", "text-classification'"},
+      {"similarity", "sentence-similarity'"},
+      {"rerank", "text-ranking'"},
+      {"ner", "token-classification'"},
+      {"qa", "question-answering'"},
+      {"sentiment-analysis", "text-classification'"},
+  };
+  for (const auto& [word, task] : tasks)
+    hint({"run", word, "-m", "none", "x"}, "run: there is no task '" + word + "'", "did you mean '" + task + "?");
+  hint({"train", "ner", "-m", "none"}, "train: there is no task 'ner'", "did you mean 'token-classification'?");
+  hint({"embed", "x"}, "there is no command 'embed'", "did you mean 'mlac run feature-extraction'?");
+  hint({"run", "text-classification", "-m", "none", "--device", "cuda", "x"}, "run text-classification: there is no option '--device'",
+       "mlac computes on the processor; there is no device to choose");
+  for (const char* option : {"--learning-rate", "--learning_rate=1"})
+    hint({"train", "text-classification", option},
+         "train text-classification: there is no option '" + std::string(option).substr(0, 15) + "'", "did you mean '--lr'?");
+  hint({"env", "--learning-rate"}, "env: there is no option '--learning-rate'",
+       "'mlac help env' shows what it takes");  // which has no --lr
+}
+
+TEST(CommandLine, ATaskThatWasForgottenIsAskedFor) {
+  for (const char* command : {"run", "train"}) {
+    const ProgramResult result = RunMlac({command, "-m", "minilm", "--data", "train.csv"});
+    EXPECT_EQ(result.status, 2);
+    EXPECT_TRUE(result.error.starts_with(std::string("mlac: ") + command + ": which task?\nhint: it stands first; there are "))
+        << result.error;
+  }
+  ExpectFailure(RunMlac({"run", "-m", "minilm", "sentence-similarity", "a", "b"}), 2,
+                "mlac: run: '-m' stands before the task\nhint: 'mlac run sentence-similarity -m ...'\n");
+}
+
+TEST(CommandLine, AnOptionGivenTwiceIsSaidPlainly) {
+  const std::string hint = "\nhint: 'mlac help run text-classification' shows what it takes\n";
+  ExpectFailure(RunMlac({"run", "text-classification", "-m", "none", "--max-length", "3", "--max-length", "4", "x"}), 2,
+                "mlac: run text-classification: --max-length was given 2 times; expected once" + hint);
+  ExpectFailure(RunMlac({"run", "text-classification", "-m", "none", "-m", "none", "-m", "none", "x"}), 2,
+                "mlac: run text-classification: --model was given 3 times; expected once" + hint);
+}
+
 TEST(CommandLine, AnErrorOfTheLibraryIsOneLineAndStatusOne) {
   ExpectFailure(RunMlac({"env"}, {.environment = {"MLAC_ISA=avx9"}}), 1,
                 "mlac: MLAC_ISA is 'avx9', which is none of scalar, avx2, avxvnni, avx512, amx, neon\n");

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -83,8 +85,8 @@ TEST_F(Optimize, WrongArgumentsAreOneLineAndStatusTwo) {
 }
 
 TEST_F(Optimize, WhatCannotWorkIsRefusedBeforeAnythingIsWritten) {
-  ExpectFailure(Execute({"--int8"}, "no/such"), 1,
-                "mlac: no/such: there is no such folder\nhint: a model is a folder with config.json and model.safetensors\n");
+  ExpectFailure(Execute({"--int8"}, "./none"), 1,
+                "mlac: ./none: there is no such folder\nhint: a model is a folder with config.json and model.safetensors\n");
   const std::string data = folder.Write("data.csv", "text,label\ncat,negative\n");
   ExpectFailure(Execute({"--int8", "--data", data, "--max-drop", "1"}, kEncoder), 1,
                 "mlac: " + kEncoder + ": --max-drop compares a classifier's figures; the model has no classification head\n");
@@ -180,6 +182,97 @@ TEST_F(Optimize, ComparesTheVectorsOfAnEncoder) {
   EXPECT_LE(found.at("mean_cosine"), 1.000001);
   const ProgramResult table = Execute({"--int8", "--data", data, "--overwrite"}, kEncoder);
   EXPECT_NE(table.out.find("cosine of each text's vector before and after, 3 texts of texts.csv: mean 0.99"), std::string::npos) << table.out;
+}
+
+// The vectors that are compared are those that the folders give, with the prompt that they put before each text.
+TEST_F(Optimize, ComparesTheVectorsThatRunGives) {
+  const std::string encoder = folder / "encoder";
+  fs::copy(kEncoder, encoder, fs::copy_options::recursive);
+  folder.Write("encoder/config_sentence_transformers.json",
+               R"({"prompts": {"query": "the small light of "}, "default_prompt_name": "query"})");
+  const std::string data = folder.Write("texts.csv", "text\ncat\nred dog\n");
+  const ProgramResult result = Execute({"--int8", "--data", data, "--json"}, encoder);
+  ASSERT_EQ(result.status, 0) << result.error;
+  const auto vectors = [&](const std::string& model) {
+    return json::parse(RunMlac({"run", "feature-extraction", "-m", model, "--json", "cat", "red dog"}).out).get<std::vector<std::vector<double>>>();
+  };
+  const auto before = vectors(encoder), after = vectors(folder / "out"), bare = vectors(kEncoder);
+  const auto cosine = [](const std::vector<double>& a, const std::vector<double>& b) {
+    double product = 0, a_squares = 0, b_squares = 0;
+    for (size_t i = 0; i < a.size(); ++i) product += a[i] * b[i], a_squares += a[i] * a[i], b_squares += b[i] * b[i];
+    return product / std::sqrt(a_squares * b_squares);
+  };
+  ASSERT_LT(cosine(before[0], bare[0]), 0.999) << "the prompt changes nothing";
+  const double first = cosine(before[0], after[0]), second = cosine(before[1], after[1]);
+  const json found = json::parse(result.out).at("embedding");
+  EXPECT_NEAR(found.at("mean_cosine").get<double>(), (first + second) / 2, 1e-5);
+  EXPECT_NEAR(found.at("lowest_cosine").get<double>(), std::min(first, second), 1e-5);
+}
+
+// A folder as mlac trained it, with a card of which some holds for its int8 copy.
+std::string TrainedFolder(const test::TemporaryFolder& folder) {
+  fs::copy(kClassifier, folder / "topics", fs::copy_options::recursive);
+  folder.Write("topics/training.json", R"({"format_version": 1, "reading": {"text-column": "text"}})");
+  folder.Write("topics/learning-curves.svg", "<svg/>");
+  folder.Write("topics/README.md",
+               "---\nlicense: \"apache-2.0\"\nlanguage:\n- en\nlibrary_name: mlac\npipeline_tag: text-classification\nbase_model: "
+               "\"minilm\"\nmetrics:\n- accuracy\n"
+               "model-index:\n- name: text-classification\n  results:\n  - value: 0.9991\n---\n\n# Text classifier\n\nOn 60 test examples: "
+               "accuracy 0.9991.\n\n"
+               "## How to use it\n\n```sh\nmlac run text-classification -m . \"your text here\" --top-k all\n```\n\n"
+               "## Data\n\n| part | file | rows |\n| --- | --- | ---: |\n| train | train.csv | 252 |\n\n## Metrics\n\nF1 "
+               "0.9991\n\n![Learning curves](learning-curves.svg)\n\n"
+               "## Training\n\nThe same data, parameters and version give the same files, byte for byte.\n");
+  return folder / "topics";
+}
+
+TEST_F(Optimize, ItsCardSpeaksOfTheseWeightsAlone) {
+  const std::vector<std::string> texts = Texts(20);
+  const std::string data = folder.Write("data.csv", Csv(texts, Labels(kClassifier, texts))), base = TrainedFolder(folder);
+  ASSERT_EQ(Execute({"--int8", "--data", data, "--max-drop", "50%"}, base).status, 0);
+  const std::string card = test::ReadWhole(folder / "out/README.md");
+  for (const char* said :
+       {"license: \"apache-2.0\"\nlanguage:\n- en\nlibrary_name: mlac\n", "base_model: \"topics\"\nbase_model_relation: quantized\n",
+        "# topics in int8\n", "Labels, as of the base: negative, neutral and positive.", "Licence, as of the base: apache-2.0.",
+        "\n| weights | ", "Measured on data.csv, 20 texts.", "mlac run text-classification -m . \"your text here\" --top-k all\n",
+        "## Data of the base\n", "| train | train.csv | 252 |", "mlac optimize topics --int8 --out OUT --data data.csv --max-drop 50%\n",
+        "model-index:\n", "      name: \"data.csv\"\n"})
+    EXPECT_NE(card.find(said), std::string::npos) << said << "\nin\n" << card;
+  for (const char* of_the_base : {"0.9991", ".svg", "minilm", "the same files, byte for byte"})
+    EXPECT_EQ(card.find(of_the_base), std::string::npos) << of_the_base << "\nin\n" << card;
+  ASSERT_EQ(Execute({"--int8", "--data", data, "--max-drop", "50%", "--overwrite"}, base).status, 0);
+  EXPECT_EQ(test::ReadWhole(folder / "out/README.md"), card) << "times are no part of it";
+}
+
+TEST_F(Optimize, ItsCardSaysWhatWasNotMeasured) {
+  ASSERT_EQ(Execute({"--int8"}).status, 0);
+  const std::string classifier = test::ReadWhole(folder / "out/README.md");
+  EXPECT_NE(classifier.find("\nNot measured: "), std::string::npos) << classifier;
+  EXPECT_EQ(classifier.find("model-index"), std::string::npos) << classifier;
+  EXPECT_NE(classifier.find("pipeline_tag: text-classification\n"), std::string::npos) << classifier;
+  const std::string data = folder.Write("texts.csv", "text\ncat\nred dog\n");
+  ASSERT_EQ(Execute({"--int8", "--overwrite", "--data", data}, kEncoder).status, 0);
+  const std::string encoder = test::ReadWhole(folder / "out/README.md");
+  EXPECT_NE(encoder.find("Measured on texts.csv, 2 texts: the cosine of a text's vector here with that of st\\_mean is 0.99"),
+            std::string::npos)
+      << encoder;
+  EXPECT_EQ(encoder.find("model-index"), std::string::npos) << encoder;
+  EXPECT_NE(encoder.find("pipeline_tag: sentence-similarity\n"), std::string::npos) << encoder;
+}
+
+// A stranger's card is taken for no more than its licence.
+TEST_F(Optimize, ItsCardTakesNoFiguresFromAStrangersCard) {
+  for (const char* card : {"", "---", "---\nlicense: mit\n", "---\nlicense: mit\n---\n# Best model\n\n## Data\n\n![x](x.png)\n", "\xff\xfe",
+                           "## Data\nall of it\n"}) {
+    SCOPED_TRACE(card);
+    const test::TemporaryFolder stranger;
+    fs::copy(kClassifier, stranger / "model", fs::copy_options::recursive);
+    stranger.Write("model/README.md", card);
+    ASSERT_EQ(Execute({"--int8", "--overwrite"}, stranger / "model").status, 0);
+    const std::string found = test::ReadWhole(folder / "out/README.md");
+    for (const char* theirs : {"Best model", "Data", "x.png", "all of it"}) EXPECT_EQ(found.find(theirs), std::string::npos) << found;
+    EXPECT_EQ(found.find("license: mit\n") != std::string::npos, std::string(card).find("Best") != std::string::npos) << found;
+  }
 }
 
 TEST_F(Optimize, RefusesAFolderThatIsQuantisedAlready) {

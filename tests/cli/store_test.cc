@@ -102,6 +102,8 @@ TEST_F(StoreCommands, ModelArgumentsThatLeadNowhereSayWhy) {
   const auto run = [](const std::string& model) { return std::vector<std::string>{"run", "text-classification", "-m", model, "x"}; };
   Refused(run("topics@latest"), "mlac: " + folder / "store: there is no such store\nhint: 'mlac store add' makes one\n");
   Add(kClassifier, "topics");
+  Refused(run("topics"), "mlac: topics: there is no such folder\nhint: the store has topics@latest\n");
+  Refused(run("topcis"), "mlac: topcis: there is no such folder\nhint: a model is a folder with config.json and model.safetensors\n");
   Refused(run("topics@prodution"), "mlac: " + real + ": 'topics' has no alias 'prodution'\nhint: there are latest\n");
   Refused(run("topic@latest"), "mlac: " + real + ": nothing is called 'topic'\nhint: did you mean 'topics'?\n");
   const std::string path = folder.Write("d.csv", "text\nx\n");

@@ -121,6 +121,62 @@ TEST_F(Train, TheCardOfNumbersHasTheFiguresThatTheHubReads) {
       << card;
 }
 
+TEST_F(Train, SaysWhatNextOnStandardErrorUnlessForPrograms) {
+  const ProgramResult plain = Run("a model", {});
+  const std::string out = "'" + folder / "a model" + "'";
+  ASSERT_EQ(plain.status, 0) << plain.error;
+  EXPECT_TRUE(plain.error.ends_with("next: mlac run text-classification -m " + out + " \"your text here\"\n      mlac serve " + out +
+                                    "\n      the card is " + folder / "a model" + "/README.md\n"))
+      << plain.error;
+  const ProgramResult adapter = Run("lora", {"--lora", "2"});
+  const std::string base = test::FixturePath("models/classifier"), of_lora = folder / "lora";
+  EXPECT_NE(adapter.error.find("next: mlac run text-classification -m " + base + " --adapter " + of_lora +
+                               " \"your text here\"\n      mlac serve " + base + " --adapter lora=" + of_lora + "\n"),
+            std::string::npos)
+      << adapter.error;
+  const ProgramResult programs = Run("json", {"--json"});
+  EXPECT_EQ(programs.error.find("next:"), std::string::npos) << programs.error;
+}
+
+TEST_F(Train, JsonHasTheNotesAndTheBaselineOfNumbers) {
+  const ProgramResult labels = Run("labels", {"--json", "--lr", "0"});
+  const json printed = json::parse(labels.out);
+  ASSERT_TRUE(printed.at("notes").is_array()) << labels.out;
+  for (const json& note : printed.at("notes")) EXPECT_NE(labels.error.find(note.get<std::string>() + "\n"), std::string::npos) << note;
+  json written = json::parse(ReadWhole(folder / "labels/metrics.json"));
+  written["notes"] = printed.at("notes");
+  EXPECT_EQ(printed, written);
+  std::string rows = "text,label\n";
+  for (int i = 0; i < 80; ++i) rows += "cat " + std::to_string(i) + "," + std::to_string(i % 7 + 40) + "\n";
+  data = folder.Write("numbers.csv", rows);
+  const ProgramResult numbers = Run("numbers", {"--regression", "--json"});
+  const json figures = json::parse(numbers.out);
+  EXPECT_GT(figures.at("mse"), figures.at("baseline").at("mse"));
+  EXPECT_NE(numbers.error.find("is no better than always answering the mean ("), std::string::npos) << numbers.error;
+  EXPECT_NE(ReadWhole(folder / "numbers/README.md").find("\nAlways answering the mean would have a mean squared error of "),
+            std::string::npos);
+}
+
+TEST_F(Train, LeavesOutRowsWithoutALabelWhereThatIsAskedFor) {
+  ASSERT_EQ(Run("plain", {}).status, 0);
+  const std::string whole = ReadWhole(data);
+  folder.Write("train.csv", whole + "no label,\nnone, \n,\n");
+  const ProgramResult refused = Run("out", {});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_EQ(refused.error, "mlac: " + data + ": lines 62, 63: the column 'label' is empty\nhint: give these rows a label, or leave them out with --skip-unlabelled\n");
+  const ProgramResult skipped = Run("skipped", {"--skip-unlabelled"});
+  EXPECT_EQ(skipped.status, 0) << skipped.error;
+  EXPECT_NE(skipped.error.find(data + ": 2 rows without a label are left out (lines 62, 63)\n"), std::string::npos) << skipped.error;
+  EXPECT_NE(skipped.error.find(data + ": line 64 has only empty fields and was skipped\n"), std::string::npos) << skipped.error;
+  EXPECT_NE(skipped.error.find("warning: validation: figures from 6 examples say little; measure on 30 or more\n"), std::string::npos) << skipped.error;
+  EXPECT_EQ(ReadWhole(folder / "skipped/model.safetensors"), ReadWhole(folder / "plain/model.safetensors"));
+  EXPECT_EQ(RunMlac({"eval", folder / "plain", "--data", data}).status, 1);
+  EXPECT_EQ(RunMlac({"eval", folder / "plain", "--data", data, "--skip-unlabelled"}).status, 0);
+  const ProgramResult several = Run("several", {"--skip-unlabelled", "--multi-label"});
+  EXPECT_EQ(several.status, 1);
+  EXPECT_NE(several.error.find("--skip-unlabelled does nothing for texts with several labels\n"), std::string::npos) << several.error;
+}
+
 TEST_F(Train, RefusesOptionsWithoutEffect) {
   const auto refused = [&](const std::string& task, const std::vector<std::string>& more, const std::string& error) {
     std::vector<std::string> arguments = {"train", task, "-m", "none", "--data", data, "--out", folder / "out"};

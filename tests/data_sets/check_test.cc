@@ -57,10 +57,10 @@ TEST(CheckData, FindsTextsInTwoParts) {
       ElementsAre(
           "warning: train: 1 text is empty or blank (t.csv line 6)", "warning: validation: 1 text is empty or blank (v.csv line 4)",
           "note: validation: 1 row repeats an earlier text with its label (v.csv line 3 and line 5)",
-          "warning: 1 text of validation stands in train too, so that its figures flatter the model (t.csv line 3 and v.csv line 3)",
-          "warning: 2 texts of test stand in train too, so that its figures flatter the model (t.csv line 2 and w.csv line 3; t.csv "
+          "warning: 1 validation text is also in the training data; the validation figures will be too good (t.csv line 3 and v.csv line 3)",
+          "warning: 2 test texts are also in the training data; the test figures will be too good (t.csv line 2 and w.csv line 3; t.csv "
           "line 3 and w.csv line 4)",
-          "warning: 2 texts of test stand in validation too, so that its figures flatter the model (v.csv line 2 and w.csv line 2; "
+          "warning: 2 test texts are also in the validation data; the test figures will be too good (v.csv line 2 and w.csv line 2; "
           "v.csv line 3 and w.csv line 4)"));
 }
 
@@ -75,8 +75,8 @@ TEST(CheckData, FindsLabelsWithOneExampleAndUnevenOnes) {
 }
 
 TEST(CheckData, FindsLabelsThatDifferInCaseOrSpaces) {
-  EXPECT_THAT(Check(FromCsv("a,Spam\nb,spam \nc,ham\nd,Spam\ne,spam \nf,ham\n")),
-              ElementsAre("warning: 1 label differs from another only in case or spaces ('Spam' and 'spam ')"));
+  EXPECT_THAT(Check(FromCsv("a,Spam\nb,sp am\nc,ham\nd,Spam\ne,sp am\nf,ham\n")),
+              ElementsAre("warning: 1 label differs from another only in case or spaces ('Spam' and 'sp am')"));
 }
 
 TEST(CheckData, FindsLabelsWithoutExampleInAPartAndCutTexts) {
@@ -84,9 +84,16 @@ TEST(CheckData, FindsLabelsWithoutExampleInAPartAndCutTexts) {
   const std::vector<DataPart> parts = {{.name = "train", .data = &train, .num_cut = 3},
                                        {.name = "validation", .data = &validation, .num_cut = 1}};
   EXPECT_THAT(Lines(CheckData(parts, {.max_length = 64})),
-              ElementsAre("note: validation: 1 label has no example, so its figures say nothing about it ('y')",
+              ElementsAre("note: validation: 1 label has no example, so the validation figures tell you nothing about that label ('y')",
                           "note: train: 3 of 4 texts are longer than 64 tokens and are cut",
                           "note: validation: 1 of 1 text is longer than 64 tokens and is cut"));
+}
+
+TEST(FewExamples, WarnsBelowThirty) {
+  EXPECT_FALSE(FewExamples("test", 0));
+  EXPECT_FALSE(FewExamples("test", 30));
+  EXPECT_EQ(FindingLine(*FewExamples("test", 29)), "warning: test: figures from 29 examples say little; measure on 30 or more");
+  EXPECT_EQ(FindingLine(*FewExamples("validation", 1)), "warning: validation: figures from 1 example say little; measure on 30 or more");
 }
 
 TEST(CheckData, StopsWhereTrainingCannotSucceed) {

@@ -68,6 +68,56 @@ TEST(Csv, RecognisesTheDelimiterFromTheFirstLineAndSaysSo) {
   EXPECT_THAT(ReadCsv("text\tlabel\none\ta\n", {"text", "label"}, TableFormat::kTsv).notes, IsEmpty());
 }
 
+TEST(Csv, ObeysTheLineThatNamesTheSeparator) {
+  for (const std::string_view start : {"sep=;\n", "\xEF\xBB\xBFsep=;\r\n\r\n", "SEP=;\r"}) {
+    const Rows rows = ReadCsv(fmt::format("{}text;label\none, two, three;a\n", start));
+    EXPECT_THAT(rows.cells, ElementsAre(Row{"one, two, three", "a"})) << start;
+    EXPECT_THAT(rows.notes, ElementsAre("t.csv: delimiter ';', as 'sep=' says")) << start;
+  }
+  EXPECT_THAT(ReadCsv("sep=|\ntext|label\none;two|a\n").cells, ElementsAre(Row{"one;two", "a"}));
+  EXPECT_THAT(ReadCsv("sep=\t\ntext\tlabel\none\ta\n").notes, ElementsAre("t.csv: delimiter tab, as 'sep=' says"));
+  EXPECT_THAT(ReadCsv("sep=;\ntext;label\none;a\n", {"text", "label"}, TableFormat::kTsv).cells, ElementsAre(Row{"one", "a"}));
+  EXPECT_THAT(ReadCsv("sep=,\ntext,label\none,a\n").lines, ElementsAre(3));
+  EXPECT_THAT(ReadCsv("sep=x,text\n1,one\n", {"text"}).cells, ElementsAre(Row{"one"})) << "a column that is called so";
+  EXPECT_EQ(CsvError("sep="), "t.csv: expected a column 'text', found 'sep='");
+  EXPECT_EQ(CsvError("sep=;"), "t.csv: expected a line that names the columns behind 'sep=;', found none");
+  EXPECT_EQ(CsvError("sep=;\n\n"), "t.csv: expected a line that names the columns behind 'sep=;', found none");
+}
+
+TEST(Csv, SkipsRowsOfEmptyFieldsAndCountsThem) {
+  const Rows rows = ReadCsv("text;label;note\none;a;\n;;\n\n;\n\"\";\"\";\"\"\ntwo;b;x\n;;;;;");
+  EXPECT_THAT(rows.cells, ElementsAre(Row{"one", "a"}, Row{"two", "b"}));
+  EXPECT_THAT(rows.lines, ElementsAre(2, 7));
+  EXPECT_THAT(rows.notes, ElementsAre("t.csv: delimiter ';' recognised", "t.csv: 4 rows have only empty fields and were skipped, the first on line 3"));
+  EXPECT_THAT(ReadCsv("text,label\none,a\n,\n").notes, ElementsAre("t.csv: line 3 has only empty fields and was skipped"));
+  // A field that is passed over counts, and so does a blank.
+  EXPECT_THAT(ReadCsv("text,label,note\n,,x\n , ,\n").cells, ElementsAre(Row{"", ""}, Row{" ", " "}));
+  EXPECT_EQ(CsvError("text,label\n,\n"), "t.csv: expected rows, found none");
+}
+
+TEST(Csv, InOneColumnAnEmptyTextIsARow) {
+  EXPECT_THAT(ReadCsv("text\n\"\"\n\none\n", {"text"}).cells, ElementsAre(Row{""}, Row{"one"}));
+  EXPECT_EQ(ErrorOf([] { ReadCsv("text\none\n,\n", {"text"}); }),
+            "t.csv: line 3: expected 1 field as in the header, found 2 (a field that holds ',' or a line break stands in double quotes)");
+}
+
+TEST(Csv, AsksForTheHeaderWhereTheFirstLineLooksLikeData) {
+  constexpr std::string_view kHint = "the first line has to name the columns; is there no header?";
+  const auto hint = [](std::string_view content) {
+    try {
+      ReadRows(*OpenTable(ByteStream(content, "t.csv"), TableFormat::kCsv, {.columns = {"text", "label"}, .column_hint = "usual"}));
+    } catch (const Error& error) {
+      return error.hint();
+    }
+    return std::string();
+  };
+  EXPECT_EQ(hint("URGENT: the invoice is wrong again today,Billing\nmore,Bug\n"), kHint);
+  EXPECT_EQ(hint("good,1\nbad,0\n"), kHint);
+  EXPECT_EQ(hint("date of the last answer,topic\nx,y\n"), "usual") << "five words may name a column";
+  EXPECT_EQ(hint("text,this is not what a label is called\nx,y\n"), "usual") << "one of the columns is there";
+  EXPECT_EQ(hint("texts,3\nx,y\n"), "did you mean 'texts'?");
+}
+
 TEST(Csv, AQuoteInsideAPlainFieldIsACharacter) {
   EXPECT_THAT(ReadCsv("text,label\na 5\" disk,x\nb \"c\" d,\"y\"\n").cells, ElementsAre(Row{"a 5\" disk", "x"}, Row{"b \"c\" d", "y"}));
 }

@@ -79,9 +79,58 @@ TEST_F(TextsTest, KeepsGivenLabelsAndRefusesOthers) {
 }
 
 TEST_F(TextsTest, RefusesRowsWithoutALabel) {
-  const std::string path = Write("t.csv", "text,label\none,a\ntwo,\nthree,b\n\"four\n\",\n");
+  const std::string path = Write("t.csv", "text,label\none,a\ntwo,\nthree,b\n\"four\n\", \n");
   EXPECT_EQ(ErrorOf([&] { ReadLabelledTexts(path, {}); }),
-            path + ": line 3: the column 'label' is empty, and in 1 more rows (give every row a label, or leave the row out)");
+            path + ": lines 3, 5: the column 'label' is empty (give these rows a label, or leave them out with --skip-unlabelled)");
+  EXPECT_EQ(ErrorOf([&] { ReadLabelledTexts(Write("u.csv", "text,label\none,a\ntwo,\n"), {}); }),
+            folder_ + "/u.csv: line 3: the column 'label' is empty (give the row a label, or leave it out with --skip-unlabelled)");
+  std::string many = "text,label\nx,a\n";
+  for (int i = 0; i < 7; ++i) many += "x,\n";
+  EXPECT_THAT(ErrorOf([&] { ReadLabelledTexts(Write("v.csv", many), {}); }),
+              testing::StartsWith(folder_ + "/v.csv: lines 3, 4, 5, 6, 7 and 2 more: the column 'label' is empty"));
+}
+
+TEST_F(TextsTest, LeavesUnlabelledRowsOutWhereThatIsAskedFor) {
+  const std::string path = Write("t.csv", "text,label\none,a\ntwo,\nthree,b\nfour,\t\n");
+  const LabelledTexts data = ReadLabelledTexts(path, {.skip_unlabelled = true});
+  EXPECT_THAT(data.texts, ElementsAre("one", "three"));
+  EXPECT_THAT(data.lines, ElementsAre(2, 4));
+  EXPECT_THAT(data.notes, ElementsAre(path + ": 2 rows without a label are left out (lines 3, 5)"));
+  EXPECT_EQ(ErrorOf([&] { ReadLabelledTexts(Write("u.csv", "text,label\none,\n"), {.skip_unlabelled = true}); }),
+            folder_ + "/u.csv: none of the rows has a label in the column 'label'");
+  const std::string numbers = Write("n.csv", "text,label\none,1.5\ntwo, \n");
+  EXPECT_THAT(ReadLabelledTexts(numbers, {.targets = true, .skip_unlabelled = true}).targets, ElementsAre("1.5"));
+  EXPECT_THAT(ReadLabelledTexts(numbers, {.targets = true}).targets, ElementsAre("1.5", " "));
+}
+
+TEST_F(TextsTest, LabelsLoseTheBlanksAtTheirEndsAndNothingElse) {
+  const std::string path = Write("t.csv", "text,label\none,Login \ntwo,\tLogin\nthree,\xC2\xA0 login\xC2\xA0\nfour,Log in\nfive,Login\n");
+  const LabelledTexts data = ReadLabelledTexts(path, {});
+  EXPECT_THAT(data.label_names, ElementsAre("Log in", "Login", "login"));
+  EXPECT_THAT(data.labels, ElementsAre(1, 1, 2, 0, 1));
+  EXPECT_THAT(data.notes, ElementsAre(path + ": 3 labels in 'label' had blanks at an end and are read without"));
+  EXPECT_EQ(TrimmedLabelsNote("t.csv", "topic", 1), "t.csv: 1 label in 'topic' had blanks at an end and is read without");
+  EXPECT_EQ(TrimmedLabel(" \xC2\xA0\n"), "");
+  EXPECT_EQ(TrimmedLabel("\xC2\xA1 \xE2\x80\xA0"), "\xC2\xA1 \xE2\x80\xA0") << "bytes of other characters stay";
+  // A model that learnt the label with its blank is measured by it.
+  const LabelledTexts known = ReadLabelledTexts(Write("u.csv", "text,label\none,Login \ntwo, Login\n"), {.label_names = {"Login", "Login "}});
+  EXPECT_THAT(known.labels, ElementsAre(1, 0));
+}
+
+TEST_F(TextsTest, ASpreadsheetsExportGivesTheDataOfAPlainFile) {
+  const LabelledTexts plain = ReadLabelledTexts(Write("a.csv", "text,label\none,b\n\" two \",a\nthree,b\n"), {});
+  const LabelledTexts exported =
+      ReadLabelledTexts(Write("b.csv", "\xEF\xBB\xBFsep=;\r\ntext;label;note\r\none;b ;\r\n;;\r\n two ;a;\r\nthree;b;x\r\n;;\r\n;;\r\n"), {});
+  EXPECT_EQ(exported.texts, plain.texts) << "texts keep their blanks";
+  EXPECT_EQ(exported.labels, plain.labels);
+  EXPECT_EQ(exported.label_names, plain.label_names);
+  EXPECT_THAT(plain.notes, IsEmpty());
+}
+
+TEST(DecimalCommaHint, IsForNumbersAlone) {
+  EXPECT_EQ(DecimalCommaHint("3,5"), "a decimal comma? Write 3.5");
+  EXPECT_EQ(DecimalCommaHint("-0,25"), "a decimal comma? Write -0.25");
+  for (const char* cell : {"", "3.5", ",", "a,b", "1,000,000", "3,5 kg"}) EXPECT_EQ(DecimalCommaHint(cell), "") << cell;
 }
 
 TEST_F(TextsTest, RefusesWhatCannotHoldLabels) {

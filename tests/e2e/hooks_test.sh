@@ -64,21 +64,30 @@ cat > "$work/steps.py" << 'PYTHON'
 import sys, yaml
 
 document, event, out = yaml.safe_load(open(sys.argv[1])), sys.argv[2], sys.argv[3]
-commands = []
-if event in ("pull_request", "push"):
+events = ("pull_request", "push", "workflow_dispatch")
+if event in events:
     assert document["defaults"]["run"]["shell"] == "bash"
-    assert set(document[True]) == {"pull_request", "push"}, "YAML 1.1 reads the key 'on' as true, and so does GitHub's own reader"
-    known = {"": ("pull_request", "push"), "github.event_name == 'pull_request'": ("pull_request",), "github.event_name == 'push'": ("push",),
-             "github.event_name == 'push' && !cancelled()": ("push",)}
-    commands = [step["run"] for step in document["jobs"]["models"]["steps"] if "run" in step and event in known[step.get("if", "")]]
+    assert set(document[True]) == {"pull_request", "push", "workflow_dispatch"}, "YAML 1.1 reads the key 'on' as true, and so does GitHub's own reader"
+    known = {"": events, "github.event_name == 'pull_request'": ("pull_request",), "github.event_name == 'push'": ("push",),
+             "github.event_name == 'push' && !cancelled()": ("push",), "github.event_name == 'workflow_dispatch'": ("workflow_dispatch",)}
+    job = document["jobs"]["models"]
+    assert job["env"]["MLAC_DEB"] == job["env"]["BASE_MODELS"] == "", "a person fills them in"
+    assert [step["with"]["path"] for step in job["steps"] if step.get("uses", "").startswith("actions/cache@")] == [".mlac"]
+    commands = [step["run"] for step in job["steps"] if "run" in step and event in known[step.get("if", "")]]
 else:
-    rule = {"merge_request": '$CI_PIPELINE_SOURCE == "merge_request_event"', "main": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"}[event]
-    commands = [line for job in document.values() if job["rules"][0]["if"] == rule for line in job["script"]]
+    on_main = "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
+    rule, by_hand = {"merge_request": ('$CI_PIPELINE_SOURCE == "merge_request_event"', False), "main": (on_main, False), "promote": (on_main, True)}[event]
+    assert document["variables"] == {"MLAC_DEB": "", "BASE_MODELS": ""} and document["cache"]["paths"] == [".mlac"]
+    jobs = [job for job in document.values() if "script" in job]
+    commands = list(document["default"]["before_script"])
+    commands += [line for job in jobs if job["rules"][0]["if"] == rule and (job["rules"][0].get("when") == "manual") == by_hand for line in job["script"]]
 assert commands
 for number, command in enumerate(commands):
     assert "${{" not in command, "an expression in a command is not quoted by the shell"
     open(f"{out}/{number}", "w").write(command)
 PYTHON
+# What the files leave to be filled in: nothing, where the runner has mlac and the base.
+export MLAC_DEB="" BASE_MODELS=""
 run_steps() {  # FILE EVENT: stops at the first that fails, but for the last one, which shows what came of it
   local status=0 step
   rm -rf "$work/steps" && mkdir "$work/steps"
@@ -105,7 +114,8 @@ says "train     run  first time"
 expect_status 0 run_steps "$workflow" push
 grep -q '^## topics@' "$work/summary" || fail "no comparison in the summary"
 grep -q '^pr comment 8 --body-file comparison.md$' "$GH_LOG" || fail "no comparison on the pull request"
-mlac promote topics@latest production > /dev/null
+MODEL=topics expect_status 0 run_steps "$workflow" workflow_dispatch
+[ "$(mlac store path topics@production)" = "$(mlac store path topics@latest)" ] || fail "the workflow by hand promoted nothing"
 : > "$GITHUB_STEP_SUMMARY"
 sed -i 's/production - 0.5/production + 0.5/; s/epochs: 1/epochs: 2/' mlac.yaml
 expect_status 1 run_steps "$workflow" push
@@ -115,6 +125,35 @@ says "refused by gate"
 sed -i 's/production + 0.5/production - 0.5/' mlac.yaml
 expect_status 0 run_steps .gitlab-ci.yml main
 grep -q 'instead of topics@' comparison.md || fail "no comparison with production"
+expect_status 0 run_steps .gitlab-ci.yml promote
+
+# A runner that has neither mlac nor the base gets both from where the file says.
+"$python" "$work/steps.py" "$workflow" pull_request "$(mkdir -p "$work/first" && echo "$work/first")"
+tools=$work/tools
+mkdir "$tools" "$work/fresh"
+for tool in bash mktemp cp tar gzip mkdir rm; do ln -s "$(command -v $tool)" "$tools/$tool"; done
+printf '#!/bin/sh\nexec "$@"\n' > "$tools/sudo"
+printf '#!/bin/sh\necho "$@" >> "$GH_LOG"\n' > "$tools/apt-get"
+printf '#!/bin/sh\nfor url in "$@"; do :; done\ncase $1 in -fsSLo) echo deb > "$2" ;; *) exec cat "${url#https://example.org}" ;; esac\n' > "$tools/curl"
+ln -s "$(command -v cat)" "$tools/cat"
+chmod +x "$tools/sudo" "$tools/apt-get" "$tools/curl"
+in_fresh() { (cd "$work/fresh" && PATH=$tools MLAC_DEB=${deb-} BASE_MODELS=${bases-} bash --noprofile --norc -eo pipefail "$1"); }
+expect_status 1 in_fresh "$work/first/0"
+says "fill in MLAC_DEB"
+: > "$GH_LOG"
+deb=https://example.org/mlac.deb expect_status 0 in_fresh "$work/first/0"
+grep -q '^install -y /.*/mlac.deb$' "$GH_LOG" || fail "the .deb was not installed"
+sed "s|$base|models/base|g" "$work/first/1" > "$work/first/base"
+expect_status 1 in_fresh "$work/first/base"
+says "fill in BASE_MODELS"
+mkdir -p "$work/archive/models"
+ln -s "$base" "$work/archive/models/base"
+tar -C "$work/archive" -czhf "$work/base.tar.gz" models/base    # as the comment in the file has it
+for bases in "$work/base.tar.gz" "https://example.org$work/base.tar.gz"; do
+  rm -rf "$work/fresh/models"
+  expect_status 0 in_fresh "$work/first/base"
+  [ -f "$work/fresh/models/base/config.json" ] || fail "the base was not unpacked from $bases"
+done
 echo "models: [" > broken.yaml
 mv mlac.yaml good.yaml && mv broken.yaml mlac.yaml
 expect_status 1 run_steps "$workflow" pull_request

@@ -409,17 +409,61 @@ TEST(Serve, GoesOnAfterASighupThatReloadsNothing) {
   kill(server.pid(), SIGHUP);
   EXPECT_EQ(Ask(server.port(), "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
   EXPECT_EQ(server.Stop(SIGTERM), 0);
-  EXPECT_NE(server.log().find("SIGHUP: nothing to reload, there is no certificate\n"), std::string::npos) << server.log();
+  EXPECT_NE(server.log().find(" info SIGHUP: nothing to reload, there is neither a certificate nor a file of API keys\n"),
+            std::string::npos)
+      << server.log();
+}
+
+TEST(Serve, ReadsItsApiKeysAgainOnSighupAndKeepsThemWhereTheFileIsBroken) {
+  const test::TemporaryFolder folder;
+  const std::string keys = folder.Write("keys", "old\n");
+  const NotifySocket manager(folder / "notify");
+  ServerProcess server({kFolder, "--port", "0", "--api-key-file", keys}, {"NOTIFY_SOCKET=" + (folder / "notify")});
+  EXPECT_EQ(manager.Receive(), "READY=1");
+  const auto status = [&](const std::string& key) {
+    return Ask(server.port(), "GET /info HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key + "\r\n\r\n").status;
+  };
+  const auto reload = [&](const std::string& content) {
+    folder.Write("keys", content);
+    kill(server.pid(), SIGHUP);
+    manager.Receive();
+    EXPECT_EQ(manager.Receive(), "READY=1");
+  };
+  EXPECT_EQ(std::pair(status("old"), status("new")), std::pair(200, 401));
+  reload("new\n");
+  EXPECT_EQ(std::pair(status("old"), status("new")), std::pair(401, 200));
+  reload("\n");
+  EXPECT_EQ(std::pair(status("old"), status("new")), std::pair(401, 200)) << "a file without keys does not open the server";
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_NE(server.log().find(" info read the API keys again\n"), std::string::npos) << server.log();
+  EXPECT_NE(server.log().find(" warning kept the API keys: " + keys + ": holds no API key"), std::string::npos) << server.log();
+}
+
+TEST(Serve, WarnsWhereOthersThanThisMachineReachItWithoutAKey) {
+  const test::TemporaryFolder folder;
+  const std::string keys = folder.Write("keys", "key\n"),
+                    warning = " warning whoever reaches this machine is answered: --api-key-file asks for a key\n";
+  const auto log = [&](std::vector<std::string> options) {
+    options.insert(options.begin(), {kFolder, "--port", "0"});
+    ServerProcess server(options);
+    EXPECT_EQ(server.Stop(SIGTERM), 0);
+    return server.first_line() + server.log();
+  };
+  EXPECT_NE(log({"--host", "0.0.0.0"}).find(warning), std::string::npos);
+  EXPECT_EQ(log({"--host", "0.0.0.0", "--api-key-file", keys}).find(warning), std::string::npos);
+  EXPECT_EQ(log({}).find(warning), std::string::npos);
 }
 
 TEST(Serve, SaysWhatItsModelsDo) {
   const std::string models = MLAC_TEST_FIXTURES "/models/", families = MLAC_TEST_FIXTURES "/families/";
   ServerProcess server({kFolder, models + "classifier", families + "bert_tokens", families + "bert_qa", families + "distilbert_masked_lm",
                         families + "mpnet_reranker", "--port", "0"});
-  EXPECT_TRUE(server.first_line().starts_with(
-      "serving st_mean (feature-extraction, sentence-similarity; vectors of 32 values; texts of at most 64 tokens), "
-      "classifier (text-classification; 3 labels; texts of at most 64 tokens), "
-      "bert_tokens (token-classification; "))
+  EXPECT_TRUE(
+      server.first_line()
+          .substr(std::string("2026-01-01T00:00:00.000Z ").size())
+          .starts_with("info serving st_mean (feature-extraction, sentence-similarity; vectors of 32 values; texts of at most 64 tokens), "
+                       "classifier (text-classification; 3 labels; texts of at most 64 tokens), "
+                       "bert_tokens (token-classification; "))
       << server.first_line();
   for (const char* part : {"bert_qa (question-answering; texts of at most 64 tokens)", "distilbert_masked_lm (fill-mask, ",
                            "mpnet_reranker (text-classification, text-ranking; texts of at most "})
@@ -471,7 +515,7 @@ TEST(Serve, SaysInOneLineWhyItDoesNotStart) {
       {"serve", kFolder, "--port", "65536"}, 2,
       "mlac: serve: --port: expected a whole number from 0 to 65535, found '65536'\nhint: 'mlac help serve' shows what it takes\n");
   expect_failure({"serve", kFolder, "--payload-limit", "0"}, 2,
-                 "mlac: serve: --payload-limit: expected a whole number from 1 to 1099511627776, found '0'\nhint: 'mlac help serve' shows "
+                 "mlac: serve: --payload-limit: expected a whole number of at least 1, found '0'\nhint: 'mlac help serve' shows "
                  "what it takes\n");
   expect_failure({"serve", kFolder, "--log-format", "xml"}, 2,
                  "mlac: serve: --log-format: xml not in {text,json}\nhint: 'mlac help serve' shows what it takes\n");

@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using test::FixturePath;
 using test::LabelledCsv;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -50,6 +51,7 @@ TEST_F(ProjectCommands, PlanApplyPlanPromoteRefuse) {
   EXPECT_THAT(result.out, StartsWith("topics@latest is "));
   EXPECT_THAT(result.error, HasSubstr("pass  accuracy >= production - 0.5: "));
   EXPECT_THAT(result.error, HasSubstr("there is no production yet to compare with"));
+  EXPECT_THAT(result.error, EndsWith("next: mlac promote topics@latest production\n"));
   result = Run("plan --exit-code");
   EXPECT_EQ(result.status, 0);
   EXPECT_THAT(result.out, StartsWith("topics: nothing to do, latest is "));
@@ -93,6 +95,22 @@ TEST_F(ProjectCommands, ACommentRunsNothing) {
   EXPECT_EQ(Run("plan --exit-code").status, 0);
 }
 
+TEST_F(ProjectCommands, AnApplyWithoutReportsPromisesNone) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("apply").status, 0);
+  folder_.Write(".mlac/reports/topics.owed", "damaged");  // as a kill behind the publication may leave it
+  const std::string promise = "was published without its report, which is written now\n", nothing = "topics: nothing to do, latest is ";
+  EXPECT_THAT(Run("plan").out, HasSubstr(promise));
+  for (const char* arguments : {"apply --no-report", "apply --no-report --dry-run"}) {
+    const ProgramResult result = Run(arguments);
+    EXPECT_EQ(result.status, 0) << arguments;
+    EXPECT_THAT(result.out, StartsWith(nothing)) << arguments;
+    EXPECT_EQ(result.error, "") << arguments;
+  }
+  EXPECT_THAT(Run("apply").error, HasSubstr(promise));
+  EXPECT_THAT(Run("apply").out, StartsWith(nothing));
+}
+
 TEST_F(ProjectCommands, APlanThatWasReviewedIsDoneOrRefused) {
   Write("[accuracy >= 0]");
   ASSERT_EQ(Run("plan --plan-file plan.json").status, 0);
@@ -131,13 +149,120 @@ TEST_F(ProjectCommands, InitWritesWhatPlanReads) {
   EXPECT_EQ(result.status, 0) << result.error;
   EXPECT_EQ(result.out,
             "wrote .github/workflows/models.yaml\nwrote mlac.yaml\nwrote tests/topics.yaml\nwrote .gitignore: git leaves .mlac/ alone\n"
-            "train.csv: texts in 'text', 3 labels in 'label'\nnext: mlac plan\n");
+            "train.csv: texts in 'text', 3 labels in 'label'\n" +
+                FixturePath("models/classifier") + " is outside this folder: a clone on another machine will not find it there\n"
+                "CI still needs (look for FILL IN in .github/workflows/models.yaml):\n"
+                "  MLAC_DEB: where the .deb of mlac is ('./dev package' makes it)\n"
+                "  BASE_MODELS: where an archive with " + FixturePath("models/classifier") + " is, unless git has it\n"
+                "  a store that survives: a cache keeps .mlac, 'store:' on a disk that all share is safer\n"
+                "  a first promotion, or gates against production compare with nothing: run the workflow by hand\n"
+                "next: mlac plan\n");
   result = Run("plan --json");
   EXPECT_EQ(result.status, 0) << result.error;
   EXPECT_EQ(json::parse(result.out).at("num_steps"), 6);
   result = Run("init --data train.csv");
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.error, StartsWith("mlac: mlac.yaml: exists already\n"));
+}
+
+TEST_F(ProjectCommands, AModelThatStartsFromAnotherIsMadeBehindIt) {
+  Write("[accuracy > 1]");
+  const std::string topics = test::ReadWhole(folder_ / "mlac.yaml");
+  const auto next = [&](const std::string& base) {
+    return fmt::format("  next: {{base: {}, data: {{train: train.csv, test: test.csv}}, train: {{epochs: 1}}}}\n", base);
+  };
+  folder_.Write("mlac.yaml", topics + next("{model: topics}"));
+  ProgramResult result = Run("apply --target next");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.error, HasSubstr("mlac: topics: refused by gate: accuracy > 1: "));
+  EXPECT_THAT(result.error, HasSubstr("; next: failed: not trained, as its base, the model 'topics', was refused by gate: accuracy > 1: "));
+  Write("[accuracy >= 0]");
+  folder_.Write("mlac.yaml", test::ReadWhole(folder_ / "mlac.yaml") + next("{model: topics}"));
+  EXPECT_EQ(Run("apply").status, 0);
+  EXPECT_THAT(Run("show next").out, HasSubstr(json::parse(Run("show topics --json").out).at("revision").get<std::string>()));
+  EXPECT_THAT(Run("show next --reproduce").out, HasSubstr("the same, bit for bit"));
+  EXPECT_EQ(Run("promote topics@latest production").status, 0);
+  Write("[accuracy >= 0]");
+  folder_.Write("mlac.yaml", test::ReadWhole(folder_ / "mlac.yaml") + next("topics@production"));
+  EXPECT_EQ(Run("plan --plan-file plan.json").status, 0);
+  Write("[accuracy >= 0]", "{epochs: 1, lr: 1e-3, batch_size: 8}");
+  EXPECT_EQ(Run("apply").status, 0);
+  EXPECT_EQ(Run("promote topics@latest production").status, 0);
+  Write("[accuracy >= 0]");
+  folder_.Write("mlac.yaml", test::ReadWhole(folder_ / "mlac.yaml") + next("topics@production"));
+  EXPECT_THAT(Run("apply --plan-file plan.json").error, HasSubstr("plan.json: something moved since it was made: topics@"));
+}
+
+TEST_F(ProjectCommands, OnlyModelsArePromoted) {
+  Write("[accuracy >= 0]");
+  ASSERT_EQ(Run("apply").status, 0);
+  const ProgramResult result = Run("promote topics.train@" + std::string("$(ls .mlac/records/topics.train | cut -c1-12) production"));
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.error, HasSubstr(" is data, and only models are promoted\nhint: 'mlac show topics.train@"));
+}
+
+TEST_F(ProjectCommands, InitSaysWhatItRecognised) {
+  folder_.Write("pairs.csv", "premise,hypothesis,label\na cat,red,no\na night,dark,yes\na day,red,no\nnight,dark,yes\n");
+  EXPECT_THAT(Run("init --data pairs.csv").out, HasSubstr("pairs.csv: texts in 'premise' and 'hypothesis', 2 labels in 'label'\n"));
+  fs::remove(folder_ / "mlac.yaml");
+  fs::remove_all(folder_ / "tests");
+  folder_.Write("numbers.csv", "text,mark\na cat,0.5\na night,0.25\na day,0.125\n");
+  EXPECT_THAT(Run("init --data numbers.csv -m topics@production").out,
+              HasSubstr("numbers.csv: texts in 'text', numbers in 'mark'\nnext: mlac plan\n"));
+  fs::remove(folder_ / "mlac.yaml");
+  fs::remove_all(folder_ / "tests");
+  folder_.Write("sets.csv", "text,tags\na cat,\"x,y\"\na night,x\na day,y\nnight,\"x,y\"\n");
+  EXPECT_THAT(Run("init --data sets.csv").out, HasSubstr("sets.csv: texts in 'text', 2 labels, several a text, in 'tags'\n"));
+}
+
+TEST_F(ProjectCommands, InitAddsAPipelineToAProject) {
+  EXPECT_EQ(Run("init").status, 2);
+  EXPECT_THAT(Run("init --ci gitlab").error, HasSubstr("which data?"));
+  Write("[accuracy >= 0]");
+  ProgramResult result = Run("init --ci gitlab");
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_THAT(result.out, StartsWith("wrote .gitlab-ci.yml\nCI still needs (look for FILL IN in .gitlab-ci.yml):\n"));
+  EXPECT_THAT(test::ReadWhole(folder_ / ".gitlab-ci.yml"), HasSubstr("mlac promote topics@latest production"));
+  EXPECT_FALSE(fs::exists(folder_ / ".gitignore"));
+  EXPECT_THAT(Run("init --ci gitlab").error, StartsWith("mlac: .gitlab-ci.yml: exists already\n"));
+}
+
+TEST_F(ProjectCommands, InitNamesFilesOfTheProjectByRelativePaths) {
+  fs::create_directories(folder_ / "data");
+  folder_.Write("data/train.csv", LabelledCsv(60, 1));
+  fs::create_directory_symlink(FixturePath("models/classifier"), folder_ / "base");
+  const ProgramResult result = Run(fmt::format("init --data {0}/data/train.csv --test {0}/data/../test.csv -m {0}/base", folder_.path()));
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_EQ(result.out.find("is outside"), std::string::npos) << result.out;
+  const std::string written = test::ReadWhole(folder_ / "mlac.yaml");
+  for (const char* line : {"train: \"data/train.csv\"", "test: \"test.csv\"", "base: \"base\""}) EXPECT_THAT(written, HasSubstr(line));
+}
+
+TEST_F(ProjectCommands, InCiAGateWithoutProductionWarns) {
+  Write("[accuracy >= production - 0.5]", "{epochs: 1}");
+  const ProgramResult result = RunProgram({"sh", "-c", fmt::format("cd {} && exec {} apply --markdown out.md", folder_.path(), MLAC_BINARY)},
+                                          {.environment = {"OMP_NUM_THREADS=1", "CI=true"}});
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_THAT(result.error, HasSubstr("warning: topics: gate 'accuracy >= production - 0.5' compared with nothing: the store .mlac has no topics@production"));
+  EXPECT_THAT(test::ReadWhole(folder_ / "out.md"), StartsWith("**Warning:** topics: gate "));
+}
+
+TEST_F(ProjectCommands, ARefusalIsToldOnce) {
+  Write("[accuracy > 1]", "{epochs: 1}");
+  const ProgramResult result = Run("apply --no-report");
+  EXPECT_EQ(result.status, 1);
+  const size_t first = result.error.find("accuracy > 1: ");
+  ASSERT_NE(first, std::string::npos) << result.error;
+  EXPECT_EQ(result.error.find("accuracy > 1: ", first + 1), std::string::npos) << result.error;
+  Write("[accuracy >= 0]", "{epochs: 1}");
+  ASSERT_EQ(Run("apply --no-report").status, 0);
+  Write("[accuracy > 1]", "{epochs: 2}");
+  ASSERT_EQ(Run("apply --no-report").status, 1);
+  const ProgramResult diff = Run("diff topics@latest topics@candidate --markdown diff.md");
+  EXPECT_EQ(diff.status, 0) << diff.error;
+  EXPECT_THAT(diff.out, HasSubstr("  train.epochs: 2, was 1\n"));
+  EXPECT_THAT(test::ReadWhole(folder_ / "diff.md"), HasSubstr("topics@candidate instead of topics@"));
+  EXPECT_EQ(Run("diff topics@candidate topics@latest").status, 2);
 }
 
 TEST_F(ProjectCommands, TestRunsPrintsAndWritesJUnit) {
@@ -262,9 +387,16 @@ TEST_F(ProjectCommands, ReportsAreWrittenAndGarbageOfStepsGoes) {
   size_t num_pages = 0;
   for (const auto& entry : fs::directory_iterator(folder_ / ".mlac/reports")) num_pages += entry.path().extension() == ".html";
   EXPECT_EQ(num_pages, 2u);
+  const json would = json::parse(Run("gc --dry-run --json").out);
+  EXPECT_EQ(would.at("removed_steps").size(), 4u);
+  EXPECT_GT(would.at("num_step_bytes_freed"), 0);
   result = Run("gc");
-  EXPECT_THAT(result.out, HasSubstr(" MB of results of steps that no model's last state needs\n")) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("  the step 'train' of topics, ")) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("removed 4 results of steps, ")) << result.error;
   EXPECT_EQ(Run("plan --exit-code").status, 0);
+  folder_.Write("mlac.yaml", test::ReadWhole(folder_ / "mlac.yaml").replace(0, 18, "models:\n  others:\n"));
+  EXPECT_THAT(Run("gc --dry-run").out, HasSubstr("topics is no longer in its mlac.yaml\nwould remove 5 results of steps, "));
+  EXPECT_EQ(json::parse(Run("gc --json").out).at("removed_models"), json({"topics"}));
   EXPECT_EQ(Run("diff topics@latest topics@latest --html page.html --markdown page.md").status, 0);
   EXPECT_TRUE(fs::exists(folder_ / "page.html") && fs::exists(folder_ / "page.md"));
 }

@@ -69,8 +69,10 @@ TEST_F(TrainPairs, LearnsEmbeddingsThatEvalMeasures) {
 TEST_F(TrainPairs, LearnsACrossEncoderThatRanks) {
   const ProgramResult trained = Train("text-ranking", "out", {"--json", "--freeze"});
   ASSERT_EQ(trained.status, 0) << trained.error;
-  EXPECT_EQ(json::parse(trained.out), ReadJsonFile(folder / "out/metrics.json"));
-  EXPECT_TRUE(json::parse(trained.out).contains("ndcg_at_10")) << trained.out;
+  json printed = json::parse(trained.out);
+  EXPECT_EQ(printed.erase("notes"), 1u) << "what to try next is no part of the figures";
+  EXPECT_EQ(printed, ReadJsonFile(folder / "out/metrics.json"));
+  EXPECT_TRUE(printed.contains("ndcg_at_10")) << trained.out;
   const ProgramResult run = RunMlac({"run", "text-ranking", "-m", folder / "out", "--query", "cat 1", "red 1", "night 1", "--json"});
   ASSERT_EQ(run.status, 0) << run.error;
   EXPECT_EQ(json::parse(run.out).size(), 2u);

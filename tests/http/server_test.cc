@@ -14,6 +14,7 @@
 
 #include "tests/http/raw_client.h"
 #include "tests/http/raw_requests.h"
+#include "tests/support/test_support.h"
 
 namespace mlac {
 namespace {
@@ -334,6 +335,11 @@ TEST_F(ServerTest, AsksForAKeyOnAllButTheOpenRoutes) {
     EXPECT_EQ(status("POST /echo", fields), 401) << fields;
   const RawAnswer answer = Ask("POST /echo HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(answer.Field("www-authenticate"), "Bearer");
+  server_->SetApiKeys(ApiKeys::Parse("third", "test"));
+  EXPECT_EQ(status("POST /echo", right), 401);
+  EXPECT_EQ(status("POST /echo", "Authorization: Bearer third\r\n"), 200);
+  test::ExpectError(ErrorCode::kInvalidArgument, "a server does not go on without the keys that it asked for",
+                    [&] { server_->SetApiKeys({}); });
   EXPECT_EQ(answer.body, "{\"error\":\"an API key is needed (send the header 'Authorization: Bearer KEY')\"}");
 }
 
@@ -435,6 +441,28 @@ TEST_F(ServerTest, LogsEachRequestOnceAndNothingOfItsContent) {
   EXPECT_EQ(access.num_response_bytes, 4u);
   ASSERT_EQ(access.notes.size(), 1u);
   EXPECT_EQ(access.notes[0].value, "21");
+}
+
+TEST_F(ServerTest, NotesTheFieldsOfAnswersThatItIsToldToAndWhyItRefuses) {
+  Serve({.noted_fields = {{"x-of-route", "route"}}});
+  Ask(Post("/sized", "{}"));
+  EXPECT_TRUE(accesses_.Take().notes.empty());
+  Ask(Post("/sized", "{}", "Content-Type: text/plain\r\n"));
+  const HttpAccess access = accesses_.Take();
+  ASSERT_EQ(access.notes.size(), 2u);
+  EXPECT_EQ(access.notes[0].name + "=" + access.notes[0].value, "route=1");
+  EXPECT_EQ(access.notes[1].name + "=" + access.notes[1].value, "reason=wrong_content_type");
+  Ask(Post("/throw", "memory"));
+  EXPECT_EQ(accesses_.Take().notes.at(0).value, "out_of_memory");
+  Ask(Post("/a/b/echo", ""));
+  EXPECT_EQ(accesses_.Take().notes.at(1).value, "/echo");
+}
+
+TEST_F(ServerTest, SaysWhetherOthersThanThisMachineReachIt) {
+  EXPECT_TRUE(Serve().is_local());
+  EXPECT_FALSE(Serve({.host = "0.0.0.0"}).is_local());
+  const test::TemporaryFolder folder;
+  EXPECT_TRUE(Serve({.unix_socket = folder / "socket"}).is_local());
 }
 
 TEST_F(ServerTest, AnswersHeadWithTheLengthAndNoBody) {

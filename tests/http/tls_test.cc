@@ -120,9 +120,23 @@ class TlsTest : public testing::Test {
                   held_.emplace(responder);
                   changed_.notify_all();
                 }});
-    server_.emplace(
-        HttpServerOptions{.port = 0, .tls = files, .limits = {.max_body_bytes = 4 << 20}, .drain_idle = std::chrono::milliseconds(0)},
-        std::move(router));
+    server_.emplace(HttpServerOptions{.port = 0,
+                                      .tls = files,
+                                      .limits = {.max_body_bytes = 4 << 20},
+                                      .drain_idle = std::chrono::milliseconds(0),
+                                      .on_tls_failure =
+                                          [this](TlsFailure failure) {
+                                            const std::lock_guard lock(mutex_);
+                                            failures_.push_back(failure);
+                                            changed_.notify_all();
+                                          }},
+                    std::move(router));
+  }
+  // The next handshake that failed.
+  TlsFailure AwaitFailure() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return failures_.size() > num_taken_; });
+    return failures_[num_taken_++];
   }
   static std::string Post(const std::string& body, const std::string& fields = "") {
     return "POST /echo HTTP/1.1\r\nHost: localhost\r\n" + fields + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
@@ -133,6 +147,8 @@ class TlsTest : public testing::Test {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<HttpResponder> held_;
+  std::vector<TlsFailure> failures_;
+  size_t num_taken_ = 0;
   std::optional<HttpServer> server_;
 };
 
@@ -171,9 +187,28 @@ TEST_F(TlsTest, ClosesConnectionsThatDoNotSpeakTls) {
   Serve(MakeCertificate(folder_, "one"));
   RawClient plain(server_->port());
   plain.Send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  EXPECT_EQ(plain.Receive().status, 0);
+  const RawAnswer answer = plain.Receive();
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.body, "this port speaks TLS: ask for https://\r\n");
+  EXPECT_EQ(AwaitFailure(), TlsFailure::kPlainHttp);
+  RawClient nonsense(server_->port());
+  nonsense.Send("\x01\x02\x03\x04 neither TLS nor HTTP");
+  EXPECT_EQ(AwaitFailure(), TlsFailure::kOther);
   TlsClient other(server_->port());
   EXPECT_TRUE(other.connected());
+}
+
+TEST_F(TlsTest, SaysThatAClientRefusedTheCertificate) {
+  Serve(MakeCertificate(folder_, "one"));
+  RawClient raw(server_->port());
+  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);  // and it knows no authority
+  SSL* ssl = SSL_new(context);
+  SSL_set_fd(ssl, raw.fd());
+  EXPECT_NE(SSL_connect(ssl), 1);
+  EXPECT_EQ(AwaitFailure(), TlsFailure::kCertificateRefused);
+  SSL_free(ssl);
+  SSL_CTX_free(context);
 }
 
 TEST_F(TlsTest, SeesTheClientGoWhileItsRequestIsComputed) {

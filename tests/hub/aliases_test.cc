@@ -83,6 +83,20 @@ TEST_F(AliasesTest, AreRefusedWhereTheyMakeNoSense) {
   EXPECT_THROW(aliases.Rollback("topic", "production"), Error);
 }
 
+TEST_F(AliasesTest, OnlyModelsArePromoted) {
+  for (const auto& [kind, what] : {std::pair{ArtefactKind::kData, "data"}, {ArtefactKind::kReport, "a report"}}) {
+    const std::string name = fmt::format("topics.{}", Name(kind));
+    const std::string revision = s.Add(name, {{"f", what}}, {.name = "", .revision = "", .kind = kind});
+    const std::string which = fmt::format("{}@{}", name, revision.substr(0, 12));
+    EXPECT_EQ(ExpectError(ErrorCode::kInvalidArgument, fmt::format("{} is {}, and only models are promoted", which, what),
+                          [&] { aliases.Promote(name, revision, kProduction); })
+                  .hint(),
+              fmt::format("'mlac show {}' says what it is", which));
+    EXPECT_FALSE(aliases.Find(name, kProduction));
+    EXPECT_TRUE(aliases.Publish(name, revision)) << "latest stands for the newest of everything";
+  }
+}
+
 TEST_F(AliasesTest, NoBitOfAHistoryCanFlipUnseen) {
   aliases.Promote("topics", revisions[0], "production", "why \"quoted\"\n日本");
   aliases.Promote("topics", revisions[1], "production");
@@ -159,7 +173,8 @@ TEST_F(AliasesTest, AReferenceIsARevisionItsBeginningOrANameWithOne) {
   };
   refuse("topic@production", "nothing is called 'topic'", "did you mean 'topics'?");
   refuse("zzz", "nothing is called 'zzz'", "'mlac log' lists the names");
-  refuse("topics@prod", "'topics' has no alias 'prod'", "there are latest, production");
+  refuse("topics@prod", "'topics' has no alias 'prod'", "did you mean 'production'?");
+  refuse("topics@nope", "'topics' has no alias 'nope'", "there are latest, production");
   refuse("topics@latst", "'topics' has no alias 'latst'", "did you mean 'latest'?");
   s.Add("fresh", {{"f", "fresh"}});
   refuse("fresh", "'fresh' has no alias 'latest'", "it has none yet");

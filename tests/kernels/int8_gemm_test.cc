@@ -105,6 +105,32 @@ TEST(Int8Gemm, GivesTheSameBitsHoweverRowsAndColumnsAreCut) {
   }
 }
 
+#if defined(__x86_64__)
+// Thread 0 is the caller's, where PyTorch, say, may have used the tiles since, and released them.
+TEST(Int8Gemm, DoesNotMindWhatOthersDoToTheTilesOfItsThread) {
+  if (Int8PathInUse() != Int8Path::kAmx) GTEST_SKIP() << "AMX is not there";
+  struct alignas(64) {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t bytes_per_row[16] = {};
+    uint8_t rows[16] = {};
+  } small;
+  for (int i = 0; i < 8; ++i) small.bytes_per_row[i] = 16, small.rows[i] = 4;
+  const size_t rows = 33, columns = 48;
+  const Operands operands(rows, columns, /*num_k=*/200);
+  const auto product = [&] {
+    std::vector<float> found(rows * columns);
+    Int8Gemm(operands.Arguments(found.data(), Activation::kNone), 0, rows, 0, NumInt8Panels(columns));
+    return found;
+  };
+  const std::vector<float> expected = operands.Expected();
+  EXPECT_TRUE(SameBits(product(), expected));
+  asm volatile("tilerelease");
+  EXPECT_TRUE(SameBits(product(), expected));
+  asm volatile("ldtilecfg %0" ::"m"(small));
+  EXPECT_TRUE(SameBits(product(), expected));
+}
+#endif
+
 TEST(Int8Gemm, LargestSumsDoNotOverflow) {
   const size_t num_k = kInt8MaxK;
   std::vector<uint8_t> a(16 * num_k, 255);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -167,10 +168,11 @@ TEST(Int8QuantizationConfig, IsThisText) {
 // An int8 folder of a fixture, whose files can be changed.
 class Int8Model : public testing::Test {
  protected:
-  void Make(const std::string& fixture) {
+  void Make(const std::string& fixture) { MakeOf("models/" + fixture); }
+  void MakeOf(const std::string& fixture) {
     fs::remove_all(path());
     fs::create_directory(path());
-    WriteInt8Folder(FixturePath("models/" + fixture), path());
+    WriteInt8Folder(FixturePath(fixture), path());
     const WeightFiles weights = WeightFiles::Open(path());
     tensors.clear();
     for (const std::string& name : weights.names()) tensors[name] = Owned(weights.Get(name));
@@ -291,6 +293,26 @@ TEST_F(Int8Model, ScalesThatAreMissingOrOfAnotherShapeAreRefusedByName) {
   Save();
   ExpectError(ErrorCode::kInvalidInput,
               path() + "/model.safetensors: tensor '" + kQuery + "' is [32, 16, 2]; config.json asks for [32, 32]", [&] { OpenModel(path()); });
+}
+
+// mlac leaves MPNet's bias of attention in f32; others, to whom it is one more embedding, do not.
+TEST_F(Int8Model, TakesABiasOfAttentionInInt8) {
+  const TokenBatch batch = test::ReadBatch(test::OpenFixture("families/mpnet.expected.safetensors"));
+  MakeOf("families/mpnet");
+  const auto bias = std::find_if(tensors.begin(), tensors.end(), [](const auto& entry) { return entry.first.ends_with("relative_attention_bias.weight"); });
+  ASSERT_NE(bias, tensors.end());
+  const std::string name = bias->first;
+  const Shape shape = bias->second.shape();
+  Tensor values = Tensor::Uninitialized(shape, DType::kI8), scales = Tensor::Uninitialized({shape[0], 1});
+  for (size_t i = 0; i < values.num_elements(); ++i) values.mutable_bytes()[i] = static_cast<std::byte>(i * 31);
+  for (size_t r = 0; r < shape[0]; ++r) scales.mutable_floats()[r] = 0.01f + 0.001f * static_cast<float>(r);
+  tensors[name] = values;
+  tensors[name + "_scale"] = scales;
+  Save();
+  const std::vector<float> found = Answers(path(), batch);
+  Dequantize(name);
+  Save();
+  EXPECT_TRUE(SameBits(found, Answers(path(), batch)));
 }
 
 // Folders of others leave some layers as they are. Beside int8 ones they run in bf16 where that was asked for: the two share inputs, and one feeds

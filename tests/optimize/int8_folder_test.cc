@@ -211,10 +211,24 @@ TEST(Int8Folder, CarriesOverWhatStaysTrueAndLeavesMeasurementsBehind) {
     folder.Write(std::string("model/") + name, std::string("content of ") + name);
   const TemporaryFolder written;
   const std::string out = Optimized(written, model);
-  for (const char* name : {"README.md", "LICENSE", "notes.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"})
+  for (const char* name : {"LICENSE", "notes.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"})
     EXPECT_EQ(test::ReadWhole(out + "/" + name), test::ReadWhole(model + "/" + name)) << name;
-  for (const char* name : {"metrics.json", "training.json", "optimization.json", "learning-curves.svg", "pytorch_model.bin"})
+  for (const char* name : {"README.md", "metrics.json", "training.json", "optimization.json", "learning-curves.svg", "pytorch_model.bin"})
     EXPECT_FALSE(fs::exists(out + "/" + name)) << name;
+}
+
+// What is written may be published. Links inside the folder, as the caches of models have them, are files like any other.
+TEST(Int8Folder, CarriesNothingOverFromOutsideTheFolder) {
+  const TemporaryFolder folder;
+  const std::string model = folder / "model";
+  fs::copy(Fixture("classifier"), model);
+  folder.Write("secret", "a key");
+  fs::rename(model + "/vocab.txt", model + "/words");
+  fs::create_symlink("words", model + "/vocab.txt");
+  const TemporaryFolder written;
+  EXPECT_EQ(test::ReadWhole(Optimized(written, model) + "/vocab.txt"), test::ReadWhole(model + "/words"));
+  fs::create_symlink("../secret", model + "/notes.txt");
+  test::ExpectError(ErrorCode::kInvalidInput, model + "/notes.txt: is a link that leads out of the folder", [&] { Optimized(written, model); });
 }
 
 TEST(Int8Folder, KeepsTheModulesBehindAnEncoderInAFolderOfItsOwn) {
@@ -228,7 +242,7 @@ TEST(Int8Folder, KeepsTheModulesBehindAnEncoderInAFolderOfItsOwn) {
   json modules = ReadJsonFile(model + "/modules.json");
   modules[0]["path"] = "0_Transformer";
   folder.Write("nested/modules.json", modules.dump());
-  folder.Write("nested/README.md", "what it is for");
+  folder.Write("nested/notes.txt", "what it is for");
 
   const TemporaryFolder written;
   const std::string out = Optimized(written, model);
@@ -237,7 +251,7 @@ TEST(Int8Folder, KeepsTheModulesBehindAnEncoderInAFolderOfItsOwn) {
   expected.push_back("nested");
   std::sort(expected.begin(), expected.end());
   EXPECT_EQ(written.List(), expected);
-  for (const char* name : {"modules.json", "README.md", "2_Dense/config.json", "2_Dense/model.safetensors", "1_Pooling/config.json",
+  for (const char* name : {"modules.json", "notes.txt", "2_Dense/config.json", "2_Dense/model.safetensors", "1_Pooling/config.json",
                            "0_Transformer/tokenizer.json"})
     EXPECT_EQ(test::ReadWhole(out + "/" + name), test::ReadWhole(model + "/" + name)) << name;
   // The same weights in either layout, so the same bits.
@@ -331,11 +345,11 @@ TEST(Int8Folder, CannotBeTrainedAndSaysSo) {
   EXPECT_EQ(error.hint(), "train the model that it was made from, and optimise the result");
   EXPECT_FALSE(fs::exists(options.out));
 
-  // Nor does the operator take part in a training run.
+  // Nor do the operators take part in a training run.
   const std::unique_ptr<Model> opened = OpenModel(model);
   Tape tape;
   mlac::Run run({.tape = &tape});
-  ExpectError(ErrorCode::kUnsupported, "'bert.encoder.layer.0.attention.self.value.weight' is int8, which cannot be trained",
+  ExpectError(ErrorCode::kUnsupported, "'bert.embeddings.position_embeddings.weight' is int8, which cannot be trained",
               [&] { opened->Encode(run, BatchOf("classifier")); });
 }
 

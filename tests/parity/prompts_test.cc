@@ -68,6 +68,36 @@ TEST(PromptParity, VectorsAreThoseOfSentenceTransformers) {
   EXPECT_GE(count, 16u);
 }
 
+// A folder of CrossEncoder: its query gets the default prompt where the library reads that.
+TEST(PromptParity, RanksAsCrossEncodersOfSentenceTransformersDo) {
+  size_t count = 0, num_prompted = 0;
+  for (const json& entry : ReadJsonFile(test::FixturePath("prompts/ranking.json"))) {
+    const test::TemporaryFolder folder;
+    std::filesystem::copy(test::FixturePath("families/mpnet_reranker"), folder.path(), std::filesystem::copy_options::recursive);
+    folder.Write("config_sentence_transformers.json", entry.at("config").dump());
+    if (entry.at("has_modules").get<bool>())
+      folder.Write("modules.json",
+                   R"([{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.base.modules.transformer.Transformer"}])");
+    TextModel model(folder.path(), {.num_threads = 2, .truncate = true});
+    std::vector<TextInput> texts;
+    for (const std::string text : entry.at("texts")) texts.push_back({text, std::nullopt});
+    const std::unique_ptr<Task> task =
+        MakeTextRanking({.format = OutputFormat::kJson, .query = entry.at("query").get<std::string>(), .raw_scores = true});
+    std::string out;
+    task->Begin(out);
+    task->Add(model, texts, out);
+    task->End(out);
+    const auto expected = entry.at("logits").get<std::vector<double>>();
+    for (const json& found : json::parse(out))
+      EXPECT_NEAR(found.at("score").get<double>(), expected[found.at("index").get<size_t>()], kBound) << entry.at("config");
+    EXPECT_EQ(model.prompts().Default() == "", entry.at("config").at("model_type") == "CrossEncoder") << entry.at("config");
+    num_prompted += model.ranking_prompts().Default() != "";
+    ++count;
+  }
+  EXPECT_EQ(count, 6u);
+  EXPECT_EQ(num_prompted, 1u);
+}
+
 TEST(Prompts, OnlyThoseOfTheModelHaveNamesAndADefaultIsOneOfThem) {
   const json settings = {{"pooling", "mean"},
                          {"include_prompt", true},
@@ -95,7 +125,8 @@ TEST(Prompts, OnlyThoseOfTheModelHaveNamesAndADefaultIsOneOfThem) {
   refused(R"({"prompts": []})", "'prompts' is no object");
   refused(R"({"default_prompt_name": 7})", "'default_prompt_name' is no text");
   refused(R"({"prompts": {"query": "a"}, "default_prompt_name": "passage"})", "default_prompt_name 'passage' is none of its prompts");
-  folder.Write("config_sentence_transformers.json", R"({"default_prompt_name": "document"})");  // which every model has, empty
+  refused(R"({"model_type": "CrossEncoder", "default_prompt_name": "query"})", "default_prompt_name 'query' is none of its prompts");
+  folder.Write("config_sentence_transformers.json", R"({"default_prompt_name": "document"})");  // which every model of vectors has, empty
   EXPECT_EQ(TextModel(folder.path()).prompts().Default(), "");
 }
 

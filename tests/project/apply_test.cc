@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "models/model_folder.h"
 #include "pipelines/text_model.h"
+#include "project/candidate.h"
 #include "project/test_model.h"
 #include "tests/project/tiny_project.h"
 #include "tests/support/system_faults.h"
@@ -33,6 +34,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::StartsWith;
 
 TEST(Apply, PublishesAFolderWithTheFiguresOfItsTestData) {
   const TinyProject project;
@@ -236,6 +238,91 @@ TEST(Apply, PreparesDataInTheOrderJoinFilterDedupeSplit) {
   EXPECT_THAT(project.Pending(), ElementsAre("join", "filter", "dedupe", "split", "check", "train", "evaluate", "gate", "publish"));
 }
 
+TEST(Apply, AFilterLeavesOutRowsWithoutALabelAndLabelsLoseTheirBlanks) {
+  TinyProject project;
+  project.folder.Write("train.csv", LabelledCsv(60, 1) + ",\na text,\nanother,  \n");
+  project.folder.Write("test.csv", LabelledCsv(30, 2));
+  project.lines["data"] = "{train: train.csv, test: test.csv, filter: [{column: label, not_empty: true}]}";
+  project.Apply();
+  const std::string filter = project.MakePlan().models[0].keys().at("filter");
+  const Store store = project.OpenStore();
+  EXPECT_EQ(ParseJson(StepStore(store).Find(filter)->result, "result").at("num_rows"), 60);
+  // The same labels with blanks behind them make the same model.
+  TinyProject plain;
+  plain.lines["gates"] = project.lines["gates"] = "[accuracy >= 0]";
+  project.lines["data"] = plain.lines["data"];
+  std::string rows = LabelledCsv(60, 1);
+  for (size_t at = rows.find('\n'); (at = rows.find('\n', at + 1)) != std::string::npos; at += 2) rows.insert(at, "  ");  // behind each label
+  project.folder.Write("train.csv", rows);
+  RecordingObserver observer;
+  project.Apply(observer);
+  plain.Apply();
+  EXPECT_THAT(observer.notes, Contains(HasSubstr("in 'label' had blanks at an end and ")));
+  const auto weights = [](const TinyProject& made) {
+    const Store of = made.OpenStore();
+    return of.ReadManifest(made.Latest()).Find("model.safetensors")->sha256;
+  };
+  EXPECT_EQ(weights(project), weights(plain));
+}
+
+TEST(Apply, InCiAGateThatComparesWithNothingIsWarnedOf) {
+  TinyProject project;
+  const ProjectConfig config = project.Config();
+  const Store store = project.OpenStore();
+  const auto apply = [&](bool in_ci) {
+    RecordingObserver observer;
+    const ApplyResult result = mlac::Apply(config, mlac::MakePlan(config), store, {.in_ci = in_ci}, observer, observer.stop);
+    EXPECT_TRUE(result.models[0].published);
+    return std::pair(result, observer.findings);
+  };
+  const std::string warning =
+      "topics: gate 'accuracy >= production - 0.5' compared with nothing: the store .mlac has no topics@production. Does it survive from run to run?";
+  const auto [result, findings] = apply(true);
+  EXPECT_THAT(findings, Contains("warning: " + warning));
+  EXPECT_THAT(result.Markdown(), StartsWith("**Warning:** topics: gate "));
+  EXPECT_EQ(ParseJson(result.Json(), "result").at("models")[0].at("warnings")[0], warning);
+  // Not where there is a production, nor outside CI.
+  project.Promote();
+  project.folder.Write("train.csv", LabelledCsv(61, 1));
+  const auto [compared, none] = apply(true);
+  EXPECT_TRUE(compared.models[0].warnings.empty());
+  EXPECT_EQ(compared.Markdown().find("Warning"), std::string::npos);
+  const TinyProject elsewhere;
+  EXPECT_TRUE(elsewhere.Apply().models[0].warnings.empty());
+}
+
+TEST(Apply, ACandidateIsComparedWithProduction) {
+  TinyProject project;
+  std::atomic<bool> stop = false;
+  project.Apply();
+  project.Promote();
+  project.lines["gates"] = "[accuracy > 1]";
+  project.lines["train"] = "{epochs: 1, lr: 1e-3, batch_size: 8}";
+  project.folder.Write("train.csv", LabelledCsv(61, 1));
+  EXPECT_EQ(project.Apply().models[0].refused_by, "gate");
+  const Store store = project.OpenStore();
+  EXPECT_TRUE(NamesCandidate(store, "topics@candidate"));
+  EXPECT_FALSE(NamesCandidate(store, "topics@production"));
+  EXPECT_FALSE(NamesCandidate(store, "candidate"));
+  const ResolvedReference production = Resolve(store, "topics@production");
+  const RevisionDiff diff = DiffCandidate(project.Config(), store, production, "topics");
+  EXPECT_EQ(diff.before, production.revision);
+  EXPECT_EQ(diff.after, "candidate");
+  const auto epochs = std::find_if(diff.parameters.begin(), diff.parameters.end(), [](const ValueChange& value) { return value.name == "train.epochs"; });
+  ASSERT_NE(epochs, diff.parameters.end());
+  EXPECT_EQ(epochs->before + " " + epochs->after, "2 1");
+  EXPECT_EQ(diff.data.at(0).num_rows_added, 1u);
+  const auto has = [](const auto& list, const std::string& name, auto member) {
+    return std::any_of(list.begin(), list.end(), [&](const auto& each) { return each.*member == name; });
+  };
+  EXPECT_TRUE(has(diff.files, "model.safetensors", &FileChange::path));
+  const auto accuracy = std::find_if(diff.figures.begin(), diff.figures.end(), [](const FigureChange& figure) { return figure.name == "accuracy"; });
+  ASSERT_NE(accuracy, diff.figures.end());
+  EXPECT_TRUE(accuracy->before && accuracy->after);
+  const Comparison comparison = CompareWithCandidate(project.Config(), store, production, "topics", 1, stop);
+  EXPECT_EQ(comparison.after.title, "topics@candidate");
+}
+
 TEST(Apply, GoesOnFromTheCheckpointAfterAnInterruption) {
   TinyProject undisturbed, project;
   undisturbed.Apply();
@@ -246,6 +333,7 @@ TEST(Apply, GoesOnFromTheCheckpointAfterAnInterruption) {
   const Error error = ExpectError(ErrorCode::kCancelled, "interrupted after step 5 of 14", [&] { project.Apply(observer); });
   EXPECT_EQ(error.hint(), "go on with: mlac apply");
   EXPECT_THAT(project.Pending(), ElementsAre("train", "evaluate", "gate", "publish"));
+  EXPECT_THAT(MakePlan(project.Config()).Text(), HasSubstr("goes on from step 5 of 14\n"));
   RecordingObserver second;
   project.Apply(second);
   EXPECT_EQ(second.resumed, 5u);

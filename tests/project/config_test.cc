@@ -169,8 +169,9 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"store: ''\nmodels: {}\n", "mlac.yaml line 1: store: expected a text, found ''", ""},
         Wrong{"models:\n  topics: 3\n", "mlac.yaml line 2: models.topics: expected a map of keys and values, found '3'", ""},
         Wrong{"models:\n  topics: {data: {train: a, test: b}}\n",
-              "mlac.yaml line 2: models.topics: the key 'base' is missing (a file or folder)",
-              "The model to start from: a folder in the Hugging Face layout"},
+              "mlac.yaml line 2: models.topics: the key 'base' is missing (a folder or a map)",
+              "The model to start from: a folder in the Hugging Face layout, NAME@ALIAS or NAME@REVISION of the store, or a model of this "
+              "file"},
         Wrong{"models:\n  topics:\n    base: m\n", "mlac.yaml line 2: models.topics: the key 'data' is missing (a map)",
               "Where the texts are"},
         Wrong{With("    gate: [a]\n"), "mlac.yaml line 5: models.topics.gate: there is no such key",
@@ -178,7 +179,23 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{With("    publish: true\n"), "mlac.yaml line 5: models.topics.publish: there is no such key", kModelKeys},
         Wrong{With("    task: text-clasification\n"), "mlac.yaml line 5: models.topics.task: there is no 'text-clasification'",
               "did you mean 'text-classification'? there are: " + TaskNames()},
-        Wrong{With("    base: {a: b}\n"), "mlac.yaml line 4: models.topics.base: expected a text, found a map", ""},
+        Wrong{With("    base: {a: b}\n"), "mlac.yaml line 4: models.topics.base.a: there is no such key", "there is: model"},
+        Wrong{With("    base: {}\n"), "mlac.yaml line 4: models.topics.base: the key 'model' is missing (a text)",
+              "A model of this file: what it is trained and published as is the base, and it is made first"},
+        Wrong{
+            With("    base: [m]\n"),
+            "mlac.yaml line 4: models.topics.base: expected a folder, NAME@ALIAS of the store, or a map with the key 'model', found a list",
+            ""},
+        Wrong{With("    base: {model: topic}\n"), "mlac.yaml line 4: models.topics.base: there is no model 'topic'",
+              "did you mean 'topics'? there is: topics"},
+        Wrong{With("    base: {model: topics}\n"), "mlac.yaml line 4: models.topics.base: is made from itself: 'topics' from 'topics'", ""},
+        Wrong{"models:\n  a: {base: {model: b}, data: {train: a, test: b}}\n  b: {base: {model: c}, data: {train: a, test: b}}\n"
+              "  c:\n    base: {model: b}\n    data: {train: a, test: b}\n",
+              "mlac.yaml line 3: models.b.base: is made from itself: 'b' from 'c' from 'b'", ""},
+        Wrong{"models:\n  a: {base: m, data: {train: a, test: b}, optimize: {int8: true}}\n"
+              "  b: {base: {model: a}, data: {train: a, test: b}}\n",
+              "mlac.yaml line 3: models.b.base: the model 'a' becomes int8, which cannot be trained",
+              "name a model of the same data and training without 'optimize': what two have in common is done once"},
         Wrong{With("    data: {test: b}\n"), "mlac.yaml line 4: models.topics.data: the key 'train' is missing (a file or a list of files)",
               "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label, or what the task takes; several "
               "files are joined"},
@@ -205,7 +222,7 @@ INSTANTIATE_TEST_SUITE_P(
               "mlac.yaml line 4: models.topics.data.filter: expected a list, found a map", ""},
         Wrong{With("    data: {train: a, test: b, filter: [{minlength: 3}]}\n"),
               "mlac.yaml line 4: models.topics.data.filter[0].minlength: there is no such key",
-              "did you mean 'min_length'? there are: column, equals, not, min_length, max_length"},
+              "did you mean 'min_length'? there are: column, equals, not, min_length, max_length, not_empty"},
         Wrong{With("    train: {epoch: 3}\n"), "mlac.yaml line 5: models.topics.train.epoch: there is no such key",
               "did you mean 'epochs'? " + TrainKeys()},
         Wrong{With("    train: {epochs: 0}\n"),
@@ -264,7 +281,7 @@ INSTANTIATE_TEST_SUITE_P(
               "mlac.yaml line 5: models.topics.optimize.max_drop: expected percentage points from 0 to 100, as 0.5%, found '101%'", ""},
         Wrong{With("    data: {train: a, test: b, filter: [{column: c}]}\n"),
               "mlac.yaml line 4: models.topics.data.filter[0]: this holds for every row",
-              "equals, not, min_length or max_length say for which it does"},
+              "equals, not, min_length, max_length or not_empty say for which it does"},
         Wrong{With("    optimize: {int8: true, metric: accuracy}\n"),
               "mlac.yaml line 5: models.topics.optimize: 'metric' is what 'max_drop' looks at, and that is not there", "max_drop: 0.5%"},
         Wrong{With("    task: text-ranking\n    data: {train: a, test: b, target: c}\n"),
@@ -294,6 +311,31 @@ INSTANTIATE_TEST_SUITE_P(
               "mlac.yaml line 6: models.topics.gates[0]: the key 'require' is missing (a text)",
               "The gate, as it stands on a line of its own"},
         Wrong{With("    tests:\n"), "mlac.yaml line 5: models.topics.tests: expected a text, found nothing", ""}));
+
+TEST(Config, ABaseIsAFolderAReferenceOrAModelOfTheFile) {
+  const ProjectConfig project = ParseProject(
+      "models:\n  a: {base: models/m, data: {train: a, test: b}}\n  b: {base: topics@production, data: {train: a, test: b}}\n"
+      "  c: {base: {model: b}, data: {train: a, test: b}}\n",
+      "mlac.yaml");
+  const auto bases = [&](size_t i) { return std::pair(project.models[i].base, project.models[i].base_model); };
+  EXPECT_EQ(bases(0), std::pair(std::string("models/m"), std::string()));
+  EXPECT_EQ(bases(1), std::pair(std::string("topics@production"), std::string()));
+  EXPECT_EQ(bases(2), std::pair(std::string(), std::string("b")));
+  EXPECT_EQ(project.models[2].ShownBase(), "b");
+}
+
+TEST(Config, AChainOfTenThousandModelsIsReadAndACycleOfThemRefused) {
+  constexpr int kCount = 10'000;
+  std::string chain = "models:\n";
+  for (int i = 0; i < kCount; ++i) chain += fmt::format("  m{}: {{base: {{model: m{}}}, data: {{train: a, test: b}}}}\n", i, i + 1);
+  EXPECT_EQ(ParseProject(chain + fmt::format("  m{}: {{base: m, data: {{train: a, test: b}}}}\n", kCount), "mlac.yaml").models.size(),
+            kCount + 1u);
+  ExpectError(
+      ErrorCode::kInvalidInput,
+      "mlac.yaml line 2: models.m0.base: is made from itself: 'm0' from 'm1' from 'm2' from 'm3' from 'm4' from 'm5' from 'm6' from "
+      "'m7' from ... 'm0'",
+      [&] { ParseProject(chain + fmt::format("  m{}: {{base: {{model: m0}}, data: {{train: a, test: b}}}}\n", kCount), "mlac.yaml"); });
+}
 
 TEST(Config, ANameThatTheStoreCannotHaveIsRefused) {
   for (const char* name : {"../x", "a/b", ".hidden", "'a b'", "''"})

@@ -1,9 +1,11 @@
 // What mlac init makes of data: columns that are guessed, and files that mlac itself reads.
 #include "project/draft.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
+#include <ostream>
 
 #include "project/config.h"
 #include "project/model_tests.h"
@@ -67,6 +69,196 @@ TEST(Draft, LooksForTheTaskAndWritesWhatItHas) {
               [&] { DraftOf(folder, "i.csv", "text,label\n", {.task = "dance"}); });
 }
 
+// Rows of forms in turns, with the number of the row in place of each {} (at most three) or {0}.
+std::string Rows(const std::string& head, std::initializer_list<const char*> forms, size_t count = 60) {
+  std::string rows = head;
+  for (size_t i = 0; i < count; ++i) rows += fmt::format(fmt::runtime(std::data(forms)[i % forms.size()]), i, i, i) + "\n";
+  return rows;
+}
+
+struct KindOfData {
+  std::string name, file, content;
+  std::string base, task;
+  std::vector<std::string> lines;  // that mlac.yaml has
+  std::vector<std::string> not_there = {};
+};
+
+void PrintTo(const KindOfData& kind, std::ostream* out) { *out << kind.name; }
+
+class DraftOfKind : public testing::TestWithParam<KindOfData> {};
+
+TEST_P(DraftOfKind, IsPlannedAppliedAndComparedWithProductionAsItStands) {
+  const KindOfData& kind = GetParam();
+  test::TinyProject project;
+  DraftOptions options = {.name = "topics", .train = project.folder.Write(kind.file, kind.content), .base = test::FixturePath(kind.base)};
+  const Draft draft = DraftProject(options);
+  EXPECT_EQ(draft.task, kind.task);
+  const std::string text = draft.files.at("mlac.yaml");
+  for (const std::string& line : kind.lines) EXPECT_NE(text.find("\n" + line), std::string::npos) << line << "\n" << text;
+  for (const std::string& line : kind.not_there) EXPECT_EQ(text.find(line), std::string::npos) << line << "\n" << text;
+  const auto write = [&](const std::string& content) {
+    project.folder.Write("mlac.yaml", content);
+    return ReadProject(project.folder / "mlac.yaml");
+  };
+  project.folder.Write("tests/topics.yaml", draft.files.at("tests/topics.yaml"));
+  test::RecordingObserver observer;
+  const Store store = project.OpenStore();
+  const auto apply = [&](const std::string& content) {
+    const ProjectConfig config = write(content);
+    const ApplyResult result = Apply(config, MakePlan(config), store, {}, observer, observer.stop);
+    ASSERT_FALSE(result.failed()) << result.models[0].failure->message();
+  };
+  apply(text);
+  for (const auto& [step, message] : observer.refused)
+    EXPECT_TRUE(step == "gate" && message.starts_with("accuracy >= ")) << step << ": " << message;  // what a tiny model does not reach
+  if (!observer.refused.empty()) return;
+  Aliases(store).Promote("topics", project.Latest(), kProduction);
+  const size_t seed = text.find("seed: 0    # decides order");
+  ASSERT_NE(seed, std::string::npos);
+  apply(std::string(text).replace(seed, 7, "seed: 1"));
+  for (const auto& [step, message] : observer.refused) EXPECT_NE(message.find("production"), std::string::npos) << step << ": " << message;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Draft, DraftOfKind,
+    testing::Values(
+        KindOfData{
+            "a list of labels",
+            "a.jsonl",
+            Rows("", {R"({{"text": "the night {}", "tags": []}})", R"({{"text": "the cat {}", "tags": ["animal"]}})",
+                      R"({{"text": "the red {}", "tags": ["colour"]}})", R"({{"text": "red cat {}", "tags": ["animal", "colour"]}})"}),
+            "models/classifier",
+            "text-classification",
+            {"      text: \"text\" ", "      target: \"tags\" ", "      multi_label: true ", "      - f1 >= production - 0.005 "},
+            {"label_separator", "accuracy"}},
+        KindOfData{"labels with commas",
+                   "b.csv",
+                   Rows("text,labels\n", {"the night {},", "the cat {},animal", "the red {},colour", "red cat {},\"animal, colour\""}),
+                   "models/classifier",
+                   "text-classification",
+                   {"      target: \"labels\" ", "      multi_label: true "},
+                   {"label_separator"}},
+        KindOfData{
+            "labels with bars",
+            "c.tsv",
+            Rows("words\tkinds\n", {"the night {}\ttime", "the cat {}\tanimal|time", "the red {}\tcolour", "red cat {}\tanimal|colour"}),
+            "models/classifier",
+            "text-classification",
+            {"      text: \"words\" ", "      target: \"kinds\" ", "      label_separator: \"|\" ", "      multi_label: true "}},
+        KindOfData{"numbers",
+                   "d.csv",
+                   Rows("id,text,mark\n", {"1{0},the cat {0},0.{0}", "1{0},the red night {0},-1.{0}"}),
+                   "models/classifier",
+                   "text-classification",
+                   {"      text: \"text\" ", "      target: \"mark\" ", "      regression: true ", "      - mse <= production * 1.02 "},
+                   {"accuracy", "multi_label"}},
+        KindOfData{"whole numbers",
+                   "e.jsonl",
+                   Rows("", {R"({{"text": "the cat {0}", "score": {0}}})", R"({{"text": "red night {0}", "score": {0}}})"}, 40) +
+                       Rows("", {R"({{"text": "open cat {0}", "score": {0}}})"}, 40),
+                   "models/classifier",
+                   "text-classification",
+                   {"      target: \"score\" ", "      regression: true "}},
+        KindOfData{"stars",
+                   "f.csv",
+                   Rows("text,stars\n", {"the cat {},5", "the red night {},1", "water {},3"}),
+                   "models/classifier",
+                   "text-classification",
+                   {"      target: \"stars\" ", "      - accuracy >= "},
+                   {"regression: true"}},
+        KindOfData{"pairs",
+                   "g.csv",
+                   Rows("premise,hypothesis,label\n", {"the cat {},red {} night,yes", "the people {},cat {},no"}),
+                   "models/classifier",
+                   "text-classification",
+                   {"      text: \"premise\" ", "      text_pair: \"hypothesis\" ", "      target: \"label\" "}},
+        KindOfData{"pairs with numbers",
+                   "h.csv",
+                   Rows("text1,text2,score\n", {"the cat {0},red {0} night,0.{0}", "the people {0},cat {0},1.{0}"}),
+                   "models/classifier",
+                   "text-classification",
+                   {"      text: \"text1\" ", "      text_pair: \"text2\" ", "      target: \"score\" ", "      regression: true "}},
+        KindOfData{"questions with a context and a label",
+                   "i.jsonl",
+                   Rows("", {R"({{"question": "cat {} ?", "context": "the cat", "label": "yes"}})",
+                             R"({{"question": "red {} ?", "context": "the night", "label": "no"}})"}),
+                   "models/classifier",
+                   "text-classification",
+                   {"      text: \"question\" ", "      text_pair: \"context\" "}},
+        KindOfData{"scored sentences",
+                   "j.csv",
+                   Rows("sentence1,sentence2,label\n", {"the cat {0},red {0} night,0.{0}", "the people {0},cat {0},0.9"}),
+                   "models/embedding",
+                   "sentence-similarity",
+                   {"      - spearman >= production - 0.005 "}},
+        KindOfData{"anchors and positives",
+                   "k.csv",
+                   Rows("anchor,positive\n", {"the cat {},red night {}", "people {},open {}"}),
+                   "models/embedding",
+                   "sentence-similarity",
+                   {"      - ndcg_at_10 >= production - 0.005 "}},
+        KindOfData{"queries and positives",
+                   "l.csv",
+                   Rows("query,positive\n", {"the cat {},red night {}", "people {},open {}"}),
+                   "models/embedding",
+                   "sentence-similarity",
+                   {"      - ndcg_at_10 >= production - 0.005 "}},
+        KindOfData{"triples",
+                   "m.csv",
+                   Rows("anchor,positive,negative\n", {"the cat {},red night {},open {}", "people {},open {},cat {}"}),
+                   "models/embedding",
+                   "sentence-similarity",
+                   {"      - accuracy >= production - 0.005 "}},
+        KindOfData{"queries with positives and negatives",
+                   "n.csv",
+                   Rows("query,positive,negative\n", {"the cat {},red night {},open {}", "people {},open {},cat {}"}),
+                   "models/classifier",
+                   "text-ranking",
+                   {"      - ndcg_at_10 >= production - 0.005 "}},
+        KindOfData{"queries with lists",
+                   "o.jsonl",
+                   Rows("", {R"({{"query": "cat {0}", "positive": ["the cat {0}"], "negative": ["red {0}", "open {0}"]}})"}),
+                   "models/classifier",
+                   "text-ranking",
+                   {"      - ndcg_at_10 >= production - 0.005 "}},
+        KindOfData{"answers in a context",
+                   "p.jsonl",
+                   Rows("", {R"({{"question": "cat {0} ?", "context": "the people {0} cat red night", )"
+                             R"("answers": {{"text": ["the people"], "answer_start": [0]}}}})"}),
+                   "models/classifier",
+                   "question-answering",
+                   {"      - f1 >= production - 0.005 "}}));
+
+TEST(Draft, AnswersInATableAreRefusedWithTheFormThatIsRead) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("q.csv", "question,context,answer\na ?,a b,b\n");
+  EXPECT_EQ(
+      ExpectError(ErrorCode::kInvalidInput, path + ": answers in a context are read from JSON Lines or SQuAD's JSON, not from a table",
+                  [&] { DraftProject({.train = path}); })
+          .hint(),
+      R"({"question": "...", "context": "...", "answers": {"text": ["..."], "answer_start": [4]}})");
+}
+
+TEST(Draft, TextsWithCommasAreNoListsOfLabels) {
+  const TemporaryFolder folder;
+  const Draft draft =
+      DraftOf(folder, "a.csv", Rows("text,place\n", {"\"a cat, red, {0}\",\"Paris, France\"", "\"night, open, {0}\",\"Rome, Italy\""}, 20));
+  EXPECT_EQ(draft.text_column, "text");
+  EXPECT_EQ(draft.target_column, "place");
+  EXPECT_EQ(draft.problem_type, ProblemType::kSingleLabel);
+  EXPECT_EQ(draft.num_labels, 2u);
+}
+
+TEST(Draft, ColumnsThatAreNamedAreTaken) {
+  const TemporaryFolder folder;
+  const Draft draft = DraftOf(folder, "a.csv", Rows("a,b,c,d\n", {"the cat {},open,x,0.5", "red night {},not,y,0.25"}, 20),
+                              {.text_column = "b", .text_pair_column = "a", .target_column = "d"});
+  EXPECT_EQ(draft.text_column, "b");
+  EXPECT_EQ(draft.text_pair_column, "a");
+  EXPECT_EQ(draft.target_column, "d");
+  EXPECT_EQ(draft.problem_type, ProblemType::kRegression);
+}
+
 TEST(Draft, NamesOfColumnsAreThoseOfTheHeader) {
   const TemporaryFolder folder;
   EXPECT_EQ(ColumnsOf(folder.Write("a.csv", "\"a, b\",c\n1,2\n")), (std::vector<std::string>{"a, b", "c"}));
@@ -92,6 +284,37 @@ TEST(Draft, WhatItWritesIsReadBack) {
   }
 }
 
+TEST(Draft, EpochsAndLearningRateGoByTheStepsOfTheData) {
+  const TemporaryFolder folder;
+  const auto lines = [&](size_t rows, const std::string& test, const std::string& base) {
+    const Draft draft = DraftOf(folder, "train.csv", test::LabelledCsv(rows, 1), {.name = "topics", .test = test, .base = base});
+    const std::string& text = draft.files.at("mlac.yaml");
+    const size_t begin = text.find("      epochs:"), end = text.find("      seed:");
+    return text.substr(begin, end - begin);
+  };
+  const std::string small = test::FixturePath("models/classifier");
+  EXPECT_EQ(lines(280, "test.csv", small),
+            "      epochs: 25    # times that each text is seen: 8 steps each, so that there are some 200 in all; it stops before if "
+            "nothing gets better\n"
+            "      lr: 3e-4    # how far one step goes: for so few steps 3e-4 with a model of up to 40 million weights, 1e-4 with a larger "
+            "one\n");
+  EXPECT_EQ(lines(280, "test.csv", "not/there"),
+            "      epochs: 25    # times that each text is seen: 8 steps each, so that there are some 200 in all; it stops before if "
+            "nothing gets better\n"
+            "      lr: 1e-4    # how far one step goes: for so few steps 3e-4 with a model of up to 40 million weights, 1e-4 with a larger "
+            "one; the base "
+            "is not there yet\n");
+  EXPECT_THAT(lines(280, "", small),
+              testing::HasSubstr("epochs: 29    # times that each text is seen: 7 steps each, so that there are some 203 in all"))
+      << "a fifth is kept for measuring";
+  EXPECT_THAT(lines(9, "test.csv", small),
+              testing::HasSubstr("epochs: 40    # times that each text is seen: 1 step each, so that there are some 40 in all"));
+  EXPECT_THAT(lines(2346, "test.csv", small), testing::HasSubstr("epochs: 4 ")) << "66 steps an epoch";
+  EXPECT_EQ(lines(2400, "test.csv", small),
+            "      epochs: 3    # times that each text is seen; it stops before if nothing gets better\n"
+            "      lr: 5e-5    # how far one step goes, for 200 steps and more in all; shorter trainings take 1e-4 to 3e-4\n");
+}
+
 TEST(Draft, ColumnNamesWithYamlInThemStayNames) {
   const TemporaryFolder folder;
   const Draft draft =
@@ -107,6 +330,30 @@ TEST(Draft, DataWithoutLabelsIsRefusedWithItsColumns) {
                         [&] { DraftOf(folder, "x.csv", "a,b\n1,2\n3,4\n5,6\n7,8\n"); })
                 .hint(),
             "--text-column and --target-column name them");
+}
+
+TEST(Draft, APipelineHoldsWhatTheProjectNeeds) {
+  const ProjectConfig project = ParseProject(
+      "store: data/store\nmodels:\n  a: {base: my models/b, data: {train: t.csv, test: s.csv}}\n  c: {base: my models/b, data: {train: t.csv, test: s.csv}}\n"
+      "  d: {base: models/e, data: {train: t.csv, test: s.csv}}\n",
+      "mlac.yaml");
+  for (const auto& [system, path] : {std::pair{"github", ".github/workflows/models.yaml"}, {"gitlab", ".gitlab-ci.yml"}}) {
+    const Draft draft = DraftPipeline(project, system);
+    ASSERT_EQ(draft.files.size(), 1u);
+    const std::string& text = draft.files.at(path);
+    for (const char* part : {"FILL IN", "MLAC_DEB", "if [ -d 'my models/b' ] && [ -d models/e ]; then exit 0; fi", "tar -czhf base.tar.gz 'my models/b' models/e",
+                             "\"data/store\""})
+      EXPECT_NE(text.find(part), std::string::npos) << system << ": " << part << "\n" << text;
+    EXPECT_EQ(draft.ci_needs.size(), 4u);
+  }
+  // A store outside the checkout needs no cache.
+  ProjectConfig shared = project;
+  shared.store = "/mnt/models";
+  for (const char* system : {"github", "gitlab"}) {
+    const Draft draft = DraftPipeline(shared, system);
+    EXPECT_EQ(draft.files.begin()->second.find("cache"), std::string::npos) << system;
+    EXPECT_NE(draft.files.begin()->second.find("The runner has to have the folder /mnt/models"), std::string::npos) << system;
+  }
 }
 
 TEST(Draft, WritesPipelines) {

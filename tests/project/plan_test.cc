@@ -113,6 +113,26 @@ TEST(Plan, AChangeRunsWhatDependsOnItAndNothingElse) {
             {"check", "optimize", "evaluate", "test", "gate", "publish"},
             "evaluate",
             "test.csv: 1 row added"},
+           {"the name of a file of data, which stands in the card",
+            [&](TinyProject& p) {
+              p.folder.Write("texts.csv", train);
+              p.lines["data"] = "{train: texts.csv, test: test.csv}";
+            },
+            all, "train", "texts.csv: was train.csv"},
+           {"the folder that it lies in",
+            [&](TinyProject& p) {
+              p.folder.Write("data/train.csv", train);
+              p.lines["data"] = "{train: data/train.csv, test: test.csv}";
+            },
+            {},
+            "",
+            ""},
+           {"the name of the base's folder",
+            [](TinyProject& p) {
+              fs::copy(FixturePath("models/classifier"), p.folder / "renamed", fs::copy_options::recursive);
+              p.lines["base"] = "renamed";
+            },
+            from_train, "train", "renamed: was " + FixturePath("models/classifier")},
            {"the other model",
             [&](TinyProject& p) { p.more = more.substr(0, more.find("epochs")) + "epochs: 2}}\n"; },
             {"train", "evaluate", "publish"},

@@ -4,10 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <filesystem>
 
 #include "base/file.h"
+#include "project/data_profile.h"
+#include "project/owed_report.h"
 #include "tests/project/tiny_project.h"
+#include "tests/support/system_faults.h"
 
 namespace mlac {
 namespace {
@@ -92,6 +96,90 @@ TEST(StepStore, DamagesAreNamedWithTheModelThatNeedsThem) {
                        {"steps/" + train + "/output", "is not what the step 'train' wrote; it runs again when its result is needed"},
                        {"steps/" + check + "/step.json", "is damaged or missing; the step runs again when its result is needed"},
                        {"last-steps/topics.json", "is damaged; the next plan tells changes as if it were the first"}}));
+}
+
+TEST(StepStore, AFileThatTheDiskRefusesToGiveIsDamageAndTheOthersAreLookedAt) {
+  const TinyProject project;
+  project.Apply();
+  const Store store = project.OpenStore();
+  const StepStore steps(store);
+  size_t num_found = 0;
+  for (size_t nth = 0;; ++nth) {
+    const test::SystemFault fault("pread", nth, EIO);
+    size_t num_told = 0;
+    const std::vector<Damage> damages = steps.FindDamages([&](size_t, size_t) { ++num_told; });
+    if (!fault.struck()) break;
+    EXPECT_EQ(num_told, 5u) << nth;
+    EXPECT_LE(damages.size(), 1u) << nth;
+    num_found += damages.size();
+  }
+  EXPECT_GE(num_found, 6u) << "the records of five steps, and the list of the last ones";
+}
+
+TEST(StepStore, WhatIsNotedBesideResultsIsCheckedToo) {
+  TinyProject project;
+  project.lines["gates"] = "[accuracy > 1]";
+  project.Apply();
+  const Store store = project.OpenStore();
+  NoteOwedReport(store, "topics", {.latest = "", .before = ""});
+  EXPECT_THAT(StepStore(store).FindDamages(), IsEmpty());
+  std::map<std::string, std::string> found;
+  for (const char* name : {"last-steps/topics.refused", "last-steps/topics.project", "reports/topics.owed"})
+    FlipTheLastByte(project.folder / ".mlac/" + name);
+  for (const Damage& damage : StepStore(store).FindDamages()) found[damage.path] = damage.message;
+  EXPECT_EQ(found, (std::map<std::string, std::string>{
+                       {"last-steps/topics.refused", "is damaged; the next plan does not tell of the last refusal"},
+                       {"last-steps/topics.project", "is damaged; 'mlac gc' keeps all results of the model until it is applied again"},
+                       {"reports/topics.owed", "is damaged; the report that is owed is written without a model to compare with"}}));
+}
+
+// The only file of data-profiles with that many bytes behind its line.
+std::string ProfileOf(const TinyProject& project, size_t num_rows) {
+  for (const std::string& name : NamesIn(project.folder / ".mlac/data-profiles")) {
+    const std::string path = project.folder / ".mlac/data-profiles/" + name, content = test::ReadWhole(path);
+    if (content.size() - content.find('\n') - 1 == num_rows * 8) return path;
+  }
+  ADD_FAILURE();
+  return "";
+}
+
+TEST(DataProfile, AFlippedBitIsFoundChangesNoPlanAndIsMended) {
+  TinyProject project;
+  project.lines["gates"] = "";
+  project.Apply();
+  const Store store = project.OpenStore();
+  EXPECT_THAT(FindDamagedProfiles(store), IsEmpty());
+  const std::string path = ProfileOf(project, 60), whole = test::ReadWhole(path), train = test::ReadWhole(project.folder / "train.csv");
+  const size_t label = whole.find("animal");
+  ASSERT_NE(label, std::string::npos);
+  const auto reasons = [&] {
+    const Plan plan = project.MakePlan();
+    for (const PlannedStep& step : plan.models[0].steps)
+      if (step.step == "train") return step.reasons;
+    return std::vector<std::string>();
+  };
+  for (const size_t place : {label, size_t{2}, whole.find('\n'), whole.find('\n') + 1, whole.size() - 1}) {
+    std::string damaged = whole;
+    damaged[place] = static_cast<char>(damaged[place] ^ 1);
+    WriteFileAtomically(path, damaged);
+    const std::vector<Damage> damages = FindDamagedProfiles(store);
+    ASSERT_EQ(damages.size(), 1u) << place;
+    EXPECT_EQ(damages[0].path, "data-profiles/" + fs::path(path).filename().string());
+    project.folder.Write("train.csv", train + "a new cat,fish\n");
+    EXPECT_THAT(reasons(), ElementsAre("train.csv: changed")) << place;
+    project.folder.Write("train.csv", train);
+    project.lines["gates"] = fmt::format("[per_class.animal.f1 >= 0, loss < {}]", 1000 + place);  // one that was not asked yet
+    EXPECT_THAT(project.Pending(), ElementsAre("gate", "publish")) << "a label of damaged bytes refuses no gate, " << place;
+    RecordingObserver observer;
+    EXPECT_FALSE(project.Apply(observer).refused());
+    EXPECT_THAT(observer.notes, Contains(HasSubstr("is not what was written: it is made anew"))) << place;
+    EXPECT_EQ(test::ReadWhole(path), whole) << place;
+    EXPECT_THAT(FindDamagedProfiles(store), IsEmpty());
+    project.lines["gates"] = "";
+    project.Apply();
+  }
+  WriteFileAtomically(path, "");
+  EXPECT_EQ(FindDamagedProfiles(store).size(), 1u) << "an empty one";
 }
 
 TEST(StepStore, ARefusalIsToldAsLongAsTheSameIsAskedAgain) {

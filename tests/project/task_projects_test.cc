@@ -584,6 +584,41 @@ TEST(SeveralLabels, AreNotComparedWithAModelThatGivesOne) {
     EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
     EXPECT_THAT(error.message(), HasSubstr("the model gives a text one label, expected one that gives it several labels"));
   }
+  project.lines["gates"] = "";
+  project.lines["tests"] = "tests.yaml";
+  project.folder.Write("tests.yaml", "latency: [{tokens: 8, p99: 100 s}]\n");
+  project.Apply();
+  std::atomic<bool> stop = false;
+  const TestReport report = TestModel(project.Config(), "topics", {}, stop).report;
+  EXPECT_FALSE(report.compared);
+  EXPECT_FALSE(report.failed());
+  EXPECT_THAT(report.Text(false), HasSubstr("not compared with production: "));
+  EXPECT_THAT(json::parse(report.Json()).at("not_compared"), HasSubstr("the model gives a text one label"));
+}
+
+// A report that could not be written would be owed for ever.
+TEST(SeveralLabels, HaveAReportThatSaysWhatTheyAreNotComparedWith) {
+  TinyProject project;
+  project.lines["gates"] = "";
+  RecordingObserver observer;
+  project.ApplyAll(observer, /*reports=*/true);
+  const std::string before = project.Latest();
+  project.Promote();
+  project.folder.Write("train.jsonl", LabelSetRows(40));
+  project.folder.Write("test.jsonl", LabelSetRows(12));
+  project.lines["data"] = "{train: train.jsonl, test: test.jsonl, target: tags}";
+  project.lines["train"] = "{epochs: 1, multi_label: true}";
+  const ApplyResult result = project.ApplyAll(observer, /*reports=*/true);
+  ASSERT_FALSE(result.failed()) << result.models[0].failure->message();
+  EXPECT_TRUE(result.models[0].published);
+  const std::string page = test::ReadWhole(result.models[0].report + ".html");
+  for (const std::string& text : {page, result.models[0].markdown}) {
+    EXPECT_THAT(text, HasSubstr("Not compared with topics@" + before.substr(0, 10) +
+                                ": the model gives a text one label, expected one that gives it several labels"));
+    EXPECT_THAT(text, testing::Not(HasSubstr("The first revision")));
+    EXPECT_THAT(text, testing::Not(HasSubstr(project.folder.path())));
+  }
+  EXPECT_FALSE(project.MakePlan().changes());
 }
 
 TEST(SeveralLabels, AreFilteredByEach) {
@@ -613,11 +648,43 @@ TEST(Pairs, StandInTheCardTheRecordAndThePlan) {
   const Store store = project.OpenStore();
   EXPECT_EQ(store.FindRecord("topics", project.Latest())->parameters.at("data.text_pair"), "reply");
   const std::string card = test::ReadWhole(store.OpenFolder(project.Latest()).path() + "/README.md");
-  EXPECT_THAT(card, HasSubstr("Texts from the columns text and reply, labels from label."));
-  EXPECT_THAT(card, HasSubstr("--text-pair \"your second text here\""));
+  for (const char* expected : {"Texts from the column text, read together with those from reply, labels from label.",
+                               "Gives a pair of texts one label: ", "tokens of a pair.",
+                               "mlac run text-classification -m . \"your text here\" --text-pair \"your second text here\"\n"})
+    EXPECT_THAT(card, HasSubstr(expected));
   const Record record = *store.FindRecord("topics", project.Latest());
   const RevisionFolder folder = store.OpenFolder(record.answers);
   EXPECT_TRUE(ReadRecordedAnswers(store.OnlyFile(folder)).answers.front().input.pair) << "what a swap is checked by";
+  project.folder.Write("numbers.csv", "text,reply,label\nthe cat,red,1.5\nthe night,water,2\nred,the cat,0\nwater,night,1\n");
+  project.lines["data"] = "{train: numbers.csv, test: numbers.csv, text_pair: reply}";
+  project.lines["train"] = "{epochs: 1, regression: true, validation_split: 0}";
+  project.lines["gates"] = "";
+  ASSERT_FALSE(project.Apply(observer).refused());
+  EXPECT_THAT(test::ReadWhole(store.OpenFolder(project.Latest()).path() + "/README.md"),
+              HasSubstr("mlac run text-classification -m . \"your text here\" --text-pair \"your second text here\"\n"))
+      << "once";
+}
+
+// `mlac train` and `mlac eval` take them; whoever asks a model one is told.
+TEST(OtherTasks, QuestionsAndContextsThatSayNothingAreMeasuredAndPublished) {
+  TinyProject project;
+  const std::string blank =
+      "{\"question\": \" \", \"context\": \"the cat\", \"answers\": {\"text\": [\"cat\"], \"answer_start\": [4]}}\n"
+      "{\"question\": \"what\", \"context\": \"\", \"answers\": {\"text\": [], \"answer_start\": []}}\n";
+  project.folder.Write("train.jsonl", QuestionRows(12) + blank);
+  project.folder.Write("test.jsonl", blank + QuestionRows(4));
+  project.lines = {{"task", "question-answering"},
+                   {"base", test::FixturePath("models/classifier")},
+                   {"data", "{train: train.jsonl, test: test.jsonl}"},
+                   {"train", "{epochs: 1, validation_split: 0}"}};
+  RecordingObserver observer;
+  project.ApplyAll(observer, /*reports=*/true);
+  project.Promote();
+  project.lines["train"] = "{epochs: 2, validation_split: 0}";
+  const ApplyResult result = project.ApplyAll(observer, /*reports=*/true);
+  ASSERT_FALSE(result.failed()) << result.models[0].failure->message();
+  EXPECT_TRUE(result.models[0].published);
+  EXPECT_NE(ProposeTests(project.Config(), "topics", 1, observer.stop), "");
 }
 
 TEST(OtherTasks, FilesOfOtherShapesAreNotJoined) {
@@ -638,6 +705,8 @@ TEST(OtherTasks, FilesOfOtherShapesAreNotJoined) {
   project.folder.Write("tags.conll", "Ann B-PER\nsleeps O\n\n");
   project.folder.Write("spans.jsonl", "{\"text\": \"Ann sleeps\", \"entities\": [{\"start\": 0, \"end\": 3, \"label\": \"PER\"}]}\n");
   refused("tags.conll", "spans.jsonl", where + "spans.jsonl has entities as spans, tags.conll has a tag for each word");
+  project.folder.Write("spans.ndjson", "{\"text\": \"Ann sleeps\", \"entities\": [{\"start\": 0, \"end\": 3, \"label\": \"PER\"}]}\n");
+  refused("tags.conll", "spans.ndjson", where + "spans.ndjson has entities as spans, tags.conll has a tag for each word");
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ class RecordingObserver : public ApplyObserver {
   void OnRefused(const std::string& step, const std::string& message) override { refused[step] = message; }
   void OnFailed(const std::string& message) override { failures.push_back(message); }
   void OnNote(const std::string& note) override { notes.push_back(note); }
-  void OnFinding(const Finding&) override {}
+  void OnFinding(const Finding& finding) override { findings.push_back(FindingLine(finding)); }
   void OnStart(size_t, size_t, size_t, size_t) override {}
   void OnResume(size_t step) override { resumed = step; }
   void OnStep(const StepReport& report) override {
@@ -54,7 +54,7 @@ class RecordingObserver : public ApplyObserver {
   void OnCheckpoint(size_t, const std::string&) override {}
   void OnEarlyStop(size_t) override {}
 
-  std::vector<std::string> steps, notes, failures;
+  std::vector<std::string> steps, notes, failures, findings;
   std::map<std::string, std::string> refused;
   std::function<void(const std::string&)> on_step;
   std::function<void(size_t)> on_training_step;

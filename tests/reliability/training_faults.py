@@ -133,7 +133,8 @@ def check_space(training, kib):
     place = os.path.dirname(training.out)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k", "none", place], check=True)
     try:
-        result = training.run([])
+        # A disk that does not say how much is free, so that the training begins and finds out while it writes.
+        result = training.traced(["-e", "inject=statfs:error=ENOSYS"])
         if result.returncode == 0:
             return "enough", None if training.is_expected() else "ended well with other bytes"
         why = training.refused(result)

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <latch>
 #include <new>
 #include <numeric>
+#include <optional>
+#include <thread>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -280,6 +283,67 @@ TEST_F(BatchQueueTest, AnswersWhatIsLeftAtItsEndWithAnError) {
   first.get();
   const BatchResult result = left.get();  // computed, or given up
   EXPECT_TRUE(result.error || result.values.size() == 2);
+}
+
+// Queues whose batches are computed together: the rows of all fit into one room, and each gets its own.
+TEST(BatchQueues, ShareTheRoomForTheirRows) {
+  constexpr size_t kMaxValues = 20, kNumQueues = 4;
+  RowRoom room(kMaxValues);
+  std::atomic<size_t> num_values = 0, most = 0;
+  std::vector<std::unique_ptr<BatchQueue>> queues;
+  for (size_t q = 0; q < kNumQueues; ++q)
+    queues.push_back(std::make_unique<BatchQueue>(
+        BatchQueueOptions{.row_sizes = {2, 1, 0, 2}, .max_batch_tokens = 16, .room = &room},
+        [&](const TokenBatch& batch, const RowsWanted&, std::span<float> out) {
+          const size_t now = num_values += out.size();
+          for (size_t before = most; before < now && !most.compare_exchange_weak(before, now);) {
+          }
+          std::this_thread::yield();
+          std::copy(batch.token_ids.begin(), batch.token_ids.end(), out.begin());
+          num_values -= out.size();
+        }));
+  std::vector<std::future<BatchResult>> results;
+  std::vector<std::vector<float>> expected;
+  for (size_t i = 0; i < 400; ++i) {
+    const size_t length = i % 50 == 7 ? 25 : 1 + i % 9;  // some are more than the room
+    const auto promise = std::make_shared<std::promise<BatchResult>>();
+    results.push_back(promise->get_future());
+    std::vector<QueuedSequence> sequences(1, Sequence(length, static_cast<int32_t>(i)));
+    expected.emplace_back(sequences[0].token_ids.begin(), sequences[0].token_ids.end());
+    queues[i % kNumQueues]->Submit(
+        std::move(sequences), [promise](BatchResult result) { promise->set_value(std::move(result)); }, Output::kTokens);
+  }
+  for (size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].get().values, expected[i]) << i;
+  EXPECT_LE(most, 25u);  // one of those alone
+  EXPECT_GT(most, 0u);
+}
+
+TEST(RowRoom, LetsInWhatFitsInTheOrderOfComing) {
+  RowRoom room(10);
+  std::optional<RowRoom::Share> first(room.Take(4)), second(room.Take(6));
+  std::vector<int> order;
+  std::mutex mutex;
+  std::atomic<int> num_come = 0;
+  const auto come = [&](int who, size_t num_values) {
+    return std::thread([&, who, num_values] {
+      while (num_come != who) std::this_thread::yield();
+      ++num_come;
+      const RowRoom::Share share = room.Take(num_values);
+      const std::lock_guard lock(mutex);
+      order.push_back(who);
+    });
+  };
+  std::thread large = come(0, 30);  // all of the room
+  while (num_come < 1 || room.num_waiting() < 1) std::this_thread::yield();
+  std::thread small = come(1, 1);
+  while (room.num_waiting() < 2) std::this_thread::yield();
+  first.reset();  // the small one would fit, but came later
+  EXPECT_EQ(room.num_waiting(), 2u);
+  second.reset();
+  large.join();
+  small.join();
+  EXPECT_EQ(order, (std::vector<int>{0, 1}));
+  EXPECT_EQ(room.num_waiting(), 0u);
 }
 
 TEST_F(BatchQueueTest, ReportsEachBatch) {

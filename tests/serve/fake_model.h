@@ -19,6 +19,8 @@ struct FakeModelOptions {
   int32_t shift = 0;  // added to each token id, so that models differ
   bool has_default_prompt = false;  // that of queries
   bool pools_prompt = true;
+  bool reads_single_texts = false;
+  bool is_multi_label = false;
 };
 
 class FakeModel : public ServedModel {
@@ -44,7 +46,10 @@ class FakeModel : public ServedModel {
   size_t output_size() const override { return options_.is_classifier ? labels_.size() : kEmbeddingSize; }
   std::string_view pooling() const override { return "mean"; }
   bool normalizes() const override { return options_.normalizes; }
-  ProblemType problem_type() const override { return options_.num_labels == 1 ? ProblemType::kMultiLabel : ProblemType::kSingleLabel; }
+  bool reads_single_texts() const override { return options_.reads_single_texts; }
+  ProblemType problem_type() const override {
+    return options_.num_labels == 1 || options_.is_multi_label ? ProblemType::kMultiLabel : ProblemType::kSingleLabel;
+  }
   size_t row_size(Output output) const override {
     return output == Output::kSequence ? output_size() : output == Output::kTokens && !options_.is_classifier ? kTokenSize : 0;
   }

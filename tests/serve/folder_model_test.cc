@@ -3,7 +3,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "hub/store.h"
 #include "pipelines/text_model.h"
+#include "project/recorded_answers.h"
+#include "serve/model_origin.h"
 #include "serve/model_server.h"
 #include "tests/http/raw_client.h"
 #include "tests/serve/server_fixture.h"
@@ -53,6 +56,28 @@ void MakeSentenceFolder(const test::TemporaryFolder& folder, bool normalizes) {
   folder.Write("config_sentence_transformers.json", R"({"prompts": {"query": "find "}, "default_prompt_name": null})");
 }
 
+TEST(FolderModel, KnowsByTheRecordOfItsTrainingThatItLearntFromSingleTexts) {
+  const test::TemporaryFolder folder;
+  std::filesystem::copy(Fixture("classifier"), folder.path(), std::filesystem::copy_options::recursive);
+  const auto reads_single_texts = [&](const json& record) {
+    folder.Write("training.json", record.is_string() ? record.get<std::string>() : record.dump());
+    return OpenServedModel(folder.path())->reads_single_texts();
+  };
+  std::filesystem::remove(folder / "training.json");
+  EXPECT_FALSE(OpenServedModel(folder.path())->reads_single_texts()) << "no record";
+  json record = {
+      {"format_version", 1}, {"task", "text-classification"}, {"reading", {{"text-column", "text"}, {"target-column", "label"}}}};
+  EXPECT_TRUE(reads_single_texts(record));
+  record["reading"]["text-pair-column"] = "second";
+  EXPECT_FALSE(reads_single_texts(record));
+  record["reading"] = json::object();
+  EXPECT_FALSE(reads_single_texts(record)) << "a folder of texts by label, of an mlac that says no more";
+  record.erase("reading");
+  EXPECT_FALSE(reads_single_texts(record));
+  EXPECT_FALSE(reads_single_texts({{"task", "text-classification"}, {"reading", {{"text-column", "text"}}}})) << "another program's";
+  EXPECT_FALSE(reads_single_texts("no JSON"));
+}
+
 TEST(FolderModel, ServesTheBitsThatTheModelGivesByItself) {
   for (const bool normalizes : {false, true}) {
     const test::TemporaryFolder folder;
@@ -87,6 +112,27 @@ TEST(FolderModel, ReadsThePromptsOfTheFolder) {
   folder.Write("config_sentence_transformers.json", R"({"prompts": {"query": 7}})");
   test::ExpectError(ErrorCode::kInvalidInput, (folder / "config_sentence_transformers.json") + ": the prompt 'query' is no text",
                     [&] { OpenServedModel(folder.path()); });
+}
+
+// A check by an answer that was recorded when the model was published is left out where the text is too long for the model as it is served,
+// which the prompt may make it.
+TEST(FolderModel, IsNotCheckedByATextThatIsTooLongBehindItsPrompt) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder / "model";
+  std::filesystem::copy(Fixture("st_mean"), path, std::filesystem::copy_options::recursive);
+  folder.Write("model/config_sentence_transformers.json", R"({"prompts": {"query": "the light "}, "default_prompt_name": "query"})");
+  const std::vector<TextInput> inputs = {{"a cat", std::nullopt}};
+  WriteRecordedAnswers(folder / kAnswersFile, RecordAnswers(path, "feature-extraction", inputs, 1));
+  const Store store = Store::OpenOrCreate(folder / "store");
+  Record record = {.name = "m", .revision = ""};
+  record.answers = store.Add(folder / kAnswersFile, {.name = "m.answers", .revision = "", .kind = ArtefactKind::kData});
+  const std::string revision = store.Add(path, record);
+  const size_t length = TextModel(path).tokenizer().Encode("the light a cat").token_ids.size();
+  for (const size_t max_length : {length, length - 1}) {
+    const ModelOrigin origin = OriginOf(store, "m", store.OpenFolder(revision));
+    ASSERT_EQ(origin.checks.size(), 1u);
+    EXPECT_NO_THROW(origin.checks[0](*OpenServedModel(path, {.num_threads = 1, .max_length = max_length}))) << max_length;
+  }
 }
 
 // Both that sentence-transformers folders say of prompts, over each way in which vectors are asked for: the bits of `mlac run`.

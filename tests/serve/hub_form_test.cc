@@ -78,7 +78,7 @@ TEST_F(HubFormTest, ComparesSentencesWithTheirSource) {
   Serve({.max_length = 3});
   EXPECT_EQ(
       Refusal(R"({"inputs":{"source_sentence":"a","sentences":["b","a a"]}})"),
-      R"x(422 {"error":"'inputs.sentences[1]' has 4 tokens; the model takes at most 3 (shorten it, or set \"truncate\": true where the protocol has that)","error_type":"Validation"})x");
+      R"x(422 {"error":"'inputs.sentences[1]' has 4 tokens; the model takes at most 3 (shorten it, or set \"truncate\": true)","error_type":"Validation"})x");
 }
 
 TEST_F(HubFormTest, ClassifiesTextsPairsAndListsOfBoth) {
@@ -161,7 +161,7 @@ TEST_F(HubFormTest, RanksTextsBestFirst) {
   Serve();
   EXPECT_EQ(
       Refusal(R"({"query":"a","texts":["b"]})"),
-      R"x(422 {"error":"the model does not do text-ranking, which the form of the body asks for (it does feature-extraction, sentence-similarity; no model that is served does that)","error_type":"Validation"})x");
+      R"x(422 {"error":"the model 'org/fake' does not do text-ranking, which the form of the body asks for (it does feature-extraction, sentence-similarity; no model that is served does that)","error_type":"Validation"})x");
 }
 
 TEST_F(HubFormTest, NamesTheModelsThatDoWhatTheFormOfTheBodyAsksFor) {
@@ -172,7 +172,7 @@ TEST_F(HubFormTest, NamesTheModelsThatDoWhatTheFormOfTheBodyAsksFor) {
   const std::string body = R"({"query":"a","texts":["b"]})";
   EXPECT_EQ(
       Refusal(body, "/models/vectors"),
-      R"x(422 {"error":"the model does not do text-ranking, which the form of the body asks for (it does feature-extraction, sentence-similarity; that is done by 'ranks')","error_type":"Validation"})x");
+      R"x(422 {"error":"the model 'vectors' does not do text-ranking, which the form of the body asks for (it does feature-extraction, sentence-similarity; that is done by 'ranks')","error_type":"Validation"})x");
   EXPECT_EQ(Ask(PostJson("/", body)).Field("x-model"), "ranks");
   EXPECT_EQ(Ask(PostJson("/models/vectors", body)).Field("x-model"), "vectors");
   EXPECT_EQ(Ask(PostJson("/models/none", body)).Field("x-model"), "");

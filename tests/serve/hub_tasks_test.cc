@@ -163,7 +163,7 @@ TEST_F(HubTasksTest, AnswersQuestions) {
   EXPECT_EQ(Ask(PostJson("/", R"({"inputs":"a"})")).status, 422);
   EXPECT_EQ(Ask(PostJson("/", R"({"inputs":{"question":"a","context":"b"},"parameters":{"max_answer_len":0}})")).status, 422);
   EXPECT_EQ(Outcome(PostJson("/v2/models/m/infer", R"({"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}]})")),
-            R"x(400 {"error":"the model does question-answering, which this protocol is not spoken for"})x");
+            R"x(400 {"error":"the model 'm' does question-answering, which this protocol is not spoken for"})x");
   EXPECT_EQ(AskJson(Get("/v2/models/m")).at("outputs"), json::array());
   EXPECT_EQ(Ask(PostJson("/", R"({"inputs":{"question":"a","context":"b"},"parameters":{"top_k":100}})")).status, 200);
   EXPECT_EQ(Refusal({{"inputs", one}, {"parameters", {{"top_k", 101}}}}),

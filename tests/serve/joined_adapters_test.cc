@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <set>
@@ -14,10 +15,12 @@
 #include "base/random.h"
 #include "models/adapter.h"
 #include "models/model_folder.h"
+#include "optimize/int8_folder.h"
 #include "serve/served_model.h"
 #include "tests/serve/server_fixture.h"
 #include "tests/support/numbers.h"
 #include "tests/support/reference.h"
+#include "tests/support/test_support.h"
 
 namespace mlac {
 namespace {
@@ -40,13 +43,13 @@ TokenBatch RandomBatch(size_t num_sequences, uint64_t seed) {
 
 // The base itself and two adapters of different ranks, layers and heads.
 struct Models {
-  std::shared_ptr<Model> base = OpenBase(kBase);
+  std::shared_ptr<Model> base;
   std::vector<std::unique_ptr<TextModel>> models;
 
-  explicit Models(DType dtype = DType::kF32) {
+  explicit Models(DType dtype = DType::kF32, const std::string& folder = kBase) : base(OpenBase(folder)) {
     for (const char* adapter : {"", "adapters/bert", "adapters/bert_patterns"})
       models.push_back(std::make_unique<TextModel>(
-          kBase, TextModelOptions{.num_threads = 1, .dtype = dtype, .adapter = *adapter == 0 ? "" : FixturePath(adapter), .base = base}));
+          folder, TextModelOptions{.num_threads = 1, .dtype = dtype, .adapter = *adapter == 0 ? "" : FixturePath(adapter), .base = base}));
   }
 };
 
@@ -79,6 +82,34 @@ TEST(ComputeJoined, GivesTheBitsOfEachModelAlone) {
         EXPECT_TRUE(SameBits(found[i], expected[i])) << name << ", " << num_threads << " threads, part " << i;
     }
   });
+}
+
+// There activations have fewer digits within a product than behind one, and one of the adapters has the layer with the activation.
+TEST(ComputeJoined, GivesTheBitsOfEachModelAloneInInt8AndBf16) {
+  const test::TemporaryFolder folder;
+  const std::string int8 = folder / "int8";
+  std::filesystem::create_directory(int8);
+  WriteInt8Folder(kBase, int8);
+  std::vector<TokenBatch> batches;
+  for (size_t i = 0; i < 9; ++i) batches.push_back(RandomBatch(1 + i % 4, i));
+  for (const auto& [base, dtype] : {std::pair(int8, DType::kF32), std::pair(kBase, DType::kBF16), std::pair(int8, DType::kBF16)})
+    test::ForEachBound([&](std::string_view bound) {
+      Models models(dtype, base);  // packed for this instruction set
+      std::vector<std::vector<float>> expected, found;
+      std::vector<JoinedPart> parts;
+      for (size_t i = 0; i < batches.size(); ++i) {
+        expected.push_back(models.models[i % 3]->EmbedTokens(batches[i]));
+        found.emplace_back(expected[i].size(), -1.0f);
+      }
+      for (size_t i = 0; i < batches.size(); ++i)
+        parts.push_back({.model = models.models[i % 3].get(), .batch = &batches[i], .wanted = {Output::kTokens}, .out = found[i]});
+      for (const size_t num_threads : {1, 3}) {
+        Inference inference(num_threads, dtype);
+        ComputeJoined(inference, *models.base, parts);
+        for (size_t i = 0; i < batches.size(); ++i)
+          EXPECT_TRUE(SameBits(found[i], expected[i])) << bound << ", " << base << " in " << Name(dtype) << ", " << num_threads << " threads, part " << i;
+      }
+    });
 }
 
 TEST(JoinedAdapters, ComputesTogetherWhatWaitsForATurn) {

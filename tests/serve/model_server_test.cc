@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <regex>
 #include <set>
 #include <thread>
@@ -9,6 +10,7 @@
 #include "base/random.h"
 #include "serve/access_log.h"
 #include "serve/embedded.h"
+#include "serve/metrics.h"
 #include "tests/serve/server_fixture.h"
 
 namespace mlac {
@@ -389,11 +391,126 @@ TEST_F(ModelServerTest, LogsAndCountsWhatWasComputedAndNothingThatTheClientWrote
   EXPECT_EQ(line.at("tokens"), 4);
   EXPECT_TRUE(line.at("queue_ms").is_number());
   EXPECT_TRUE(line.at("compute_ms").is_number());
-  EXPECT_NE(metrics.find("mlac_http_requests_total{method=\"POST\",route=\"/embed\",status=\"200\"} 1\n"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("mlac_http_requests_total{method=\"POST\",model=\"org/fake\",route=\"/embed\",status=\"200\"} 1\n"),
+            std::string::npos)
+      << metrics;
   EXPECT_NE(metrics.find("mlac_http_requests_total{method=\"-\",route=\"-\",status=\"400\"} 1\n"), std::string::npos);
   EXPECT_NE(metrics.find("mlac_tokens_total 4\n"), std::string::npos);
   EXPECT_NE(metrics.find("te_request_success{method=\"single\"} 1\n"), std::string::npos);
   EXPECT_NE(metrics.find("mlac_info{model=\"org/fake\",version="), std::string::npos);
+}
+
+TEST_F(ModelServerTest, LogsWhyARequestIsRefusedInAWordAndWhichModelItWasFor) {
+  Serve({.max_length = 4}, {.http = {.api_keys = ApiKeys::Parse("key", "test")}, .inference = {.max_client_batch_size = 2}});
+  const std::string key = "Authorization: Bearer key\r\n";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {PostJson("/embed", "{}", key), " 422 model=org/fake reason=bad_field"},
+      {PostJson("/embed", "{", key), " 400 model=org/fake reason=bad_request"},
+      {PostJson("/embed", R"({"inputs":"a a a a"})", key), " 422 model=org/fake reason=too_long"},
+      {PostJson("/embed", R"({"inputs":["a","a","a"]})", key), " 413 model=org/fake reason=too_many_inputs"},
+      {PostJson("/embed", R"({"inputs":""})", key), " 400 model=org/fake reason=empty_input"},
+      {PostJson("/predict", R"({"inputs":"a"})", key), " 422 model=org/fake reason=no_task"},
+      {PostJson("/models/other/embed", R"({"inputs":"a"})", key), " 404 reason=no_model"},
+      {PostJson("/embed", R"({"inputs":"a"})"), " 401 reason=no_key"},
+      {PostJson("/embed", R"({"inputs":"a"})", "Authorization: Bearer other\r\n"), " 401 reason=wrong_key"},
+      {Get("/embed", key), " 405 reason=wrong_method"},
+      {Get("/other", key), " 404 reason=no_route"},
+      {PostJson("/v1/v1/embeddings", "{}", key), " 404 reason=no_route nearest=/v1/embeddings"},
+      {PostJson("/embeddings", "{}", key), " 404 reason=no_route nearest=/v1/embeddings"},
+      {PostJson("/embed/", "{}", key), " 404 reason=no_route nearest=/embed"},
+      {PostJson("/embed", "{}", key + "Content-Encoding: gzip\r\n"), " 415 model=org/fake reason=wrong_content_type"},
+  };
+  for (size_t i = 0; i < cases.size(); ++i) {
+    Ask(cases[i].first);
+    const HttpAccess access = Accesses(i + 1)[i];
+    std::string found = " " + std::to_string(access.status);
+    for (const HttpField& note : access.notes) found += " " + note.name + "=" + note.value;
+    EXPECT_EQ(found, cases[i].second) << cases[i].first;
+  }
+  EXPECT_EQ(
+      Outcome(Get("/v1/metrics", key)),
+      R"x(404 {"error":{"message":"no such route (there is /metrics)","type":"invalid_request_error","param":null,"code":"not_found"}})x");
+}
+
+TEST_F(ModelServerTest, CountsTheAnswersOfAClassifier) {
+  Serve({.is_classifier = true, .max_length = 4});
+  std::string metrics = Ask(Get("/metrics")).body;
+  const auto expect = [&](const std::string& line) { EXPECT_NE(metrics.find(line + "\n"), std::string::npos) << line << "\n" << metrics; };
+  expect(R"(mlac_predictions_total{label="good",model="org/fake"} 0)");
+  expect(R"(mlac_predictions_total{label="so \"so\"",model="org/fake"} 0)");
+  std::vector<size_t> counts(3);
+  for (const auto& [word, id] : std::vector<std::pair<std::string, int32_t>>{{"hello", 10}, {"world", 11}, {"good", 12}}) {
+    const std::vector<float> row = model_->Row({2, id, 3});
+    ++counts[static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin())];
+    AskJson(PostJson("/predict", json({{"inputs", word}}).dump()));
+  }
+  AskJson(PostJson("/predict", R"({"inputs":[["a b c"]],"truncate":true})"));
+  const std::vector<float> cut = model_->Row({2, 5, 6, 3});
+  ++counts[static_cast<size_t>(std::max_element(cut.begin(), cut.end()) - cut.begin())];
+  metrics = Ask(Get("/metrics")).body;
+  expect(R"(mlac_predictions_total{label="good",model="org/fake"} )" + std::to_string(counts[0]));
+  expect(R"(mlac_predictions_total{label="bad",model="org/fake"} )" + std::to_string(counts[1]));
+  expect(R"(mlac_prediction_score_count{model="org/fake"} 4)");
+  expect(R"(mlac_prediction_score_bucket{model="org/fake",le="0.3"} 0)");  // of three labels the best has a third at least
+  expect(R"(mlac_prediction_score_bucket{model="org/fake",le="+Inf"} 4)");
+  expect(R"(mlac_texts_total{model="org/fake"} 4)");
+  expect(R"(mlac_truncated_texts_total{model="org/fake"} 1)");
+  expect(R"(mlac_http_request_duration_seconds_count{model="org/fake",route="/predict"} 4)");
+}
+
+TEST_F(ModelServerTest, CountsOfSeveralLabelsEachThatApplies) {
+  Serve({.is_classifier = true, .num_labels = 1});  // a sigmoid, and a score to rank by: no decision is made of it
+  AskJson(PostJson("/predict", R"({"inputs":"a"})"));
+  const std::string metrics = Ask(Get("/metrics")).body;
+  EXPECT_EQ(metrics.find("mlac_predictions_total{"), std::string::npos);
+  EXPECT_NE(metrics.find("mlac_texts_total{model=\"org/fake\"} 1\n"), std::string::npos);
+  ServeMetrics counted;
+  const std::unique_ptr<AnswerMetrics> answers = counted.OfAnswers("tags", FakeModel({.is_classifier = true, .is_multi_label = true}));
+  answers->CountLabels(std::vector<float>{0, -1, 2, -1, -2, -3});
+  const std::string rendered = counted.Render({});
+  for (const char* line :
+       {R"(mlac_predictions_total{label="good",model="tags"} 1)", R"(mlac_predictions_total{label="bad",model="tags"} 0)",
+        R"(mlac_predictions_total{label="so \"so\"",model="tags"} 1)", R"(mlac_prediction_score_count{model="tags"} 2)",
+        R"(mlac_prediction_score_bucket{model="tags",le="0.3"} 1)"})
+    EXPECT_NE(rendered.find(std::string(line) + "\n"), std::string::npos) << line << "\n" << rendered;
+}
+
+TEST_F(ModelServerTest, NamesTheFirst256LabelsInItsMetrics) {
+  ServeMetrics metrics;
+  const FakeModel model({.is_classifier = true, .num_labels = 300});
+  const std::unique_ptr<AnswerMetrics> answers = metrics.OfAnswers("m", model);
+  std::vector<float> logits(600);
+  logits[299] = 1;
+  logits[300 + 256] = 1;
+  answers->CountLabels(logits);
+  const std::string rendered = metrics.Render({});
+  EXPECT_NE(rendered.find("mlac_predictions_total{label=\"(other)\",model=\"m\"} 2\n"), std::string::npos);
+}
+
+TEST_F(ModelServerTest, TellsOfTheProcessAsPrometheusNamesIt) {
+  Serve();
+  const std::string metrics = Ask(Get("/metrics")).body;
+  const auto value = [&](const std::string& name) {
+    const size_t place = metrics.find("\n" + name + " ");
+    return place == std::string::npos ? 0.0 : std::stod(metrics.substr(place + name.size() + 2));
+  };
+  EXPECT_GT(value("process_resident_memory_bytes"), 1 << 20);
+  EXPECT_GT(value("process_virtual_memory_bytes"), value("process_resident_memory_bytes"));
+  EXPECT_NE(metrics.find("# TYPE process_cpu_seconds_total counter\n"), std::string::npos);
+  EXPECT_GE(value("process_open_fds"), 3);
+  EXPECT_GT(value("process_max_fds"), value("process_open_fds"));
+  EXPECT_GT(value("process_start_time_seconds"), 1e9);
+  EXPECT_LT(value("process_start_time_seconds"), static_cast<double>(std::time(nullptr)) + 10);
+}
+
+TEST(FormatEvent, WritesTimeLevelAndWhatHappenedInEitherForm) {
+  const LogEvent event = {
+      .level = LogLevel::kWarning, .event = "refused", .message = "m@a: \"no\"", .fields = {{"model", "m"}, {"after", ""}}};
+  const auto time = std::chrono::system_clock::time_point(1'700'000'000'007ms);
+  EXPECT_EQ(FormatEvent(event, LogFormat::kText, time), "2023-11-14T22:13:20.007Z warning m@a: \"no\"\n");
+  EXPECT_EQ(FormatEvent(event, LogFormat::kJson, time),
+            R"({"time":"2023-11-14T22:13:20.007Z","level":"warning","event":"refused","model":"m","message":"m@a: \"no\""})"
+            "\n");
 }
 
 TEST(FormatAccess, WritesOneLineOfEitherForm) {

@@ -80,10 +80,13 @@ TEST_F(ModelSetTest, SaysWhichModelsDoWhatTheOneThatWasNamedDoesNot) {
   ServeFour();
   EXPECT_EQ(
       Outcome(PostJson("/models/sorts/embed", R"({"inputs":"a"})")),
-      R"x(422 {"error":"the model does not do feature-extraction (it does text-classification; that is done by 'one', 'two')","error_type":"Validation"})x");
+      R"x(422 {"error":"the model 'sorts' does not do feature-extraction (it does text-classification; that is done by 'one', 'two')","error_type":"Validation"})x");
   EXPECT_EQ(
       Outcome(PostJson("/v1/embeddings", R"({"input":"a","model":"sorts"})")),
-      R"x(404 {"error":{"message":"the model does not do feature-extraction (it does text-classification; that is done by 'one', 'two')","type":"invalid_request_error","param":"model","code":"model_not_found"}})x");
+      R"x(404 {"error":{"message":"the model 'sorts' does not do feature-extraction (it does text-classification; that is done by 'one', 'two')","type":"invalid_request_error","param":"model","code":"model_not_found"}})x");
+  EXPECT_EQ(
+      Outcome(PostJson("/similarity", R"({"inputs":"a"})", "x-model: ranks\r\n")),
+      R"x(422 {"error":"the model 'ranks' does not do sentence-similarity (it does text-classification, text-ranking; that is done by 'one', 'two')","error_type":"Validation"})x");
   const std::string unknown = "no such model (served are 'one', 'two', 'sorts', 'ranks')";
   EXPECT_EQ(
       Outcome(PostJson("/v1/embeddings", R"({"input":"a","model":"three"})")),

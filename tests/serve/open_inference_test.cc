@@ -173,6 +173,15 @@ TEST_F(OpenInferenceTest, RefusesTensorsThatDoNotFit) {
     EXPECT_EQ(Refusal(inputs), "400 " + json({{"error", message}}).dump()) << inputs;
 }
 
+TEST_F(OpenInferenceTest, NamesTheModelAlsoWhereABodyIsAboveTheLimit) {
+  Serve({}, {.http = {.limits = {.max_body_bytes = 10}}});
+  for (const auto& [path, model] : {std::pair(kInfer, "org/fake"), {"/v2/models/none/infer", ""}}) {
+    const RawAnswer answer = Ask(PostJson(path, R"({"inputs":[]})"));
+    EXPECT_EQ(answer.status, 413) << path;
+    EXPECT_EQ(answer.Field("x-model"), model) << path;
+  }
+}
+
 TEST_F(OpenInferenceTest, RefusesBinaryDataThatDoesNotFit) {
   Serve();
   const auto header = [](const std::string& datatype, size_t count, size_t size) {

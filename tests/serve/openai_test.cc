@@ -141,10 +141,12 @@ TEST_F(OpenAiTest, RefusesWhatItCannotComputeNamingTheField) {
            {R"({"input":"a","user":7})", "'user' must be a string, is a number (byte 20)", "user"},
            {R"({"input":"a","model":7})", "'model' must be a string, is a number (byte 21)", "model"},
            {R"({"input":"a a a a a a a a a a a a a a a"})",
-            "'input' has 17 tokens; the model takes at most 16 (shorten it, or set \"truncate\": true where the protocol has that)",
+            "'input' has 17 tokens; the model takes at most 16 (shorten it, or start the server with --auto-truncate, which cuts longer "
+            "texts)",
             "input"},
            {R"({"input":["a",[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]]})",
-            "'input[1]' has 17 tokens; the model takes at most 16 (shorten it, or set \"truncate\": true where the protocol has that)",
+            "'input[1]' has 17 tokens; the model takes at most 16 (shorten it, or start the server with --auto-truncate, which cuts longer "
+            "texts)",
             "input[1]"},
            {R"({"input":"a","dimension":2})", "a field that embeddings do not have, with its value at byte 25 (did you mean 'dimensions'?)",
             ""},
@@ -165,7 +167,7 @@ TEST_F(OpenAiTest, SaysThatAClassifierGivesNoEmbeddings) {
   Serve({.is_classifier = true});
   EXPECT_EQ(
       Outcome(Post(R"({"input":"a"})")),
-      R"x(404 {"error":{"message":"the model does not do feature-extraction (it does text-classification; no model that is served does that)","type":"invalid_request_error","param":"model","code":"model_not_found"}})x");
+      R"x(404 {"error":{"message":"the model 'org/fake' does not do feature-extraction (it does text-classification; no model that is served does that)","type":"invalid_request_error","param":"model","code":"model_not_found"}})x");
 }
 
 TEST_F(OpenAiTest, WritesErrorsOfTheServerInItsForm) {

@@ -55,6 +55,17 @@ TEST_F(TeiTest, PredictsWithTheLikeliestLabelFirst) {
   EXPECT_EQ(AskJson(PostJson("/predict", R"({"inputs":[["hello"]]})")).size(), 1u);
 }
 
+TEST_F(TeiTest, TakesTwoTextsInOneListForNoPairWhereTheModelLearntFromSingleTexts) {
+  Serve({.is_classifier = true, .reads_single_texts = true});
+  EXPECT_EQ(
+      Outcome(PostJson("/predict", R"({"inputs":["hello","world"]})")),
+      R"x(422 {"error":"'inputs' has two texts in one list, which are one pair here; the model was trained on single texts (several texts are [[\"a\"], [\"b\"]])","error_type":"Validation"})x");
+  EXPECT_EQ(AskJson(PostJson("/predict", R"({"inputs":["hello"]})")).size(), 3u) << "one text, three labels";
+  EXPECT_EQ(AskJson(PostJson("/predict", R"({"inputs":[["hello"],["world"]]})")).size(), 2u);
+  EXPECT_EQ(AskJson(PostJson("/predict", R"({"inputs":[["hello","world"]]})")).size(), 1u) << "who writes it so means a pair";
+  EXPECT_EQ(AskJson(PostJson("/", R"({"inputs":["hello","world"]})")).size(), 2u);
+}
+
 TEST_F(TeiTest, TokenizesWithByteOffsets) {
   Serve();
   EXPECT_EQ(Outcome(PostJson("/tokenize", R"({"inputs":"hello été"})")),
@@ -74,8 +85,9 @@ TEST_F(TeiTest, CutsAtTheEndThatIsAskedForAndSaysHowMany) {
   EXPECT_EQ(left[0].get<std::vector<float>>(), Expected({2, 6, 7, 3}, false));
   EXPECT_EQ(left[1].get<std::vector<float>>(), Expected({6, 7, 8, 9}, false));
   EXPECT_EQ(Ask(PostJson("/embed", R"({"inputs":"a b","truncate":true})")).Field("x-truncated-inputs"), "");
-  EXPECT_EQ(Outcome(PostJson("/embed", R"({"inputs":"a b c"})")),
-            R"x(422 {"error":"'inputs' has 5 tokens; the model takes at most 4 (shorten it, or set \"truncate\": true where the protocol has that)","error_type":"Validation"})x");
+  EXPECT_EQ(
+      Outcome(PostJson("/embed", R"({"inputs":"a b c"})")),
+      R"x(422 {"error":"'inputs' has 5 tokens; the model takes at most 4 (shorten it, or set \"truncate\": true)","error_type":"Validation"})x");
 
   Serve({.max_length = 4}, {.inference = {.auto_truncate = true}});
   EXPECT_EQ(Ask(PostJson("/embed", R"({"inputs":"a b c"})")).status, 200);
@@ -158,11 +170,13 @@ TEST_F(TeiTest, DescribesTheModel) {
 
 TEST_F(TeiTest, SaysWhatTheModelCanDoWhereItCannot) {
   Serve();
-  EXPECT_EQ(Outcome(PostJson("/predict", R"({"inputs":"a"})")),
-            R"x(422 {"error":"the model does not do text-classification (it does feature-extraction, sentence-similarity; no model that is served does that)","error_type":"Validation"})x");
+  EXPECT_EQ(
+      Outcome(PostJson("/predict", R"({"inputs":"a"})")),
+      R"x(422 {"error":"the model 'org/fake' does not do text-classification (it does feature-extraction, sentence-similarity; no model that is served does that)","error_type":"Validation"})x");
   Serve({.is_classifier = true});
-  EXPECT_EQ(Outcome(PostJson("/embed", R"({"inputs":"a"})")),
-            R"x(422 {"error":"the model does not do feature-extraction (it does text-classification; no model that is served does that)","error_type":"Validation"})x");
+  EXPECT_EQ(
+      Outcome(PostJson("/embed", R"({"inputs":"a"})")),
+      R"x(422 {"error":"the model 'org/fake' does not do feature-extraction (it does text-classification; no model that is served does that)","error_type":"Validation"})x");
 }
 
 TEST_F(TeiTest, RefusesWhatItCannotComputeNamingTheField) {
@@ -199,7 +213,8 @@ TEST_F(TeiTest, RefusesWhatItCannotComputeNamingTheField) {
   const std::string must_be = "must be a text, a pair of texts, or a list of [text] and [text, text], is ";
   refusals("/predict",
            {
-               {R"({"inputs":["a","b","c"]})", 422, "'inputs' " + must_be + "an array (byte 10)", "Validation"},
+               {R"({"inputs":["a","b","c"]})", 422,
+                "'inputs' has more than two texts in one list; two are a pair (several texts are [[\"a\"], [\"b\"]])", "Validation"},
                {R"({"inputs":null})", 422, "'inputs' " + must_be + "null (byte 10)", "Validation"},
                {R"({"inputs":[["a","b","c"]]})", 422, "'inputs[0]' must be [text] or [text, text], is an array (byte 11)", "Validation"},
                {R"({"inputs":[["a"],"b"]})", 422, "'inputs[1]' must be [text] or [text, text], is a string (byte 17)", "Validation"},

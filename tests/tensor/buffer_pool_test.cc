@@ -4,6 +4,8 @@
 
 #include <set>
 
+#include "tests/support/test_support.h"
+
 namespace mlac {
 namespace {
 
@@ -36,6 +38,12 @@ TEST(BufferPool, GivesNoTensorABufferMuchLargerThanItNeeds) {
   BufferPool pool;
   const std::byte* large = pool.NewTensor({1 << 20}).data();
   EXPECT_NE(pool.NewTensor({1 << 10}).data(), large);
+}
+
+TEST(BufferPool, RefusesSizesThatNoMemoryHas) {
+  BufferPool pool;
+  for (const size_t count : {size_t{1} << 62, (size_t{1} << 62) + 1, size_t{1} << 61, (size_t{1} << 63) - 1})  // four bytes each: some begin again at 0
+    test::ExpectError(ErrorCode::kResourceExhausted, "out of memory for intermediate results", [&] { pool.NewTensor({count}); });
 }
 
 TEST(BufferPool, CountsWhatIsInUseAndTheMostThatWas) {

@@ -79,6 +79,13 @@ TEST(Tokenizer, ATextAtTheLimitIsWholeAndOneAboveIsAnErrorOrCut) {
   EXPECT_EQ(cut.num_tokens_before_truncation, 5u);
 }
 
+// What is longer is told from its length alone; places in the normalised text, up to three times as long, have 32 bits.
+TEST(Tokenizer, ATextWhosePlacesDoNotFitIsRefused) {
+  const Tokenizer tokenizer = LoadSmall();
+  test::ExpectError(ErrorCode::kTooLarge, "the text has 1431655766 bytes; at most 1431655765 can be encoded",
+                    [&] { tokenizer.Encode(std::string_view("cat", 1431655766)); });
+}
+
 TEST(Tokenizer, ALimitMustLeaveRoomForTheSpecialTokens) {
   const Tokenizer tokenizer = LoadSmall();
   EXPECT_THAT(tokenizer.Encode("cat", {.max_length = 2, .truncate = true}).token_ids, ElementsAre(kCls, kSep));

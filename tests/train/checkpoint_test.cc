@@ -22,11 +22,15 @@ struct Small {
   std::unique_ptr<Optimizer> optimizer;
   std::vector<Tensor> best;
   TrainingState state = {.step = 3,
+                         .num_steps = 9,
                          .step_losses = {1.0 / 3, 0.1, 5e-324},
-                         .epochs = {{.epoch = 1, .step = 2, .train_loss = 0.7, .has_validation = true, 
-                                     .validation = {0.3, {{"accuracy", 0.9}, {"macro_f1", 2.0 / 3}}, 2.0 / 3}, .best = true}},
-                         .best_epoch = 1,
-                         .best_score = 2.0 / 3};
+                         .epochs = {{.epoch = 1,
+                                     .step = 2,
+                                     .train_loss = 0.7,
+                                     .has_validation = true,
+                                     .validation = {0.3, {{"accuracy", 0.9}, {"macro_f1", 2.0 / 3}}, 2.0 / 3, false},
+                                     .best = true}},
+                         .best_epoch = 1};
   std::map<std::string, std::string> identity = {{"--lr", "5e-05"}, {"data", "8d1f00000000000000"}};
 
   explicit Small(uint64_t seed) {
@@ -67,11 +71,12 @@ TEST(Checkpoint, ReadsBackWhatWasWritten) {
   EXPECT_EQ(state.step, 3u);
   EXPECT_EQ(state.step_losses, written.state.step_losses);
   EXPECT_EQ(state.best_epoch, 1u);
-  EXPECT_EQ(state.best_score, 2.0 / 3);
+  EXPECT_EQ(state.num_steps, 9u);
   ASSERT_EQ(state.epochs.size(), 1u);
   EXPECT_EQ(state.epochs[0].validation.loss, 0.3);
   EXPECT_EQ(state.epochs[0].validation.figures, written.state.epochs[0].validation.figures);
   EXPECT_EQ(state.epochs[0].validation.score, 2.0 / 3);
+  EXPECT_FALSE(state.epochs[0].validation.is_telling);
   EXPECT_TRUE(state.epochs[0].best);
 }
 
@@ -111,16 +116,32 @@ TEST(Checkpoint, IsRefusedByARunWithAnotherIdentity) {
               [&] { other.Read(folder / "checkpoint"); });
 }
 
+TEST(Checkpoint, SaysHowFarTheRunHadCome) {
+  const test::TemporaryFolder folder;
+  EXPECT_FALSE(LookAtCheckpoint(folder / "checkpoint")) << "there is none";
+  Small small(1);
+  small.Write(folder / "checkpoint");
+  const std::optional<CheckpointProgress> progress = LookAtCheckpoint(folder / "checkpoint");
+  ASSERT_TRUE(progress);
+  EXPECT_EQ(progress->step, 3u);
+  EXPECT_EQ(progress->num_steps, 9u);
+  for (const char* broken : {"{", "[]", "{\"format_version\": 3}", "{\"format_version\": 2, \"step\": 3, \"num_steps\": 9}"}) {
+    folder.Write("checkpoint/state.json", broken);
+    EXPECT_FALSE(LookAtCheckpoint(folder / "checkpoint")) << broken;
+  }
+}
+
 TEST(Checkpoint, IsRefusedInAnotherFormat) {
   const test::TemporaryFolder folder;
   Small small(1);
   small.Write(folder / "checkpoint");
   const std::string path = folder / "checkpoint/state.json", text = ReadWhole(path);
-  for (const auto& [version, shown] : {std::pair{"1", "1"}, {"0", "0"}, {"\"2\"", "\"2\""}, {"null", "null"}, {"[]", "[]"}}) {
+  for (const auto& [version, shown] : {std::pair{"2", "2"}, {"0", "0"}, {"\"3\"", "\"3\""}, {"null", "null"}, {"[]", "[]"}}) {
     std::string changed = text;
-    changed.replace(changed.find("\"format_version\": 2") + 18, 1, version);
+    changed.replace(changed.find("\"format_version\": 3") + 18, 1, version);
     folder.Write("checkpoint/state.json", changed);
-    ExpectError(ErrorCode::kInvalidInput, path + ": format_version is " + shown + "; this mlac reads 2", [&] { small.Read(folder / "checkpoint"); });
+    ExpectError(ErrorCode::kInvalidInput, path + ": format_version is " + shown + "; this mlac reads 3",
+                [&] { small.Read(folder / "checkpoint"); });
   }
   folder.Write("checkpoint/state.json", "[1]");
   ExpectError(ErrorCode::kInvalidInput, path + ": there is no format_version", [&] { small.Read(folder / "checkpoint"); });

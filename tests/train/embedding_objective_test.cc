@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "tests/support/test_support.h"
 #include "tests/train/tiny_training.h"
 #include "tests/train/weight_gradient.h"
 #include "train/ranked_pairs.h"
@@ -47,6 +48,21 @@ TEST(EmbeddingObjective, HasTheGradientOfTheWeights) {
     const std::vector<size_t> batch = {0, 3, 1, 5};
     test::ExpectGradientOfTheWeights(*model, *objective, batch);
   }
+}
+
+// Of texts whose first tokens are a prompt's, which are read and not pooled.
+TEST(EmbeddingObjective, HasTheGradientOfTheWeightsBehindAPrompt) {
+  const test::TemporaryFolder folder;
+  folder.Write("modules.json", R"([{"path": "", "type": "models.Transformer"}, {"path": "1_Pooling", "type": "models.Pooling"}])");
+  folder.Write("1_Pooling/config.json", R"({"pooling_mode": "mean", "include_prompt": false})");
+  TupleTokens train = TinyTuples(6, 2, 1);
+  train.num_prompt_tokens = 3;  // all of some texts, of which the last token counts
+  const TupleTokens none = TinyTuples(0, 2, 1);
+  const std::unique_ptr<Model> model = TinyEncoder();
+  const SentenceEncoder encoder(folder.path(), *model);
+  const std::unique_ptr<Objective> objective = MakeEmbeddingObjective(*model, encoder, train, none, {.scale = 3});
+  const std::vector<size_t> batch = {0, 3, 1, 5};
+  test::ExpectGradientOfTheWeights(*model, *objective, batch);
 }
 
 // A cross-encoder learns scores between 0 and 1, too.

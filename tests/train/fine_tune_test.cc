@@ -3,11 +3,14 @@
 #include "train/fine_tune.h"
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <new>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -36,6 +39,8 @@ struct Observer : FineTuneObserver {
   void OnStart(size_t, size_t, size_t, size_t) override {}
   void OnResume(size_t step) override { resumed = step; }
   void OnStep(const StepReport& report) override {
+    ++num_steps;
+    if (on_step) on_step();
     if (report.step == stop_after) stop = true;
   }
   void OnSpike(const SpikeReport&) override {}
@@ -46,7 +51,8 @@ struct Observer : FineTuneObserver {
   void OnEarlyStop(size_t) override {}
 
   std::vector<std::string> notes, findings;
-  size_t resumed = 0, stop_after = 0, stop_after_epoch = 0;
+  size_t resumed = 0, stop_after = 0, stop_after_epoch = 0, num_steps = 0;
+  std::function<void()> on_step;
   std::atomic<bool> stop = false;
 };
 
@@ -192,7 +198,7 @@ TEST_F(FineTune, WritesTheSameBytesWhenItIsInterruptedAndResumed) {
   // Once more, as a scheduler does that saw the process killed in its last moment.
   observer.notes.clear();
   Train(options);
-  EXPECT_EQ(observer.notes.back(), folder / "second: is the result of this run already; there is nothing left to train");
+  EXPECT_THAT(observer.notes, testing::Contains(folder / "second: is the result of this run already; there is nothing left to train"));
   ExpectSameContent(ContentOf(options.out), expected, "finished");
   options.training.seed = 1;
   EXPECT_EQ(ExpectRefused(ErrorCode::kNotFound, folder / "second: holds neither a checkpoint nor the result of this run", options).hint(),
@@ -265,7 +271,7 @@ TEST_F(FineTune, ResumesFromTheBeginningIfItWasKilledBeforeTheFirstCheckpoint) {
   options.resume = true;
   options.out = folder / "absent";
   Train(options);
-  EXPECT_EQ(observer.notes.back(), folder / "absent: no checkpoint yet; this run begins at step 0");
+  EXPECT_THAT(observer.notes, testing::Contains(folder / "absent: no checkpoint yet; this run begins at step 0"));
   ExpectSameContent(ContentOf(options.out), expected, "nothing there");
   // Killed while it wrote the first one, and while it wrote the result.
   options.out = folder / "killed";
@@ -378,6 +384,94 @@ TEST_F(FineTune, RefusesAPlaceWhereNothingCanBeWritten) {
   fs::permissions(folder / "locked", fs::perms::owner_read | fs::perms::owner_exec);
   options.out = folder / "locked/out";
   ExpectRefused(ErrorCode::kIo, folder / "locked/out: cannot create: Permission denied", options);
+}
+
+TEST_F(FineTune, RefusesADiskThatIsTooSmallBeforeTheFirstStep) {
+  folder.Write("train.csv", Csv(60, 1));
+  FineTuneOptions options = Options();
+  const auto set_free = [&](uint64_t count) {
+    options.free_bytes = [&, count](const std::string& path) {
+      EXPECT_EQ(path, folder / "out");
+      return std::optional<uint64_t>(count);
+    };
+  };
+  options.training.save_steps = 0;
+  set_free(0);
+  const Error error = ExpectError(ErrorCode::kResourceExhausted, folder / "out: the trained weights need 0.1 MB, 0.0 MB are free there",
+                                  [&] { Train(options); });
+  EXPECT_EQ(error.hint(), "free some space there, or choose another --out");
+  EXPECT_EQ(observer.num_steps, 0u);
+  EXPECT_FALSE(fs::exists(folder / "out"));
+  Train(Options());
+  const uint64_t weights = fs::file_size(folder / "out/model.safetensors");
+  options.overwrite = true;
+  set_free(weights);  // with the header of the file, which is not counted
+  Train(options);
+  set_free(weights / 2);
+  EXPECT_THROW(Train(options), Error);
+  options.training.save_steps = 3;  // of 14 steps: two checkpoints stand side by side
+  set_free(7 * weights);
+  EXPECT_THROW(Train(options), Error);
+  set_free(8 * weights);
+  Train(options);
+}
+
+TEST_F(FineTune, SaysWhatTakesLessMemoryWhereThereWasNone) {
+  folder.Write("train.csv", Csv(60, 1));
+  FineTuneOptions options = Options();
+  for (const bool of_project : {false, true}) {
+    options.of_project = of_project;
+    const std::string hint = of_project ? "in train, max_tokens and gradient_checkpointing need less memory and change no bit of the "
+                                          "result; a smaller batch_size (now 8) needs less, too"
+                                        : "--max-tokens N and --gradient-checkpointing need less memory and change no bit of the result; a "
+                                          "smaller --batch-size (now 8) needs less, too";
+    observer.on_step = [] { throw std::bad_alloc(); };
+    EXPECT_EQ(ExpectRefused(ErrorCode::kResourceExhausted, "out of memory", options).hint(), hint);
+    observer.on_step = [] { throw Error(ErrorCode::kResourceExhausted, "out of memory: a tensor asks for 64 bytes"); };
+    EXPECT_EQ(ExpectRefused(ErrorCode::kResourceExhausted, "out of memory: a tensor asks for 64 bytes", options).hint(), hint);
+    observer.on_step = [] {
+      throw Error(ErrorCode::kResourceExhausted, "out: cannot write: No space left on device", "free some space there");
+    };
+    EXPECT_EQ(ExpectRefused(ErrorCode::kResourceExhausted, "out: cannot write: No space left on device", options).hint(),
+              "free some space there");
+  }
+}
+
+TEST_F(FineTune, SaysWhatWasNotLearntInItsNotesAndItsCard) {
+  constexpr char kHeading[] = "\n## Notes on this training\n\n- ";
+  std::string numbers = "text,label\n";
+  for (int i = 0; i < 60; ++i) numbers += fmt::format("cat {},{}\n", i, 400 + i % 3);
+  folder.Write("train.csv", numbers);
+  FineTuneOptions far = Options();  // numbers that so few steps do not come near
+  far.sequence.problem_type = ProblemType::kRegression;
+  const FineTuneResult result = Train(far);
+  ASSERT_FALSE(result.notes.empty());
+  EXPECT_THAT(result.notes.front(), testing::MatchesRegex("mean squared error .* is no better than always answering the mean \\(.*\\)"));
+  EXPECT_THAT(observer.notes, testing::IsSupersetOf(result.notes));
+  const std::string card = ReadWhole(folder / "out/README.md");
+  const size_t heading = card.find(kHeading + std::string("mean squared error "));
+  ASSERT_NE(heading, std::string::npos) << card;
+  EXPECT_LT(card.find("\n## Metrics\n"), heading);
+  EXPECT_LT(heading, card.find("\n## Training\n"));
+  far.resume = true;
+  EXPECT_EQ(Train(far).notes, result.notes) << "of a run that is finished";
+
+  folder.Write("train.csv", Csv(60, 1));
+  for (const double learning_rate : {2e-4, 5e-3}) {
+    FineTuneOptions options = Options();
+    options.out = folder / fmt::format("out {}", learning_rate);
+    options.training.learning_rate = learning_rate;
+    const FineTuneResult trained = Train(options);
+    EXPECT_EQ(ReadJsonFile(options.out + "/training.json").at("notes"), json(trained.training.notes));
+    EXPECT_EQ(ReadWhole(options.out + "/README.md").find(kHeading) != std::string::npos, !trained.notes.empty());
+    const std::vector<EpochReport>& epochs = trained.training.epochs;
+    if (epochs.at(1).validation.loss < epochs.at(0).validation.loss && learning_rate < 3e-4) {
+      EXPECT_THAT(trained.training.notes,
+                  testing::ElementsAre("the validation loss was still falling when training ended: try --epochs 29 --lr 3e-4"));
+    }
+    options.resume = true;
+    EXPECT_EQ(Train(options).notes, trained.notes);
+  }
 }
 
 TEST_F(FineTune, NeverReplacesWhatItReads) {

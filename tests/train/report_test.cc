@@ -169,6 +169,31 @@ TEST(ModelCard, NamesWhatIsKnownOnly) {
   EXPECT_THAT(text, HasSubstr("Nothing was set aside to measure on"));
 }
 
+TEST(ModelCard, HasTheNotesUnderTheirOwnHeading) {
+  const ClassificationMetrics metrics = Metrics(Numbered(3), 50);
+  ModelCard card = Card(metrics);
+  EXPECT_THAT(ModelCardMarkdown(card), Not(HasSubstr("## Notes on this training")));
+  card.notes = {"1 label is never answered: 'a|b'", "another"};
+  EXPECT_THAT(ModelCardMarkdown(card),
+              HasSubstr("\n## Notes on this training\n\n- 1 label is never answered: 'a\\|b'\n- another\n\n## Training\n"));
+}
+
+TEST(ModelCard, ShowsWhatTheMeanOfNumbersWouldReach) {
+  const Figures figures = {.num_examples = 3,
+                           .figures = {{.name = "mse", .title = "mean squared error", .value = 0.5, .of_mean = 2.125},
+                                       {.name = "mae", .title = "mean absolute error", .value = 0.25, .of_mean = 1.25},
+                                       {.name = "pearson", .title = "Pearson correlation", .value = 0.5}}};
+  const ClassificationMetrics none;
+  ModelCard card = Card(none);
+  card.metrics = nullptr;
+  card.label_names.clear();
+  card.title = "Text regression";
+  card.introduction = "Gives a text a number.";
+  card.figures = &figures;
+  EXPECT_THAT(ModelCardMarkdown(card),
+              HasSubstr("\nAlways answering the mean would have a mean squared error of 2.125 and a mean absolute error of 1.250.\n"));
+}
+
 TEST(ModelCard, StaysReadableWithManyLabels) {
   const ClassificationMetrics metrics = Metrics(Numbered(300), 3000);
   const std::string text = ModelCardMarkdown(Card(metrics));

@@ -54,6 +54,15 @@ TEST(SentenceFolder, RefusesSettingsThatAreNoObjectBeforeItTrains) {
   }
 }
 
+// The files of modules are copied into what may be published.
+TEST(SentenceFolder, RefusesModuleFilesOutsideTheBaseBeforeItTrains) {
+  Base base;
+  base.folder.Write("secret", "a key");
+  std::filesystem::create_symlink("../../secret", base.folder / "base/1_Pooling/notes.txt");
+  ExpectError(ErrorCode::kInvalidInput, (base.folder / "base") + "/1_Pooling/notes.txt: is a link that leads out of the folder", [&] { base.Train(); });
+  EXPECT_FALSE(std::filesystem::exists(base.folder / "out")) << "a checkpoint: it has trained";
+}
+
 // Some tools leave the tensors of the encoder alone beside those of the model that it was a part of.
 TEST(SentenceFolder, CarriesOnePoolerOverWhereTheBaseHasTwo) {
   Base base;

@@ -9,6 +9,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -481,6 +483,33 @@ TEST(SentenceFolders, GiveTheFiguresOfTheTrainedModel) {
     }
 }
 
+// A base that puts a prompt before each text learns behind it: so it is used, and so it is measured.
+TEST(SentenceFolders, LearnBehindThePromptOfTheirBase) {
+  const test::TemporaryFolder folder;
+  const Kind kind = AnchorsAndPositives();
+  folder.Write(kind.file, kind.content);
+  std::set<std::string> weights;
+  for (const auto& [prompt, include_prompt] : {std::pair{"", true}, {"the large model ", true}, {"the large model ", false}}) {
+    SCOPED_TRACE(fmt::format("'{}', include_prompt {}", prompt, include_prompt));
+    const std::string name = fmt::format("base{}", weights.size()), base = folder / name;
+    fs::copy(FixturePath("models/st_mean"), base, fs::copy_options::recursive);
+    folder.Write(name + "/1_Pooling/config.json",
+                 fmt::format(R"({{"embedding_dimension": 32, "pooling_mode": "mean", "include_prompt": {}}})", include_prompt));
+    folder.Write(name + "/config_sentence_transformers.json",
+                 fmt::format(R"({{"prompts": {{"usual": "{}"}}, "default_prompt_name": "usual"}})", prompt));
+    FineTuneOptions options;
+    options.model = base;
+    options.data = options.test = folder / kind.file;
+    options.out = folder / fmt::format("out{}", weights.size());
+    options.training = {.num_epochs = 1, .learning_rate = 1e-3, .batch_size = 16};
+    Silent observer;
+    const FineTuneResult result = FineTune(kind.task, options, observer, observer.stop);
+    EXPECT_EQ(Evaluate({.model = options.out, .data = options.test}).metrics_json, result.metrics_json);
+    EXPECT_TRUE(weights.insert(test::ReadWhole(options.out + "/model.safetensors")).second) << "it makes a difference";
+    EXPECT_EQ(ReadJsonFile(options.out + "/training.json").at("parameters").contains("prompt"), *prompt != '\0');
+  }
+}
+
 TEST(SentenceSimilarity, RefusesALossForOtherData) {
   const test::TemporaryFolder folder;
   Silent observer;
@@ -538,13 +567,6 @@ TEST(FillMask, LearnsAnAdapterOfTheSameBytesInParts) {
   EXPECT_EQ(ReadWhole(options.out + "/metrics.json"), ReadWhole(whole + "/metrics.json"));
 }
 
-// The first epochs of rare tags find none at all: F1 stays 0 while the loss falls, which is no reason to stop.
-TEST(ScoreOfF1, RisesWithTheLossWhileNothingIsFound) {
-  EXPECT_LT(ScoreOfF1(0, 0.9), ScoreOfF1(0, 0.8));
-  EXPECT_LT(ScoreOfF1(0, 0.01), ScoreOfF1(0.1, 2.5));
-  EXPECT_LT(ScoreOfF1(0.1, 0.1), ScoreOfF1(0.2, 0.9));
-}
-
 TEST(TextTargets, SplitsLabelsAndListsThemOnce) {
   EXPECT_THAT(SplitLabels(" a, b ,a,, c", ","), ElementsAre("a", "b", "c"));
   EXPECT_THAT(SplitLabels("a|b, c", "|"), ElementsAre("a", "b, c"));
@@ -564,6 +586,16 @@ TEST(TextTargets, NamesTheRowOfWhatCannotBe) {
   texts.targets[1] = "nan";
   ExpectError(ErrorCode::kInvalidInput, "train.csv line 3: expected a number, found 'nan'",
               [&] { ReadTargets(texts, ProblemType::kRegression, {"score"}, ","); });
+  texts.targets[1] = "3,5";
+  EXPECT_EQ(ExpectError(ErrorCode::kInvalidInput, "train.csv line 3: expected a number, found '3,5'",
+                        [&] { ReadTargets(texts, ProblemType::kRegression, {"score"}, ","); })
+                .hint(),
+            "a decimal comma? Write 3.5");
+  texts.targets[1] = " ";
+  EXPECT_EQ(ExpectError(ErrorCode::kInvalidInput, "train.csv line 3: expected a number, found ' '",
+                        [&] { ReadTargets(texts, ProblemType::kRegression, {"score"}, ","); })
+                .hint(),
+            "give the row a number, or leave such rows out with --skip-unlabelled");
   texts.targets = {"a", "a,bb"};
   ExpectError(ErrorCode::kInvalidInput, "train.csv line 3: expected labels that stand in the training data, found 'bb'",
               [&] { ReadTargets(texts, ProblemType::kMultiLabel, {"a", "b"}, ","); });
@@ -590,7 +622,10 @@ TEST(TaggedTexts, ReadsConllAndListsAlike) {
   same(R"({"tokens": ["EU", "rejects"], "ner_tags": ["B-ORG", "O"]})");
   same(R"({"words": ["EU", "rejects"], "labels": ["B-ORG", "O"]})");
   same(R"({"text": "EU  rejects", "tokens": ["EU", "rejects"], "ner_tags": ["B-ORG", "O"]})");
+  same(R"({"text": "EU  rejects", "words": ["EU", "rejects"], "labels": ["B-ORG", "O"]})");
   same(R"({"tokens": ["EU", "rejects"], "tags": ["X", "X"], "mine": ["B-ORG", "O"]})", {.tags = "mine"});
+  const std::string spans = R"({"text": "EU rejects", "tokens": ["E", "U", "rejects"], "labels": [[0, 2, "ORG"]]})";
+  EXPECT_EQ(ReadTaggedTexts(folder.Write("c.jsonl", spans + "\n")).words[0].size(), 2u) << "labels of spans";
   EXPECT_EQ(TagsOf(lists), TagsOf(conll));
 }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -448,26 +450,123 @@ TEST(Resume, StopsWhileTheFeaturesOfAFrozenEncoderAreComputed) {
 
 // ---- Which weights are kept ----
 
-TEST(Trainer, KeepsTheBestEpochAndStopsWhenNoneIsBetter) {
-  TinyRun run;
-  run.validation = TinyTexts(17, 2);
-  run.options.num_epochs = 20;
-  run.options.patience = 2;
-  run.options.learning_rate = 0.01;
-  std::vector<std::vector<float>> after_epoch;
-  run.recorder.after_epoch = [&](size_t) { after_epoch.push_back(Weights(*run.model)); };
-  const std::vector<float> weights = run.Train();
-  const std::vector<EpochReport>& epochs = run.result.epochs;
-  ASSERT_LT(epochs.size(), 20u) << "it never stopped: the test shows nothing";
-  EXPECT_EQ(run.recorder.stopped_after, epochs.size());
-  EXPECT_EQ(epochs.size(), run.result.best_epoch + 2);
-  size_t best = 0;
-  for (size_t i = 1; i < epochs.size(); ++i)
-    if (epochs[i].validation.score > epochs[best].validation.score) best = i;
-  EXPECT_EQ(run.result.best_epoch, best + 1);
-  EXPECT_TRUE(epochs[best].best);
-  EXPECT_TRUE(SameBits(weights, after_epoch[best]));
-  EXPECT_FALSE(SameBits(weights, after_epoch.back()));
+// Measures what it is told to, epoch by epoch, and learns like the objective that it stands for.
+class ScriptedObjective : public Objective {
+ public:
+  // epoch: from 0, where it begins.
+  ScriptedObjective(Objective& objective, std::vector<ValidationReport> reports, size_t epoch)
+      : objective_(objective), reports_(std::move(reports)), epoch_(epoch) {}
+  size_t num_examples() const override { return objective_.num_examples(); }
+  size_t num_validation_examples() const override { return 1; }
+  std::string Places(std::span<const size_t> examples) const override { return objective_.Places(examples); }
+  TokenBatch Begin(std::span<const size_t> examples, size_t step) override {
+    epoch_ = step / 4;  // of the tiny run
+    return objective_.Begin(examples, step);
+  }
+  double total_weight() const override { return objective_.total_weight(); }
+  void AddGradients(mlac::Run& run, Tape& tape, const TokenBatch& part, size_t first_sequence, double& loss) override {
+    objective_.AddGradients(run, tape, part, first_sequence, loss);
+  }
+  ValidationReport Validate(mlac::Run&, const std::function<void()>&) override { return reports_.at(epoch_); }
+
+ private:
+  Objective& objective_;
+  const std::vector<ValidationReport> reports_;
+  size_t epoch_;
+};
+
+ValidationReport Measured(double loss, double score, bool is_telling = true) {
+  return {.loss = loss, .figures = {}, .score = score, .is_telling = is_telling};
+}
+
+// A run of ten epochs of 4 steps that stops early, broken off and resumed behind each step.
+struct Scripted {
+  std::vector<ValidationReport> reports;
+  size_t patience, num_warmup_epochs, num_epochs, best_epoch;  // the latter two: what is to come of it
+};
+
+TEST(Trainer, KeepsTheBestEpochAndStopsWhenNoneBringsAnything) {
+  for (const Scripted& scripted :
+       {Scripted{{Measured(1, 0.5), Measured(0.9, 0.7), Measured(1, 0.6), Measured(1.1, 0.7)}, 2, 0, 4, 2},
+        // The loss falls: it goes on; the score decides.
+        Scripted{{Measured(1, 0.5), Measured(0.9, 0.4), Measured(0.8, 0.4), Measured(0.9, 0.4)}, 1, 0, 4, 1},
+        // Of equal scores the lower loss.
+        Scripted{{Measured(1, 0.5), Measured(0.9, 0.5), Measured(0.95, 0.5)}, 1, 0, 3, 2},
+        // No score says anything: the lowest loss, though an epoch before had another score by chance.
+        Scripted{{Measured(1, 0.13, false), Measured(0.9, 0, false), Measured(0.8, 0, false), Measured(0.85, 0, false)}, 1, 0, 4, 3},
+        Scripted{{Measured(1, 0.13, false), Measured(0.9, 0.1, false), Measured(1.1, 0.12), Measured(1.2, 0.11)}, 2, 0, 4, 3},
+        // The warm-up is three epochs: nothing counts before.
+        Scripted{{Measured(1, 0), Measured(1, 0), Measured(1, 0), Measured(1, 0), Measured(1, 0)}, 2, 3, 5, 1}}) {
+    const auto set = [&](TinyRun& run) {
+      run.options.num_epochs = 10;
+      run.options.patience = scripted.patience;
+      run.options.warmup = 0.1 * static_cast<double>(scripted.num_warmup_epochs);
+    };
+    const auto train = [&](TinyRun& run, size_t done = 0) {
+      const std::unique_ptr<Objective> learnt = MakeSequenceObjective(*run.model, run.train, run.validation, run.objective);
+      ScriptedObjective objective(*learnt, scripted.reports, done == 0 ? 0 : (done - 1) / 4);
+      run.result = mlac::Train(*run.model, objective, run.options, run.checkpoint, run.recorder, run.recorder.stop);
+      return Weights(*run.model);
+    };
+    TinyRun unbroken;
+    set(unbroken);
+    std::vector<std::vector<float>> after_epoch;
+    unbroken.recorder.after_epoch = [&](size_t) { after_epoch.push_back(Weights(*unbroken.model)); };
+    const std::vector<float> weights = train(unbroken);
+    EXPECT_EQ(unbroken.result.epochs.size(), scripted.num_epochs);
+    EXPECT_EQ(unbroken.recorder.stopped_after, scripted.num_epochs);
+    EXPECT_EQ(unbroken.result.best_epoch, scripted.best_epoch);
+    EXPECT_TRUE(unbroken.result.epochs.at(scripted.best_epoch - 1).best);
+    EXPECT_TRUE(SameBits(weights, after_epoch.at(scripted.best_epoch - 1)));
+    for (size_t step = 2; step < 4 * scripted.num_epochs; step += 3) {
+      const test::TemporaryFolder folder;
+      TinyRun first, second;
+      set(first);
+      set(second);
+      first.checkpoint = {.folder = folder / "checkpoint"};
+      first.recorder.after_step = [&](size_t done) { first.recorder.stop = done == step; };
+      ExpectError(ErrorCode::kCancelled, "interrupted after step " + std::to_string(step) + " of 40", [&] { train(first); });
+      second.checkpoint = {.folder = folder / "checkpoint", .resume = true};
+      EXPECT_TRUE(SameBits(train(second, step), weights)) << "broken off after step " << step;
+      EXPECT_EQ(second.recorder.stopped_after, scripted.num_epochs);
+      EXPECT_EQ(second.result.best_epoch, scripted.best_epoch);
+    }
+  }
+}
+
+TEST(Trainer, AScoreThatIsNoBetterThanOneAnswerSaysNothing) {
+  for (const double learning_rate : {0.0, 1e-4, 1e-3, 1e-2}) {
+    TinyRun run;
+    run.validation = TinyTexts(40, 2);
+    run.options.learning_rate = learning_rate;
+    run.Train();
+    std::array<double, test::kTinyLabels> counts = {};
+    for (const int32_t label : run.validation.labels) ++counts[static_cast<size_t>(label)];
+    const double share = *std::max_element(counts.begin(), counts.end()) / 40, of_one_label = 2 * share / (1 + share) / test::kTinyLabels;
+    for (const EpochReport& epoch : run.result.epochs)
+      EXPECT_EQ(epoch.validation.is_telling, epoch.validation.score > of_one_label + 1e-12) << learning_rate << ", epoch " << epoch.epoch;
+  }
+}
+
+TEST(Trainer, TellsTheMeanLossOfTheEpochSoFar) {
+  TinyRun unbroken;
+  unbroken.Train();
+  for (const StepReport& step : unbroken.recorder.steps) {
+    double sum = 0;
+    size_t count = 0;
+    for (const StepReport& each : unbroken.recorder.steps)
+      if (each.epoch == step.epoch && each.step <= step.step) sum += each.loss, ++count;
+    EXPECT_NEAR(step.epoch_loss, sum / static_cast<double>(count), 1e-12) << step.step;
+  }
+  const test::TemporaryFolder folder;
+  TinyRun first, second;
+  first.checkpoint = {.folder = folder / "checkpoint"};
+  first.recorder.after_step = [&](size_t step) { first.recorder.stop = step == 6; };
+  ExpectError(ErrorCode::kCancelled, "interrupted after step 6 of 12", [&] { first.Train(); });
+  second.checkpoint = {.folder = folder / "checkpoint", .resume = true};
+  second.Train();
+  EXPECT_NEAR(second.recorder.steps.front().epoch_loss, unbroken.recorder.steps[6].epoch_loss, 1e-12)
+      << "with the steps before the interruption";
 }
 
 TEST(Trainer, KeepsTheLastEpochWithoutValidation) {
