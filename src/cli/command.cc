@@ -27,14 +27,6 @@ std::string HintForUnknown(const std::string& name, const std::vector<std::strin
   return nearest.empty() ? fmt::format("there are {}", fmt::join(known, ", ")) : fmt::format("did you mean '{}'?", nearest);
 }
 
-std::string ShellQuoted(const std::string& text) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
-  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
-}
-
 void AddModelOption(CLI::App& command, std::string& model) {
   command.add_option("-m,--model", model, kModelHelp)->required()->type_name("DIR");
 }

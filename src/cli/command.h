@@ -37,9 +37,6 @@ CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::strin
 // What to say of a name that is none of `known`: "did you mean 'x'?" or, if none is near, what there is.
 std::string HintForUnknown(const std::string& name, const std::vector<std::string>& known);
 
-// As a POSIX shell reads it back.
-std::string ShellQuoted(const std::string& text);
-
 // What a model argument may be, for its help: FindModel (store_access.h) reads it.
 constexpr const char* kModelHelp = "The model: a folder in the Hugging Face layout, or NAME@ALIAS of the store";
 void AddModelOption(CLI::App& command, std::string& model);    // -m, --model: required

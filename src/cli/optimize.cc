@@ -17,6 +17,7 @@
 #include "optimize/trade_off.h"
 #include "train/model_folder_writer.h"
 #include "train/report_card.h"
+#include "train/report_escape.h"
 
 namespace mlac {
 namespace {

@@ -24,6 +24,7 @@
 #include "project/tracked_training.h"
 #include "train/fine_tune.h"
 #include "train/report_card.h"
+#include "train/report_escape.h"
 
 namespace mlac {
 namespace {

@@ -10,18 +10,9 @@
 namespace mlac {
 namespace {
 
-// As a POSIX shell reads it back.
-std::string InShell(const std::string& text) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
-  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
-}
-
-std::string InShell(const std::vector<std::string>& texts) {
+std::string ShellList(const std::vector<std::string>& texts) {
   std::string list;
-  for (const std::string& text : texts) list += (list.empty() ? "" : " ") + InShell(text);
+  for (const std::string& text : texts) list += (list.empty() ? "" : " ") + ShellQuoted(text);
   return list;
 }
 
@@ -55,7 +46,7 @@ esac
 std::string BaseScript(const std::vector<std::string>& bases) {
   if (bases.empty()) return "true    # all models start from another one, or from the store\n";
   std::string are_there;
-  for (const std::string& base : bases) are_there += fmt::format("{}[ -d {} ]", are_there.empty() ? "" : " && ", InShell(base));
+  for (const std::string& base : bases) are_there += fmt::format("{}[ -d {} ]", are_there.empty() ? "" : " && ", ShellQuoted(base));
   return fmt::format(R"(if {}; then exit 0; fi    # the runner or the repository has it
 case "$BASE_MODELS" in
   http://* | https://*) curl -fsSL "$BASE_MODELS" | tar -xz ;;
@@ -69,7 +60,7 @@ esac
 std::string DebComment() { return "FILL IN the URL or the path of mlac's .deb, as './dev package' makes it for the system of the runner"; }
 std::string BasesComment(const CiParts& parts) {
   if (parts.bases.empty()) return "Stays empty: no base model is a folder.";
-  return fmt::format("FILL IN the URL or the path of an archive that holds the base models: tar -czhf base.tar.gz {}", InShell(parts.bases));
+  return fmt::format("FILL IN the URL or the path of an archive that holds the base models: tar -czhf base.tar.gz {}", ShellList(parts.bases));
 }
 
 std::string StoreComment(const CiParts& parts) {
@@ -178,7 +169,7 @@ promote:
   rules: [{if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH, when: manual, allow_failure: true}]
   script:
 )";
-  for (const std::string& model : parts.models) text += fmt::format("    - mlac promote {}@latest production\n", InShell(model));
+  for (const std::string& model : parts.models) text += fmt::format("    - mlac promote {}@latest production\n", ShellQuoted(model));
   return text + "  resource_group: models\n";
 }
 

@@ -81,6 +81,14 @@ std::string QuoteYaml(std::string_view text) {
   return out + "\"";
 }
 
+std::string ShellQuoted(const std::string& text) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
 std::string CodeBlock(std::string_view language, std::string_view code) {
   size_t longest = 2, run = 0;
   std::string shown;
