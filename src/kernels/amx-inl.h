@@ -1,7 +1,7 @@
 // Products on the tiles of Intel AMX: eight registers of 16 rows x 64 bytes. A tile of A holds 16 rows x 64 bytes of k, a tile of B (packed in panels
 // of 16 columns) 64 bytes of k x 16 columns, a tile of C 16 x 16 sums of 32 bits.
-// Included by int8_gemm.cc and bf16_gemm.cc. The instructions are written as assembly: the intrinsics of GCC 12 do not say what memory they touch, and
-// a function with the attributes that they ask for could not be inlined into one without.
+// Included by int8_gemm.cc, bf16_gemm.cc and bf16_attention.cc. The instructions are written as assembly: the intrinsics of GCC 12 do not say what memory
+// they touch, and a function with the attributes that they ask for could not be inlined into one without.
 #if defined(MLAC_KERNELS_AMX_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MLAC_KERNELS_AMX_INL_H_
 #undef MLAC_KERNELS_AMX_INL_H_
@@ -43,10 +43,15 @@ template <int kTile>
 HWY_INLINE void TileZero() {
   asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
 }
-// 16 rows of 64 bytes, `stride` bytes apart. Says nothing of the memory it reads: AmxProduct has a barrier before all of them.
+// 16 rows of 64 bytes, `stride` bytes apart. Says nothing of the memory it reads: products have a barrier before all of them.
 template <int kTile>
 HWY_INLINE void TileLoad(const char* from, size_t stride) {
   asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(kTile));
+}
+// The same for what is needed only once for now: it leaves the rest of L1 alone. Of A, while the panels of B stay: 3 to 9 % of a product.
+template <int kTile>
+HWY_INLINE void TileLoadOnce(const char* from, size_t stride) {
+  asm volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(kTile));
 }
 template <int kTile>
 HWY_INLINE void TileStore(int32_t* to, size_t stride) {
@@ -68,8 +73,9 @@ struct PendingBlock {
   const int32_t* sums = nullptr;  // [rows][columns], aligned to 64
   size_t first_row = 0, first_column = 0, rows = 0, columns = 0, next = 0;
 
+  // Not inlined at each of its many places: an epilogue with its activations takes long to compile.
   template <class Epilogue>
-  HWY_INLINE void Finish(const Epilogue& epilogue, size_t count) {
+  HWY_NOINLINE void Finish(const Epilogue& epilogue, size_t count) {
     const size_t end = std::min(rows, next + count);
     for (; next < end; ++next) epilogue(sums + next * columns, first_row + next, first_column, columns);
   }
@@ -131,14 +137,14 @@ HWY_INLINE void AmxBlock(const AmxArguments& t, size_t row, size_t panel, bool p
   if constexpr (kTwoRows && kTwoPanels) TileZero<3>();
   for (size_t k = 0; k < steps; ++k) {
     TileLoad<6>(b0 + k * 1024, 64);
-    TileLoad<4>(a0 + k * 64, t.a_stride);
+    TileLoadOnce<4>(a0 + k * 64, t.a_stride);
     TileMultiply<kType, 0, 4, 6>();
     if constexpr (kTwoPanels) {
       TileLoad<7>(b1 + k * 1024, 64);
       TileMultiply<kType, 1, 4, 7>();
     }
     if constexpr (kTwoRows) {
-      TileLoad<5>(a1 + k * 64, t.a_stride);
+      TileLoadOnce<5>(a1 + k * 64, t.a_stride);
       TileMultiply<kType, 2, 5, 6>();
       if constexpr (kTwoPanels) TileMultiply<kType, 3, 5, 7>();
     }

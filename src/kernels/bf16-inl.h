@@ -1,4 +1,4 @@
-// AVX512-BF16 by assembly, as in amx-inl.h. Included by bf16_gemm.cc and bf16_pack.cc.
+// AVX512-BF16 by assembly, as in amx-inl.h. Included by bf16_gemm.cc, bf16_pack.cc and bf16_attention.cc.
 #if defined(MLAC_KERNELS_BF16_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MLAC_KERNELS_BF16_INL_H_
 #undef MLAC_KERNELS_BF16_INL_H_

@@ -7,10 +7,12 @@
 #define MLAC_KERNELS_LANES_INL_H_
 #endif
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <hwy/highway.h>
+#include <limits>
 
 HWY_BEFORE_NAMESPACE();
 namespace mlac::kernels {
@@ -60,8 +62,25 @@ HWY_INLINE Lanes operator+(const Lanes& a, const Lanes& b) { return Each(a, b, [
 HWY_INLINE Lanes operator-(const Lanes& a, const Lanes& b) { return Each(a, b, [](Part x, Part y) { return hn::Sub(x, y); }); }
 HWY_INLINE Lanes operator*(const Lanes& a, const Lanes& b) { return Each(a, b, [](Part x, Part y) { return hn::Mul(x, y); }); }
 HWY_INLINE Lanes operator/(const Lanes& a, const Lanes& b) { return Each(a, b, [](Part x, Part y) { return hn::Div(x, y); }); }
-HWY_INLINE Lanes Max(const Lanes& a, const Lanes& b) { return Each(a, b, [](Part x, Part y) { return hn::Max(x, y); }); }
-HWY_INLINE Lanes Min(const Lanes& a, const Lanes& b) { return Each(a, b, [](Part x, Part y) { return hn::Min(x, y); }); }
+// The second operand where the two are equal or not ordered, as the instructions of x86 do; those of Arm would lose NaN.
+template <class Vector>
+HWY_INLINE Vector Greater(Vector x, Vector y) {
+#if HWY_ARCH_ARM
+  return hn::IfThenElse(hn::Gt(x, y), x, y);
+#else
+  return hn::Max(x, y);
+#endif
+}
+template <class Vector>
+HWY_INLINE Vector Lesser(Vector x, Vector y) {
+#if HWY_ARCH_ARM
+  return hn::IfThenElse(hn::Lt(x, y), x, y);
+#else
+  return hn::Min(x, y);
+#endif
+}
+HWY_INLINE Lanes Max(const Lanes& a, const Lanes& b) { return Each(a, b, [](Part x, Part y) { return Greater(x, y); }); }
+HWY_INLINE Lanes Min(const Lanes& a, const Lanes& b) { return Each(a, b, [](Part x, Part y) { return Lesser(x, y); }); }
 HWY_INLINE Lanes Abs(const Lanes& a) { return Each(a, a, [](Part x, Part) { return hn::Abs(x); }); }
 HWY_INLINE Lanes SquareRoot(const Lanes& a) { return Each(a, a, [](Part x, Part) { return hn::Sqrt(x); }); }
 HWY_INLINE Lanes Round(const Lanes& a) { return Each(a, a, [](Part x, Part) { return hn::Round(x); }); }  // to nearest even
@@ -79,14 +98,16 @@ HWY_INLINE Lanes SelectLess(const Lanes& a, const Lanes& b, const Lanes& x, cons
   for (size_t p = 0; p < kParts; ++p) z.part[p] = hn::IfThenElse(hn::Lt(a.part[p], b.part[p]), x.part[p], y.part[p]);
   return z;
 }
-// 2 to the power of n, n integral in [-126, 127]; anything for NaN.
-HWY_INLINE Lanes PowerOfTwo(const Lanes& n) {
-  const hn::RebindToSigned<LanesTag> integers;
-  return Each(n, n, [&](Part x, Part) {
-    return hn::BitCast(LanesTag(), hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(integers, x), hn::Set(integers, 127))));
-  });
+// An integral float of a magnitude below 2^22 plus 1.5 * 2^23 has its integer in the low bits: fewer instructions than a conversion, which has to think of
+// overflow.
+inline constexpr float kIntegerBits = 12582912.0f;
+// With the bias of the exponent: n + kExponentBits, shifted up by the mantissa's 23 bits, is 2^n.
+inline constexpr float kExponentBits = kIntegerBits + 127;
+HWY_INLINE Lanes ShiftIntoExponent(const Lanes& x) {
+  const hn::RebindToUnsigned<LanesTag> integers;
+  return Each(x, x, [&](Part y, Part) { return hn::BitCast(LanesTag(), hn::ShiftLeft<23>(hn::BitCast(integers, y))); });
 }
-// From and to integers. Load: exact up to 2^24, beyond to nearest even. Store: x is integral and in range.
+// From and to integers. Load: exact up to 2^24, beyond to nearest even.
 HWY_INLINE Lanes LoadIntegers(const int32_t* from) {
   Lanes x;
   const hn::RebindToSigned<LanesTag> integers;
@@ -108,10 +129,39 @@ HWY_INLINE Lanes LoadInt8(const int8_t* from) {
     x.part[p] = hn::ConvertTo(LanesTag(), hn::PromoteTo(hn::RebindToSigned<LanesTag>(), hn::LoadU(bytes, from + p * kWidth)));
   return x;
 }
-HWY_INLINE void StoreUint8(const Lanes& x, uint8_t* to) {
+// x to nearest even, |x| below 2^22, plus offset; 0 to 255.
+HWY_INLINE void StoreRoundedUint8(const Lanes& x, int32_t offset, uint8_t* to) {
   const hn::Rebind<uint8_t, LanesTag> bytes;
+  const hn::RebindToSigned<LanesTag> integers;
+  const auto offsets = hn::Set(integers, offset - std::bit_cast<int32_t>(kIntegerBits));
+  for (size_t p = 0; p < kParts; ++p) {
+    const auto rounded = hn::BitCast(integers, hn::Add(x.part[p], hn::Set(LanesTag(), kIntegerBits)));
+    hn::StoreU(hn::DemoteTo(bytes, hn::Add(rounded, offsets)), bytes, to + p * kWidth);
+  }
+}
+// bf16: the upper halves of floats. Rounded to nearest even; NaN stays, as one and the same; denormals are kept, which vcvtneps2bf16 and ToBf16 make 0.
+HWY_INLINE Lanes RoundToBf16(const Lanes& x) {
+  const hn::RebindToUnsigned<LanesTag> integers;
+  return Each(x, x, [&](Part y, Part) {
+    const auto bits = hn::BitCast(integers, y);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(integers, 1));
+    const auto rounded = hn::And(hn::Add(hn::Add(bits, hn::Set(integers, 0x7fff)), odd), hn::Set(integers, 0xffff0000));
+    return hn::IfThenElse(hn::IsNaN(y), hn::Set(LanesTag(), std::numeric_limits<float>::quiet_NaN()), hn::BitCast(LanesTag(), rounded));
+  });
+}
+HWY_INLINE Lanes LoadBf16(const uint16_t* from) {
+  Lanes x;
+  const hn::Rebind<uint16_t, LanesTag> halves;
   for (size_t p = 0; p < kParts; ++p)
-    hn::StoreU(hn::DemoteTo(bytes, hn::ConvertTo(hn::RebindToSigned<LanesTag>(), x.part[p])), bytes, to + p * kWidth);
+    x.part[p] = hn::BitCast(LanesTag(), hn::ShiftLeft<16>(hn::PromoteTo(hn::RebindToUnsigned<LanesTag>(), hn::LoadU(halves, from + p * kWidth))));
+  return x;
+}
+HWY_INLINE void StoreBf16(const Lanes& x, uint16_t* to) {  // x is rounded to bf16
+  const hn::Rebind<uint16_t, LanesTag> halves;
+  for (size_t p = 0; p < kParts; ++p) {
+    const auto bits = hn::ShiftRight<16>(hn::BitCast(hn::RebindToUnsigned<LanesTag>(), x.part[p]));
+    hn::StoreU(hn::DemoteTo(halves, hn::BitCast(hn::RebindToSigned<LanesTag>(), bits)), halves, to + p * kWidth);
+  }
 }
 template <class Tag, class Vector>
 HWY_INLINE float FoldSumOf(Tag, Vector x) {
@@ -128,7 +178,7 @@ HWY_INLINE float FoldMaxOf(Tag, Vector x) {
     return hn::GetLane(x);
   } else {
     const hn::Half<Tag> half;
-    return FoldMaxOf(half, hn::Max(hn::LowerHalf(half, x), hn::UpperHalf(half, x)));
+    return FoldMaxOf(half, Greater(hn::LowerHalf(half, x), hn::UpperHalf(half, x)));
   }
 }
 // The sum of the lanes, folded in halves: 16, 8, 4, 2, 1.
@@ -139,7 +189,7 @@ HWY_INLINE float FoldSum(Lanes x) {
 }
 HWY_INLINE float FoldMax(Lanes x) {
   for (size_t parts = kParts / 2; parts > 0; parts /= 2)
-    for (size_t p = 0; p < parts; ++p) x.part[p] = hn::Max(x.part[p], x.part[p + parts]);
+    for (size_t p = 0; p < parts; ++p) x.part[p] = Greater(x.part[p], x.part[p + parts]);
   return FoldMaxOf(LanesTag(), x.part[0]);
 }
 
@@ -201,11 +251,9 @@ HWY_INLINE Lanes MulAdd(const Lanes& a, const Lanes& b, const Lanes& c) {
 HWY_INLINE Lanes SelectLess(const Lanes& a, const Lanes& b, const Lanes& x, const Lanes& y) {
   return Each([&](size_t i) { return a.lane[i] < b.lane[i] ? x.lane[i] : y.lane[i]; });
 }
-HWY_INLINE Lanes PowerOfTwo(const Lanes& n) {
-  return Each([&](size_t i) {
-    const int32_t exponent = n.lane[i] >= -126.0f ? static_cast<int32_t>(n.lane[i]) : 0;  // of NaN anything: what it is multiplied by is NaN
-    return std::bit_cast<float>(static_cast<uint32_t>(exponent + 127) << 23);
-  });
+inline constexpr float kExponentBits = 12583039.0f;
+HWY_INLINE Lanes ShiftIntoExponent(const Lanes& x) {
+  return Each([&](size_t i) { return std::bit_cast<float>(std::bit_cast<uint32_t>(x.lane[i]) << 23); });
 }
 HWY_INLINE Lanes LoadIntegers(const int32_t* from) {
   return Each([&](size_t i) { return static_cast<float>(from[i]); });
@@ -218,8 +266,21 @@ HWY_INLINE Lanes LoadMinusProduct(const int32_t* a, const int32_t* b, int32_t c)
 HWY_INLINE Lanes LoadInt8(const int8_t* from) {
   return Each([&](size_t i) { return static_cast<float>(from[i]); });
 }
-HWY_INLINE void StoreUint8(const Lanes& x, uint8_t* to) {
-  for (size_t i = 0; i < kLanes; ++i) to[i] = static_cast<uint8_t>(x.lane[i]);
+HWY_INLINE void StoreRoundedUint8(const Lanes& x, int32_t offset, uint8_t* to) {
+  for (size_t i = 0; i < kLanes; ++i) to[i] = static_cast<uint8_t>(std::clamp(static_cast<int32_t>(std::nearbyint(x.lane[i])) + offset, 0, 255));
+}
+HWY_INLINE Lanes RoundToBf16(const Lanes& x) {
+  return Each([&](size_t i) {
+    const uint32_t bits = std::bit_cast<uint32_t>(x.lane[i]);
+    if (std::isnan(x.lane[i])) return std::numeric_limits<float>::quiet_NaN();
+    return std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
+  });
+}
+HWY_INLINE Lanes LoadBf16(const uint16_t* from) {
+  return Each([&](size_t i) { return std::bit_cast<float>(static_cast<uint32_t>(from[i]) << 16); });
+}
+HWY_INLINE void StoreBf16(const Lanes& x, uint16_t* to) {
+  for (size_t i = 0; i < kLanes; ++i) to[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>(x.lane[i]) >> 16);
 }
 HWY_INLINE float FoldSum(Lanes x) {
   for (size_t half = kLanes / 2; half > 0; half /= 2)
@@ -233,6 +294,9 @@ HWY_INLINE float FoldMax(Lanes x) {
 }
 
 #endif
+
+// 2 to the power of n, n integral in [-126, 127]; anything for NaN.
+HWY_INLINE Lanes PowerOfTwo(const Lanes& n) { return ShiftIntoExponent(n + Set(kExponentBits)); }
 
 // The first `count` (below 16) floats; the other lanes are `fill`.
 HWY_INLINE Lanes LoadPart(const float* from, size_t count, float fill = 0.0f) {

@@ -18,43 +18,57 @@ namespace HWY_NAMESPACE {
 // A row whose largest element is below this counts as zero: 254 divided by it could overflow.
 inline constexpr float kSmallest = 1e-35f;
 
-// min(0, min x) and max(0, max x); high is NaN where an element is NaN or infinite.
-HWY_INLINE void FindRange(const float* x, size_t size, float& low, float& high) {
-  Lanes lowest = Set(0.0f), highest = Set(0.0f), check = Set(0.0f);  // check: a chain of 0 x, which only NaN and infinity make other than 0
-  const auto look = [&](const Lanes& value) {
-    lowest = Min(lowest, value);
-    highest = Max(highest, value);
-    check = MulAdd(value, Set(0.0f), check);
-  };
-  size_t i = 0;
-  for (; i + kLanes <= size; i += kLanes) look(Load(x + i));
-  if (i < size) look(LoadPart(x + i, size - i));
-  low = -FoldMax(Set(0.0f) - lowest);
-  high = FoldSum(check) == 0.0f ? FoldMax(highest) : std::numeric_limits<float>::quiet_NaN();
+// low[r] = min(0, min x) and high[r] = max(0, max x) of rows x + r * stride; high is NaN where an element is NaN or infinite. Rows together, because each
+// waits for its own chains.
+template <size_t kRows>
+HWY_INLINE void FindRanges(const float* x, size_t stride, size_t size, float* low, float* high) {
+  Lanes lowest[kRows], highest[kRows], check[kRows];  // check: a chain of 0 x, which only NaN and infinity make other than 0
+  for (size_t r = 0; r < kRows; ++r) lowest[r] = highest[r] = check[r] = Set(0.0f);
+  for (size_t i = 0; i < size; i += kLanes) {
+#pragma GCC unroll 4
+    for (size_t r = 0; r < kRows; ++r) {
+      const Lanes value = LoadColumns(x + r * stride, i, size);
+      lowest[r] = Min(lowest[r], value);
+      highest[r] = Max(highest[r], value);
+      check[r] = MulAdd(value, Set(0.0f), check[r]);
+    }
+  }
+  for (size_t r = 0; r < kRows; ++r) {
+    low[r] = -FoldMax(Set(0.0f) - lowest[r]);
+    high[r] = FoldSum(check[r]) == 0.0f ? FoldMax(highest[r]) : std::numeric_limits<float>::quiet_NaN();
+  }
+}
+
+HWY_INLINE void QuantizeRow(const float* x, size_t size, float low, float high, uint8_t* q, float& scale, int32_t& zero) {
+  constexpr float kSteps = 254.0f;
+  const size_t stride = Int8RowBytes(size);
+  const float range = high - low;
+  if (!(range >= kSmallest)) {
+    scale = range < kSmallest ? 0.0f : range;  // NaN stays
+    zero = 128;
+    std::fill_n(q, stride, uint8_t{128});
+    return;
+  }
+  scale = range / kSteps;
+  const float inverse = kSteps / range, offset = 1.0f + std::nearbyint(-low * inverse);
+  zero = static_cast<int32_t>(offset);
+  const Lanes factor = Set(inverse);
+  for (size_t i = 0; i < stride; i += kLanes) StoreRoundedUint8(LoadColumns(x, i, size) * factor, zero, q + i);
+}
+
+template <size_t kRows>
+HWY_INLINE void QuantizeRowsTogether(const float* x, size_t x_stride, size_t size, uint8_t* q, float* scales, int32_t* zeros) {
+  float low[kRows], high[kRows];
+  FindRanges<kRows>(x, x_stride, size, low, high);
+  for (size_t r = 0; r < kRows; ++r) QuantizeRow(x + r * x_stride, size, low[r], high[r], q + r * Int8RowBytes(size), scales[r], zeros[r]);
 }
 
 void QuantizeRowsOf(const float* x, size_t x_stride, size_t num_rows, size_t size, uint8_t* q, float* scales, int32_t* zeros) {
-  constexpr float kSteps = 254.0f;
+  constexpr size_t kTogether = 4;
   const size_t stride = Int8RowBytes(size);
-  for (size_t r = 0; r < num_rows; ++r, x += x_stride, q += stride) {
-    float low, high;
-    FindRange(x, size, low, high);
-    const float range = high - low;
-    if (!(range >= kSmallest)) {
-      scales[r] = range < kSmallest ? 0.0f : range;  // NaN stays
-      zeros[r] = 128;
-      std::fill_n(q, stride, uint8_t{128});
-      continue;
-    }
-    scales[r] = range / kSteps;
-    const float inverse = kSteps / range, zero = 1.0f + std::nearbyint(-low * inverse);
-    zeros[r] = static_cast<int32_t>(zero);
-    const Lanes factor = Set(inverse), offset = Set(zero), highest = Set(255.0f);
-    const auto quantize = [&](const Lanes& value) { return Min(Round(value * factor) + offset, highest); };
-    size_t i = 0;
-    for (; i + kLanes <= size; i += kLanes) StoreUint8(quantize(Load(x + i)), q + i);
-    for (; i < stride; i += kLanes) StoreUint8(i < size ? quantize(LoadPart(x + i, size - i)) : Set(128.0f), q + i);
-  }
+  size_t r = 0;
+  for (; r + kTogether <= num_rows; r += kTogether) QuantizeRowsTogether<kTogether>(x + r * x_stride, x_stride, size, q + r * stride, scales + r, zeros + r);
+  for (; r < num_rows; ++r) QuantizeRowsTogether<1>(x + r * x_stride, x_stride, size, q + r * stride, scales + r, zeros + r);
 }
 
 void DequantizeRowOf(const int8_t* q, float scale, size_t size, float* out) {

@@ -1,4 +1,4 @@
-// The softmax of rows in 16 lanes: for attention.cc and cross_entropy.cc.
+// The softmax of rows in 16 lanes: for the attentions (attention-inl.h) and cross_entropy.cc.
 #if defined(MLAC_KERNELS_SOFTMAX_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MLAC_KERNELS_SOFTMAX_INL_H_
 #undef MLAC_KERNELS_SOFTMAX_INL_H_
