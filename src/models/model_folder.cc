@@ -47,9 +47,7 @@ std::string TransformerFolder(const std::string& folder) {
   if (FileExists(folder)) throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: is a file, expected a folder", folder), kHint);
   if (!FolderExists(folder))
     throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such folder", folder), HintForMissingFolder(folder, kHint));
-  std::string inner = folder;
-  for (const SentenceModule& module : ReadSentenceModules(folder))
-    if (module.kind == "Transformer" && !module.path.empty()) inner = folder + "/" + module.path;
+  const std::string path = TransformerPath(ReadSentenceModules(folder)), inner = path.empty() ? folder : folder + "/" + path;
   if (inner == folder && IsAdapterFolder(folder)) RefuseAdapter(folder);
   if (FileExists(inner + "/config.json")) return inner;
   const bool interrupted = FolderExists(inner + "/checkpoint");

@@ -16,13 +16,14 @@ namespace {
 struct Family {
   const char* model_type;
   MakeFamily* make;
+  size_t num_reserved_positions = 0;  // of no token of a text
 };
 
 constexpr Family kFamilies[] = {
     {"bert", MakeBert},
     {"distilbert", MakeDistilBert},
     {"electra", MakeElectra},
-    {"mpnet", MakeMpnet},
+    {"mpnet", MakeMpnet, kMpnetReservedPositions},
 };
 
 const Family& FindFamily(const ConfigReader& config) {
@@ -58,6 +59,12 @@ HeadRequest HeadOf(const nlohmann::json& config, const std::string& file) {
 }
 
 void CheckModelType(const nlohmann::json& config, const std::string& file) { FindFamily(ConfigReader(config, file)); }
+
+size_t MaxTokens(const nlohmann::json& config, const std::string& file) {
+  const ConfigReader reader(config, file);
+  const size_t num_reserved = FindFamily(reader).num_reserved_positions;
+  return reader.Integer("max_position_embeddings", num_reserved + 1, 1 << 20, 512) - num_reserved;
+}
 
 std::unique_ptr<Model> MakeModel(const nlohmann::json& config, const std::string& file, WeightSource weights, const std::string& source,
                                  const HeadRequest& request) {

@@ -94,27 +94,39 @@ std::string_view Name(Pooling pooling) {
   return "";
 }
 
-std::vector<SentenceModule> ReadSentenceModules(const std::string& folder) {
-  const std::string path = folder + "/modules.json";
-  if (!FileExists(path)) return {};
-  const json list = ReadJsonFile(path);
-  if (!list.is_array()) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a list, found {}", path, list.type_name()));
+std::vector<SentenceModule> ParseSentenceModules(const json& list, const std::string& file) {
+  if (!list.is_array()) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a list, found {}", file, list.type_name()));
   std::vector<SentenceModule> modules;
   for (const json& item : list) {
-    const ConfigReader reader(item, path);
+    const ConfigReader reader(item, file);
     const std::string type = reader.String("type", ""), name = reader.String("path", "");
     const std::string kind = type.substr(type.rfind('.') + 1);
     if (kind != "Transformer" && kind != "Pooling" && kind != "Dense" && kind != "Normalize")
       throw Error(ErrorCode::kUnsupported,
-                  fmt::format("{}: module '{}' is not supported; supported are Transformer, Pooling, Dense and Normalize", path, type));
+                  fmt::format("{}: module '{}' is not supported; supported are Transformer, Pooling, Dense and Normalize", file, type));
     if (name.find('/') != std::string::npos || name.find('\0') != std::string::npos || name == "." || name == "..")
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is no plain name of a folder", path, name));
-    if (!name.empty() && !LiesIn(folder + "/" + name, folder))
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is a link that leads out of the folder", path, name),
-                  "put a copy of the folder there");
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is no plain name of a folder", file, name));
     modules.push_back({kind, name});
   }
   return modules;
+}
+
+std::vector<SentenceModule> ReadSentenceModules(const std::string& folder) {
+  const std::string path = folder + "/modules.json";
+  if (!FileExists(path)) return {};
+  std::vector<SentenceModule> modules = ParseSentenceModules(ReadJsonFile(path), path);
+  for (const SentenceModule& module : modules)
+    if (!module.path.empty() && !LiesIn(folder + "/" + module.path, folder))
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is a link that leads out of the folder", path, module.path),
+                  "put a copy of the folder there");
+  return modules;
+}
+
+std::string TransformerPath(const std::vector<SentenceModule>& modules) {
+  std::string path;
+  for (const SentenceModule& module : modules)
+    if (module.kind == "Transformer" && !module.path.empty()) path = module.path;
+  return path;
 }
 
 // One of pooling, dense and normalise.
