@@ -57,6 +57,36 @@ TEST(StepStore, ADamagedResultIsMadeAgainBeforeAnythingReadsIt) {
   }
 }
 
+TEST(StepStore, WhatCannotBePlannedAnewBehindADamagedResultEndsItsModelAlone) {
+  TinyProject project;
+  fs::copy(project.folder / "train.csv", project.folder / "own.csv");
+  project.lines["data"] = "{train: own.csv, test: test.csv}";
+  project.lines["gates"] = "[accuracy > 1]";
+  project.more = "  next: {base: {model: topics}, data: {train: train.csv, test: test.csv}, train: {epochs: 1}}\n"
+                 "  other: {base: " + FixturePath("models/classifier") + ", data: {train: train.csv, test: test.csv}, train: {epochs: 1}}\n";
+  EXPECT_TRUE(project.ApplyAll(*std::make_unique<RecordingObserver>()).refused());
+  FlipTheLastByte(PlaceOf(project, "train") + "/output/model/model.safetensors");
+  project.lines["gates"] = "[accuracy >= 0]";
+  project.more += "    \n";
+  const ProjectConfig config = project.Config();
+  Plan plan = mlac::MakePlan(config);
+  ASSERT_EQ(plan.models.size(), 3u);
+  for (PlannedStep& step : plan.models[2].steps) step.runs = true;  // there is something to do behind it
+  fs::remove(project.folder / "own.csv");  // behind the plan: the damaged result can neither be used nor be planned anew
+  const Store store = project.OpenStore();
+  RecordingObserver observer;
+  const ApplyResult result = mlac::Apply(config, plan, store, {}, observer, observer.stop);
+  ASSERT_EQ(result.models.size(), 3u);
+  ASSERT_TRUE(result.models[0].failure);
+  EXPECT_EQ(result.models[0].name, "topics");
+  EXPECT_THAT(result.models[0].failure->message(), HasSubstr("models.topics.data.train: "));
+  ASSERT_TRUE(result.models[1].failure);
+  EXPECT_THAT(result.models[1].failure->message(), HasSubstr("its base, the model 'topics', failed: "));
+  EXPECT_FALSE(result.models[2].failure);
+  EXPECT_TRUE(result.models[2].published);
+  EXPECT_THAT(observer.failures, testing::SizeIs(2));
+}
+
 TEST(StepStore, AFileThatIsGoneOrTooManyIsDamageToo) {
   const TinyProject project;
   project.Apply();
