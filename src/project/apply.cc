@@ -17,6 +17,7 @@
 #include "hub/aliases.h"
 #include "project/apply_reports.h"
 #include "project/data_profile.h"
+#include "project/key_names.h"
 #include "project/owed_report.h"
 #include "train/report_escape.h"
 
@@ -210,6 +211,8 @@ class ModelApplier {
       const bool full = error.code() == std::errc::no_space_on_device;
       throw Error(full ? ErrorCode::kResourceExhausted : ErrorCode::kIo,
                   fmt::format("{}: {}", error.path1().string(), error.code().message()));
+    } catch (const Error& error) {
+      throw WithKeyNames(error);
     }
   }
 
