@@ -246,9 +246,9 @@ std::string ComparisonHtml(const Comparison& c) {
   return out + "</body>\n</html>\n";
 }
 
-std::string ComparisonMarkdown(const Comparison& c) {
+std::string ComparisonMarkdown(const Comparison& c, bool says_refusal) {
   std::string out = fmt::format("## {}\n\n{}", EscapeMarkdown(Title(c)), EscapeMarkdown(Verdict(c)));
-  for (const std::string& remark : {c.refusal, c.not_compared})
+  for (const std::string& remark : {says_refusal ? c.refusal : "", c.not_compared})
     if (!remark.empty()) out += "\n\n" + EscapeMarkdown(remark);
   out += "\n\n" + FigureTable(c).Markdown();
   if (const Table changes = Changes(c); !changes.rows.empty()) out += "\n### What changed\n\n" + changes.Markdown();

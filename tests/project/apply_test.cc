@@ -19,6 +19,7 @@
 #include "project/test_model.h"
 #include "tests/project/tiny_project.h"
 #include "tests/support/system_faults.h"
+#include "train/report_escape.h"
 
 namespace mlac {
 namespace {
@@ -111,6 +112,20 @@ TEST(Apply, OtherModelsGoOnBehindARefusal) {
   EXPECT_TRUE(result.refused());
   EXPECT_EQ(project.Latest(), "");
   EXPECT_NE(project.Latest("other"), "");
+}
+
+TEST(Apply, ARefusalStandsOnceInTheMarkdownOfARunAndInThatOfItsReport) {
+  TinyProject project;
+  project.lines["gates"] = "[accuracy > 1]";
+  RecordingObserver observer;
+  const ApplyResult result = project.ApplyAll(observer, /*reports=*/true);
+  ASSERT_EQ(result.models[0].refused_by, "gate");
+  const std::string refusal = EscapeMarkdown(result.models[0].refusal);
+  for (const std::string& markdown : {result.Markdown(), test::ReadWhole(result.models[0].report + ".md")}) {
+    const size_t first = markdown.find(refusal);
+    ASSERT_NE(first, std::string::npos) << markdown;
+    EXPECT_EQ(markdown.find(refusal, first + 1), std::string::npos) << markdown;
+  }
 }
 
 TEST(Apply, MessagesOfTrainingNameKeysAndNoOptions) {
