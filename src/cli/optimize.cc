@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -70,6 +71,25 @@ std::string OptimizeCommand(const OptimizeOptions& options, const std::string& b
   return text;
 }
 
+// Why --max-drop, which is `given` as the user wrote it, says no; "" where it does not.
+std::string RefusalOf(const TradeOff& result, double max_drop, const std::string& given) {
+  if (!result.metric) return "";
+  const PairedDifference& difference = result.metric->difference;
+  const double drop = 100 * (difference.before - difference.after);
+  // A drop of exactly the bound is not above it, whatever binary fractions make of the difference.
+  if (drop <= max_drop + 1e-9) return "";
+  return fmt::format("{} drops by {:.2f} percentage points on {}, from {:.4f} to {:.4f}; --max-drop allows {}", result.metric->metric, drop,
+                     result.metric->data, difference.before, difference.after, given);
+}
+
+// What --json prints: what optimization.json holds, and whether there is such a file.
+std::string WithRefusal(const std::string& trade_off, const std::string& refusal) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::parse(trade_off);
+  out["refused"] = !refusal.empty();
+  if (!refusal.empty()) out["refusal"] = refusal;
+  return out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
 void Execute(OptimizeOptions options) {
   if (!options.int8) throw UsageError("nothing to do", "--int8 is what there is");
   if (!options.max_drop.empty() && options.trade_off.data.empty()) throw UsageError("--max-drop needs labelled texts: --data FILE");
@@ -89,15 +109,9 @@ void Execute(OptimizeOptions options) {
   options.trade_off.after = staged.path();
   options.trade_off.on_stage = [](const std::string& stage) { fmt::print(stderr, "{}\n", stage); };
   const TradeOff result = MeasureTradeOff(options.trade_off);
-  fmt::print("{}", options.json ? TradeOffJson(result) : TradeOffTable(result));
-  if (result.metric) {
-    const PairedDifference& difference = result.metric->difference;
-    // A drop of exactly the bound is not above it, whatever binary fractions make of the difference.
-    if (const double drop = 100 * (difference.before - difference.after); drop > max_drop + 1e-9)
-      throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("{} drops by {:.2f} percentage points on {}, from {:.4f} to {:.4f}; --max-drop allows {}: nothing was written",
-                              result.metric->metric, drop, result.metric->data, difference.before, difference.after, options.max_drop));
-  }
+  const std::string refusal = RefusalOf(result, max_drop, options.max_drop);
+  fmt::print("{}", options.json ? WithRefusal(TradeOffJson(result), refusal) : TradeOffTable(result));
+  if (!refusal.empty()) throw Refusal(refusal + ": nothing was written");
   WriteFileAtomically(staged.path() + "/optimization.json", TradeOffJson(result));
   WriteFileAtomically(staged.path() + "/" + kModelCardFile,
                       Int8CardMarkdown({options.model, base_name, OptimizeCommand(options, base_name), summary, result}));
