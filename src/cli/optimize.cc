@@ -48,13 +48,6 @@ void CheckNothingGivenIsReplaced(const OptimizeOptions& options) {
   if (LiesIn(options.model, options.out) && !LiesIn(options.out, options.model)) refuse("--model", options.model);
 }
 
-// The last part of a path, or of a reference what it stands for, so that the card says the same tomorrow.
-std::string CardName(const ModelFolder& given) {
-  if (given.revision) return given.name + "@" + ShortRevision(given.revision->revision());
-  const std::filesystem::path path = std::filesystem::absolute(given.path).lexically_normal();
-  return (path.has_filename() ? path : path.parent_path()).filename().string();
-}
-
 // What the card shows: all that changes the folder, and names of files without their paths.
 std::string OptimizeCommand(const OptimizeOptions& options, const std::string& base_name) {
   std::string text = fmt::format("mlac optimize {} --int8 --out OUT", ShellQuoted(base_name));

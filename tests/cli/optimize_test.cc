@@ -125,7 +125,10 @@ TEST_F(Optimize, JsonIsWhatTheFolderKeeps) {
   const std::string data = folder.Write("data.csv", Csv(texts, Labels(kClassifier, texts)));
   const ProgramResult result = Execute({"--int8", "--json", "--data", data});
   ASSERT_EQ(result.status, 0) << result.error;
-  EXPECT_EQ(result.out, test::ReadWhole(folder / "out/optimization.json"));
+  json told = json::parse(result.out);
+  EXPECT_EQ(told.at("refused"), false);
+  told.erase("refused");
+  EXPECT_EQ(told, json::parse(test::ReadWhole(folder / "out/optimization.json")));
   const json found = json::parse(result.out);
   EXPECT_EQ(found.at("format_version"), 1);
   EXPECT_LT(found.at("bytes").at("after"), found.at("bytes").at("before"));
