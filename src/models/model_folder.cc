@@ -87,6 +87,13 @@ std::string ProblemTypeNameOf(const std::string& folder, const std::string& adap
                                                     file, name));
 }
 
+bool IsCrossEncoder(const std::string& folder, const std::string& adapter) {
+  const std::string inner = TransformerFolder(folder), file = inner + "/config.json";
+  const nlohmann::json config = adapter.empty() ? ReadConfig(inner) : ReadAdaptedConfig(folder, adapter);
+  return HeadOf(config, file).head == Head::kSequenceClassification && LabelNamesOf(folder, adapter).size() == 1 &&
+         ProblemTypeNameOf(folder, adapter).empty();
+}
+
 std::vector<std::string> LabelNamesOf(const std::string& folder, const std::string& adapter) {
   const std::string inner = TransformerFolder(folder), file = inner + "/config.json";
   const nlohmann::json config = adapter.empty() ? ReadConfig(inner) : ReadAdaptedConfig(folder, adapter);

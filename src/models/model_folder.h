@@ -26,4 +26,8 @@ std::vector<std::string> LabelNamesOf(const std::string& folder, const std::stri
 // Throws kInvalidInput for another. adapter: as above.
 std::string ProblemTypeNameOf(const std::string& folder, const std::string& adapter = "");
 
+// Whether a classifier's one label says how well a text answers a query: it is one of sentence-transformers or of `mlac train text-ranking`, which
+// leave problem_type out. One of numbers, or of texts that have the label or not, has it. adapter: as above.
+bool IsCrossEncoder(const std::string& folder, const std::string& adapter = "");
+
 }  // namespace mlac

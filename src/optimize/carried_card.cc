@@ -102,7 +102,7 @@ std::string TaskOfFolder(const std::string& folder) {
   const std::string file = TransformerFolder(folder) + "/config.json";
   switch (HeadOf(ReadJsonFile(file), file).head) {
     case Head::kSequenceClassification:
-      return LabelNamesOf(folder).size() == 1 && ProblemTypeNameOf(folder).empty() ? "text-ranking" : "text-classification";
+      return IsCrossEncoder(folder) ? "text-ranking" : "text-classification";
     case Head::kTokenClassification:
       return "token-classification";
     case Head::kQuestionAnswering:

@@ -129,7 +129,7 @@ std::string Data(const ModelCard& card) {
   else if (!card.text_column.empty())
     fmt::format_to(write, "\nTexts from the column {}{}{}.\n", Label(card.text_column),
                    card.pair_column.empty() ? "" : ", read together with those from " + Label(card.pair_column),
-                   card.label_column.empty() ? "" : ", labels from " + Label(card.label_column));
+                   card.label_column.empty() ? "" : fmt::format(", {} from {}", card.gives_numbers ? "numbers" : "labels", Label(card.label_column)));
   if (card.findings.empty()) return out + "\nThe check of the data found nothing to remark.\n";
   out += "\nThe check of the data found:\n\n";
   for (const Finding& finding : card.findings)
