@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <filesystem>
 
 #include "base/build_info.h"
 #include "models/model_folder.h"
 #include "optimize/carried_card.h"
 #include "train/figures.h"
+#include "train/interval_note.h"
 #include "train/report_escape.h"
 
 namespace mlac {
@@ -51,11 +51,9 @@ std::string Introduction(const Int8Card& card, const CarriedCard& base) {
                            Megabytes(card.weights.bytes_before), Megabytes(card.weights.bytes_after));
 }
 
-// An interval of samples of rows has no width where no row differs. A share of rows that n of them did not show may be, at 95 %, 1 -
-// 0.05^(1/n).
 std::string WhatNoDifferenceMeans(size_t num_examples) {
   return fmt::format("No text became right or wrong, which says little of a change that meets fewer than {:.1f} % of texts.\n",
-                     100 * (1 - std::pow(0.05, 1 / static_cast<double>(num_examples))));
+                     MostThatWereNotSeen(num_examples));
 }
 
 std::string MetricSection(const Int8Card& card, const MetricChange& metric) {
