@@ -19,7 +19,7 @@ namespace mlac {
 namespace {
 
 constexpr int32_t kPaddingId = 1;      // in the code of transformers, whatever pad_token_id says
-static_assert(kMpnetReservedPositions == kPaddingId + 1);
+static_assert(kMpnetReservedPositions == static_cast<size_t>(kPaddingId) + 1);
 constexpr size_t kNumBuckets = 32, kMaxDistance = 128;  // likewise, whatever relative_attention_num_buckets says
 
 struct MpnetConfig {

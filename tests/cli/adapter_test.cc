@@ -69,7 +69,9 @@ TEST_F(Adapter, IsTrainedUsedMeasuredAndMerged) {
 TEST_F(Adapter, WhatItIsMergedIntoHasACardOfItsOwn) {
   std::filesystem::copy(kBase, folder / "base", std::filesystem::copy_options::recursive);
   folder.Write("base/README.md", "---\nlicense: mit\nlanguage: en\n---\n\n# The base\n\nIts accuracy is 0.9991.\n");
-  ASSERT_EQ(RunMlac({"train", "text-classification", "-m", folder / "base", "--data", data, "--out", folder / "lora", "--epochs", "1", "--lora", "4"}).status, 0);
+  const std::vector<std::string> train = {"train", "text-classification", "-m",       folder / "base", "--data", data,
+                                          "--out", folder / "lora",       "--epochs", "1",             "--lora", "4"};
+  ASSERT_EQ(RunMlac(train).status, 0);
   const auto card_of = [&](const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {"merge", "-m", folder / "base", "--adapter", folder / "lora", "--out", folder / "merged"};
     arguments.insert(arguments.end(), more.begin(), more.end());

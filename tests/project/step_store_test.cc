@@ -64,10 +64,10 @@ TEST(StepStore, WhatCannotBePlannedAnewBehindADamagedResultEndsItsModelAlone) {
   project.lines["gates"] = "[accuracy > 1]";
   project.more = "  next: {base: {model: topics}, data: {train: train.csv, test: test.csv}, train: {epochs: 1}}\n"
                  "  other: {base: " + FixturePath("models/classifier") + ", data: {train: train.csv, test: test.csv}, train: {epochs: 1}}\n";
-  EXPECT_TRUE(project.ApplyAll(*std::make_unique<RecordingObserver>()).refused());
+  RecordingObserver first;
+  EXPECT_TRUE(project.ApplyAll(first).refused());
   FlipTheLastByte(PlaceOf(project, "train") + "/output/model/model.safetensors");
   project.lines["gates"] = "[accuracy >= 0]";
-  project.more += "    \n";
   const ProjectConfig config = project.Config();
   Plan plan = mlac::MakePlan(config);
   ASSERT_EQ(plan.models.size(), 3u);
