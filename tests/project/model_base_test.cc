@@ -411,7 +411,7 @@ TEST(ModelBase, AnEncoderInAFolderOfItsOwnIsABaseAsAFolderAndAsARevision) {
   const std::string before = project.Latest();
   project.Apply();
   EXPECT_EQ(project.Latest(), before) << "the same base under the same name";
-  fs::remove(project.folder / base / "0_Transformer/config.json");
+  fs::remove(project.folder / (base + "/0_Transformer/config.json"));
   project.lines["base"] = base;
   ExpectError(ErrorCode::kInvalidInput, "mlac.yaml line 3: models.topics.base: encoder is no model: there is no config.json in it",
               [&] { project.MakePlan(); });

@@ -18,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::Artefacts;
+using test::FixturePath;
 using test::RecordingObserver;
 using test::TinyProject;
 using testing::Contains;
