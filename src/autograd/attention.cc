@@ -6,7 +6,10 @@
 #include <optional>
 #include <vector>
 
+#include "autograd/narrow_product.h"
 #include "kernels/attention.h"
+#include "kernels/bf16_attention.h"
+#include "kernels/instruction_set.h"
 
 namespace mlac {
 namespace {
@@ -41,6 +44,10 @@ struct Heads {
     }
   }
 
+  float scale() const { return 1.0f / std::sqrt(static_cast<float>(q.dim(1) / num_heads)); }
+  const uint32_t* positions(size_t sequence) const { return query_positions.empty() ? nullptr : query_positions.data() + query_offsets[sequence]; }
+  size_t num_queries(size_t sequence) const { return query_offsets[sequence + 1] - query_offsets[sequence]; }
+
   // Task i is head i % num_heads of sequence i / num_heads. `first` is where that begins in k and v, `first_query` in q and the output.
   kernels::AttentionArguments Task(size_t i, size_t& first, size_t& first_query) const {
     const size_t sequence = i / num_heads, head = i % num_heads, size = q.dim(1), head_dim = size / num_heads;
@@ -49,9 +56,8 @@ struct Heads {
     first_query = query * size + head * head_dim;
     const size_t blocks = (num_tokens + kernels::kDropoutBlock - 1) / kernels::kDropoutBlock;
     return {.q = q.floats().data() + first_query, .k = k.floats().data() + first, .v = v.floats().data() + first, .stride = size,
-            .num_tokens = num_tokens, .head_dim = head_dim, .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
-            .query_positions = query_positions.empty() ? nullptr : query_positions.data() + query,
-            .num_queries = query_offsets[sequence + 1] - query, .dropout = dropout ? &*dropout : nullptr,
+            .num_tokens = num_tokens, .head_dim = head_dim, .scale = scale(), .query_positions = positions(sequence),
+            .num_queries = num_queries(sequence), .dropout = dropout ? &*dropout : nullptr,
             .dropout_row = static_cast<uint32_t>(first_token + begin), .dropout_block = static_cast<uint32_t>(head * blocks),
             .position_bias = position_bias.defined() ? position_bias.floats().data() + Middle(head) : nullptr};
   }
@@ -86,6 +92,44 @@ void AttentionBackward(Run& run, const Heads& heads, uint32_t q_id, uint32_t k_i
   if (gradient_bias.defined()) run.tape()->Accumulate(run, heads.position_bias.tape_id(), gradient_bias);
 }
 
+const kernels::Bf16* Values(const Tensor& x) { return reinterpret_cast<const kernels::Bf16*>(x.data()); }
+Tensor Rounded(Run& run, const Tensor& x) { return x.dtype() == DType::kBF16 ? x : AsBf16(run, x); }
+
+// In inference. A task is some heads of a sequence. The output is bf16 where a linear layer would round it to that next.
+Tensor Bf16AttentionForward(Run& run, const Heads& heads) {
+  const Tensor q = Rounded(run, heads.q), k = Rounded(run, heads.k), v = Rounded(run, heads.v);
+  const size_t rows = q.dim(0), size = q.dim(1), head_dim = size / heads.num_heads, parts = std::min(heads.num_heads, run.num_threads());
+  const bool narrow = run.dtype() == DType::kBF16 && kernels::Bf16PathInUse() != kernels::Bf16Path::kNone && kernels::Bf16RowSize(size) == size;
+  Tensor y = narrow ? run.NewTensor({WholeTiles(rows), size}, DType::kBF16).Rows(0, rows) : run.NewTensor({rows, size});
+  const size_t scratch = kernels::Bf16AttentionScratchSize(heads.longest(), head_dim);
+  run.ParallelTasks((heads.offsets.size() - 1) * parts, [&](size_t task, size_t thread) {
+    const size_t sequence = task / parts, part = task % parts, head = heads.num_heads * part / parts, column = head * head_dim;
+    const size_t begin = heads.offsets[sequence] * size + column, first_query = heads.query_offsets[sequence] * size + column;
+    kernels::Bf16AttentionArguments arguments = {.q = Values(q) + first_query,
+                                                 .k = Values(k) + begin,
+                                                 .v = Values(v) + begin,
+                                                 .stride = size,
+                                                 .num_heads = heads.num_heads * (part + 1) / parts - head,
+                                                 .num_tokens = heads.offsets[sequence + 1] - heads.offsets[sequence],
+                                                 .head_dim = head_dim,
+                                                 .scale = heads.scale(),
+                                                 .query_positions = heads.positions(sequence),
+                                                 .num_queries = heads.num_queries(sequence),
+                                                 .out_stride = size};
+    if (heads.position_bias.defined()) {
+      arguments.position_bias = heads.position_bias.floats().data() + heads.Middle(head);
+      arguments.position_bias_stride = heads.position_bias.dim(1);
+    }
+    if (narrow) {
+      arguments.out_bf16 = reinterpret_cast<kernels::Bf16*>(y.mutable_bytes().data()) + first_query;
+    } else {
+      arguments.out = y.mutable_floats().data() + first_query;
+    }
+    kernels::Bf16Attention(arguments, run.Scratch(thread, scratch));
+  });
+  return y;
+}
+
 }  // namespace
 
 Tensor AttentionForward(Run& run, const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, size_t num_heads, float dropout,
@@ -95,6 +139,7 @@ Tensor AttentionForward(Run& run, const Tensor& q, const Tensor& k, const Tensor
   heads.SetQueries(run.token_rows());
   assert(q.dim(0) == heads.query_offsets.back());
   assert(!heads.position_bias.defined() || heads.position_bias.dim(1) >= 2 * heads.longest() - 1);
+  if (q.dtype() == DType::kBF16 || k.dtype() == DType::kBF16 || v.dtype() == DType::kBF16) return Bf16AttentionForward(run, heads);
   if (run.dropout_on() && dropout > 0) heads.dropout = run.NextDropout(dropout);
   const size_t size = q.dim(1);
   Tensor y = run.NewTensor(q.shape());

@@ -165,14 +165,18 @@ Tensor F32Product(Run& run, const Tensor& x, const Parameter& weight, const Para
 
 }  // namespace
 
+bool NarrowForAttention(const Run& run, const Parameter& weight) {
+  return !run.training() && (run.dtype() == DType::kBF16 || weight.value.dtype() == DType::kI8);
+}
+
 Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bias, Activation activation, PackedWeight& packed_weight,
-                     bool narrow) {
+                     Reader reader) {
   if (weight.value.dtype() == DType::kI8) {
     if (run.training()) throw Error(ErrorCode::kUnsupported, fmt::format("'{}' is int8, which cannot be trained", weight.name));
-    return Int8LinearForward(run, x, weight, bias, activation, packed_weight);
+    return Int8LinearForward(run, x, weight, bias, activation, packed_weight, reader);
   }
   const bool bf16 = run.dtype() == DType::kBF16;
-  if (bf16 && !run.training()) return Bf16LinearForward(run, x, weight, bias, activation, packed_weight, narrow);
+  if (bf16 && !run.training()) return Bf16LinearForward(run, x, weight, bias, activation, packed_weight, reader);
   const bool record = run.tape() != nullptr && (x.tape_id() != 0 || weight.trainable || (bias != nullptr && bias->trainable));
   // The backward pass needs z, what goes into the activation; without it f32 applies that to the tile while it is in L1.
   const bool apart = activation != Activation::kNone && (record || bf16);

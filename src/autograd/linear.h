@@ -54,9 +54,19 @@ std::shared_ptr<PackedWeight> PackedOf(Parameter& weight);
 // in parts gives the bits of the whole.
 void AddWeightGradient(Run& run, const Tensor& gradient_z, const Tensor& x, Parameter& weight);
 
-// x: [rows, inputs]; weight: [outputs, inputs]; bias: [outputs] or nullptr. Returns [rows, outputs]: f32, or bf16 where `narrow` and the run
-// computes in bf16 without learning, which is what the next linear layer would round it to. Throws kUnsupported where an int8 weight would need a gradient.
+// What reads a layer's result, and so in which type it comes: where its reader would round it to bf16, it is written so, half of the memory traffic.
+enum class Reader {
+  kAny,        // f32
+  kLinear,     // bf16 where the run computes in bf16 and learns nothing
+  kAttention,  // bf16 there, and where the weight is int8
+};
+
+// x: [rows, inputs]; weight: [outputs, inputs]; bias: [outputs] or nullptr. Returns [rows, outputs], f32 or bf16 (Reader); with an activation it is f32
+// for attention. Throws kUnsupported where an int8 weight would need a gradient.
 Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bias, kernels::Activation activation, PackedWeight& packed,
-                     bool narrow = false);
+                     Reader reader = Reader::kAny);
+
+// Whether a result of this weight comes in bf16 for attention.
+bool NarrowForAttention(const Run& run, const Parameter& weight);
 
 }  // namespace mlac

@@ -55,13 +55,14 @@ Tensor RoundedLinearForward(Run& run, const Tensor& x, const Parameter& weight, 
 }  // namespace
 
 Tensor Int8LinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
-                         PackedWeight& packed) {
+                         PackedWeight& packed, Reader reader) {
   // A layer that was left in f32 and ran in bf16 may stand before one in int8.
-  if (x.dtype() == DType::kBF16) return Int8LinearForward(run, x.ToF32(), weight, bias, activation, packed);
+  if (x.dtype() == DType::kBF16) return Int8LinearForward(run, x.ToF32(), weight, bias, activation, packed, reader);
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
   const PackedWeight::Layout& b = packed.Int8(run, weight);
   const QuantizedInput a = Quantize(run, x);
-  Tensor y = run.NewTensor({rows, outputs});
+  const bool narrow = reader == Reader::kAttention && activation == kernels::Activation::kNone;
+  Tensor y = run.NewTensor({rows, outputs}, narrow ? DType::kBF16 : DType::kF32);
   const kernels::Int8GemmArguments arguments = {.a = a.values,
                                                 .a_scales = a.scales,
                                                 .a_zeros = a.zeros,
@@ -71,7 +72,8 @@ Tensor Int8LinearForward(Run& run, const Tensor& x, const Parameter& weight, con
                                                 .num_k = inputs,
                                                 .num_columns = outputs,
                                                 .bias = bias == nullptr ? nullptr : bias->value.floats().data(),
-                                                .c = y.mutable_floats().data(),
+                                                .c = narrow ? nullptr : y.mutable_floats().data(),
+                                                .c_bf16 = narrow ? reinterpret_cast<kernels::Bf16*>(y.mutable_bytes().data()) : nullptr,
                                                 .c_stride = outputs,
                                                 .activation = activation};
   CutProduct(run, rows, kernels::NumInt8Panels(outputs), [&](size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
@@ -81,12 +83,16 @@ Tensor Int8LinearForward(Run& run, const Tensor& x, const Parameter& weight, con
 }
 
 Tensor Bf16LinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
-                         PackedWeight& packed, bool narrow) {
-  if (kernels::Bf16PathInUse() == kernels::Bf16Path::kNone) return RoundedLinearForward(run, x, weight, bias, activation, packed);
+                         PackedWeight& packed, Reader reader) {
+  if (kernels::Bf16PathInUse() == kernels::Bf16Path::kNone) {
+    const Tensor y = RoundedLinearForward(run, x, weight, bias, activation, packed);
+    return reader == Reader::kAttention ? AsBf16(run, y) : y;
+  }
   const size_t rows = x.dim(0), inputs = weight.value.dim(1), outputs = weight.value.dim(0);
   const PackedWeight::Layout& b = packed.Bf16(run, weight);
   const kernels::Bf16* a = Round(run, x);
-  narrow = narrow && kernels::Bf16RowSize(outputs) == outputs;  // else the rows have a tail that nobody fills
+  // Rows that a linear layer reads have a tail that nobody fills here.
+  const bool narrow = reader == Reader::kAttention || (reader == Reader::kLinear && kernels::Bf16RowSize(outputs) == outputs);
   Tensor y = narrow ? run.NewTensor({WholeTiles(rows), outputs}, DType::kBF16).Rows(0, rows) : run.NewTensor({rows, outputs});
   kernels::Bf16GemmArguments arguments = {.a = a,
                                           .packed_b = reinterpret_cast<const kernels::Bf16*>(b.values.data()),

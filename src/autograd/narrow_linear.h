@@ -4,12 +4,12 @@
 
 namespace mlac {
 
-// x: f32, or bf16 as Bf16LinearForward's `narrow` made it. weight: I8 with a scale an output. As LinearForward, without a gradient.
+// x: f32, or bf16 as Bf16LinearForward made it for a linear layer. weight: I8 with a scale an output. As LinearForward, without a gradient.
 Tensor Int8LinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
-                         PackedWeight& packed);
+                         PackedWeight& packed, Reader reader);
 
-// x: f32, or bf16 as `narrow` made it.
+// x: f32, or bf16 as it made it for a linear layer.
 Tensor Bf16LinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
-                         PackedWeight& packed, bool narrow);
+                         PackedWeight& packed, Reader reader);
 
 }  // namespace mlac

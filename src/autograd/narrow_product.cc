@@ -38,6 +38,15 @@ Tensor RoundedFloats(Run& run, const Tensor& x) {
   return rounded;
 }
 
+Tensor AsBf16(Run& run, const Tensor& x) {
+  Tensor rounded = run.NewTensor(x.shape(), DType::kBF16);
+  auto* values = reinterpret_cast<kernels::Bf16*>(rounded.mutable_bytes().data());
+  run.ParallelFor(x.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
+    kernels::ToBf16(x.floats().data() + begin, end - begin, values + begin);
+  });
+  return rounded;
+}
+
 const kernels::Bf16* RoundedInput(Run& run, const Tensor& x) {
   const auto& made = run.NarrowInput(x, DType::kBF16, [&](Run::Narrow& narrow) { RoundRows(run, x, narrow.values); });
   return reinterpret_cast<const kernels::Bf16*>(made.values.data());

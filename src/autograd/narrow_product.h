@@ -24,6 +24,9 @@ void RoundRows(Run& run, const Tensor& x, Tensor& out);
 // x, f32, rounded to bf16 and f32 again: where there are no bf16 instructions, f32 products of such numbers stand in. Returns x's shape.
 Tensor RoundedFloats(Run& run, const Tensor& x);
 
+// x, f32, as bf16 of its shape.
+Tensor AsBf16(Run& run, const Tensor& x);
+
 // As RoundRows, kept by the run until other rows are asked for.
 const kernels::Bf16* RoundedInput(Run& run, const Tensor& x);
 

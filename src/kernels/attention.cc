@@ -7,15 +7,13 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "kernels/softmax-inl.h"
+#include "kernels/attention-inl.h"
 #include "kernels/tile-inl.h"
 
 // n: tokens of the sequence. m: queries, n or fewer. d: head_dim.
 HWY_BEFORE_NAMESPACE();
 namespace mlac::kernels {
 namespace HWY_NAMESPACE {
-
-HWY_INLINE size_t RoundUp(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 size_t AttentionScratchSizeOf(size_t n, size_t d) {
   return RoundUp(n, kPanel) * d + RoundUp(d, kPanel) * n + kTileRows * RoundUp(n, kPanel) + kTileRows * kPanel;
@@ -33,19 +31,8 @@ HWY_INLINE void ExpBlock(float* x, size_t stride, size_t rows, size_t count, flo
   for (; r < rows; ++r) ExpRows<1>(x + r * stride, stride, count, scale, sums + r);
 }
 
-HWY_INLINE size_t NumQueries(const AttentionArguments& t) { return t.query_positions == nullptr ? t.num_tokens : t.num_queries; }
-HWY_INLINE size_t Position(const AttentionArguments& t, size_t query) { return t.query_positions == nullptr ? query : t.query_positions[query]; }
-
 HWY_INLINE void DropProbabilities(const AttentionArguments& t, size_t query, const float* from, float* to) {
   Dropout(*t.dropout, static_cast<uint32_t>(t.dropout_row + Position(t, query)), t.dropout_block, from, to, t.num_tokens);
-}
-
-// What is added to scores of query i and all keys, and the scale of the softmax that is left to do then.
-HWY_INLINE float AddBias(const AttentionArguments& t, size_t i, float* scores) {
-  if (t.position_bias == nullptr) return t.scale;
-  const Lanes scale = Set(t.scale);
-  ForEach(scores, t.position_bias - Position(t, i), scores, t.num_tokens, [&](const Lanes& score, const Lanes& bias) { return MulAdd(score, scale, bias); });
-  return 1.0f;
 }
 
 // One block of queries at a time: its scores against all keys stay in L1 (14 rows of 512 are 28 KiB). Longer sequences spill to L2.

@@ -24,44 +24,54 @@ namespace HWY_NAMESPACE {
 
 #if HWY_TARGET == HWY_AVX3
 
-HWY_INLINE void StoreBf16(const Lanes& x, Bf16* to) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), RoundToBf16(x.part[0].raw)); }
+HWY_INLINE void RoundAndStore(const Lanes& x, Bf16* to) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), RoundToBf16(x.part[0].raw)); }
 
-// What becomes of the sums of a row's part: `columns` of them, a multiple of 16, from first_column on.
-template <Activation kActivation>
+// What becomes of the sums of a row's part: `columns` of them, a multiple of 16, from first_column on. It asks for the activation at each row, so that a tile
+// is compiled once for all of them.
 struct Bf16Epilogue {
   const Bf16GemmArguments& g;
 
   HWY_INLINE void operator()(const int32_t* sums, size_t row, size_t first_column, size_t columns) const {
+    switch (g.activation) {
+      case Activation::kNone: return Row(sums, row, first_column, columns, [](const Lanes& y) { return y; });
+      case Activation::kGelu: return Row(sums, row, first_column, columns, [](const Lanes& y) { return GeluShort(y); });
+      default:  // which are rare
+        return Row(sums, row, first_column, columns, [&](const Lanes& y) {
+          HWY_ALIGN float lanes[kLanes];
+          Store(y, lanes);
+          ActivateRow(g.activation, lanes, lanes, kLanes);
+          return Load(lanes);
+        });
+    }
+  }
+
+ private:
+  template <class Function>
+  HWY_INLINE void Row(const int32_t* sums, size_t row, size_t first_column, size_t columns, Function activation) const {
     for (size_t i = 0; i < columns; i += kLanes) {
       const size_t j = first_column + i;
-      HWY_ALIGN float lanes[kLanes];
-      std::memcpy(lanes, sums + i, sizeof lanes);
-      const size_t count = j < g.num_columns ? std::min(kLanes, g.num_columns - j) : 0, at = row * g.c_stride + j;
-      Lanes y = Load(lanes);
+      Lanes y;
+      y.part[0].raw = _mm512_load_ps(sums + i);
       if (g.accumulate) {
         y = y + LoadColumns(g.c + row * g.c_stride, j, g.num_columns);
       } else if (g.bias != nullptr) {
         y = y + LoadColumns(g.bias, j, g.num_columns);
       }
-      if constexpr (kActivation == Activation::kGelu) y = GeluShort(y);
-      if constexpr (kActivation == Activation::kTanh) {  // and all others, which are rare
-        Store(y, lanes);
-        ActivateRow(g.activation, lanes, lanes, kLanes);
-        y = Load(lanes);
-      }
-      if (g.c_bf16 != nullptr) {
-        if (count == kLanes) {
-          StoreBf16(y, g.c_bf16 + at);
-        } else {
-          Bf16 part[kLanes];
-          StoreBf16(y, part);
-          std::copy_n(part, count, g.c_bf16 + at);
-        }
-      } else if (count == kLanes) {
-        Store(y, g.c + at);
-      } else {
-        StorePart(y, g.c + at, count);
-      }
+      StoreColumns(activation(y), row * g.c_stride, j);
+    }
+  }
+
+  HWY_INLINE void StoreColumns(const Lanes& y, size_t row, size_t j) const {
+    const size_t count = j < g.num_columns ? std::min(kLanes, g.num_columns - j) : 0;
+    if (g.c_bf16 != nullptr) {
+      if (count == kLanes) return RoundAndStore(y, g.c_bf16 + row + j);
+      Bf16 part[kLanes];
+      RoundAndStore(y, part);
+      std::copy_n(part, count, g.c_bf16 + row + j);
+    } else if (count == kLanes) {
+      Store(y, g.c + row + j);
+    } else {
+      StorePart(y, g.c + row + j, count);
     }
   }
 };
@@ -91,13 +101,11 @@ void Bf16Tile(const Bf16GemmArguments& g, size_t row, size_t panel, const Epilog
       sum[r][1] = AddPairs(sum[r][1], x, w1);
     }
   }
+  alignas(64) int32_t sums[kRows][2 * kBf16PanelWidth];
 #pragma GCC unroll 16
-  for (size_t r = 0; r < kRows; ++r) {
-    alignas(64) int32_t sums[2 * kBf16PanelWidth];
-    _mm512_store_ps(sums, sum[r][0]);
-    _mm512_store_ps(sums + kBf16PanelWidth, sum[r][1]);
-    epilogue(sums, row + r, panel * kBf16PanelWidth, 2 * kBf16PanelWidth);
-  }
+  for (size_t r = 0; r < kRows; ++r) _mm512_store_ps(sums[r], sum[r][0]), _mm512_store_ps(sums[r] + kBf16PanelWidth, sum[r][1]);
+#pragma GCC unroll 1
+  for (size_t r = 0; r < kRows; ++r) epilogue(sums[r], row + r, panel * kBf16PanelWidth, 2 * kBf16PanelWidth);
 }
 
 template <class Epilogue, size_t... kRows>
@@ -120,9 +128,8 @@ void Bf16VectorProduct(const Bf16GemmArguments& g, size_t row_begin, size_t row_
   }
 }
 
-template <Activation kActivation>
-void Bf16Product(const Bf16GemmArguments& g, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
-  const Bf16Epilogue<kActivation> epilogue = {g};
+void Bf16GemmOf(const Bf16GemmArguments& g, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
+  const Bf16Epilogue epilogue = {g};
   // One path for all sizes: their bits differ, so the number of rows must not choose.
   if (Bf16PathInUse() == Bf16Path::kAmx) {
     const size_t row_bytes = Bf16RowSize(g.num_k) * sizeof(Bf16);
@@ -131,14 +138,6 @@ void Bf16Product(const Bf16GemmArguments& g, size_t row_begin, size_t row_end, s
                                        row_begin, row_end, panel_begin, panel_end, epilogue);
   }
   Bf16VectorProduct(g, row_begin, row_end, panel_begin, panel_end, epilogue);
-}
-
-void Bf16GemmOf(const Bf16GemmArguments& g, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
-  switch (g.activation) {
-    case Activation::kNone: return Bf16Product<Activation::kNone>(g, row_begin, row_end, panel_begin, panel_end);
-    case Activation::kGelu: return Bf16Product<Activation::kGelu>(g, row_begin, row_end, panel_begin, panel_end);
-    default: return Bf16Product<Activation::kTanh>(g, row_begin, row_end, panel_begin, panel_end);
-  }
 }
 
 #else  // Bf16PathInUse() is kNone

@@ -140,6 +140,10 @@ void ToBf16Rows(const float* x, size_t x_stride, size_t num_rows, size_t size, B
   HWY_DYNAMIC_DISPATCH(ToBf16RowsOf)(x, x_stride, num_rows, size, out);
 }
 
+void ToBf16(const float* x, size_t count, Bf16* out) {
+  for (size_t i = 0; i < count; ++i) out[i] = RoundOne(x[i]);
+}
+
 void RoundToBf16(const float* x, size_t count, float* out) {
   for (size_t i = 0; i < count; ++i) out[i] = std::bit_cast<float>(static_cast<uint32_t>(RoundOne(x[i])) << 16);
 }

@@ -11,6 +11,9 @@ namespace mlac::kernels {
 // says so.
 void ToBf16Rows(const float* x, size_t x_stride, size_t num_rows, size_t size, Bf16* out);
 
+// The same of `count` elements in a row, on every machine.
+void ToBf16(const float* x, size_t count, Bf16* out);
+
 // f32 rounded to bf16, as f32: what ToBf16Rows keeps. Where no bf16 products exist, f32 products of these stand in.
 void RoundToBf16(const float* x, size_t count, float* out);
 

@@ -22,28 +22,44 @@ HWY_BEFORE_NAMESPACE();
 namespace mlac::kernels {
 namespace HWY_NAMESPACE {
 
-// What becomes of the sums of a row's part: `columns` of them, a multiple of 16, from first_column on.
-template <Activation kActivation>
+// What becomes of the sums of a row's part: `columns` of them, a multiple of 16, from first_column on. It asks for the activation at each row, so that a tile
+// is compiled once for all of them.
 struct Dequantize {
   const Int8GemmArguments& g;
 
   HWY_INLINE void operator()(const int32_t* sums, size_t row, size_t first_column, size_t columns) const {
+    if (g.activation == Activation::kGelu) return Row(sums, row, first_column, columns, [](const Lanes& y) { return GeluShort(y); });
+    Row(sums, row, first_column, columns, [](const Lanes& y) { return y; });
+    if (g.activation == Activation::kNone || first_column >= g.num_columns) return;
+    float* c = g.c + row * g.c_stride + first_column;
+    ActivateRow(g.activation, c, c, std::min(columns, g.num_columns - first_column));
+  }
+
+ private:
+  template <class Function>
+  HWY_INLINE void Row(const int32_t* sums, size_t row, size_t first_column, size_t columns, Function activation) const {
     const Lanes scale = Set(g.a_scales[row]);
     const int32_t zero = g.a_zeros[row];
-    float* c = g.c + row * g.c_stride;
     for (size_t i = 0; i < columns; i += kLanes) {
       const size_t j = first_column + i;
       const Lanes bias = g.bias == nullptr ? Set(0.0f) : LoadColumns(g.bias, j, g.num_columns);
-      Lanes y = MulAdd(LoadMinusProduct(sums + i, g.b.sums + j, zero) * scale, Load(g.b.scales + j), bias);
-      if constexpr (kActivation == Activation::kGelu) y = GeluShort(y);
-      if (j + kLanes <= g.num_columns) {
-        Store(y, c + j);
-      } else if (j < g.num_columns) {
-        StorePart(y, c + j, g.num_columns - j);
-      }
+      StoreColumns(activation(MulAdd(LoadMinusProduct(sums + i, g.b.sums + j, zero) * scale, Load(g.b.scales + j), bias)), row * g.c_stride, j);
     }
-    if (kActivation == Activation::kTanh && first_column < g.num_columns)  // tanh and all others, which are rare
-      ActivateRow(g.activation, c + first_column, c + first_column, std::min(columns, g.num_columns - first_column));
+  }
+
+  HWY_INLINE void StoreColumns(const Lanes& y, size_t row, size_t j) const {
+    const size_t count = j < g.num_columns ? std::min(kLanes, g.num_columns - j) : 0;
+    if (g.c_bf16 != nullptr) {
+      const Lanes rounded = RoundToBf16(y);
+      if (count == kLanes) return StoreBf16(rounded, g.c_bf16 + row + j);
+      Bf16 part[kLanes];
+      StoreBf16(rounded, part);
+      std::copy_n(part, count, g.c_bf16 + row + j);
+    } else if (count == kLanes) {
+      Store(y, g.c + row + j);
+    } else {
+      StorePart(y, g.c + row + j, count);
+    }
   }
 };
 
@@ -147,13 +163,11 @@ void Int8Tile(const Int8GemmArguments& g, size_t row, size_t first_column, const
       sum[r][1] = Path::Dot(sum[r][1], x, w1);
     }
   }
+  alignas(64) int32_t sums[kRows][2 * kColumns];
 #pragma GCC unroll 16
-  for (size_t r = 0; r < kRows; ++r) {
-    alignas(64) int32_t sums[2 * kColumns];
-    Path::Store(sum[r][0], sums);
-    Path::Store(sum[r][1], sums + kColumns);
-    epilogue(sums, row + r, first_column, 2 * kColumns);
-  }
+  for (size_t r = 0; r < kRows; ++r) Path::Store(sum[r][0], sums[r]), Path::Store(sum[r][1], sums[r] + kColumns);
+#pragma GCC unroll 1
+  for (size_t r = 0; r < kRows; ++r) epilogue(sums[r], row + r, first_column, 2 * kColumns);
 }
 
 template <class Path, class Epilogue, size_t... kRows>
@@ -183,9 +197,8 @@ void VectorProduct(const Int8GemmArguments& g, size_t row_begin, size_t row_end,
 
 #endif  // AVX2 or AVX-512
 
-template <Activation kActivation>
-void Product(const Int8GemmArguments& g, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
-  const Dequantize<kActivation> epilogue = {g};
+void Int8GemmOf(const Int8GemmArguments& g, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
+  const Dequantize epilogue = {g};
 #if HWY_TARGET == HWY_AVX3
   // Below about twelve rows both wait for the weights, and tiles would be filled to a part only.
   constexpr size_t kFewRows = 12;
@@ -207,14 +220,6 @@ void Product(const Int8GemmArguments& g, size_t row_begin, size_t row_end, size_
 #else
   ReferenceProduct(g, row_begin, row_end, panel_begin, panel_end, epilogue);
 #endif
-}
-
-void Int8GemmOf(const Int8GemmArguments& g, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
-  switch (g.activation) {
-    case Activation::kNone: return Product<Activation::kNone>(g, row_begin, row_end, panel_begin, panel_end);
-    case Activation::kGelu: return Product<Activation::kGelu>(g, row_begin, row_end, panel_begin, panel_end);
-    default: return Product<Activation::kTanh>(g, row_begin, row_end, panel_begin, panel_end);
-  }
 }
 
 }  // namespace HWY_NAMESPACE
@@ -247,7 +252,7 @@ void PackInt8Panels(const int8_t* rows, size_t num_k, size_t num_columns, size_t
 }
 
 void Int8Gemm(const Int8GemmArguments& arguments, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
-  assert(arguments.num_k <= kInt8MaxK);
+  assert(arguments.num_k <= kInt8MaxK && (arguments.c_bf16 == nullptr || arguments.activation == Activation::kNone));
   HWY_DYNAMIC_DISPATCH(Int8GemmOf)(arguments, row_begin, row_end, panel_begin, panel_end);
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/activation.h"
+#include "kernels/bf16_gemm.h"
 
 namespace mlac::kernels {
 
@@ -35,7 +36,8 @@ struct Int8GemmArguments {
   Int8Weight b;
   size_t num_k = 0, num_columns = 0;
   const float* bias = nullptr;  // [num_columns]; nullptr: zero
-  float* c = nullptr;           // [rows][c_stride]
+  float* c = nullptr;           // [rows][c_stride], or nullptr where c_bf16 is given
+  Bf16* c_bf16 = nullptr;       // [rows][c_stride], rounded; without activation
   size_t c_stride = 0;
   Activation activation = Activation::kNone;  // GELU: of degree 8 (math-inl.h)
 };

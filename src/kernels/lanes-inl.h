@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstring>
 #include <hwy/highway.h>
+#include <limits>
 
 HWY_BEFORE_NAMESPACE();
 namespace mlac::kernels {
@@ -79,12 +80,13 @@ HWY_INLINE Lanes SelectLess(const Lanes& a, const Lanes& b, const Lanes& x, cons
   for (size_t p = 0; p < kParts; ++p) z.part[p] = hn::IfThenElse(hn::Lt(a.part[p], b.part[p]), x.part[p], y.part[p]);
   return z;
 }
-// 2 to the power of n, n integral in [-126, 127]; anything for NaN.
-HWY_INLINE Lanes PowerOfTwo(const Lanes& n) {
-  const hn::RebindToSigned<LanesTag> integers;
-  return Each(n, n, [&](Part x, Part) {
-    return hn::BitCast(LanesTag(), hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(integers, x), hn::Set(integers, 127))));
-  });
+// An integral float below 2^22 plus 1.5 * 2^23 has its integer in the low bits: fewer instructions than a conversion, which has to think of overflow.
+inline constexpr float kIntegerBits = 12582912.0f;
+// With the bias of the exponent: n + kExponentBits, shifted up by the mantissa's 23 bits, is 2^n.
+inline constexpr float kExponentBits = kIntegerBits + 127;
+HWY_INLINE Lanes ShiftIntoExponent(const Lanes& x) {
+  const hn::RebindToUnsigned<LanesTag> integers;
+  return Each(x, x, [&](Part y, Part) { return hn::BitCast(LanesTag(), hn::ShiftLeft<23>(hn::BitCast(integers, y))); });
 }
 // From and to integers. Load: exact up to 2^24, beyond to nearest even. Store: x is integral and in range.
 HWY_INLINE Lanes LoadIntegers(const int32_t* from) {
@@ -110,8 +112,35 @@ HWY_INLINE Lanes LoadInt8(const int8_t* from) {
 }
 HWY_INLINE void StoreUint8(const Lanes& x, uint8_t* to) {
   const hn::Rebind<uint8_t, LanesTag> bytes;
+  const hn::RebindToSigned<LanesTag> integers;
+  for (size_t p = 0; p < kParts; ++p) {
+    const auto bits = hn::BitCast(integers, hn::Add(x.part[p], hn::Set(LanesTag(), kIntegerBits)));
+    hn::StoreU(hn::DemoteTo(bytes, hn::And(bits, hn::Set(integers, 255))), bytes, to + p * kWidth);
+  }
+}
+// bf16: the upper halves of floats. Rounded to nearest even; NaN stays.
+HWY_INLINE Lanes RoundToBf16(const Lanes& x) {
+  const hn::RebindToUnsigned<LanesTag> integers;
+  return Each(x, x, [&](Part y, Part) {
+    const auto bits = hn::BitCast(integers, y);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(integers, 1));
+    const auto rounded = hn::And(hn::Add(hn::Add(bits, hn::Set(integers, 0x7fff)), odd), hn::Set(integers, 0xffff0000));
+    return hn::IfThenElse(hn::IsNaN(y), hn::Set(LanesTag(), std::numeric_limits<float>::quiet_NaN()), hn::BitCast(LanesTag(), rounded));
+  });
+}
+HWY_INLINE Lanes LoadBf16(const uint16_t* from) {
+  Lanes x;
+  const hn::Rebind<uint16_t, LanesTag> halves;
   for (size_t p = 0; p < kParts; ++p)
-    hn::StoreU(hn::DemoteTo(bytes, hn::ConvertTo(hn::RebindToSigned<LanesTag>(), x.part[p])), bytes, to + p * kWidth);
+    x.part[p] = hn::BitCast(LanesTag(), hn::ShiftLeft<16>(hn::PromoteTo(hn::RebindToUnsigned<LanesTag>(), hn::LoadU(halves, from + p * kWidth))));
+  return x;
+}
+HWY_INLINE void StoreBf16(const Lanes& x, uint16_t* to) {  // x is rounded to bf16
+  const hn::Rebind<uint16_t, LanesTag> halves;
+  for (size_t p = 0; p < kParts; ++p) {
+    const auto bits = hn::ShiftRight<16>(hn::BitCast(hn::RebindToUnsigned<LanesTag>(), x.part[p]));
+    hn::StoreU(hn::DemoteTo(halves, hn::BitCast(hn::RebindToSigned<LanesTag>(), bits)), halves, to + p * kWidth);
+  }
 }
 template <class Tag, class Vector>
 HWY_INLINE float FoldSumOf(Tag, Vector x) {
@@ -201,11 +230,9 @@ HWY_INLINE Lanes MulAdd(const Lanes& a, const Lanes& b, const Lanes& c) {
 HWY_INLINE Lanes SelectLess(const Lanes& a, const Lanes& b, const Lanes& x, const Lanes& y) {
   return Each([&](size_t i) { return a.lane[i] < b.lane[i] ? x.lane[i] : y.lane[i]; });
 }
-HWY_INLINE Lanes PowerOfTwo(const Lanes& n) {
-  return Each([&](size_t i) {
-    const int32_t exponent = n.lane[i] >= -126.0f ? static_cast<int32_t>(n.lane[i]) : 0;  // of NaN anything: what it is multiplied by is NaN
-    return std::bit_cast<float>(static_cast<uint32_t>(exponent + 127) << 23);
-  });
+inline constexpr float kExponentBits = 12583039.0f;
+HWY_INLINE Lanes ShiftIntoExponent(const Lanes& x) {
+  return Each([&](size_t i) { return std::bit_cast<float>(std::bit_cast<uint32_t>(x.lane[i]) << 23); });
 }
 HWY_INLINE Lanes LoadIntegers(const int32_t* from) {
   return Each([&](size_t i) { return static_cast<float>(from[i]); });
@@ -221,6 +248,19 @@ HWY_INLINE Lanes LoadInt8(const int8_t* from) {
 HWY_INLINE void StoreUint8(const Lanes& x, uint8_t* to) {
   for (size_t i = 0; i < kLanes; ++i) to[i] = static_cast<uint8_t>(x.lane[i]);
 }
+HWY_INLINE Lanes RoundToBf16(const Lanes& x) {
+  return Each([&](size_t i) {
+    const uint32_t bits = std::bit_cast<uint32_t>(x.lane[i]);
+    if (std::isnan(x.lane[i])) return std::numeric_limits<float>::quiet_NaN();
+    return std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
+  });
+}
+HWY_INLINE Lanes LoadBf16(const uint16_t* from) {
+  return Each([&](size_t i) { return std::bit_cast<float>(static_cast<uint32_t>(from[i]) << 16); });
+}
+HWY_INLINE void StoreBf16(const Lanes& x, uint16_t* to) {
+  for (size_t i = 0; i < kLanes; ++i) to[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>(x.lane[i]) >> 16);
+}
 HWY_INLINE float FoldSum(Lanes x) {
   for (size_t half = kLanes / 2; half > 0; half /= 2)
     for (size_t i = 0; i < half; ++i) x.lane[i] = x.lane[i] + x.lane[i + half];
@@ -233,6 +273,9 @@ HWY_INLINE float FoldMax(Lanes x) {
 }
 
 #endif
+
+// 2 to the power of n, n integral in [-126, 127]; anything for NaN.
+HWY_INLINE Lanes PowerOfTwo(const Lanes& n) { return ShiftIntoExponent(n + Set(kExponentBits)); }
 
 // The first `count` (below 16) floats; the other lanes are `fill`.
 HWY_INLINE Lanes LoadPart(const float* from, size_t count, float fill = 0.0f) {

@@ -9,6 +9,7 @@
 #include "autograd/embedding.h"
 #include "autograd/layer_norm.h"
 #include "autograd/lora.h"
+#include "autograd/narrow_product.h"
 #include "base/error.h"
 
 namespace mlac {
@@ -32,14 +33,11 @@ Linear::Linear(const WeightScope& weights, size_t inputs, size_t outputs, kernel
 Linear::Linear(Parameter& weight, Parameter& bias, kernels::Activation activation)
     : weight_(&weight), bias_(&bias), activation_(activation), packed_(PackedOf(weight)) {}
 
-Tensor Linear::operator()(Run& run, const Tensor& x) const {
-  if (HasLora(run)) return WithLora(run, x, /*narrow=*/false);
-  return LinearForward(run, x, *weight_, bias_, activation_, *packed_);
-}
-
-Tensor Linear::ForNextLinear(Run& run, const Tensor& x) const {
-  if (HasLora(run)) return WithLora(run, x, /*narrow=*/true);
-  return LinearForward(run, x, *weight_, bias_, activation_, *packed_, /*narrow=*/true);
+Tensor Linear::Forward(Run& run, const Tensor& x, Reader reader) const {
+  if (!HasLora(run)) return LinearForward(run, x, *weight_, bias_, activation_, *packed_, reader);
+  if (reader != Reader::kAttention) return WithLora(run, x, reader);
+  const Tensor y = WithLora(run, x, Reader::kAny);
+  return NarrowForAttention(run, *weight_) ? AsBf16(run, y) : y;
 }
 
 bool Linear::HasLora(const Run& run) const {
@@ -51,7 +49,7 @@ bool Linear::HasLora(const Run& run) const {
 const LoraModule* Linear::LoraOf(const AdapterRows& rows) const { return rows.adapter == nullptr ? nullptr : rows.adapter->FindLora(*weight_); }
 
 // The adapter's part is computed in f32 whatever the weight and the run are, and the activation follows both.
-Tensor Linear::WithLora(Run& run, const Tensor& x, bool narrow) const {
+Tensor Linear::WithLora(Run& run, const Tensor& x, Reader reader) const {
   const Tensor floats = x.dtype() == DType::kF32 ? x : x.ToF32();
   if (lora_ != nullptr) {
     const Tensor z = LinearForward(run, x, *weight_, bias_, kernels::Activation::kNone, *packed_);
@@ -61,9 +59,9 @@ Tensor Linear::WithLora(Run& run, const Tensor& x, bool narrow) const {
   }
   const std::span<const AdapterRows> parts = run.adapter_rows();
   const bool rounds = weight_->value.dtype() == DType::kI8 || run.dtype() == DType::kBF16;
-  if (rounds && (narrow || activation_ != kernels::Activation::kNone) &&
+  if (rounds && (reader == Reader::kLinear || activation_ != kernels::Activation::kNone) &&
       std::any_of(parts.begin(), parts.end(), [&](const AdapterRows& part) { return LoraOf(part) == nullptr; }))
-    return PartByPart(run, floats, narrow);
+    return PartByPart(run, floats, reader);
   const Tensor z = LinearForward(run, x, *weight_, bias_, kernels::Activation::kNone, *packed_);
   size_t begin = 0;
   for (const AdapterRows& part : parts) {
@@ -76,14 +74,15 @@ Tensor Linear::WithLora(Run& run, const Tensor& x, bool narrow) const {
 
 // Where some rows have no adapter here: in int8 and bf16 their activation is a part of the product, with fewer digits than one behind it, and what they
 // give may be rounded. All rows have the bits that they have alone.
-Tensor Linear::PartByPart(Run& run, const Tensor& x, bool narrow) const {
+Tensor Linear::PartByPart(Run& run, const Tensor& x, Reader reader) const {
   Tensor y = run.NewTensor({x.dim(0), weight_->value.dim(0)});
   size_t begin = 0;
   for (const AdapterRows& part : run.adapter_rows()) {
     if (part.end == begin) continue;
     const Tensor rows = x.Rows(begin, part.end);
     const LoraModule* lora = LoraOf(part);
-    Tensor result = LinearForward(run, rows, *weight_, bias_, lora == nullptr ? activation_ : kernels::Activation::kNone, *packed_, narrow && lora == nullptr);
+    Tensor result = LinearForward(run, rows, *weight_, bias_, lora == nullptr ? activation_ : kernels::Activation::kNone, *packed_,
+                                  lora == nullptr ? reader : Reader::kAny);
     if (lora != nullptr) result = ActivationForward(run, LoraForward(run, rows, result, *lora->a, *lora->b, lora->scale), activation_);
     const Tensor floats = result.dtype() == DType::kF32 ? result : result.ToF32();
     std::copy(floats.floats().begin(), floats.floats().end(), y.mutable_floats().begin() + static_cast<ptrdiff_t>(begin * y.dim(1)));

@@ -27,9 +27,10 @@ class Linear {
   // Over a weight that something else owns (tied embeddings).
   Linear(Parameter& weight, Parameter& bias, kernels::Activation activation = kernels::Activation::kNone);
 
-  Tensor operator()(Run& run, const Tensor& x) const;
-  // The same for another Linear to read: bf16 where the run computes in that, half of the memory traffic.
-  Tensor ForNextLinear(Run& run, const Tensor& x) const;
+  Tensor operator()(Run& run, const Tensor& x) const { return Forward(run, x, Reader::kAny); }
+  // The same for another Linear, or for attention, to read (autograd/linear.h, Reader).
+  Tensor ForNextLinear(Run& run, const Tensor& x) const { return Forward(run, x, Reader::kLinear); }
+  Tensor ForAttention(Run& run, const Tensor& x) const { return Forward(run, x, Reader::kAttention); }
 
  private:
   Parameter* weight_;
@@ -38,10 +39,11 @@ class Linear {
   std::shared_ptr<PackedWeight> packed_;  // the weight's own: models over one base share it
   const LoraModule* lora_ = nullptr;
 
+  Tensor Forward(Run& run, const Tensor& x, Reader reader) const;
   bool HasLora(const Run& run) const;
   const LoraModule* LoraOf(const AdapterRows& rows) const;  // null: these rows have none here
-  Tensor WithLora(Run& run, const Tensor& x, bool narrow) const;
-  Tensor PartByPart(Run& run, const Tensor& x, bool narrow) const;
+  Tensor WithLora(Run& run, const Tensor& x, Reader reader) const;
+  Tensor PartByPart(Run& run, const Tensor& x, Reader reader) const;
 };
 
 // Ids to rows of "weight" [count, size].
