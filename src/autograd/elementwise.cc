@@ -71,11 +71,11 @@ Tensor ActivationForward(Run& run, const Tensor& z, kernels::Activation activati
 }
 
 Tensor DropoutForward(Run& run, const Tensor& x, float probability, RowKind kind) {
-  if (!run.dropout_on() || probability <= 0) return x;
-  const kernels::DropoutKey key = run.NextDropout(probability);
+  if (!run.dropout().on() || probability <= 0) return x;
+  const kernels::DropoutKey key = run.dropout().Next(probability);
   const bool tokens = kind == RowKind::kTokens;
-  const uint32_t first_row = tokens ? run.first_token() : run.first_sequence(), id = x.tape_id();
-  const TokenRows rows = tokens ? run.token_rows() : nullptr;
+  const uint32_t first_row = tokens ? run.dropout().first_token() : run.dropout().first_sequence(), id = x.tape_id();
+  const TokenRows rows = tokens ? run.rows().tokens : nullptr;
   Tensor y = DropRows(run, x, key, first_row, rows);
   if (run.tape() != nullptr && id != 0)
     run.tape()->Record(y, [key, first_row, rows, id](Run& run, const Tensor& gradient) {

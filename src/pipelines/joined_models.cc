@@ -60,9 +60,9 @@ void ComputeJoined(Inference& inference, const Model& base, std::span<const Join
     const std::vector<Stretch> stretches = StretchesOf(std::span(joined.part_of).subspan(first, group.num_sequences()));
     std::vector<AdapterRows> rows;
     for (const Stretch& stretch : stretches) rows.push_back({group.offsets[stretch.end], &parts[stretch.part].model->model().parameters()});
-    run.SetAdapterRows(std::move(rows));
+    run.rows().adapters = std::move(rows);
     const Tensor hidden_states = base.Encode(run, group);
-    run.SetAdapterRows({});  // a head has what its own model gives it
+    run.rows().adapters.clear();  // a head has what its own model gives it
     for (const Stretch& stretch : stretches) {
       const JoinedPart& part = parts[stretch.part];
       const size_t begin = first + stretch.begin - joined.first[stretch.part],

@@ -126,7 +126,7 @@ class Trainer {
     const auto for_each_part = [&](const std::function<void(const TokenBatch& part, size_t first)>& body) {
       ForEachPart(batch.offsets, max_tokens, max_sequences, [&](size_t begin, size_t end) {
         StopIfAsked();  // weights and moments are still those of the step before
-        run_.BeginDropout(options_.seed, static_cast<uint32_t>(state_.step), static_cast<uint32_t>(batch.offsets[begin]), static_cast<uint32_t>(begin));
+        run_.dropout().Begin(options_.seed, static_cast<uint32_t>(state_.step), static_cast<uint32_t>(batch.offsets[begin]), static_cast<uint32_t>(begin));
         body(Slice(batch, begin, end), begin);
       });
     };
@@ -175,7 +175,7 @@ class Trainer {
     for (size_t i = state_.step - steps_per_epoch_; i < state_.step; ++i) report.train_loss += state_.step_losses[i] / static_cast<double>(steps_per_epoch_);
     report.has_validation = objective_.num_validation_examples() > 0;
     if (report.has_validation) {
-      run_.EndDropout();
+      run_.dropout().End();
       report.validation = objective_.Validate(evaluation_run_, [this] { StopIfAsked(); });
       report.best = state_.best_epoch == 0 || IsBetter(report.validation, state_.epochs[state_.best_epoch - 1].validation);
       if (report.best) KeepBest();
