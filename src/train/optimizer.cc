@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/find_not_finite.h"
 #include "kernels/vector_ops.h"
 
 namespace mlac {
@@ -103,8 +104,7 @@ double Optimizer::GradientNorm(Run& run) const {
   for (const Slot& slot : slots_) {
     const double part = SumOfSquares(run, slot.parameter->gradient.floats());
     if (!std::isfinite(part)) {
-      const std::span<const float> values = slot.parameter->gradient.floats();
-      const bool finite = std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+      const bool finite = !FindNotFinite(slot.parameter->gradient.floats());
       throw Error(ErrorCode::kInvalidInput, fmt::format("the gradient of '{}' is {}", slot.parameter->name, finite ? "too large" : "not finite"));
     }
     sum += part;

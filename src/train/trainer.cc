@@ -10,6 +10,7 @@
 #include "autograd/bf16_training.h"
 #include "autograd/run.h"
 #include "base/error.h"
+#include "base/find_not_finite.h"
 #include "base/random.h"
 #include "models/inference.h"
 #include "train/checkpoint.h"
@@ -46,10 +47,9 @@ void CheckWeights(const Model& model) {
   for (const Parameter* each : model.parameters().All()) {
     const Parameter& parameter = *each;
     const std::span<const float> values = parameter.value.floats();
-    const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
-    if (bad != values.end())
+    if (const std::optional<size_t> bad = FindNotFinite(values))
       throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("tensor '{}' of the model holds {} at element {}; expected finite numbers", parameter.name, *bad, bad - values.begin()),
+                  fmt::format("tensor '{}' of the model holds {} at element {}; expected finite numbers", parameter.name, values[*bad], *bad),
                   "the file is broken or comes from a training that failed: take another revision");
   }
 }
