@@ -52,20 +52,29 @@ Tensor Sum(Run& run, const Tensor& a, const Tensor& b, const Tensor& c) {
   return y;
 }
 
-Tensor ActivationForward(Run& run, const Tensor& z, kernels::Activation activation) {
-  if (activation == kernels::Activation::kNone) return z;
+Tensor Activated(Run& run, const Tensor& z, kernels::Activation activation) {
   Tensor y = run.NewTensor(z.shape());
   run.ParallelFor(z.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
     kernels::Activate(activation, z.floats().data() + begin, y.mutable_floats().data() + begin, end - begin);
   });
+  return y;
+}
+
+Tensor ActivationGradient(Run& run, const Tensor& z, const Tensor& gradient, kernels::Activation activation) {
+  Tensor gradient_z = run.NewTensor(z.shape());
+  run.ParallelFor(z.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
+    kernels::ActivateBackward(activation, z.floats().data() + begin, gradient.floats().data() + begin, gradient_z.mutable_floats().data() + begin,
+                              end - begin);
+  });
+  return gradient_z;
+}
+
+Tensor ActivationForward(Run& run, const Tensor& z, kernels::Activation activation) {
+  if (activation == kernels::Activation::kNone) return z;
+  Tensor y = Activated(run, z, activation);
   if (run.tape() == nullptr || z.tape_id() == 0) return y;
   run.tape()->Record(y, [z, activation](Run& run, const Tensor& gradient) {
-    Tensor gradient_z = run.NewTensor(z.shape());
-    run.ParallelFor(z.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
-      kernels::ActivateBackward(activation, z.floats().data() + begin, gradient.floats().data() + begin, gradient_z.mutable_floats().data() + begin,
-                                end - begin);
-    });
-    run.tape()->Accumulate(run, z.tape_id(), gradient_z);
+    run.tape()->Accumulate(run, z.tape_id(), ActivationGradient(run, z, gradient, activation));
   });
   return y;
 }

@@ -46,11 +46,9 @@ std::vector<Stretch> StretchesOf(std::span<const size_t> part_of) {
 }  // namespace
 
 bool CanJoin(const Model& model) {
-  const std::vector<std::string>& heads = model.head_prefixes();
   const auto& parameters = model.parameters().parameters();
   return model.parameters().has_base() && std::all_of(parameters.begin(), parameters.end(), [&](const Parameter& parameter) {
-           const auto starts = [&](const std::string& prefix) { return parameter.name.starts_with(prefix); };
-           return IsOfAdapter(parameter.name) || std::any_of(heads.begin(), heads.end(), starts);
+           return IsOfAdapter(parameter.name) || StartsWithAny(parameter.name, model.head_prefixes());
          });
 }
 

@@ -99,10 +99,8 @@ class Trainer {
 
   // What learns gets memory of its own; the rest stays in the mapped file. Of a model with an adapter parameters() holds what the base has not.
   static std::deque<Parameter>& ChooseTrainable(Model& model, bool freeze) {
-    const std::vector<std::string> head = model.head_prefixes();
     for (Parameter& parameter : model.parameters().parameters()) {
-      const bool in_head = std::any_of(head.begin(), head.end(), [&](const std::string& prefix) { return parameter.name.starts_with(prefix); });
-      parameter.trainable = in_head || !freeze;
+      parameter.trainable = !freeze || StartsWithAny(parameter.name, model.head_prefixes());
       if (parameter.trainable) parameter.value = Tensor::FromValues(parameter.value.shape(), parameter.value.floats());
     }
     return model.parameters().parameters();
