@@ -40,6 +40,19 @@ std::string HintForMissingFolder(const std::string& folder, const std::string& u
   return fmt::format("a model of the Hub is downloaded once: hf download {} --local-dir {}", folder, folder.substr(slash + 1));
 }
 
+// The weights of a folder, mapped; int8 weights with f32 activations as f32. config: its config.json, whose name is file.
+WeightSource OpenWeights(const std::string& inner, const nlohmann::json& config, const std::string& file) {
+  const bool weight_only = ReadQuantization(config, file) == Quantization::kInt8WeightOnly;
+  const auto files = std::make_shared<const WeightFiles>(WeightFiles::Open(inner));
+  const std::string source = inner + "/model.safetensors";
+  return [files, weight_only, source](const std::string& name) -> std::optional<Tensor> {
+    if (files->Find(name) == nullptr) return std::nullopt;
+    Tensor tensor = files->Get(name);
+    if (!weight_only || tensor.dtype() != DType::kI8 || files->Find(ScaleName(name)) == nullptr) return tensor;
+    return Dequantized(tensor, RowScales(source, name, tensor, files->Get(ScaleName(name))));
+  };
+}
+
 }  // namespace
 
 std::string TransformerFolder(const std::string& folder) {
@@ -65,18 +78,6 @@ std::unique_ptr<Model> OpenModel(const std::string& folder, const std::optional<
   const HeadRequest head = request ? *request : HeadOf(config, file);
   CheckModelType(config, file);  // before weights are looked for
   return MakeModel(config, file, OpenWeights(inner, config, file), inner + "/model.safetensors", head);
-}
-
-WeightSource OpenWeights(const std::string& inner, const nlohmann::json& config, const std::string& file) {
-  const bool weight_only = ReadQuantization(config, file) == Quantization::kInt8WeightOnly;
-  const auto files = std::make_shared<const WeightFiles>(WeightFiles::Open(inner));
-  const std::string source = inner + "/model.safetensors";
-  return [files, weight_only, source](const std::string& name) -> std::optional<Tensor> {
-    if (files->Find(name) == nullptr) return std::nullopt;
-    Tensor tensor = files->Get(name);
-    if (!weight_only || tensor.dtype() != DType::kI8 || files->Find(ScaleName(name)) == nullptr) return tensor;
-    return Dequantized(tensor, RowScales(source, name, tensor, files->Get(ScaleName(name))));
-  };
 }
 
 std::string ProblemTypeNameOf(const std::string& folder, const std::string& adapter) {

@@ -16,9 +16,6 @@ std::string TransformerFolder(const std::string& folder);
 // The model of a folder with the head that its config.json names, or with `request`. Weights stay mapped. Throws as MakeModel and WeightFiles.
 std::unique_ptr<Model> OpenModel(const std::string& folder, const std::optional<HeadRequest>& request = std::nullopt);
 
-// The weights of a folder, mapped; int8 weights with f32 activations as f32. config: its config.json, whose name is file.
-WeightSource OpenWeights(const std::string& inner, const nlohmann::json& config, const std::string& file);
-
 // The names of the labels of a classifier of texts or tokens, by id; empty for another model. adapter: a folder of one over it, or "".
 std::vector<std::string> LabelNamesOf(const std::string& folder, const std::string& adapter = "");
 

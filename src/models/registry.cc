@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/error.h"
 #include "base/nearest_name.h"
@@ -25,6 +26,12 @@ constexpr Family kFamilies[] = {
     {"mpnet", MakeMpnet},
 };
 
+std::vector<std::string> KnownModelTypes() {
+  std::vector<std::string> names;
+  for (const Family& family : kFamilies) names.emplace_back(family.model_type);
+  return names;
+}
+
 const Family& FindFamily(const ConfigReader& config) {
   const std::string model_type = config.String("model_type", "");
   for (const Family& family : kFamilies)
@@ -36,12 +43,6 @@ const Family& FindFamily(const ConfigReader& config) {
 }
 
 }  // namespace
-
-std::vector<std::string> KnownModelTypes() {
-  std::vector<std::string> names;
-  for (const Family& family : kFamilies) names.emplace_back(family.model_type);
-  return names;
-}
 
 HeadRequest HeadOf(const nlohmann::json& config, const std::string& file) {
   const ConfigReader reader(config, file);

@@ -3,7 +3,6 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <vector>
 
 #include "models/model.h"
 #include "nn/weights.h"
@@ -21,8 +20,5 @@ void CheckModelType(const nlohmann::json& config, const std::string& file);
 // kInvalidInput for absurd values and weights that do not fit.
 std::unique_ptr<Model> MakeModel(const nlohmann::json& config, const std::string& file, WeightSource weights, const std::string& source,
                                  const HeadRequest& request);
-
-// The model types that MakeModel knows.
-std::vector<std::string> KnownModelTypes();
 
 }  // namespace mlac

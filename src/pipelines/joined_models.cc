@@ -46,11 +46,9 @@ std::vector<Stretch> StretchesOf(std::span<const size_t> part_of) {
 }  // namespace
 
 bool CanJoin(const Model& model) {
-  const std::vector<std::string>& heads = model.head_prefixes();
   const auto& parameters = model.parameters().parameters();
   return model.parameters().has_base() && std::all_of(parameters.begin(), parameters.end(), [&](const Parameter& parameter) {
-           const auto starts = [&](const std::string& prefix) { return parameter.name.starts_with(prefix); };
-           return IsOfAdapter(parameter.name) || std::any_of(heads.begin(), heads.end(), starts);
+           return IsOfAdapter(parameter.name) || StartsWithAny(parameter.name, model.head_prefixes());
          });
 }
 
@@ -60,9 +58,9 @@ void ComputeJoined(Inference& inference, const Model& base, std::span<const Join
     const std::vector<Stretch> stretches = StretchesOf(std::span(joined.part_of).subspan(first, group.num_sequences()));
     std::vector<AdapterRows> rows;
     for (const Stretch& stretch : stretches) rows.push_back({group.offsets[stretch.end], &parts[stretch.part].model->model().parameters()});
-    run.SetAdapterRows(std::move(rows));
+    run.rows().adapters = std::move(rows);
     const Tensor hidden_states = base.Encode(run, group);
-    run.SetAdapterRows({});  // a head has what its own model gives it
+    run.rows().adapters.clear();  // a head has what its own model gives it
     for (const Stretch& stretch : stretches) {
       const JoinedPart& part = parts[stretch.part];
       const size_t begin = first + stretch.begin - joined.first[stretch.part],
