@@ -85,8 +85,8 @@ std::string ProblemTypeNameOf(const std::string& folder, const std::string& adap
   const std::string name = ConfigReader(config, file).String("problem_type", "");
   for (const char* known : {"", "single_label_classification", "multi_label_classification", "regression"})
     if (name == known) return name;
-  throw Error(ErrorCode::kInvalidInput, fmt::format("{}: problem_type is '{}'; expected single_label_classification, multi_label_classification or regression",
-                                                    file, name));
+  throw Error(ErrorCode::kInvalidInput, fmt::format("{}: problem_type is {}; expected single_label_classification, multi_label_classification or regression",
+                                                    file, Quoted(name)));
 }
 
 std::vector<std::string> LabelNamesOf(const std::string& folder, const std::string& adapter) {

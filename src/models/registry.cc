@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "models/config.h"
@@ -32,7 +33,7 @@ const Family& FindFamily(const ConfigReader& config) {
   const std::vector<std::string> known = ByDistance(model_type, KnownModelTypes());
   if (model_type.empty())
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: model_type is missing; known are {}", config.file(), fmt::join(known, ", ")));
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: model_type '{}' is not known; known are {}", config.file(), model_type, fmt::join(known, ", ")));
+  throw Error(ErrorCode::kUnsupported, fmt::format("{}: model_type {} is not known; known are {}", config.file(), Quoted(model_type), fmt::join(known, ", ")));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "autograd/gather_rows.h"
+#include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -50,7 +51,8 @@ Pooling ReadPooling(const json& config, const std::string& path) {
       if (reader.Boolean(field, false)) modes.emplace_back(name);
   }
   if (modes.size() != 1 || !kModes.contains(modes.front()))
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: pooling '{}' is not supported; supported is one of cls, max, mean", path, fmt::join(modes, " + ")));
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: pooling {} is not supported; supported is one of cls, max, mean", path,
+                                                     Quoted(fmt::format("{}", fmt::join(modes, " + ")))));
   return kModes.at(modes.front());
 }
 
@@ -78,8 +80,8 @@ kernels::Activation ReadDenseActivation(const ConfigReader& reader) {
                                                            {"GELU", Activation::kGelu}};
   const auto found = kNames.find(name.substr(name.rfind('.') + 1));
   if (found == kNames.end())
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: activation_function '{}' is not supported; supported are Identity, Tanh, ReLU and GELU",
-                                                     reader.file(), name));
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: activation_function {} is not supported; supported are Identity, Tanh, ReLU and GELU",
+                                                     reader.file(), Quoted(name)));
   return found->second;
 }
 
@@ -106,11 +108,11 @@ std::vector<SentenceModule> ReadSentenceModules(const std::string& folder) {
     const std::string kind = type.substr(type.rfind('.') + 1);
     if (kind != "Transformer" && kind != "Pooling" && kind != "Dense" && kind != "Normalize")
       throw Error(ErrorCode::kUnsupported,
-                  fmt::format("{}: module '{}' is not supported; supported are Transformer, Pooling, Dense and Normalize", path, type));
+                  fmt::format("{}: module {} is not supported; supported are Transformer, Pooling, Dense and Normalize", path, Quoted(type)));
     if (name.find('/') != std::string::npos || name.find('\0') != std::string::npos || name == "." || name == "..")
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is no plain name of a folder", path, name));
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path {} is no plain name of a folder", path, Quoted(name)));
     if (!name.empty() && !LiesIn(folder + "/" + name, folder))
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is a link that leads out of the folder", path, name),
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path {} is a link that leads out of the folder", path, Quoted(name)),
                   "put a copy of the folder there");
     modules.push_back({kind, name});
   }

@@ -9,6 +9,7 @@
 #include "autograd/embedding.h"
 #include "autograd/layer_norm.h"
 #include "autograd/lora.h"
+#include "base/display.h"
 #include "base/error.h"
 
 namespace mlac {
@@ -21,7 +22,7 @@ kernels::Activation ActivationFromName(const std::string& name) {
   if (const auto found = kNames.find(name); found != kNames.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [key, value] : kNames) known.push_back(key);
-  throw Error(ErrorCode::kUnsupported, fmt::format("config.json: hidden_act '{}' is not known; known are {}", name, fmt::join(known, ", ")));
+  throw Error(ErrorCode::kUnsupported, fmt::format("config.json: hidden_act {} is not known; known are {}", Quoted(name), fmt::join(known, ", ")));
 }
 
 Linear::Linear(const WeightScope& weights, size_t inputs, size_t outputs, kernels::Activation activation)
