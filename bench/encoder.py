@@ -205,7 +205,7 @@ def main():
     parser.add_argument("--only", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--dtypes", nargs="+", default=list(PEERS), choices=PEERS)
     parser.add_argument("--shapes", nargs="+", default=None)
-    parser.add_argument("--update", action="store_true", help="keep the other rows of the last results, if they are of this processor")
+    parser.add_argument("--update", action="store_true", help="keep the other rows of this processor's last results")
     parser.add_argument("--peers", nargs="+", default=["torch", "onnxruntime", "openvino", "ctranslate2"])
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--budget", type=float, help="seconds of each turn")

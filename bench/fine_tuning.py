@@ -8,21 +8,15 @@ included, without the seconds that Python needs to start. --untimed leaves times
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import time
 
-FOLDER = os.path.dirname(os.path.abspath(__file__))
+from results import FOLDER, earlier_result, processor, write_result
+
 RECIPE = ["--epochs", "2", "--lr", "1e-4", "--batch-size", "32", "--weight-decay", "0.01", "--warmup", "0.1", "--max-grad-norm", "1.0",
           "--validation-split", "0"]
-
-
-def processor():
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def run_mlac(options, seed):
@@ -72,22 +66,17 @@ def figures(options, runs):
 
 def resumed(options):
     """The seeds and their rows that an earlier run on this processor has left."""
-    try:
-        with open(options.results, encoding="utf-8") as file:
-            before = json.load(file)
-    except FileNotFoundError:
+    before = earlier_result(options.name)
+    if not before:
         return [], {name: [] for name in PROGRAMS}
-    if (before["processor"], before["threads"]) != (processor(), options.threads):
-        sys.exit(f"fine_tuning.py: {options.results} is of {before['processor']} with {before['threads']} threads: begin anew, without --resume")
+    if before["threads"] != options.threads:
+        sys.exit(f"fine_tuning.py: the last run of {options.name} had {before['threads']} threads, not {options.threads}: begin anew, without --resume")
     return before["seeds"], before["runs"]
 
 
 def write(options, seeds, runs):
     """After each training, so that a run cut short leaves what it has measured."""
-    with open(options.results + ".partial", "w", encoding="utf-8") as file:
-        json.dump({"processor": processor(), "threads": options.threads, "seeds": seeds, "runs": runs, **figures(options, runs)}, file, indent=1)
-        file.write("\n")
-    os.replace(options.results + ".partial", options.results)
+    write_result(options.name, {"processor": processor(), "threads": options.threads, "seeds": seeds, "runs": runs, **figures(options, runs)})
 
 
 def show(label, name, accuracy, macro_f1, seconds):
@@ -96,13 +85,13 @@ def show(label, name, accuracy, macro_f1, seconds):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("mlac", "model", "data", "results"):
-        parser.add_argument("--" + name, required=True)
+    for name in ("name", "mlac", "model", "data"):
+        parser.add_argument("--" + name, required=True)  # name: of the results
     parser.add_argument("--max-length", type=int, required=True, help="in tokens; longer texts are cut")
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--untimed", action="store_true", help="leave times out")
-    parser.add_argument("--resume", action="store_true", help="keep what the results of this processor already have")
+    parser.add_argument("--resume", action="store_true", help="keep what this processor's results already have")
     options = parser.parse_args()
     before, runs = resumed(options) if options.resume else ([], {name: [] for name in PROGRAMS})
     seeds = list(dict.fromkeys([*before, *options.seeds]))

@@ -1,21 +1,21 @@
-"""Writes docs/performance.md from bench/results/*.json and the notes of bench/notes.md. No measuring: `dev bench` does that."""
+"""Writes docs/performance.md from bench/results/*/*.json and the notes of bench/notes.md. No measuring: `dev bench` does that."""
 
-import glob
-import json
 import os
 
-import rig
+from results import FOLDER, ROOT, all_results, digits, widest_instruction_set, without_stepping
 
 METHOD = """# Performance
 
-Written by `bench/report.py` from `bench/results/*.json`; `./dev bench` measures anew, on your machine, and writes both. `./dev bench --quick` takes
-under three minutes once the peers' environments and models exist, and writes neither. `./dev bench --list` names the single benchmarks.
+Written by `bench/report.py` from `bench/results/*/*.json`, a folder a processor; `./dev bench` measures anew, on your machine, and writes both: the
+figures of other processors stay. `./dev bench --quick` takes under three minutes once the peers' environments and models exist, and writes neither.
+`./dev bench --list` names the single benchmarks. A heading names a processor and, where its peaks tell it, its widest instruction set.
 
 ## How it was measured
 - **In turns.** mlac and each peer live in processes of their own, with the same inputs and the same number of threads. In each round each has one
   turn; between two turns the rig waits until threads have come to rest, and it checks that no idle process keeps a core busy. A figure is the
   median of all samples of all rounds; the spread is the first to the third quartile.
-- **Ratio** is ours over the best peer's, of times (less is better) or of rates (more is better, marked so). A bound is what the project set itself.
+- **Ratio** is ours over the best peer's, of times (less is better) or of rates (more is better, marked so). A bound is what the project set itself;
+  where there is AMX, some bounds are others.
 - **Same answers first.** Outputs are compared before anything is timed; who is outside the bound is left out and listed with the reason. f32: no
   hidden state differs from torch's by more than 1e-4; bf16: each text's mean vector has a cosine of 0.99 at least to torch in f32; int8: of 0.95.
 - **Peers as their users run them.** torch through transformers; onnxruntime with torch's export (`plain`), with its own fusions (`fused`) and
@@ -62,7 +62,7 @@ def spread(summary, unit):
         factor, unit = (1e3, "ms") if summary["median"] < 10 else (1, "s")
     else:
         factor = 1
-    low, middle, high = (rig.digits(summary[key] * factor) for key in ("q1", "median", "q3"))
+    low, middle, high = (digits(summary[key] * factor) for key in ("q1", "median", "q3"))
     return f"{middle} {unit} ({low} to {high})"
 
 
@@ -72,6 +72,8 @@ def verdict(line):
     bound = line.get("bound")
     if bound is not None:
         text = f"{'>=' if line['higher_is_better'] else '<='} {bound:.2f}"
+        if "ratio_to_torch_f32" in line:  # not of the best peer, as the column of ratios is
+            text += f" of torch f32 ({line['ratio_to_torch_f32']:.2f})"
     elif line.get("wanted_share"):
         text = f">= {line['wanted_share'] * 100:.0f} %"
     else:
@@ -130,8 +132,13 @@ def left_out(result):
         yield f"- {name} ({', '.join(dict.fromkeys(groups))}): {why}"
 
 
-def section(name, result):
-    yield f"## {TITLES.get(name, name)}"
+def heading(result, instruction_set):
+    return f"### {without_stepping(result['processor'])}" + (f": {instruction_set}" if instruction_set else "")
+
+
+def section(name, result, instruction_set):
+    """The part of one processor."""
+    yield heading(result, instruction_set)
     used = ", ".join(f"{package} {version}" for package, version in result["versions"].items())
     yield f"{result['processor']}, {result['threads']} thread{'s' * (result['threads'] > 1)}." + (f" {used}." if used else "")
     if result["busy_before"] > 0.3:
@@ -149,15 +156,15 @@ def section(name, result):
     yield ""
 
 
-def fine_tuning(name, result):
+def fine_tuning(name, result, instruction_set):
+    """The part of one processor."""
     run = FINE_TUNING[name]
     count = min(map(len, result["runs"].values()))  # a run cut short may have one seed of mlac alone
     seeds = ", ".join(map(str, result["seeds"][:count]))
     columns = [("accuracy", "accuracy", 4), ("macro-F1", "macro_f1", 4)]
     if "time_ratio" in result:
         columns.append(("seconds", "seconds", 1))
-    yield f"## {run['title']}"
-    yield run["about"]
+    yield heading(result, instruction_set)
     yield f"{result['processor']}, {result['threads']} threads, seeds {seeds}: `./dev bench {name}`."
     yield ""
     yield cells(["", *(title for title, _, _ in columns)])
@@ -169,24 +176,35 @@ def fine_tuning(name, result):
     yield ""
 
 
-def main():
-    results = {}
-    for path in glob.glob(os.path.join(rig.FOLDER, "results", "*.json")):
-        with open(path, encoding="utf-8") as file:
-            results[os.path.splitext(os.path.basename(path))[0]] = json.load(file)
+def document(results, notes):
+    """results: {folder of a processor: {benchmark: result}}; notes: what stands behind the tables."""
+    instruction_sets = {folder: widest_instruction_set({loop for result in found.values() for loop in result.get("machine", {})})
+                        for folder, found in results.items()}
     lines = [METHOD]
-    for name in TITLES:
-        if name in results:
-            lines.extend(section(name, results[name]))
-    for name in FINE_TUNING:
-        if name in results and "macro_f1_difference" in results[name]:
-            lines.extend(fine_tuning(name, results[name]))
-    with open(os.path.join(rig.FOLDER, "notes.md"), encoding="utf-8") as file:
-        lines.append(file.read().rstrip())
-    path = os.path.join(rig.ROOT, "docs", "performance.md")
+    for name, title in TITLES.items():
+        parts = [section(name, found[name], instruction_sets[folder]) for folder, found in results.items() if name in found]
+        if parts:
+            lines.extend([f"## {title}", ""])
+        for part in parts:
+            lines.extend(part)
+    for name, run in FINE_TUNING.items():
+        # Cut short before transformers' first seed, a run has nothing to compare.
+        parts = [fine_tuning(name, found[name], instruction_sets[folder]) for folder, found in results.items()
+                 if "macro_f1_difference" in found.get(name, {})]
+        if parts:
+            lines.extend([f"## {run['title']}", run["about"], ""])
+        for part in parts:
+            lines.extend(part)
+    return "\n".join([*lines, notes.rstrip()]) + "\n"
+
+
+def main():
+    with open(os.path.join(FOLDER, "notes.md"), encoding="utf-8") as file:
+        notes = file.read()
+    path = os.path.join(ROOT, "docs", "performance.md")
     with open(path, "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
-    print(f"wrote {os.path.relpath(path, rig.ROOT)}")
+        file.write(document(all_results(), notes))
+    print(f"wrote {os.path.relpath(path, ROOT)}")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,15 @@
-"""What the benchmarks share: workers that compute in turns, statistics, the machine's limits, results as JSON and as a table."""
+"""What the benchmarks share: workers that compute in turns, statistics, results as JSON and as a table."""
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from importlib import metadata
 
-FOLDER = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(FOLDER)
-BUILD = os.path.join(ROOT, "build", "bench")
+from results import BUILD, FOLDER, ROOT, digits, earlier_result, processor, rounded, write_result
+
 DATA = os.path.join(BUILD, "data")
 MLAC = os.path.join(BUILD, "mlac")
 
@@ -75,18 +73,6 @@ def peer(library, **environment):
                   environment)
 
 
-def processor():
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        lines = [line.split(":", 1) for line in file if ":" in line]
-    fields = {}
-    for key, value in lines:
-        fields.setdefault(key.strip(), value.strip())
-    name = fields.get("model name", platform.machine())
-    if "model" in fields:
-        name += f" (family {fields.get('cpu family')}, model {fields['model']}, stepping {fields.get('stepping')})"
-    return name
-
-
 def versions(*packages):
     found = {}
     for package in packages:
@@ -142,11 +128,6 @@ def row(group, name, samples, failures, us="mlac", bound=None, higher_is_better=
     return line
 
 
-def digits(value):
-    """Three significant digits, without an exponent."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
 def show_value(value, unit):
     if unit == "s":
         return f"{digits(value * 1e3)} ms" if value < 10 else f"{value:.1f} s"
@@ -191,37 +172,13 @@ def warn_if_busy(seconds=3):
 BUSY_BEFORE = warn_if_busy()
 
 
-def result_path(name, quick):
-    return os.path.join(os.path.join(BUILD, "quick") if quick else os.path.join(FOLDER, "results"), name + ".json")
-
-
 def save(name, quick, rows, threads, machine=None, used=None, **more):
-    """Writes bench/results/NAME.json, from which bench/report.py makes docs/performance.md. A quick run goes beside the build instead."""
-    path = result_path(name, quick)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    """Writes bench/results/PROCESSOR/NAME.json, from which bench/report.py makes docs/performance.md. A quick run goes beside the build instead."""
     result = {"benchmark": name, "processor": processor(), "threads": threads, "busy_before": BUSY_BEFORE, "versions": used or {},
               "machine": machine or {}, **more, "rows": rows}
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(rounded(result), file, indent=1)
-        file.write("\n")
+    write_result(name, rounded(result), quick)
 
 
 def earlier(name, quick):
-    """What the last run saved; no rows if there is none, or if it ran on another processor."""
-    try:
-        with open(result_path(name, quick), encoding="utf-8") as file:
-            result = json.load(file)
-    except FileNotFoundError:
-        result = {}
-    return result if result.get("processor") == processor() else {"rows": [], "agreement": {}}
-
-
-def rounded(value):
-    """Five significant digits: what was measured is not known better."""
-    if isinstance(value, float):
-        return float(f"{value:.5g}")
-    if isinstance(value, dict):
-        return {key: rounded(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [rounded(each) for each in value]
-    return value
+    """What the last run on this processor has saved; no rows if there is none."""
+    return earlier_result(name, quick) or {"rows": [], "agreement": {}}

@@ -128,9 +128,9 @@ class TrainingStep {
     return {loss, optimizer_.GradientNorm(run_)};
   }
   void operator()(const TokenBatch& batch, const std::vector<int32_t>& labels) {
-    run_.BeginDropout(/*seed=*/0, step_, 0, 0);
+    run_.dropout().Begin(/*seed=*/0, step_, 0, 0);
     const Result result = Gradients(batch, labels);
-    run_.EndDropout();
+    run_.dropout().End();
     optimizer_.Step(run_, /*learning_rate=*/1e-5, ++step_, result.gradient_norm);
   }
 

@@ -154,6 +154,7 @@ fi
 
 step "lint" scripts/lint.sh
 step "references of the documentation" tests/docs/references_test.sh
+step "the page of performance" tests/docs/performance_test.py
 run_ctest ci
 step "installed library" installed_library
 step "installed C library" installed_c_library

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sourced by the runs that fine-tune MiniLM beside transformers: fine_tune "NAME [OPTIONS...]" MAX_LENGTH SEEDS [--resume] [SEED...] on the
-# train.csv and test.csv of build/bench/NAME. SEEDS: those of the run if none is named; --resume: keeps what bench/results/NAME.json already has.
+# train.csv and test.csv of build/bench/NAME. SEEDS: those of the run if none is named; --resume: keeps what this
+# processor's bench/results/PROCESSOR/NAME.json already has.
 fine_tune() {
   local max_length=$2 name options
   local -a seeds
@@ -9,8 +10,7 @@ fine_tune() {
   shift 3
   if [ "${1:-}" = --resume ]; then options+=" --resume"; shift; fi
   [ $# -eq 0 ] || seeds=("$@")
-  mkdir -p bench/results
   # shellcheck disable=SC2086  # the options are words
-  exec "$(scripts/venv.sh parity)/bin/python" bench/fine_tuning.py --mlac build/bench/mlac --model "$(scripts/fetch.sh minilm)" --data "build/bench/$name" \
-    --max-length "$max_length" --seeds "${seeds[@]}" --threads "$(nproc)" --results "bench/results/$name.json" $options
+  exec "$(scripts/venv.sh parity)/bin/python" bench/fine_tuning.py --name "$name" --mlac build/bench/mlac --model "$(scripts/fetch.sh minilm)" \
+    --data "build/bench/$name" --max-length "$max_length" --seeds "${seeds[@]}" --threads "$(nproc)" $options
 }

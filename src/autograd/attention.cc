@@ -92,11 +92,12 @@ void AttentionBackward(Run& run, const Heads& heads, uint32_t q_id, uint32_t k_i
   if (gradient_bias.defined()) run.tape()->Accumulate(run, heads.position_bias.tape_id(), gradient_bias);
 }
 
-const kernels::Bf16* Values(const Tensor& x) { return reinterpret_cast<const kernels::Bf16*>(x.data()); }
+const kernels::Bf16* Bf16Of(const Tensor& x) { return reinterpret_cast<const kernels::Bf16*>(x.data()); }
 Tensor Rounded(Run& run, const Tensor& x) { return x.dtype() == DType::kBF16 ? x : AsBf16(run, x); }
 
 // In inference. A task is some heads of a sequence. The output is bf16 where a linear layer would round it to that next.
 Tensor Bf16AttentionForward(Run& run, const Heads& heads) {
+  assert(!run.training());  // it has no gradient
   const Tensor q = Rounded(run, heads.q), k = Rounded(run, heads.k), v = Rounded(run, heads.v);
   const size_t rows = q.dim(0), size = q.dim(1), head_dim = size / heads.num_heads, parts = std::min(heads.num_heads, run.num_threads());
   const bool narrow = run.dtype() == DType::kBF16 && kernels::Bf16PathInUse() != kernels::Bf16Path::kNone && kernels::Bf16RowSize(size) == size;
@@ -105,9 +106,9 @@ Tensor Bf16AttentionForward(Run& run, const Heads& heads) {
   run.ParallelTasks((heads.offsets.size() - 1) * parts, [&](size_t task, size_t thread) {
     const size_t sequence = task / parts, part = task % parts, head = heads.num_heads * part / parts, column = head * head_dim;
     const size_t begin = heads.offsets[sequence] * size + column, first_query = heads.query_offsets[sequence] * size + column;
-    kernels::Bf16AttentionArguments arguments = {.q = Values(q) + first_query,
-                                                 .k = Values(k) + begin,
-                                                 .v = Values(v) + begin,
+    kernels::Bf16AttentionArguments arguments = {.q = Bf16Of(q) + first_query,
+                                                 .k = Bf16Of(k) + begin,
+                                                 .v = Bf16Of(v) + begin,
                                                  .stride = size,
                                                  .num_heads = heads.num_heads * (part + 1) / parts - head,
                                                  .num_tokens = heads.offsets[sequence + 1] - heads.offsets[sequence],
@@ -134,13 +135,13 @@ Tensor Bf16AttentionForward(Run& run, const Heads& heads) {
 
 Tensor AttentionForward(Run& run, const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, size_t num_heads, float dropout,
                         const Tensor* position_bias) {
-  Heads heads = {.q = q, .k = k, .v = v, .offsets = offsets, .num_heads = num_heads, .dropout = std::nullopt, .first_token = run.first_token(),
+  Heads heads = {.q = q, .k = k, .v = v, .offsets = offsets, .num_heads = num_heads, .dropout = std::nullopt, .first_token = run.dropout().first_token(),
                  .position_bias = position_bias == nullptr ? Tensor() : *position_bias, .query_positions = {}, .query_offsets = {}};
-  heads.SetQueries(run.token_rows());
+  heads.SetQueries(run.rows().tokens);
   assert(q.dim(0) == heads.query_offsets.back());
   assert(!heads.position_bias.defined() || heads.position_bias.dim(1) >= 2 * heads.longest() - 1);
   if (q.dtype() == DType::kBF16 || k.dtype() == DType::kBF16 || v.dtype() == DType::kBF16) return Bf16AttentionForward(run, heads);
-  if (run.dropout_on() && dropout > 0) heads.dropout = run.NextDropout(dropout);
+  if (run.dropout().on() && dropout > 0) heads.dropout = run.dropout().Next(dropout);
   const size_t size = q.dim(1);
   Tensor y = run.NewTensor(q.shape());
   const size_t scratch = kernels::AttentionScratchSize(heads.longest(), size / num_heads);

@@ -97,7 +97,7 @@ void AddBlocks(Run& run, const Bf16* gradient_z, const Bf16* x, size_t rows, Par
 // Whole blocks at once, and the rest until there are rows to fill its block.
 void AddRowsOf(Run& run, const Bf16* gradient_z, const Bf16* x, size_t rows, Parameter& weight) {
   const size_t gradient_stride = kernels::Bf16RowSize(weight.value.dim(0)), x_stride = kernels::Bf16RowSize(weight.value.dim(1));
-  Run::WaitingRows& waiting = run.Waiting(weight);
+  WaitingRows::Rows& waiting = run.waiting_rows().Of(weight);
   const auto wait = [&](size_t count) {
     if (count == 0) return;
     if (!waiting.gradient.defined()) {
@@ -167,7 +167,7 @@ Tensor Bf16LinearGradients(Run& run, const Tensor& x, const Tensor& gradient_z, 
 }
 
 void FinishWeightGradient(Run& run, Parameter& weight) {
-  Run::WaitingRows& waiting = run.Waiting(weight);
+  WaitingRows::Rows& waiting = run.waiting_rows().Of(weight);
   if (waiting.count > 0) AddBlocks(run, Values(waiting.gradient), Values(waiting.input), waiting.count, weight);
   waiting = {};
 }

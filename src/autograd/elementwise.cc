@@ -52,30 +52,39 @@ Tensor Sum(Run& run, const Tensor& a, const Tensor& b, const Tensor& c) {
   return y;
 }
 
-Tensor ActivationForward(Run& run, const Tensor& z, kernels::Activation activation) {
-  if (activation == kernels::Activation::kNone) return z;
+Tensor Activated(Run& run, const Tensor& z, kernels::Activation activation) {
   Tensor y = run.NewTensor(z.shape());
   run.ParallelFor(z.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
     kernels::Activate(activation, z.floats().data() + begin, y.mutable_floats().data() + begin, end - begin);
   });
+  return y;
+}
+
+Tensor ActivationGradient(Run& run, const Tensor& z, const Tensor& gradient, kernels::Activation activation) {
+  Tensor gradient_z = run.NewTensor(z.shape());
+  run.ParallelFor(z.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
+    kernels::ActivateBackward(activation, z.floats().data() + begin, gradient.floats().data() + begin, gradient_z.mutable_floats().data() + begin,
+                              end - begin);
+  });
+  return gradient_z;
+}
+
+Tensor ActivationForward(Run& run, const Tensor& z, kernels::Activation activation) {
+  if (activation == kernels::Activation::kNone) return z;
+  Tensor y = Activated(run, z, activation);
   if (run.tape() == nullptr || z.tape_id() == 0) return y;
   run.tape()->Record(y, [z, activation](Run& run, const Tensor& gradient) {
-    Tensor gradient_z = run.NewTensor(z.shape());
-    run.ParallelFor(z.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
-      kernels::ActivateBackward(activation, z.floats().data() + begin, gradient.floats().data() + begin, gradient_z.mutable_floats().data() + begin,
-                                end - begin);
-    });
-    run.tape()->Accumulate(run, z.tape_id(), gradient_z);
+    run.tape()->Accumulate(run, z.tape_id(), ActivationGradient(run, z, gradient, activation));
   });
   return y;
 }
 
 Tensor DropoutForward(Run& run, const Tensor& x, float probability, RowKind kind) {
-  if (!run.dropout_on() || probability <= 0) return x;
-  const kernels::DropoutKey key = run.NextDropout(probability);
+  if (!run.dropout().on() || probability <= 0) return x;
+  const kernels::DropoutKey key = run.dropout().Next(probability);
   const bool tokens = kind == RowKind::kTokens;
-  const uint32_t first_row = tokens ? run.first_token() : run.first_sequence(), id = x.tape_id();
-  const TokenRows rows = tokens ? run.token_rows() : nullptr;
+  const uint32_t first_row = tokens ? run.dropout().first_token() : run.dropout().first_sequence(), id = x.tape_id();
+  const TokenRows rows = tokens ? run.rows().tokens : nullptr;
   Tensor y = DropRows(run, x, key, first_row, rows);
   if (run.tape() != nullptr && id != 0)
     run.tape()->Record(y, [key, first_row, rows, id](Run& run, const Tensor& gradient) {

@@ -38,6 +38,11 @@ void ParallelGemm(Run& run, const kernels::GemmArguments& arguments, size_t num_
   }
 }
 
+void Multiply(Run& run, const Tensor& a, const Tensor& packed_b, Tensor& c, bool accumulate) {
+  ParallelGemm(run, {.a = a.floats().data(), .a_stride = a.dim(1), .packed_b = packed_b.floats().data(), .num_k = a.dim(1), .num_columns = c.dim(1),
+                     .accumulate = accumulate, .c = c.mutable_floats().data(), .c_stride = c.dim(1)}, a.dim(0));
+}
+
 void ParallelGemmUnpacked(Run& run, const kernels::GemmArguments& arguments, const float* b, size_t stride, kernels::Layout layout, size_t num_rows) {
   const size_t panel_size = arguments.num_k * kernels::PanelWidth();
   run.ParallelFor(kernels::NumPanels(arguments.num_columns), 1, [&](size_t begin, size_t end, size_t thread) {
@@ -55,11 +60,10 @@ Tensor PackForGemm(Run& run, const float* b, size_t stride, kernels::Layout layo
 }
 
 Tensor TimesWeight(Run& run, const Tensor& a, const Tensor& weight) {
-  const size_t rows = a.dim(0), num_k = weight.dim(0), columns = weight.dim(1);
+  const size_t num_k = weight.dim(0), columns = weight.dim(1);
   const Tensor packed = PackForGemm(run, weight.floats().data(), columns, kernels::Layout::kRows, num_k, columns);
-  Tensor product = run.NewTensor({rows, columns});
-  ParallelGemm(run, {.a = a.floats().data(), .a_stride = num_k, .packed_b = packed.floats().data(), .num_k = num_k, .num_columns = columns,
-                     .c = product.mutable_floats().data(), .c_stride = columns}, rows);
+  Tensor product = run.NewTensor({a.dim(0), columns});
+  Multiply(run, a, packed, product);
   return product;
 }
 

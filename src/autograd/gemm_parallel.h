@@ -8,7 +8,10 @@ namespace mlac {
 // C of `num_rows` rows, cut by rows where there are many, else by columns: an element is computed whole by one thread.
 void ParallelGemm(Run& run, const kernels::GemmArguments& arguments, size_t num_rows);
 
-// The same from B as it lies in memory, packed panel by panel as it is used, cut by columns.
+// C = A B, or C + A B where it accumulates, of whole tensors: a: [M, K]; packed_b: [K, N], packed; c: [M, N], owned.
+void Multiply(Run& run, const Tensor& a, const Tensor& packed_b, Tensor& c, bool accumulate = false);
+
+// ParallelGemm from B as it lies in memory, packed panel by panel as it is used, cut by columns.
 void ParallelGemmUnpacked(Run& run, const kernels::GemmArguments& arguments, const float* b, size_t stride, kernels::Layout layout, size_t num_rows);
 
 // B packed for one product; the tensor is dropped behind it.

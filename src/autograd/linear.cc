@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 
 #include "autograd/bf16_training.h"
+#include "autograd/elementwise.h"
 #include "autograd/gemm_parallel.h"
 #include "autograd/narrow_linear.h"
 #include "base/error.h"
@@ -44,14 +46,7 @@ namespace {
 
 void LinearBackward(Run& run, const Tensor& x, const Tensor& z, Parameter& weight, Parameter* bias, Activation activation, Tensor gradient) {
   const size_t rows = x.dim(0), outputs = weight.value.dim(0);
-  if (activation != Activation::kNone) {
-    Tensor gradient_z = run.NewTensor({rows, outputs});
-    run.ParallelFor(rows * outputs, 1024, [&](size_t begin, size_t end, size_t) {
-      kernels::ActivateBackward(activation, z.floats().data() + begin, gradient.floats().data() + begin, gradient_z.mutable_floats().data() + begin,
-                                end - begin);
-    });
-    gradient = gradient_z;
-  }
+  if (activation != Activation::kNone) gradient = ActivationGradient(run, z, gradient, activation);
   const bool bf16 = run.dtype() == DType::kBF16;
   if (weight.trainable && !bf16) AddWeightGradient(run, gradient, x, weight);
   if (bias != nullptr && bias->trainable)
@@ -171,6 +166,7 @@ bool NarrowForAttention(const Run& run, const Parameter& weight) {
 
 Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bias, Activation activation, PackedWeight& packed_weight,
                      Reader reader) {
+  assert(reader != Reader::kAttention || activation == Activation::kNone);
   if (weight.value.dtype() == DType::kI8) {
     if (run.training()) throw Error(ErrorCode::kUnsupported, fmt::format("'{}' is int8, which cannot be trained", weight.name));
     return Int8LinearForward(run, x, weight, bias, activation, packed_weight, reader);
@@ -182,11 +178,7 @@ Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bi
   const bool apart = activation != Activation::kNone && (record || bf16);
   const Tensor z = bf16 ? Bf16TrainingProduct(run, x, weight, bias, packed_weight)
                         : F32Product(run, x, weight, bias, apart ? Activation::kNone : activation, packed_weight);
-  Tensor y = apart ? run.NewTensor(z.shape()) : z;
-  if (apart)
-    run.ParallelFor(z.num_elements(), 1024, [&](size_t begin, size_t end, size_t) {
-      kernels::Activate(activation, z.floats().data() + begin, y.mutable_floats().data() + begin, end - begin);
-    });
+  Tensor y = apart ? Activated(run, z, activation) : z;
   if (!record) return y;
   run.tape()->Record(y, [x, z, &weight, bias, activation](Run& run, const Tensor& gradient) {
     LinearBackward(run, x, z, weight, bias, activation, gradient);

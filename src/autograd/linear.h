@@ -61,8 +61,8 @@ enum class Reader {
   kAttention,  // bf16 there, and where the weight is int8
 };
 
-// x: [rows, inputs]; weight: [outputs, inputs]; bias: [outputs] or nullptr. Returns [rows, outputs], f32 or bf16 (Reader); with an activation it is f32
-// for attention. Throws kUnsupported where an int8 weight would need a gradient.
+// x: [rows, inputs]; weight: [outputs, inputs]; bias: [outputs] or nullptr. Returns [rows, outputs], f32 or bf16 (Reader); for attention without an
+// activation (asserted). Throws kUnsupported where an int8 weight would need a gradient.
 Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bias, kernels::Activation activation, PackedWeight& packed,
                      Reader reader = Reader::kAny);
 

@@ -39,30 +39,12 @@ void LoraBackward(Run& run, const Tensor& x, const Tensor& low, Parameter& a, Pa
 }  // namespace
 
 Tensor LoraForward(Run& run, const Tensor& x, Tensor z, Parameter& a, Parameter& b, float scale) {
-  const size_t rows = x.dim(0), inputs = x.dim(1), rank = a.value.dim(0), outputs = b.value.dim(0);
-  Tensor projected = run.NewTensor({rows, rank});
+  Tensor projected = run.NewTensor({x.dim(0), a.value.dim(0)});
   const Tensor packed_a = Packed(run, a), packed_b = Packed(run, b);
-  ParallelGemm(run,
-               {.a = x.floats().data(),
-                .a_stride = inputs,
-                .packed_b = packed_a.floats().data(),
-                .num_k = inputs,
-                .num_columns = rank,
-                .c = projected.mutable_floats().data(),
-                .c_stride = rank},
-               rows);
+  Multiply(run, x, packed_a, projected);
   const Tensor low = Scaled(run, projected, scale);
   const uint32_t z_id = z.tape_id();
-  ParallelGemm(run,
-               {.a = low.floats().data(),
-                .a_stride = rank,
-                .packed_b = packed_b.floats().data(),
-                .num_k = rank,
-                .num_columns = outputs,
-                .accumulate = true,
-                .c = z.mutable_floats().data(),
-                .c_stride = outputs},
-               rows);
+  Multiply(run, low, packed_b, z, /*accumulate=*/true);
   z.set_tape_id(0);
   if (run.tape() == nullptr || (z_id == 0 && x.tape_id() == 0 && !a.trainable && !b.trainable)) return z;
   run.tape()->Record(z, [x, low, z_id, &a, &b, scale](Run& run, const Tensor& gradient) {

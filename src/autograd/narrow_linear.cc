@@ -20,7 +20,7 @@ struct QuantizedInput {
 
 QuantizedInput Quantize(Run& run, const Tensor& x) {
   const size_t rows = x.dim(0), size = x.dim(1);
-  const auto& made = run.NarrowInput(x, DType::kU8, [&](Run::Narrow& narrow) {
+  const auto& made = run.narrow_inputs().Of(x, DType::kU8, [&](NarrowRows& narrow) {
     narrow.values = run.NewTensor({WholeTiles(rows), kernels::Int8RowBytes(size)}, DType::kU8);
     narrow.scales = run.NewTensor({rows});
     narrow.zeros = run.NewTensor({rows}, DType::kI32);
@@ -61,7 +61,7 @@ Tensor Int8LinearForward(Run& run, const Tensor& x, const Parameter& weight, con
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
   const PackedWeight::Layout& b = packed.Int8(run, weight);
   const QuantizedInput a = Quantize(run, x);
-  const bool narrow = reader == Reader::kAttention && activation == kernels::Activation::kNone;
+  const bool narrow = reader == Reader::kAttention;
   Tensor y = run.NewTensor({rows, outputs}, narrow ? DType::kBF16 : DType::kF32);
   const kernels::Int8GemmArguments arguments = {.a = a.values,
                                                 .a_scales = a.scales,

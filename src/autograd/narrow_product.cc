@@ -48,7 +48,7 @@ Tensor AsBf16(Run& run, const Tensor& x) {
 }
 
 const kernels::Bf16* RoundedInput(Run& run, const Tensor& x) {
-  const auto& made = run.NarrowInput(x, DType::kBF16, [&](Run::Narrow& narrow) { RoundRows(run, x, narrow.values); });
+  const auto& made = run.narrow_inputs().Of(x, DType::kBF16, [&](NarrowRows& narrow) { RoundRows(run, x, narrow.values); });
   return reinterpret_cast<const kernels::Bf16*>(made.values.data());
 }
 

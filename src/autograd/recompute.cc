@@ -7,14 +7,15 @@ namespace mlac {
 namespace {
 
 // Computes the section again; the tape goes on with what that has recorded.
-void RecomputedBackward(Run& run, const std::function<Tensor(Run&)>& section, const DropoutPlace& place, const Tensor& gradient) {
-  const DropoutPlace now = run.dropout_place();
+void RecomputedBackward(Run& run, const std::function<Tensor(Run&)>& section, const DropoutStream& place, const Tensor& gradient) {
+  const DropoutStream now = run.dropout();
   const size_t bytes_before = run.bytes_in_use();
-  run.SetDropoutPlace(place);
+  run.dropout() = place;
   Tensor again = section(run);
-  run.SetDropoutPlace(now);
+  run.dropout() = now;
   // Its result was there already. Operators may also have let go of something that was kept from before.
-  run.CloseSection(std::max(run.bytes_in_use(), bytes_before + again.num_bytes()) - bytes_before - again.num_bytes());
+  const size_t kept = std::max(run.bytes_in_use(), bytes_before + again.num_bytes()) - bytes_before - again.num_bytes();
+  run.section_memory().Close(kept, run.memory_use().peak);
   run.tape()->Accumulate(run, again.tape_id(), gradient);
 }
 
@@ -22,10 +23,10 @@ void RecomputedBackward(Run& run, const std::function<Tensor(Run&)>& section, co
 
 Tensor Recomputed(Run& run, std::function<Tensor(Run& run)> section) {
   if (!run.recomputes()) return section(run);
-  const DropoutPlace place = run.dropout_place();
+  const DropoutStream place = run.dropout();
   Tensor y;
   run.WithoutTape([&] { y = section(run); });
-  run.OpenSection();
+  run.section_memory().Open();
   run.tape()->Record(
       y, [section = std::move(section), place](Run& run, const Tensor& gradient) { RecomputedBackward(run, section, place, gradient); });
   return y;

@@ -8,10 +8,10 @@ namespace mlac {
 
 WantedRows::WantedRows(Run& run, const Tensor& x, const TokenRows& rows) : run_(run), x_(rows == nullptr ? x : GatherRows(run, x, *rows)) {
   if (rows == nullptr) return;
-  assert(!rows->empty() && run.token_rows() == nullptr && run.adapter_rows().empty());
-  run.SetTokenRows(rows);
+  assert(!rows->empty() && run.rows().tokens == nullptr && run.rows().adapters.empty());
+  run.rows().tokens = rows;
 }
 
-WantedRows::~WantedRows() { run_.SetTokenRows(nullptr); }
+WantedRows::~WantedRows() { run_.rows().tokens = nullptr; }
 
 }  // namespace mlac

@@ -50,8 +50,21 @@ Plan PlanOf(const ApplyCommand& options, const ProjectConfig& project) {
   return now;
 }
 
+// Tests and gates said no, and nothing failed.
+[[noreturn]] void ThrowRefusal(const ApplyResult& result) {
+  std::string message, first;
+  for (const AppliedModel& model : result.models) {
+    if (model.refused_by.empty()) continue;
+    if (first.empty()) first = model.name;
+    message += fmt::format("{}{} by {}: {}", message.empty() ? "" : "; ", model.name, model.refused_by, model.refusal);
+  }
+  throw Refusal(message, fmt::format("nothing was published of it; what production is has not changed. 'mlac test {}@{}' looks at it", first,
+                                     kCandidate));
+}
+
 // What was not published, and why: with one model its own hint, else what holds of all.
 void ThrowWhatWasNotDone(const ApplyResult& result) {
+  if (result.refused() && !result.failed()) ThrowRefusal(result);
   std::string message;
   const Error* failure = nullptr;
   for (const AppliedModel& model : result.models) {
@@ -63,11 +76,6 @@ void ThrowWhatWasNotDone(const ApplyResult& result) {
   }
   if (result.failed() && !result.refused() && result.models.size() == 1) throw Error(*failure);
   if (result.failed()) throw Error(failure->code(), message, failure->hint());
-  for (const AppliedModel& model : result.models)
-    if (!model.refused_by.empty())
-      throw Error(ErrorCode::kInvalidInput, message,
-                  fmt::format("nothing was published of it; what production is has not changed. 'mlac test {}@{}' looks at it", model.name,
-                              kCandidate));
 }
 
 // On standard error: what is printed on the other is the result alone.

@@ -31,6 +31,19 @@ class ChangesPending : public std::exception {
   const char* what() const noexcept override { return "changes are pending"; }
 };
 
+// All went as it should, and what came of it is not good enough for the bounds that were set: exit status 1, as for an error. The line says
+// "refused: " before the message.
+class Refusal : public std::exception {
+ public:
+  explicit Refusal(std::string message, std::string hint = "") : message_(std::move(message)), hint_(std::move(hint)) {}
+  const std::string& message() const { return message_; }
+  const std::string& hint() const { return hint_; }
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  std::string message_, hint_;
+};
+
 // Adds the command `name` under `parent`. description: one line without a full stop. example: lines as a user types them.
 CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& description, const std::string& example);
 

@@ -264,6 +264,8 @@ int ParseAndRun(CLI::App& app, std::vector<std::string> arguments) {
     return ReportUsage(app, error);
   } catch (const UsageError& error) {
     return Report(error.message(), error.hint(), kUsage);
+  } catch (const Refusal& refusal) {
+    return Report("refused: " + refusal.message(), refusal.hint(), kFailed);
   } catch (const ChangesPending&) {
     return kChangesPending;
   } catch (const Error& error) {

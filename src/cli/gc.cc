@@ -43,7 +43,9 @@ ordered_json AsJson(const CollectResult& result, const CollectedSteps& collected
           {"num_bytes_freed", result.num_bytes_freed},
           {"removed_steps", steps},
           {"removed_models", collected.models},
-          {"num_step_bytes_freed", collected.num_bytes()}};
+          {"num_step_bytes_freed", collected.num_bytes()},
+          {"num_data_profiles_removed", collected.profiles.count},
+          {"num_data_profile_bytes_freed", collected.profiles.num_bytes}};
 }
 
 // "0123456789ab  the step 'train' of topics, 91.2 MB".
@@ -64,6 +66,9 @@ std::string AsText(const CollectResult& result, const CollectedSteps& collected,
   if (!collected.steps.empty())
     out += fmt::format("{} {} {} of steps, {:.1f} MB\n", dry_run ? "would remove" : "removed", collected.steps.size(),
                        collected.steps.size() == 1 ? "result" : "results", static_cast<double>(collected.num_bytes()) / 1e6);
+  if (const RemovedDataProfiles& profiles = collected.profiles; profiles.count > 0)
+    out += fmt::format("{} {} {} of data that nothing names any more, {:.1f} MB\n", dry_run ? "would remove" : "removed", profiles.count,
+                       profiles.count == 1 ? "profile" : "profiles", static_cast<double>(profiles.num_bytes) / 1e6);
   return out + fmt::format("{} {} {} and {} {}, {:.1f} MB; {} {} kept\n", dry_run ? "would remove" : "removed", result.revisions.size(),
                            result.revisions.size() == 1 ? "revision" : "revisions", result.num_blobs_removed,
                            result.num_blobs_removed == 1 ? "file" : "files", static_cast<double>(result.num_bytes_freed) / 1e6,

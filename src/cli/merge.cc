@@ -11,8 +11,11 @@
 #include "cli/commands.h"
 #include "cli/store_access.h"
 #include "optimize/carried_files.h"
+#include "optimize/merged_card.h"
 #include "optimize/merged_folder.h"
 #include "train/model_folder_writer.h"
+#include "train/report_card.h"
+#include "train/report_escape.h"
 
 namespace mlac {
 namespace {
@@ -32,6 +35,15 @@ void Execute(const MergeOptions& options) {
   StagedFolder staged(options.out, options.overwrite);
   const MergeSummary summary = WriteMergedFolder(model.path, adapter.path, staged.path());
   CopyTrainingRecord(adapter.path, staged.path());
+  const std::string base_name = CardName(model), adapter_name = CardName(adapter);
+  WriteFileAtomically(staged.path() + "/" + kModelCardFile,
+                      MergedCardMarkdown({.merged = staged.path(),
+                                          .base = model.path,
+                                          .adapter = adapter.path,
+                                          .base_name = base_name,
+                                          .adapter_name = adapter_name,
+                                          .command = fmt::format("mlac merge -m {} --adapter {} --out OUT", ShellQuoted(base_name), ShellQuoted(adapter_name)),
+                                          .summary = summary}));
   staged.Commit();
   if (!options.json) {
     fmt::print("{}: the adapter of rank {} is merged into {} layers\n", options.out, summary.rank, summary.num_layers);

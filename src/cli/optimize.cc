@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -47,13 +48,6 @@ void CheckNothingGivenIsReplaced(const OptimizeOptions& options) {
   if (LiesIn(options.model, options.out) && !LiesIn(options.out, options.model)) refuse("--model", options.model);
 }
 
-// The last part of a path, or of a reference what it stands for, so that the card says the same tomorrow.
-std::string CardName(const ModelFolder& given) {
-  if (given.revision) return given.name + "@" + ShortRevision(given.revision->revision());
-  const std::filesystem::path path = std::filesystem::absolute(given.path).lexically_normal();
-  return (path.has_filename() ? path : path.parent_path()).filename().string();
-}
-
 // What the card shows: all that changes the folder, and names of files without their paths.
 std::string OptimizeCommand(const OptimizeOptions& options, const std::string& base_name) {
   std::string text = fmt::format("mlac optimize {} --int8 --out OUT", ShellQuoted(base_name));
@@ -68,6 +62,25 @@ std::string OptimizeCommand(const OptimizeOptions& options, const std::string& b
   add("--max-drop", options.max_drop);
   if (trade_off.max_length) add("--max-length", fmt::format("{}", *trade_off.max_length));
   return text;
+}
+
+// Why --max-drop, which is `given` as the user wrote it, says no; "" where it does not.
+std::string RefusalOf(const TradeOff& result, double max_drop, const std::string& given) {
+  if (!result.metric) return "";
+  const PairedDifference& difference = result.metric->difference;
+  const double drop = 100 * (difference.before - difference.after);
+  // A drop of exactly the bound is not above it, whatever binary fractions make of the difference.
+  if (drop <= max_drop + 1e-9) return "";
+  return fmt::format("{} drops by {:.2f} percentage points on {}, from {:.4f} to {:.4f}; --max-drop allows {}", result.metric->metric, drop,
+                     result.metric->data, difference.before, difference.after, given);
+}
+
+// What --json prints: what optimization.json holds, and whether there is such a file.
+std::string WithRefusal(const std::string& trade_off, const std::string& refusal) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::parse(trade_off);
+  out["refused"] = !refusal.empty();
+  if (!refusal.empty()) out["refusal"] = refusal;
+  return out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 void Execute(OptimizeOptions options) {
@@ -89,15 +102,9 @@ void Execute(OptimizeOptions options) {
   options.trade_off.after = staged.path();
   options.trade_off.on_stage = [](const std::string& stage) { fmt::print(stderr, "{}\n", stage); };
   const TradeOff result = MeasureTradeOff(options.trade_off);
-  fmt::print("{}", options.json ? TradeOffJson(result) : TradeOffTable(result));
-  if (result.metric) {
-    const PairedDifference& difference = result.metric->difference;
-    // A drop of exactly the bound is not above it, whatever binary fractions make of the difference.
-    if (const double drop = 100 * (difference.before - difference.after); drop > max_drop + 1e-9)
-      throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("{} drops by {:.2f} percentage points on {}, from {:.4f} to {:.4f}; --max-drop allows {}: nothing was written",
-                              result.metric->metric, drop, result.metric->data, difference.before, difference.after, options.max_drop));
-  }
+  const std::string refusal = RefusalOf(result, max_drop, options.max_drop);
+  fmt::print("{}", options.json ? WithRefusal(TradeOffJson(result), refusal) : TradeOffTable(result));
+  if (!refusal.empty()) throw Refusal(refusal + ": nothing was written");
   WriteFileAtomically(staged.path() + "/optimization.json", TradeOffJson(result));
   WriteFileAtomically(staged.path() + "/" + kModelCardFile,
                       Int8CardMarkdown({options.model, base_name, OptimizeCommand(options, base_name), summary, result}));

@@ -256,7 +256,7 @@ std::optional<FollowOptions> ReadFollowOptions(const std::vector<ModelArgument>&
 // What SIGHUP has read again; "" for what the server was started without.
 struct Reloaded {
   bool tls = false;
-  std::string api_key_file;
+  std::string api_key_file, admin_key_file;
 };
 
 // Reads one of them again. What is being written, is broken, or finds no memory leaves what was read before.
@@ -271,8 +271,8 @@ void Reload(LogFormat format, const std::string& url, const std::string& what, c
 }
 
 void ReloadAll(ModelServer& server, LogFormat format, const Reloaded& reloaded) {
-  if (!reloaded.tls && reloaded.api_key_file.empty()) {
-    const std::string text = "SIGHUP: nothing to reload, there is neither a certificate nor a file of API keys";
+  if (!reloaded.tls && reloaded.api_key_file.empty() && reloaded.admin_key_file.empty()) {
+    const std::string text = "SIGHUP: nothing to reload, there is neither a certificate nor a file of keys";
     return Announce(format, {.event = "nothing_to_reload", .message = text, .fields = {{"url", server.url()}}});
   }
   NotifyServiceManager(
@@ -281,6 +281,8 @@ void ReloadAll(ModelServer& server, LogFormat format, const Reloaded& reloaded) 
   if (reloaded.tls) Reload(format, server.url(), "certificate", [&] { server.ReloadTls(); });
   if (!reloaded.api_key_file.empty())
     Reload(format, server.url(), "API keys", [&] { server.SetApiKeys(ApiKeys::FromFile(reloaded.api_key_file)); });
+  if (!reloaded.admin_key_file.empty())
+    Reload(format, server.url(), "admin keys", [&] { server.SetAdminKeys(ApiKeys::FromFile(reloaded.admin_key_file)); });
   NotifyServiceManager("READY=1");
 }
 
@@ -296,7 +298,7 @@ void ServeUntilStopped(ModelServer& server, ServiceSignals& signals, LogFormat f
 void Execute(ServeOptions options) {
   std::vector<ModelArgument> arguments = ParseModels(options);
   std::vector<AdapterArgument> adapters = ParseAdapters(options, arguments);
-  const Reloaded reloaded = {.tls = !options.tls.certificate.empty(), .api_key_file = options.api_key_file};
+  const Reloaded reloaded = {.tls = !options.tls.certificate.empty(), .api_key_file = options.api_key_file, .admin_key_file = options.admin_key_file};
   ServiceSignals signals;
   ReadServerOptions(options);
   const LogFormat format = options.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
@@ -343,7 +345,7 @@ void AddAccessOptions(CLI::App& command, ServeOptions& options) {
   AddOption(command, "--tls-key", options.tls.key, "Its key (PEM)", "FILE");
   AddOption(command, "--api-key-file", options.api_key_file, "Ask for one of these keys, one a line; SIGHUP has them read again", "FILE");
   AddOption(command, "--admin-key-file", options.admin_key_file,
-            "Let those with one of these keys load, swap and unload models and adapters", "FILE");
+            "Those with one of these keys may load, swap and unload models and adapters; read again on SIGHUP", "FILE");
   AddOption(command, "--model-root", options.model_root, "The folder that they load them from", "DIR");
   AddOption(command, "--public-url", http.public_url, "Where clients find the server, behind a proxy", "URL");
   AddOption(command, "--cors-allow-origin", http.cors_allow_origins, "Let pages of this origin read answers; several, or '*'", "ORIGIN").delimiter(',');

@@ -114,6 +114,12 @@ ModelFolder FindAdapter(const std::string& given) {
   return FindModel(given);
 }
 
+std::string CardName(const ModelFolder& given) {
+  if (given.revision) return given.name + "@" + ShortRevision(given.revision->revision());
+  const std::filesystem::path path = std::filesystem::absolute(given.path).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
 std::string ShortRevision(std::string_view revision) { return std::string(revision.substr(0, 12)); }
 
 std::string ShortTime(std::string_view time) {

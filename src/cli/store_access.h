@@ -42,6 +42,9 @@ ModelFolder FindModel(const std::string& given);
 // The same of --adapter; "" for "".
 ModelFolder FindAdapter(const std::string& given);
 
+// What a card calls it: the last part of a path, or of a reference what it stands for, so that the card says the same tomorrow.
+std::string CardName(const ModelFolder& given);
+
 // "0123456789ab": as much of a revision as people need.
 std::string ShortRevision(std::string_view revision);
 // "2026-11-27 23:55" of Record::time.

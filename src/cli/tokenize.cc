@@ -21,6 +21,7 @@
 #include "cli/text_input.h"
 #include "models/config.h"
 #include "models/model_folder.h"
+#include "models/registry.h"
 #include "text/length_limit.h"
 #include "text/tokenizer.h"
 
@@ -42,11 +43,14 @@ std::string TokenizerFolder(const std::string& model) {
   return FileExists(model + "/tokenizer.json") || FileExists(model + "/vocab.txt") ? model : TransformerFolder(model);
 }
 
-// The number of positions of config.json; 0 where there is no such file or field.
+// The longest sequence that the model of config.json takes; of a family that is not known, as its tokenizer is enough here, the number of its
+// positions. 0 where there is no such file or field.
 size_t MaxPositions(const std::string& folder) {
   const std::string file = folder + "/config.json";
   if (!FileExists(file)) return 0;
   const nlohmann::json config = ReadJsonFile(file);
+  const std::vector<std::string> known = KnownModelTypes();
+  if (std::find(known.begin(), known.end(), ConfigReader(config, file).String("model_type", "")) != known.end()) return MaxTokens(config, file);
   return ConfigReader(config, file).Integer("max_position_embeddings", 1, size_t{1} << 40, 0);
 }
 

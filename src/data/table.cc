@@ -90,16 +90,20 @@ std::unique_ptr<TableReader> OpenTable(ByteStream stream, TableFormat format, Ta
   throw Error(ErrorCode::kInternal, "a table format without a reader");
 }
 
+std::string FirstJsonLine(const std::string& path) {
+  ByteStream stream(path);
+  std::string line;
+  while (line.find_first_not_of(" \t") == std::string::npos)
+    if (!ReadLine(stream, TableOptions().max_row_bytes, line)) return "";
+  return line;
+}
+
 std::vector<std::string> ColumnNames(const std::string& path) {
   const TableFormat format = TableFormatOf(path);
   if (format == TableFormat::kTextLines)
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: plain lines have no columns", path), "expected CSV, TSV or JSONL");
-  ByteStream stream(path);
-  if (format != TableFormat::kJsonLines) return CsvReader(std::move(stream), {}, format == TableFormat::kTsv ? '\t' : '\0').columns();
-  std::string line;
-  while (line.find_first_not_of(" \t") == std::string::npos)
-    if (!ReadLine(stream, TableOptions().max_row_bytes, line)) return {};
-  const nlohmann::json object = nlohmann::json::parse(line, /*callback=*/nullptr, /*allow_exceptions=*/false);
+  if (format != TableFormat::kJsonLines) return CsvReader(ByteStream(path), {}, format == TableFormat::kTsv ? '\t' : '\0').columns();
+  const nlohmann::json object = nlohmann::json::parse(FirstJsonLine(path), /*callback=*/nullptr, /*allow_exceptions=*/false);
   std::vector<std::string> names;
   if (object.is_object())
     for (const auto& [name, value] : object.items()) names.push_back(name);

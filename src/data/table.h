@@ -68,6 +68,9 @@ std::unique_ptr<TableReader> OpenTable(ByteStream stream, TableFormat format, Ta
 // kUnsupported for plain lines, and what OpenTable throws.
 std::vector<std::string> ColumnNames(const std::string& path);
 
+// The first line of JSON Lines that is not blank; "" where all are. Throws as ColumnNames.
+std::string FirstJsonLine(const std::string& path);
+
 // Throws kInvalidInput that names `missing`, the names that are there and the nearest of them; where none is near the hint is `hint`.
 // where: "train.csv".
 [[noreturn]] void ThrowMissingColumn(std::string_view where, std::string_view missing, const std::vector<std::string>& known,

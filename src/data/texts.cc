@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <unordered_map>
 
@@ -264,6 +265,20 @@ std::string TrimmedLabelsNote(std::string_view source, std::string_view column, 
   if (count == 0) return "";
   return fmt::format("{}: {} in '{}' had blanks at an end and {} read without", source, count == 1 ? "1 label" : fmt::format("{} labels", count),
                      Printable(column, 40), count == 1 ? "is" : "are");
+}
+
+std::string_view WithoutSpaces(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+std::optional<float> ParseNumberCell(std::string_view cell) {
+  const std::string_view digits = WithoutSpaces(cell);
+  float value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error != std::errc() || end != digits.data() + digits.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
 }
 
 std::string DecimalCommaHint(std::string_view cell) {

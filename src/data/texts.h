@@ -2,6 +2,7 @@
 // Texts, with or without labels, from a file or a folder: what is trained on, evaluated and run.
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,6 +56,12 @@ std::string_view TrimmedLabel(std::string_view label);
 
 // "train.csv: 3 labels in 'topic' had blanks at an end and are read without", or nothing for 0.
 std::string TrimmedLabelsNote(std::string_view source, std::string_view column, size_t count);
+
+// Without spaces and tabs at both ends.
+std::string_view WithoutSpaces(std::string_view text);
+
+// The number of a cell, without the spaces around it; nothing for what is no finite number.
+std::optional<float> ParseNumberCell(std::string_view cell);
 
 // The hint for "3,5" where a number is expected; "" for what is no number with a decimal comma.
 std::string DecimalCommaHint(std::string_view cell);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "http/message.h"
 
@@ -42,6 +43,18 @@ bool ApiKeys::Contains(std::string_view key) const {
   bool found = false;
   for (const Hash& known : hashes_) found |= CRYPTO_memcmp(hash.data(), known.data(), hash.size()) == 0;
   return found;
+}
+
+void CurrentApiKeys::Set(ApiKeys keys) {
+  if (keys.empty()) throw Error(ErrorCode::kInvalidArgument, "what asks for a key needs one");
+  auto shared = std::make_shared<const ApiKeys>(std::move(keys));
+  const std::lock_guard lock(mutex_);
+  keys_.swap(shared);
+}
+
+std::shared_ptr<const ApiKeys> CurrentApiKeys::Get() const {
+  const std::lock_guard lock(mutex_);
+  return keys_;
 }
 
 }  // namespace mlac

@@ -1,8 +1,11 @@
 #pragma once
 // The keys that clients show. Kept as hashes; compared in constant time, so that timing tells nothing of how far a guess is right.
 #include <array>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace mlac {
@@ -25,6 +28,20 @@ class ApiKeys {
   using Hash = std::array<unsigned char, 32>;  // SHA-256
   static Hash HashOf(std::string_view key);
   std::vector<Hash> hashes_;
+};
+
+// Keys that are replaced while requests come. For several threads.
+class CurrentApiKeys {
+ public:
+  // Both throw kInvalidArgument for none: what asked for a key does not open because there is none any more.
+  explicit CurrentApiKeys(ApiKeys keys) { Set(std::move(keys)); }
+  void Set(ApiKeys keys);
+
+  std::shared_ptr<const ApiKeys> Get() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const ApiKeys> keys_;
 };
 
 }  // namespace mlac

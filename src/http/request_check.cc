@@ -90,7 +90,7 @@ RequestTarget CheckRequest(const ServerShared& shared, std::string_view target_t
   }
   // A method that a path does not take is refused to those whose keys open the path.
   const HttpRoute* const keeper = result.route ? result.route : match.of_path;
-  const std::shared_ptr<const ApiKeys> keys = keeper && keeper->keys ? keeper->keys : shared.CurrentKeys();
+  const std::shared_ptr<const ApiKeys> keys = keeper && keeper->keys ? keeper->keys->Get() : shared.CurrentKeys();
   if (!keys->empty() && !(result.route && result.route->open)) CheckKey(*keys, request);
   if (is_options) {
     result.early_answer = HttpResponse{.status = 204, .fields = {{"allow", match.allow}}};

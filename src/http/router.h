@@ -50,7 +50,7 @@ struct HttpRoute {
   HttpHandler handler;
   std::string content_type = "";  // what a Content-Type has to be if there is one, "" if any will do
   bool open = false;              // answered without an API key
-  std::shared_ptr<const ApiKeys> keys = nullptr;  // asks for one of these instead of the server's; at least one
+  std::shared_ptr<const CurrentApiKeys> keys = nullptr;  // asks for one of these instead of the server's
   // Fields of the answer where a request of this route is refused for its body's type or size, which the handler does not see.
   std::function<std::vector<HttpField>(const HttpRequest& request)> refusal_fields = {};
 };

@@ -206,10 +206,6 @@ std::shared_ptr<ParameterStore> StoreOf(const std::shared_ptr<Model>& base) { re
 // The last part of a name: "query".
 std::string LastPart(const std::string& module) { return module.substr(module.rfind('.') + 1); }
 
-bool IsOfHead(const std::string& name, const std::vector<std::string>& prefixes) {
-  return std::any_of(prefixes.begin(), prefixes.end(), [&](const std::string& prefix) { return name.starts_with(prefix); });
-}
-
 // The linear layers that a model asked an adapter for.
 struct AskedModules {
   std::vector<std::string> of_encoder, of_head;
@@ -338,7 +334,7 @@ std::unique_ptr<Model> MakeAdapted(const std::shared_ptr<Model>& base, const std
   source.base = StoreOf(base);
   source.lora = [asked, heads = base->head_prefixes(), targets, all, lora, seed = request.seed](
                     const std::string& module, const std::string&, const Shape& weight) -> std::optional<LoraWeights> {
-    const bool in_head = IsOfHead(module + ".", heads);
+    const bool in_head = StartsWithAny(module + ".", heads);
     (in_head ? asked->of_head : asked->of_encoder).push_back(module);
     if (in_head || !(all || IsAmong(targets, module))) return std::nullopt;
     return NewLora(module, weight, lora, seed);
@@ -391,18 +387,9 @@ void MergeAdapter(Model& model) {
     weight.value = Tensor::FromValues(weight.value.shape(), weight.value.floats());
     Tensor b = Tensor::FromValues(module.b->value.shape(), module.b->value.floats());
     for (float& x : b.mutable_floats()) x *= module.scale;
-    const size_t outputs = weight.value.dim(0), inputs = weight.value.dim(1), rank = b.dim(1);
+    const size_t inputs = weight.value.dim(1), rank = b.dim(1);
     const Tensor a = PackForGemm(run, module.a->value.floats().data(), inputs, kernels::Layout::kRows, rank, inputs);
-    ParallelGemm(run,
-                 {.a = b.floats().data(),
-                  .a_stride = rank,
-                  .packed_b = a.floats().data(),
-                  .num_k = rank,
-                  .num_columns = inputs,
-                  .accumulate = true,
-                  .c = weight.value.mutable_floats().data(),
-                  .c_stride = inputs},
-                 outputs);
+    Multiply(run, b, a, weight.value, /*accumulate=*/true);
   }
 }
 

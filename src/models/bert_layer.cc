@@ -5,6 +5,7 @@
 #include "autograd/attention.h"
 #include "autograd/elementwise.h"
 #include "autograd/wanted_rows.h"
+#include "base/display.h"
 #include "base/error.h"
 
 namespace mlac {
@@ -26,7 +27,7 @@ BertConfig::BertConfig(const ConfigReader& config)
       tie_word_embeddings(config.Boolean("tie_word_embeddings", true)) {
   config.CheckHeads(hidden_size, num_attention_heads);
   if (const std::string type = config.String("position_embedding_type", "absolute"); type != "absolute")
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: position_embedding_type '{}' is not supported; supported is absolute", config.file(), type));
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: position_embedding_type {} is not supported; supported is absolute", config.file(), Quoted(type)));
   if (config.Boolean("is_decoder", false) || config.Boolean("add_cross_attention", false))
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: {} as a decoder is not supported", config.file(), config.String("model_type", "bert")));
 }

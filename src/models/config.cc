@@ -13,6 +13,13 @@ namespace mlac {
 
 using nlohmann::json;
 
+namespace {
+
+// A value from a stranger's file for a message: JSON escapes some controls, but not all, and is as long as it likes.
+std::string Shown(const json& value) { return Printable(value.dump(-1, ' ', false, json::error_handler_t::replace), 100); }
+
+}  // namespace
+
 const json& MemberOrNull(const json& object, const char* key) {
   static const json kNull;
   const auto found = object.find(key);
@@ -20,7 +27,7 @@ const json& MemberOrNull(const json& object, const char* key) {
 }
 
 void RefuseValue(const std::string& file, const std::string& field, const json& found, const std::string& supported) {
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: {} is {}; supported is {}", file, field, found.dump(), supported));
+  throw Error(ErrorCode::kUnsupported, fmt::format("{}: {} is {}; supported is {}", file, field, Shown(found), supported));
 }
 
 ConfigReader::ConfigReader(const json& config, std::string file) : config_(config), file_(std::move(file)) {
@@ -33,9 +40,7 @@ const json* ConfigReader::Find(const char* field) const {
 }
 
 void ConfigReader::Refuse(const char* field, const std::string& expected, const json& found) const {
-  std::string shown = found.dump(-1, ' ', false, json::error_handler_t::replace);
-  if (shown.size() > 60) shown = shown.substr(0, 60) + "...";
-  throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {} is {}; expected {}", file_, field, shown, expected));
+  throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {} is {}; expected {}", file_, field, Shown(found), expected));
 }
 
 size_t ConfigReader::Integer(const char* field, size_t low, size_t high) const {

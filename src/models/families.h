@@ -18,4 +18,6 @@ MakeFamily MakeDistilBert;
 MakeFamily MakeElectra;
 MakeFamily MakeMpnet;
 
+constexpr size_t kMpnetReservedPositions = 2;  // up to that of padding; the first token has the next
+
 }  // namespace mlac

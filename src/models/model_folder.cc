@@ -40,6 +40,19 @@ std::string HintForMissingFolder(const std::string& folder, const std::string& u
   return fmt::format("a model of the Hub is downloaded once: hf download {} --local-dir {}", folder, folder.substr(slash + 1));
 }
 
+// The weights of a folder, mapped; int8 weights with f32 activations as f32. config: its config.json, whose name is file.
+WeightSource OpenWeights(const std::string& inner, const nlohmann::json& config, const std::string& file) {
+  const bool weight_only = ReadQuantization(config, file) == Quantization::kInt8WeightOnly;
+  const auto files = std::make_shared<const WeightFiles>(WeightFiles::Open(inner));
+  const std::string source = inner + "/model.safetensors";
+  return [files, weight_only, source](const std::string& name) -> std::optional<Tensor> {
+    if (files->Find(name) == nullptr) return std::nullopt;
+    Tensor tensor = files->Get(name);
+    if (!weight_only || tensor.dtype() != DType::kI8 || files->Find(ScaleName(name)) == nullptr) return tensor;
+    return Dequantized(tensor, RowScales(source, name, tensor, files->Get(ScaleName(name))));
+  };
+}
+
 }  // namespace
 
 std::string TransformerFolder(const std::string& folder) {
@@ -47,9 +60,7 @@ std::string TransformerFolder(const std::string& folder) {
   if (FileExists(folder)) throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: is a file, expected a folder", folder), kHint);
   if (!FolderExists(folder))
     throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no such folder", folder), HintForMissingFolder(folder, kHint));
-  std::string inner = folder;
-  for (const SentenceModule& module : ReadSentenceModules(folder))
-    if (module.kind == "Transformer" && !module.path.empty()) inner = folder + "/" + module.path;
+  const std::string path = TransformerPath(ReadSentenceModules(folder)), inner = path.empty() ? folder : folder + "/" + path;
   if (inner == folder && IsAdapterFolder(folder)) RefuseAdapter(folder);
   if (FileExists(inner + "/config.json")) return inner;
   const bool interrupted = FolderExists(inner + "/checkpoint");
@@ -67,26 +78,21 @@ std::unique_ptr<Model> OpenModel(const std::string& folder, const std::optional<
   return MakeModel(config, file, OpenWeights(inner, config, file), inner + "/model.safetensors", head);
 }
 
-WeightSource OpenWeights(const std::string& inner, const nlohmann::json& config, const std::string& file) {
-  const bool weight_only = ReadQuantization(config, file) == Quantization::kInt8WeightOnly;
-  const auto files = std::make_shared<const WeightFiles>(WeightFiles::Open(inner));
-  const std::string source = inner + "/model.safetensors";
-  return [files, weight_only, source](const std::string& name) -> std::optional<Tensor> {
-    if (files->Find(name) == nullptr) return std::nullopt;
-    Tensor tensor = files->Get(name);
-    if (!weight_only || tensor.dtype() != DType::kI8 || files->Find(ScaleName(name)) == nullptr) return tensor;
-    return Dequantized(tensor, RowScales(source, name, tensor, files->Get(ScaleName(name))));
-  };
-}
-
 std::string ProblemTypeNameOf(const std::string& folder, const std::string& adapter) {
   const std::string inner = TransformerFolder(folder), file = inner + "/config.json";
   const nlohmann::json config = adapter.empty() ? ReadConfig(inner) : ReadAdaptedConfig(folder, adapter);
   const std::string name = ConfigReader(config, file).String("problem_type", "");
   for (const char* known : {"", "single_label_classification", "multi_label_classification", "regression"})
     if (name == known) return name;
-  throw Error(ErrorCode::kInvalidInput, fmt::format("{}: problem_type is '{}'; expected single_label_classification, multi_label_classification or regression",
-                                                    file, name));
+  throw Error(ErrorCode::kInvalidInput, fmt::format("{}: problem_type is {}; expected single_label_classification, multi_label_classification or regression",
+                                                    file, Quoted(name)));
+}
+
+bool IsCrossEncoder(const std::string& folder, const std::string& adapter) {
+  const std::string inner = TransformerFolder(folder), file = inner + "/config.json";
+  const nlohmann::json config = adapter.empty() ? ReadConfig(inner) : ReadAdaptedConfig(folder, adapter);
+  return HeadOf(config, file).head == Head::kSequenceClassification && LabelNamesOf(folder, adapter).size() == 1 &&
+         ProblemTypeNameOf(folder, adapter).empty();
 }
 
 std::vector<std::string> LabelNamesOf(const std::string& folder, const std::string& adapter) {

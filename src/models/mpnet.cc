@@ -19,6 +19,7 @@ namespace mlac {
 namespace {
 
 constexpr int32_t kPaddingId = 1;      // in the code of transformers, whatever pad_token_id says
+static_assert(kMpnetReservedPositions == static_cast<size_t>(kPaddingId) + 1);
 constexpr size_t kNumBuckets = 32, kMaxDistance = 128;  // likewise, whatever relative_attention_num_buckets says
 
 struct MpnetConfig {
@@ -125,7 +126,7 @@ class Mpnet : public Model {
   Mpnet(std::unique_ptr<ParameterStore> store, const MpnetConfig& config, const HeadRequest& request)
       : Model(std::move(store), request,
               {.hidden_size = config.hidden_size, .vocab_size = config.vocab_size,
-               .max_positions = config.max_position_embeddings - static_cast<size_t>(kPaddingId) - 1,
+               .max_positions = config.max_position_embeddings - kMpnetReservedPositions,
                .head_prefixes = {"mpnet.pooler.", "classifier.", "qa_outputs.", "lm_head."}}),
         embeddings_(WeightScope(parameters()).In("mpnet.embeddings"), config) {
     const WeightScope root(parameters()), encoder = root.In("mpnet.encoder");

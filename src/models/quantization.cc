@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "models/config.h"
 
@@ -52,7 +53,7 @@ Quantization ReadQuantization(const json& config, const std::string& file) {
   if (!groups.is_object() || groups.empty()) RefuseQuantization(file, "config_groups", groups, "an object with a group");
   bool weight_only = false, dynamic = false;
   for (const auto& [name, group] : groups.items()) {
-    const std::string path = "config_groups." + name + ".";
+    const std::string path = "config_groups." + Printable(name, 100) + ".";
     const json &weights = MemberOrNull(group, "weights"), &activations = MemberOrNull(group, "input_activations"), &targets = MemberOrNull(group, "targets");
     if (!weights.is_object()) RefuseQuantization(file, path + "weights", weights, "an object");
     Expect(file, group, path, "format", {"int-quantized"}, "int-quantized");

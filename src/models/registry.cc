@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
+#include <vector>
 
+#include "base/display.h"
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "models/config.h"
@@ -16,13 +18,14 @@ namespace {
 struct Family {
   const char* model_type;
   MakeFamily* make;
+  size_t num_reserved_positions = 0;  // of no token of a text
 };
 
 constexpr Family kFamilies[] = {
     {"bert", MakeBert},
     {"distilbert", MakeDistilBert},
     {"electra", MakeElectra},
-    {"mpnet", MakeMpnet},
+    {"mpnet", MakeMpnet, kMpnetReservedPositions},
 };
 
 const Family& FindFamily(const ConfigReader& config) {
@@ -32,7 +35,7 @@ const Family& FindFamily(const ConfigReader& config) {
   const std::vector<std::string> known = ByDistance(model_type, KnownModelTypes());
   if (model_type.empty())
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: model_type is missing; known are {}", config.file(), fmt::join(known, ", ")));
-  throw Error(ErrorCode::kUnsupported, fmt::format("{}: model_type '{}' is not known; known are {}", config.file(), model_type, fmt::join(known, ", ")));
+  throw Error(ErrorCode::kUnsupported, fmt::format("{}: model_type {} is not known; known are {}", config.file(), Quoted(model_type), fmt::join(known, ", ")));
 }
 
 }  // namespace
@@ -58,6 +61,12 @@ HeadRequest HeadOf(const nlohmann::json& config, const std::string& file) {
 }
 
 void CheckModelType(const nlohmann::json& config, const std::string& file) { FindFamily(ConfigReader(config, file)); }
+
+size_t MaxTokens(const nlohmann::json& config, const std::string& file) {
+  const ConfigReader reader(config, file);
+  const size_t num_reserved = FindFamily(reader).num_reserved_positions;
+  return reader.Integer("max_position_embeddings", num_reserved + 1, 1 << 20, 512) - num_reserved;
+}
 
 std::unique_ptr<Model> MakeModel(const nlohmann::json& config, const std::string& file, WeightSource weights, const std::string& source,
                                  const HeadRequest& request) {

@@ -22,7 +22,11 @@ void CheckModelType(const nlohmann::json& config, const std::string& file);
 std::unique_ptr<Model> MakeModel(const nlohmann::json& config, const std::string& file, WeightSource weights, const std::string& source,
                                  const HeadRequest& request);
 
-// The model types that MakeModel knows.
+// The longest sequence, in tokens, that such a model takes: the positions of its config.json without those that its family gives to no token
+// of a text. Throws as CheckModelType, and kInvalidInput for an absurd number.
+size_t MaxTokens(const nlohmann::json& config, const std::string& file);
+
+// The model types that a family has.
 std::vector<std::string> KnownModelTypes();
 
 }  // namespace mlac

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "autograd/gather_rows.h"
+#include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -50,7 +51,8 @@ Pooling ReadPooling(const json& config, const std::string& path) {
       if (reader.Boolean(field, false)) modes.emplace_back(name);
   }
   if (modes.size() != 1 || !kModes.contains(modes.front()))
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: pooling '{}' is not supported; supported is one of cls, max, mean", path, fmt::join(modes, " + ")));
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: pooling {} is not supported; supported is one of cls, max, mean", path,
+                                                     Quoted(fmt::format("{}", fmt::join(modes, " + ")))));
   return kModes.at(modes.front());
 }
 
@@ -78,8 +80,8 @@ kernels::Activation ReadDenseActivation(const ConfigReader& reader) {
                                                            {"GELU", Activation::kGelu}};
   const auto found = kNames.find(name.substr(name.rfind('.') + 1));
   if (found == kNames.end())
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: activation_function '{}' is not supported; supported are Identity, Tanh, ReLU and GELU",
-                                                     reader.file(), name));
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: activation_function {} is not supported; supported are Identity, Tanh, ReLU and GELU",
+                                                     reader.file(), Quoted(name)));
   return found->second;
 }
 
@@ -94,27 +96,39 @@ std::string_view Name(Pooling pooling) {
   return "";
 }
 
-std::vector<SentenceModule> ReadSentenceModules(const std::string& folder) {
-  const std::string path = folder + "/modules.json";
-  if (!FileExists(path)) return {};
-  const json list = ReadJsonFile(path);
-  if (!list.is_array()) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a list, found {}", path, list.type_name()));
+std::vector<SentenceModule> ParseSentenceModules(const json& list, const std::string& file) {
+  if (!list.is_array()) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a list, found {}", file, list.type_name()));
   std::vector<SentenceModule> modules;
   for (const json& item : list) {
-    const ConfigReader reader(item, path);
+    const ConfigReader reader(item, file);
     const std::string type = reader.String("type", ""), name = reader.String("path", "");
     const std::string kind = type.substr(type.rfind('.') + 1);
     if (kind != "Transformer" && kind != "Pooling" && kind != "Dense" && kind != "Normalize")
       throw Error(ErrorCode::kUnsupported,
-                  fmt::format("{}: module '{}' is not supported; supported are Transformer, Pooling, Dense and Normalize", path, type));
+                  fmt::format("{}: module {} is not supported; supported are Transformer, Pooling, Dense and Normalize", file, Quoted(type)));
     if (name.find('/') != std::string::npos || name.find('\0') != std::string::npos || name == "." || name == "..")
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is no plain name of a folder", path, name));
-    if (!name.empty() && !LiesIn(folder + "/" + name, folder))
-      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path '{}' is a link that leads out of the folder", path, name),
-                  "put a copy of the folder there");
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path {} is no plain name of a folder", file, Quoted(name)));
     modules.push_back({kind, name});
   }
   return modules;
+}
+
+std::vector<SentenceModule> ReadSentenceModules(const std::string& folder) {
+  const std::string path = folder + "/modules.json";
+  if (!FileExists(path)) return {};
+  std::vector<SentenceModule> modules = ParseSentenceModules(ReadJsonFile(path), path);
+  for (const SentenceModule& module : modules)
+    if (!module.path.empty() && !LiesIn(folder + "/" + module.path, folder))
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{}: the path {} is a link that leads out of the folder", path, Quoted(module.path)),
+                  "put a copy of the folder there");
+  return modules;
+}
+
+std::string TransformerPath(const std::vector<SentenceModule>& modules) {
+  std::string path;
+  for (const SentenceModule& module : modules)
+    if (module.kind == "Transformer" && !module.path.empty()) path = module.path;
+  return path;
 }
 
 // One of pooling, dense and normalise.

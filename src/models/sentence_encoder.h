@@ -2,6 +2,7 @@
 // From texts to one vector each: an encoder and the modules that sentence-transformers puts behind it.
 // Reimers and Gurevych 2019, https://arxiv.org/abs/1908.10084; the folders of sentence-transformers 2 to 6.
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +20,11 @@ struct SentenceModule {
 // The modules of a folder in their order; none where there is no modules.json. Throws kInvalidInput for a path that leaves the folder, by itself or
 // as a link, kUnsupported for a kind that is not known.
 std::vector<SentenceModule> ReadSentenceModules(const std::string& folder);
+// The same of the content of a modules.json, where there is no folder yet to look for links in. file: its name, for messages.
+std::vector<SentenceModule> ParseSentenceModules(const nlohmann::json& list, const std::string& file);
+
+// The folder of the encoder inside that of the model; "" for that one itself.
+std::string TransformerPath(const std::vector<SentenceModule>& modules);
 
 // What stands behind the encoder. Without modules.json: the mean of the tokens.
 class SentenceEncoder {

@@ -10,6 +10,7 @@
 #include "autograd/layer_norm.h"
 #include "autograd/lora.h"
 #include "autograd/narrow_product.h"
+#include "base/display.h"
 #include "base/error.h"
 
 namespace mlac {
@@ -22,7 +23,7 @@ kernels::Activation ActivationFromName(const std::string& name) {
   if (const auto found = kNames.find(name); found != kNames.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [key, value] : kNames) known.push_back(key);
-  throw Error(ErrorCode::kUnsupported, fmt::format("config.json: hidden_act '{}' is not known; known are {}", name, fmt::join(known, ", ")));
+  throw Error(ErrorCode::kUnsupported, fmt::format("config.json: hidden_act {} is not known; known are {}", Quoted(name), fmt::join(known, ", ")));
 }
 
 Linear::Linear(const WeightScope& weights, size_t inputs, size_t outputs, kernels::Activation activation)
@@ -42,7 +43,7 @@ Tensor Linear::Forward(Run& run, const Tensor& x, Reader reader) const {
 
 bool Linear::HasLora(const Run& run) const {
   if (lora_ != nullptr) return true;
-  const std::span<const AdapterRows> rows = run.adapter_rows();
+  const std::span<const AdapterRows> rows = run.rows().adapters;
   return std::any_of(rows.begin(), rows.end(), [&](const AdapterRows& part) { return LoraOf(part) != nullptr; });
 }
 
@@ -57,7 +58,7 @@ Tensor Linear::WithLora(Run& run, const Tensor& x, Reader reader) const {
     const Tensor dropped = DropoutForward(run, floats, lora_->dropout, RowKind::kTokens);
     return ActivationForward(run, LoraForward(run, dropped, z, *lora_->a, *lora_->b, lora_->scale), activation_);
   }
-  const std::span<const AdapterRows> parts = run.adapter_rows();
+  const std::span<const AdapterRows> parts = run.rows().adapters;
   const bool rounds = weight_->value.dtype() == DType::kI8 || run.dtype() == DType::kBF16;
   if (rounds && (reader == Reader::kLinear || activation_ != kernels::Activation::kNone) &&
       std::any_of(parts.begin(), parts.end(), [&](const AdapterRows& part) { return LoraOf(part) == nullptr; }))
@@ -77,7 +78,7 @@ Tensor Linear::WithLora(Run& run, const Tensor& x, Reader reader) const {
 Tensor Linear::PartByPart(Run& run, const Tensor& x, Reader reader) const {
   Tensor y = run.NewTensor({x.dim(0), weight_->value.dim(0)});
   size_t begin = 0;
-  for (const AdapterRows& part : run.adapter_rows()) {
+  for (const AdapterRows& part : run.rows().adapters) {
     if (part.end == begin) continue;
     const Tensor rows = x.Rows(begin, part.end);
     const LoraModule* lora = LoraOf(part);

@@ -29,6 +29,10 @@ std::string OldName(const std::string& name) {
 
 bool IsOfAdapter(std::string_view name) { return name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight"); }
 
+bool StartsWithAny(std::string_view name, const std::vector<std::string>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(), [&](const std::string& prefix) { return name.starts_with(prefix); });
+}
+
 Tensor RowScales(const std::string& source, const std::string& name, const Tensor& weight, const Tensor& scales) {
   if (weight.shape().size() != 2)
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}' is I8 of shape {}; int8 weights have two dimensions", source, name,

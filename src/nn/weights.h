@@ -23,6 +23,8 @@ using WeightLookup = std::function<std::optional<Tensor>(const std::string& name
 
 // Whether a parameter of this name is a part of an adapter: "NAME.lora_A.weight", "NAME.lora_B.weight".
 bool IsOfAdapter(std::string_view name);
+// Whether the name begins with one of these, as those of a head do (ModelTraits::head_prefixes).
+bool StartsWithAny(std::string_view name, const std::vector<std::string>& prefixes);
 
 // What an adapter adds to a linear layer W [N, K]: scale B A (autograd/lora.h).
 struct LoraWeights {

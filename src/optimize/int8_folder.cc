@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -12,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/find_not_finite.h"
 #include "base/json.h"
 #include "kernels/quantize.h"
 #include "models/model_folder.h"
@@ -48,8 +48,8 @@ bool IsMatrix(const TensorInfo& info) {
 void AddInt8(const std::string& file, const std::string& name, const Tensor& weight, std::vector<NamedTensor>& tensors) {
   const size_t rows = weight.dim(0), size = weight.dim(1);
   const Tensor floats = weight.dtype() == DType::kF32 ? weight : weight.ToF32();
-  for (const float value : floats.floats())
-    if (!std::isfinite(value)) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' holds NaN or infinity", file, name));
+  if (FindNotFinite(floats.floats()))
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: tensor '{}' holds NaN or infinity", file, name));
   Tensor values = Tensor::Uninitialized({rows, size}, DType::kI8), scales = Tensor::Uninitialized({rows, 1});
   kernels::QuantizeWeightRows(floats.floats().data(), rows, size, reinterpret_cast<int8_t*>(values.mutable_bytes().data()),
                               scales.mutable_floats().data());

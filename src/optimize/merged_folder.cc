@@ -10,6 +10,7 @@
 #include "models/model_folder.h"
 #include "optimize/carried_files.h"
 #include "train/model_folder_writer.h"
+#include "train/report_card.h"
 #include "train/sentence_folder.h"
 
 namespace mlac {
@@ -40,8 +41,8 @@ MergeSummary WriteMergedFolder(const std::string& model_folder, const std::strin
   if (model->head() == Head::kNone) {
     inner_out += inner.substr(model_folder.size());
     if (inner_out != out) std::filesystem::create_directory(inner_out);
-    CopyFiles(model_folder, out);
-    if (inner_out != out) CopyFiles(inner, inner_out);
+    CopyFiles(model_folder, out, kModelCardFile);  // which says what the base is
+    if (inner_out != out) CopyFiles(inner, inner_out, kModelCardFile);
     CopyModules(model_folder, out);
   }
   WriteModelFolder(inner_out, *model, inner, LabelNamesOf(model_folder, adapter), ProblemTypeNameOf(model_folder, adapter),

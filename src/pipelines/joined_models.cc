@@ -46,13 +46,27 @@ std::vector<Stretch> StretchesOf(std::span<const size_t> part_of) {
 }  // namespace
 
 bool CanJoin(const Model& model) {
-  const std::vector<std::string>& heads = model.head_prefixes();
   const auto& parameters = model.parameters().parameters();
   return model.parameters().has_base() && std::all_of(parameters.begin(), parameters.end(), [&](const Parameter& parameter) {
-           const auto starts = [&](const std::string& prefix) { return parameter.name.starts_with(prefix); };
-           return IsOfAdapter(parameter.name) || std::any_of(heads.begin(), heads.end(), starts);
+           return IsOfAdapter(parameter.name) || StartsWithAny(parameter.name, model.head_prefixes());
          });
 }
+
+namespace {
+
+// Says whose rows the encoder's are, until it is gone: a head has what its own model gives it, and so has the next pass after one that failed.
+class OfAdapters {
+ public:
+  OfAdapters(Run& run, std::vector<AdapterRows> rows) : run_(run) { run_.rows().adapters = std::move(rows); }
+  OfAdapters(const OfAdapters&) = delete;
+  OfAdapters& operator=(const OfAdapters&) = delete;
+  ~OfAdapters() { run_.rows().adapters.clear(); }
+
+ private:
+  Run& run_;
+};
+
+}  // namespace
 
 void ComputeJoined(Inference& inference, const Model& base, std::span<const JoinedPart> parts) {
   const Joined joined = Join(parts);
@@ -60,9 +74,10 @@ void ComputeJoined(Inference& inference, const Model& base, std::span<const Join
     const std::vector<Stretch> stretches = StretchesOf(std::span(joined.part_of).subspan(first, group.num_sequences()));
     std::vector<AdapterRows> rows;
     for (const Stretch& stretch : stretches) rows.push_back({group.offsets[stretch.end], &parts[stretch.part].model->model().parameters()});
-    run.SetAdapterRows(std::move(rows));
-    const Tensor hidden_states = base.Encode(run, group);
-    run.SetAdapterRows({});  // a head has what its own model gives it
+    const Tensor hidden_states = [&] {
+      const OfAdapters of_adapters(run, std::move(rows));
+      return base.Encode(run, group);
+    }();
     for (const Stretch& stretch : stretches) {
       const JoinedPart& part = parts[stretch.part];
       const size_t begin = first + stretch.begin - joined.first[stretch.part],

@@ -1,10 +1,9 @@
 #include "pipelines/rows.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "base/error.h"
+#include "base/find_not_finite.h"
 
 namespace mlac {
 
@@ -25,9 +24,7 @@ size_t RowsBefore(const Offsets& offsets, const RowsWanted& wanted, size_t num_s
 size_t NumRows(const TokenBatch& batch, const RowsWanted& wanted) { return RowsBefore(batch.offsets, wanted, batch.num_sequences()); }
 
 void RequireFinite(std::span<const float> values) {
-  bool finite = true;
-  for (const float value : values) finite &= std::fabs(value) <= std::numeric_limits<float>::max();
-  if (!finite)
+  if (FindNotFinite(values))
     throw Error(ErrorCode::kInvalidInput, "the model gave a number that is not finite",
                 "its weights are broken, or overflow on these texts");
 }

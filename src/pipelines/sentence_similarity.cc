@@ -14,6 +14,15 @@
 namespace mlac {
 namespace {
 
+// A vector a text, end to end, each of length 1. Adds the texts that were cut to num_truncated.
+std::vector<float> VectorsOf(TextModel& model, std::span<const TextInput> texts, const std::string& prompt, size_t& num_truncated) {
+  const EncodedTexts encoded = model.EncodeWithPrompt(texts, prompt);
+  num_truncated += encoded.num_truncated;
+  std::vector<float> vectors = model.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
+  RequireFinite(vectors);
+  return vectors;
+}
+
 class SentenceSimilarity : public Task {
  public:
   explicit SentenceSimilarity(const TaskOptions& options) : options_(options), json_(options.format == OutputFormat::kJson) {
@@ -25,10 +34,7 @@ class SentenceSimilarity : public Task {
   }
 
   void Add(TextModel& model, std::span<const TextInput> texts, std::string& out) override {
-    const EncodedTexts encoded = model.EncodeWithPrompt(texts, PromptOf(model, options_));
-    num_truncated_ += encoded.num_truncated;
-    const std::vector<float> vectors = model.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
-    RequireFinite(vectors);
+    const std::vector<float> vectors = VectorsOf(model, texts, PromptOf(model, options_), num_truncated_);
     const size_t size = model.embedding_size();
     for (size_t i = 0; i < texts.size(); ++i) {
       const std::span<const float> vector = std::span(vectors).subspan(i * size, size);
@@ -78,8 +84,8 @@ class TextSearch : public Task {
   void Add(TextModel& model, std::span<const TextInput> texts, std::string&) override {
     if (query_.empty()) {
       const bool is_said = options_.prompt || options_.prompt_name;
-      query_ = Vectors(model, std::vector<TextInput>{{options_.query, std::nullopt, "the query"}},
-                       is_said ? PromptOf(model, options_) : PromptNamed(model, {"query"}));
+      query_ = VectorsOf(model, std::vector<TextInput>{{options_.query, std::nullopt, "the query"}},
+                         is_said ? PromptOf(model, options_) : PromptNamed(model, {"query"}), num_truncated_);
     }
     std::vector<TextInput> wanted;
     std::vector<size_t> indices;
@@ -91,7 +97,7 @@ class TextSearch : public Task {
       ++num_seen_;
     }
     if (wanted.empty()) return;
-    const std::vector<float> vectors = Vectors(model, wanted, PromptNamed(model, {"document", "passage", "corpus"}));
+    const std::vector<float> vectors = VectorsOf(model, wanted, PromptNamed(model, {"document", "passage", "corpus"}), num_truncated_);
     for (size_t i = 0; i < wanted.size(); ++i)
       ranked_.Add(indices[i], Cosine(query_, std::span(vectors).subspan(i * query_.size(), query_.size())), wanted[i].text);
   }
@@ -99,14 +105,6 @@ class TextSearch : public Task {
   void End(std::string& out) override { ranked_.Write(out); }
 
  private:
-  std::vector<float> Vectors(TextModel& model, std::span<const TextInput> texts, const std::string& prompt) {
-    const EncodedTexts encoded = model.EncodeWithPrompt(texts, prompt);
-    num_truncated_ += encoded.num_truncated;
-    std::vector<float> vectors = model.Embed(encoded.batch, /*normalize=*/true, encoded.pooled_from);
-    RequireFinite(vectors);
-    return vectors;
-  }
-
   const TaskOptions options_;
   RankedTexts ranked_;
   std::vector<float> query_;

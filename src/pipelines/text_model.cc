@@ -69,6 +69,7 @@ TextModel::TextModel(const std::string& folder, const TextModelOptions& options)
       prompts_(ReadSentencePrompts(folder)),
       label_names_(LabelNamesOf(folder, options.adapter)),
       problem_type_(ProblemTypeOf(folder, options.adapter)),
+      is_cross_encoder_(IsCrossEncoder(folder, options.adapter)),
       max_length_(FindLengthLimit(TokenizerFolder(folder, options.adapter), options.max_length, model_->max_positions()).num_tokens),
       inference_(
           options.team ? options.team : std::make_shared<ThreadTeam>(options.num_threads == 0 ? DefaultNumThreads() : options.num_threads),
@@ -235,7 +236,7 @@ std::vector<std::string> TextModel::Tasks() const {
     case Head::kSequenceClassification:
       tasks.emplace_back("text-classification");
       if (EntailmentLabel(label_names_)) tasks.emplace_back("zero-shot-classification");
-      if (model_->num_labels() == 1) tasks.emplace_back("text-ranking");
+      if (is_cross_encoder_) tasks.emplace_back("text-ranking");
       break;
     case Head::kTokenClassification: tasks.emplace_back("token-classification"); break;
     case Head::kQuestionAnswering: tasks.emplace_back("question-answering"); break;
@@ -247,8 +248,12 @@ std::vector<std::string> TextModel::Tasks() const {
 void TextModel::Require(std::string_view task) const {
   const std::vector<std::string> tasks = Tasks();
   if (std::find(tasks.begin(), tasks.end(), task) != tasks.end()) return;
+  // Of a stranger's cross-encoder, which may say so all the same.
+  const bool one_label = task == "text-ranking" && model_->head() == Head::kSequenceClassification && model_->num_labels() == 1;
   throw Error(ErrorCode::kUnsupported, fmt::format("{}: the model has no head for {}; it can do {}", folder_, task, fmt::join(tasks, ", ")),
-              HintFor(task));
+              one_label ? fmt::format("by problem_type of its config.json, '{}', its one output is no answer to a query; a cross-encoder has no problem_type",
+                                      ProblemTypeNameOf(folder_, options_.adapter))
+                        : HintFor(task));
 }
 
 std::optional<size_t> EntailmentLabel(std::span<const std::string> label_names) {

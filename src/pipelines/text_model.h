@@ -82,6 +82,7 @@ class TextModel {
   const SentencePrompts& ranking_prompts() const { return prompts_.of_cross_encoder ? prompts_ : no_prompts_; }
 
   ProblemType problem_type() const { return problem_type_; }
+  bool is_cross_encoder() const { return is_cross_encoder_; }  // does text-ranking
   const std::string& folder() const { return folder_; }
   const std::string& adapter() const { return options_.adapter; }  // of TextModelOptions
   bool truncates() const { return options_.truncate; }
@@ -133,6 +134,7 @@ class TextModel {
   SentencePrompts prompts_, no_prompts_;
   std::vector<std::string> label_names_;
   ProblemType problem_type_;
+  bool is_cross_encoder_;
   size_t max_length_;
   Inference inference_;
 };

@@ -17,6 +17,7 @@
 #include "hub/aliases.h"
 #include "project/apply_reports.h"
 #include "project/data_profile.h"
+#include "project/key_names.h"
 #include "project/owed_report.h"
 #include "train/report_escape.h"
 
@@ -210,6 +211,8 @@ class ModelApplier {
       const bool full = error.code() == std::errc::no_space_on_device;
       throw Error(full ? ErrorCode::kResourceExhausted : ErrorCode::kIo,
                   fmt::format("{}: {}", error.path1().string(), error.code().message()));
+    } catch (const Error& error) {
+      throw WithKeyNames(error);
     }
   }
 
@@ -363,6 +366,22 @@ PlannedModel PlanAgain(const ProjectConfig& project, const std::string& name) {
   throw Error(ErrorCode::kInternal, fmt::format("there is no plan of '{}'", name));
 }
 
+// The same plan, or one without damaged results; what making that throws is the failure of this model.
+PlannedModel PlanWithoutDamage(const ProjectConfig& project, const PlannedModel& planned, const StepStore& steps, ApplyObserver& observer,
+                               AppliedModel& applied) {
+  try {
+    PlannedModel model = planned;
+    while (RemoveDamaged(model, steps, observer)) model = PlanAgain(project, planned.name);
+    return model;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kCancelled) throw;
+    observer.OnModel(planned.name);
+    observer.OnFailed(error.message());
+    applied.failure = error;
+    return planned;
+  }
+}
+
 // Sets the revision of a base that is a model of the same plan, as that is published by now; else says why there is none.
 std::optional<Error> FindBaseRevision(PlannedBase& base, const std::map<std::string, PlannedModel>& planned, const ApplyResult& result,
                                       const StepStore& steps) {
@@ -390,11 +409,16 @@ ApplyResult Apply(const ProjectConfig& project, const Plan& plan, const Store& s
   std::set<std::string> done;
   std::map<std::string, PlannedModel> planned_models;
   for (const PlannedModel& planned : plan.models) {
-    PlannedModel model = planned;
-    while (RemoveDamaged(model, StepStore(store), observer)) model = PlanAgain(project, planned.name);
-    std::optional<Error> no_base;
-    if (!model.base.model.empty() && model.changes()) no_base = FindBaseRevision(model.base, planned_models, result, StepStore(store));
-    result.models.push_back(ModelApplier(project, project.Find(model.name), model, store, options, observer, stop, done, no_base).Run());
+    AppliedModel applied;
+    applied.name = planned.name;
+    applied.revision = planned.latest;
+    PlannedModel model = PlanWithoutDamage(project, planned, StepStore(store), observer, applied);
+    if (!applied.failure) {
+      std::optional<Error> no_base;
+      if (!model.base.model.empty() && model.changes()) no_base = FindBaseRevision(model.base, planned_models, result, StepStore(store));
+      applied = ModelApplier(project, project.Find(model.name), model, store, options, observer, stop, done, no_base).Run();
+    }
+    result.models.push_back(std::move(applied));
     planned_models[model.name] = std::move(model);
   }
   if (plan.models.size() == project.models.size()) {  // all was planned: what else lies in the work folder belongs to no step of today

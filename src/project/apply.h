@@ -51,7 +51,8 @@ class ApplyLock {
 // Runs the plan. Whatever ends it, each result is there as a whole or not at all, and the next plan holds what is left; training goes on
 // from its checkpoint. A model that a test or a gate refuses is not published. What a step of a model throws (kInvalidInput if a file
 // changes while it is read) ends that model alone, as its `failure`; those behind it go on. A result that is needed and is not as it was
-// written is taken away, with a note, and made again, though the plan does not say so. Throws kCancelled once `stop` is true.
+// written is taken away, with a note, and made again, though the plan does not say so; what planning that throws is the model's failure,
+// too. Throws kCancelled once `stop` is true.
 ApplyResult Apply(const ProjectConfig& project, const Plan& plan, const Store& store, const ApplyOptions& options, ApplyObserver& observer,
                   const std::atomic<bool>& stop);
 

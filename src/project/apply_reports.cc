@@ -8,10 +8,9 @@ namespace mlac {
 namespace {
 
 ApplyReport Written(const std::string& path, const Comparison& comparison) {
-  ApplyReport report = {.path = path, .markdown = ComparisonMarkdown(comparison)};
   WriteFileAtomically(path + ".html", ComparisonHtml(comparison));
-  WriteFileAtomically(path + ".md", report.markdown);
-  return report;
+  WriteFileAtomically(path + ".md", ComparisonMarkdown(comparison));
+  return {.path = path, .markdown = ComparisonMarkdown(comparison, /*says_refusal=*/false)};
 }
 
 // What there is to compare with: not the revision itself, nor one that the store has no more.

@@ -10,7 +10,7 @@ namespace mlac {
 
 struct ApplyReport {
   std::string path;  // without the ending: PATH.html and PATH.md were written
-  std::string markdown;
+  std::string markdown;  // that of PATH.md, but for the refusal: what it goes into begins with that
 };
 
 // Compares a revision with another one ("": with none), measured now and on this machine, and writes store/reports/NAME-REVISION.html and

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/folder_contents.h"
 #include "project/config.h"
+#include "project/data_profile.h"
 #include "project/model_base.h"
 #include "project/owed_report.h"
 #include "project/step.h"
@@ -50,12 +51,14 @@ class KnownProjects {
 
 class StepCollector {
  public:
-  StepCollector(const Store& store, bool dry_run) : steps_(store), dry_run_(dry_run), projects_(steps_) {}
+  StepCollector(const Store& store, bool dry_run) : steps_(store), dry_run_(dry_run), projects_(steps_), contents_(&store) {}
 
   CollectedSteps Run() {
+    const std::vector<std::string> keys = steps_.Keys();  // first: what an apply makes meanwhile is not looked at by a dry run
     for (const std::string& model : steps_.Models()) LookAt(model);
-    for (const std::string& key : steps_.Keys())
+    for (const std::string& key : keys)
       if (!needed_.contains(key)) Remove(key);
+    if (knows_all_data_) result_.profiles = RemoveDataProfilesExcept(steps_.store(), needed_profiles_, dry_run_);
     result_.unreadable = projects_.unreadable();
     return std::move(result_);
   }
@@ -68,8 +71,36 @@ class StepCollector {
       for (const ModelConfig& each : project->models)
         if (each.name == model) config = &each;
     if (project != nullptr && config == nullptr) return Forget(model);
-    for (const auto& [step, key] : steps_.LastKeys(model))
-      if (config == nullptr || IsAskedFor(step, *config)) needed_.insert(key);
+    for (const auto& [step, key] : steps_.LastKeys(model)) {
+      if (config != nullptr && !IsAskedFor(step, *config)) continue;
+      needed_.insert(key);
+      if (config != nullptr) NeedProfilesOf(key, *config);
+    }
+    if (config == nullptr) {
+      knows_all_data_ = false;
+    } else {
+      NeedProfilesOfFiles(*project, *config);
+    }
+  }
+
+  // By them a plan tells what has changed in the data since the step.
+  void NeedProfilesOf(const std::string& key, const ModelConfig& config) {
+    const std::optional<StepRecord> record = steps_.Find(key);
+    if (!record) return;
+    for (const StepInput& input : record->inputs)
+      if (input.kind == StepInput::Kind::kFile && input.name.starts_with("data."))
+        needed_profiles_.insert(DataProfileName(TaskOf(config), input.value.substr(0, input.value.find(' ')), ColumnsOf(config)));
+  }
+
+  // By them it knows the labels of today's data.
+  void NeedProfilesOfFiles(const ProjectConfig& project, const ModelConfig& config) {
+    for (const std::string& path : DataFilesOf(project, config)) {
+      try {
+        needed_profiles_.insert(DataProfileName(TaskOf(config), contents_.Hash(path), ColumnsOf(config)));
+      } catch (const Error& error) {
+        if (error.code() == ErrorCode::kResourceExhausted) throw;  // else it has none: it is not there, or cannot be read
+      }
+    }
   }
 
   void Forget(const std::string& model) {
@@ -88,11 +119,16 @@ class StepCollector {
   void Remove(const std::string& key) {
     CollectedSteps::Removed removed;
     removed.key = key;
-    if (const std::optional<StepRecord> record = steps_.Find(key)) {
-      removed.step = record->step;
-      removed.model = record->model;
+    try {
+      if (const std::optional<StepRecord> record = steps_.Find(key)) {
+        removed.step = record->step;
+        removed.model = record->model;
+      }
+      for (const FolderEntry& entry : EntriesIn(steps_.Folder(key))) removed.num_bytes += entry.size;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kNotFound) throw;
+      if (dry_run_) return;  // an apply at work took it away
     }
-    for (const FolderEntry& entry : EntriesIn(steps_.Folder(key))) removed.num_bytes += entry.size;
     if (!dry_run_) steps_.Remove(key);
     result_.steps.push_back(std::move(removed));
   }
@@ -100,7 +136,10 @@ class StepCollector {
   const StepStore steps_;
   const bool dry_run_;
   KnownProjects projects_;
-  std::set<std::string> needed_;  // keys
+  Contents contents_;
+  std::set<std::string> needed_;           // keys
+  std::set<std::string> needed_profiles_;  // names
+  bool knows_all_data_ = true;             // false where there is a model whose mlac.yaml cannot be read
   CollectedSteps result_;
 };
 

@@ -137,7 +137,7 @@ void DescribeTarget(const ColumnLook& target, size_t num_rows, LabelColumns& fou
 // The keys of the first object whose values are lists.
 std::vector<std::string> ListKeys(const std::string& path) {
   std::vector<std::string> keys;
-  const nlohmann::json row = ParseJson(FirstLine(path), path);
+  const nlohmann::json row = ParseJson(FirstJsonLine(path), path);
   if (row.is_object())
     for (const auto& [name, value] : row.items())
       if (value.is_array()) keys.push_back(name);

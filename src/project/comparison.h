@@ -65,7 +65,7 @@ RevisionDiff DiffWithCandidate(const Store& store, const std::string& name, cons
 
 // One page without outside references, readable narrow and wide, dark and light.
 std::string ComparisonHtml(const Comparison& comparison);
-// The same for a pull request, with fewer rows and without pictures.
-std::string ComparisonMarkdown(const Comparison& comparison);
+// The same for a pull request, with fewer rows and without pictures. says_refusal: false where it stands above already.
+std::string ComparisonMarkdown(const Comparison& comparison, bool says_refusal = true);
 
 }  // namespace mlac

@@ -5,6 +5,7 @@
 
 #include "base/display.h"
 #include "project/comparison.h"
+#include "train/interval_note.h"
 #include "train/report_escape.h"
 
 namespace mlac {
@@ -208,6 +209,21 @@ std::string Verdict(const Comparison& c) {
                      c.rows.better.size(), c.rows.worse.size(), c.rows.otherwise.size());
 }
 
+// "" where some figure differs in a sample of the rows, or there are no intervals.
+std::string NoteOnDifferences(const Comparison& c) {
+  bool any = false;
+  for (const FigureDifference& figure : c.differences) {
+    if (figure.interval && (figure.interval->low != 0 || figure.interval->high != 0)) return "";
+    any = any || figure.interval;
+  }
+  const uint64_t num_texts = c.after.evaluation.figures.num_examples;
+  if (!any || num_texts == 0) return "";
+  return fmt::format(
+      "The intervals have no width because nothing became better or worse on these {} texts, which says little of a change that meets fewer than {:.1f} % "
+      "of texts.",
+      num_texts, MostThatWereNotSeen(num_texts));
+}
+
 }  // namespace
 
 std::string ComparisonHtml(const Comparison& c) {
@@ -222,8 +238,10 @@ std::string ComparisonHtml(const Comparison& c) {
   for (const ComparedModel* model : {c.before ? &*c.before : nullptr, &c.after})
     if (model != nullptr && !model->revision.empty())
       out += fmt::format("<p class=\"soft\"><code>{}</code> {}</p>\n", EscapeXml(model->revision), EscapeXml(model->made_from));
-  out += "<h2>Figures</h2>\n" + FigureTable(c).Html() +
-         fmt::format("<p class=\"soft\">Latency on {}, the median of 5 runs.</p>\n", EscapeXml(c.after.latency.processor));
+  out += "<h2>Figures</h2>\n" + FigureTable(c).Html();
+  if (const std::string note = c.before ? NoteOnDifferences(c) : NoteOnIntervals(c.after.evaluation.figures); !note.empty())
+    out += fmt::format("<p class=\"soft\">{}</p>\n", EscapeXml(note));
+  out += fmt::format("<p class=\"soft\">Latency on {}, the median of 5 runs.</p>\n", EscapeXml(c.after.latency.processor));
   if (c.before) {
     const Table changes = Changes(c);
     out += "<h2>What changed</h2>\n" + (changes.rows.empty() ? std::string("<p>Neither data nor parameters.</p>\n") : changes.Html());
@@ -246,11 +264,13 @@ std::string ComparisonHtml(const Comparison& c) {
   return out + "</body>\n</html>\n";
 }
 
-std::string ComparisonMarkdown(const Comparison& c) {
+std::string ComparisonMarkdown(const Comparison& c, bool says_refusal) {
   std::string out = fmt::format("## {}\n\n{}", EscapeMarkdown(Title(c)), EscapeMarkdown(Verdict(c)));
-  for (const std::string& remark : {c.refusal, c.not_compared})
+  for (const std::string& remark : {says_refusal ? c.refusal : "", c.not_compared})
     if (!remark.empty()) out += "\n\n" + EscapeMarkdown(remark);
   out += "\n\n" + FigureTable(c).Markdown();
+  if (const std::string note = c.before ? NoteOnDifferences(c) : NoteOnIntervals(c.after.evaluation.figures); !note.empty())
+    out += "\n" + EscapeMarkdown(note) + "\n";
   if (const Table changes = Changes(c); !changes.rows.empty()) out += "\n### What changed\n\n" + changes.Markdown();
   if (const Table labels = Labels(c); !labels.rows.empty())
     out += "\n<details><summary>Labels</summary>\n\n" + labels.Markdown() + "\n</details>\n";

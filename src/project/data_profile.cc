@@ -5,13 +5,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <vector>
 
 #include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder_contents.h"
 #include "base/sha256.h"
 #include "hub/seal.h"
 #include "project/step.h"
@@ -33,12 +36,7 @@ constexpr size_t kMostDataBytes = size_t{8} << 30;
 constexpr char kProfilesPart[] = "data-profiles";
 
 std::string PathOf(const std::string& folder, const ModelTask& task, const std::string& hash, const ModelData& columns) {
-  Sha256 key;
-  for (const std::string& part : {hash, columns.text_column, columns.target_column}) key.AddField(part);
-  if (!task.labels_texts) key.AddField(task.Title());
-  if (!columns.text_pair_column.empty()) key.AddField(columns.text_pair_column);
-  if (task.several_labels()) key.AddField(columns.label_separator);
-  return folder + "/" + key.Finish().substr(0, 40);
+  return folder + "/" + DataProfileName(task, hash, columns);
 }
 
 uint64_t RowHash(std::initializer_list<std::string_view> parts) {
@@ -84,14 +82,6 @@ std::optional<Profile> ReadProfile(const std::string& path) {
   }
 }
 
-std::vector<std::string> DataFilesOf(const ProjectConfig& project, const ModelConfig& model) {
-  std::vector<std::string> paths;
-  for (const std::string& path : model.data.train) paths.push_back(project.Path(path));
-  for (const std::string& path : {model.data.validation, model.data.test})
-    if (!path.empty()) paths.push_back(project.Path(path));
-  return paths;
-}
-
 std::string LabelList(const std::vector<std::string>& labels, std::string_view what) {
   std::vector<std::string> shown;
   for (const std::string& label : labels) {
@@ -123,6 +113,39 @@ std::string Describe(const Profile& before, const Profile& after) {
 }
 
 }  // namespace
+
+std::string DataProfileName(const ModelTask& task, const std::string& hash, const ModelData& columns) {
+  Sha256 key;
+  for (const std::string& part : {hash, columns.text_column, columns.target_column}) key.AddField(part);
+  if (!task.labels_texts) key.AddField(task.Title());
+  if (!columns.text_pair_column.empty()) key.AddField(columns.text_pair_column);
+  if (task.several_labels()) key.AddField(columns.label_separator);
+  return key.Finish().substr(0, 40);
+}
+
+std::vector<std::string> DataFilesOf(const ProjectConfig& project, const ModelConfig& model) {
+  std::vector<std::string> paths;
+  for (const std::string& path : model.data.train) paths.push_back(project.Path(path));
+  for (const std::string& path : {model.data.validation, model.data.test})
+    if (!path.empty()) paths.push_back(project.Path(path));
+  return paths;
+}
+
+RemovedDataProfiles RemoveDataProfilesExcept(const Store& store, const std::set<std::string>& keep, bool dry_run) {
+  RemovedDataProfiles removed;
+  const std::string folder = store.folder() + "/" + kProfilesPart;
+  if (!FolderExists(folder)) return removed;
+  for (const std::string& name : NamesIn(folder)) {
+    if (keep.contains(name)) continue;
+    std::error_code gone;  // beside a dry run an apply may be at work
+    const uint64_t size = std::filesystem::file_size(folder + "/" + name, gone);
+    if (gone && dry_run) continue;
+    ++removed.count;
+    removed.num_bytes += gone ? 0 : size;
+    if (!dry_run) RemoveAll(folder + "/" + name);
+  }
+  return removed;
+}
 
 void SaveDataProfile(const Store& store, const ModelTask& task, const std::string& hash, const std::string& path,
                      const ModelData& columns) {

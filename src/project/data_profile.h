@@ -1,6 +1,8 @@
 #pragma once
 // What rows a file of labelled data held, kept so that a later change can be told by rows and labels, not by bytes.
+#include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,21 @@ namespace mlac {
 
 class Contents;
 struct ProjectConfig;
+
+// The files of data that the model's section names, as paths.
+std::vector<std::string> DataFilesOf(const ProjectConfig& project, const ModelConfig& model);
+
+// The name that the profile of data has in the store. hash: of their content. columns: those of the model.
+std::string DataProfileName(const ModelTask& task, const std::string& hash, const ModelData& columns);
+
+struct RemovedDataProfiles {
+  size_t count = 0;
+  uint64_t num_bytes = 0;
+};
+
+// Removes all profiles but those of these names, and what a killed process left of one; with dry_run it only counts them. Unless that is set the lock
+// of `apply` must be held.
+RemovedDataProfiles RemoveDataProfilesExcept(const Store& store, const std::set<std::string>& keep, bool dry_run);
 
 // Remembers the rows of the data at path, whose content is `hash`; nothing happens if they are known. One that is damaged is none, and is
 // written anew. Throws what reading the data throws. columns: those of the model.

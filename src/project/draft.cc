@@ -31,23 +31,7 @@
 namespace mlac {
 namespace {
 
-constexpr size_t kHeadBytes = 1 << 16;
 constexpr double kTestShare = 0.2;  // of train, where there is no file to test with
-
-std::vector<std::string> SplitHeader(const std::string& line, char delimiter) {
-  std::vector<std::string> names(1);
-  bool quoted = false;
-  for (size_t i = 0; i < line.size(); ++i) {
-    if (line[i] == '"') {
-      quoted = !quoted;
-    } else if (line[i] == delimiter && !quoted) {
-      names.emplace_back();
-    } else {
-      names.back() += line[i];
-    }
-  }
-  return names;
-}
 
 // What is particular to a task: its lines of `data`, `train` and `gates`.
 struct TaskLines {
@@ -259,13 +243,8 @@ bool HoldsScores(const std::string& path, std::string_view name) {
 
 std::string GuessTaskOfTable(const std::string& path) {
   const bool is_json = TableFormatOf(path) == TableFormat::kJsonLines;
-  std::vector<std::string> names = ColumnsOf(path);
-  if (is_json) {
-    names.clear();  // objects and lists of them, too
-    const nlohmann::json row = ParseJson(FirstLine(path), path);
-    if (row.is_object())
-      for (const auto& [name, value] : row.items()) names.push_back(name);
-  }
+  // Of JSON objects and lists of them, too.
+  const std::vector<std::string> names = TableFormatOf(path) == TableFormat::kTextLines ? ColumnsOf(path) : ColumnNames(path);
   const auto has = [&](std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); };
   if ((has("tokens") && has("tags")) || (has("text") && (has("entities") || has("spans")))) return "token-classification";
   const bool has_answers = has("answers") || has("answer") || has("answer_start") || has("is_impossible");
@@ -288,33 +267,20 @@ bool IsListOfTexts(const nlohmann::json& value) {
 
 }  // namespace
 
-std::string FirstLine(const std::string& path) {
-  const FileDescriptor file = OpenForReading(path);
-  ByteStream stream(path);
-  std::string line;
-  for (int byte = stream.Get(); byte != ByteStream::kEnd && byte != '\n' && line.size() < kHeadBytes; byte = stream.Get())
-    line += static_cast<char>(byte);
-  if (line.ends_with('\r')) line.pop_back();
-  return line;
-}
-
 std::vector<std::string> ColumnsOf(const std::string& path) {
   const TableFormat format = TableFormatOf(path);
-  const std::string line = FirstLine(path);
   if (format == TableFormat::kTextLines) return {"text"};
-  if (format == TableFormat::kJsonLines) {
-    const nlohmann::json row = ParseJson(line, path);
-    std::vector<std::string> names;
-    if (row.is_object())
-      for (const auto& [name, value] : row.items())
-        if (value.is_primitive() ? !value.is_null() : IsListOfTexts(value)) names.push_back(name);
+  std::vector<std::string> names;
+  if (format != TableFormat::kJsonLines) {
+    names = ColumnNames(path);
+    std::erase(names, "");  // of spreadsheets, whose empty columns have no name
     return names;
   }
-  const auto count = [&](char c) { return std::count(line.begin(), line.end(), c); };
-  char delimiter = format == TableFormat::kTsv ? '\t' : ',';
-  for (const char candidate : {';', '\t'})
-    if (format == TableFormat::kCsv && count(candidate) > count(delimiter)) delimiter = candidate;
-  return SplitHeader(line, delimiter);
+  const nlohmann::json row = ParseJson(FirstJsonLine(path), path);
+  if (row.is_object())
+    for (const auto& [name, value] : row.items())
+      if (value.is_primitive() ? !value.is_null() : IsListOfTexts(value)) names.push_back(name);
+  return names;
 }
 
 std::string GuessTask(const std::string& path) {

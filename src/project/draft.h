@@ -43,11 +43,8 @@ Draft DraftPipeline(const ProjectConfig& project, const std::string& ci);
 // kInvalidInput for questions with their answers in a table, which question-answering does not read.
 std::string GuessTask(const std::string& path);
 
-// The names of the columns of a table; of JSON Lines those of its first object that hold texts, numbers or lists of texts. Throws as
-// OpenTable.
+// The names of the columns of a table, but for empty ones; of JSON Lines those of its first object that hold texts, numbers or lists of texts.
+// Throws as ColumnNames.
 std::vector<std::string> ColumnsOf(const std::string& path);
-
-// The first line of a file, without its end and at most 64 KiB of it. Throws as OpenForReading.
-std::string FirstLine(const std::string& path);
 
 }  // namespace mlac

@@ -12,9 +12,13 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/folder_contents.h"
 #include "base/json.h"
 #include "hub/aliases.h"
+#include "models/adapter.h"
+#include "models/model_folder.h"
+#include "models/sentence_encoder.h"
 
 namespace mlac {
 namespace {
@@ -48,13 +52,29 @@ std::string ConfigOfRevision(const Store& store, const std::string& shown, const
   if (record && record->kind != ArtefactKind::kModel)
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a model, found {} '{}'", shown, Name(record->kind), found.name));
   const Manifest manifest = store.ReadManifest(found.revision);
-  const ManifestEntry* config = manifest.Find(kConfigFile);
+  std::string inner;
+  if (const ManifestEntry* modules = manifest.Find("modules.json"))
+    inner = TransformerPath(ParseSentenceModules(ReadJsonFile(store.BlobPath(modules->sha256)), shown + ": modules.json"));
+  const ManifestEntry* config = manifest.Find(inner.empty() ? kConfigFile : inner + "/" + kConfigFile);
   if (config == nullptr) throw Error(ErrorCode::kInvalidInput, fmt::format("{} is no model: there is no {} in it", shown, kConfigFile));
   const std::string path = store.BlobPath(config->sha256);
   if (ReadJsonFile(path).contains("quantization_config"))
     throw Error(ErrorCode::kInvalidInput, fmt::format("{} is int8, which cannot be trained", shown),
                 "name the model that it was made from");
   return path;
+}
+
+// The same of a folder; where it has none, the path that it would have.
+std::string ConfigOfFolder(const std::string& folder, const std::string& shown) {
+  if (IsAdapterFolder(folder) && !FileExists(folder + "/modules.json"))
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("{} is an adapter, not a model", shown),
+                "name the model that it was made for, or what 'mlac merge' makes of both");
+  try {
+    return TransformerFolder(folder) + "/" + kConfigFile;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound) throw;
+    return folder + "/" + kConfigFile;
+  }
 }
 
 }  // namespace
@@ -64,7 +84,7 @@ PlannedBase PlanBase(const ProjectConfig& project, const ModelConfig& model, con
   if (base != nullptr)
     return {.model = model.base_model, .key = base_key, .name = model.base_model, .revision = {}, .config_file = base->config_file};
   if (!IsInStore(project, model))
-    return {.model = {}, .key = {}, .name = {}, .revision = {}, .config_file = project.Path(model.base) + "/" + kConfigFile};
+    return {.model = {}, .key = {}, .name = {}, .revision = {}, .config_file = ConfigOfFolder(project.Path(model.base), model.base)};
   const ResolvedReference found = ResolveBase(project, model, store);
   return {
       .model = {}, .key = {}, .name = found.name, .revision = found.revision, .config_file = ConfigOfRevision(*store, model.base, found)};

@@ -16,11 +16,12 @@ struct PlannedBase {
   std::string key;          // of that model's step 'train'
   std::string name;         // of a model or a revision: the name before '@'; the card has it. "" for a folder
   std::string revision;     // of NAME@...: what that stands for; of a model what it was published as, once it is
-  std::string config_file;  // the path of its config.json; of a model that of the base which it starts from
+  std::string config_file;  // the path of its config.json, in a folder of modules.json or not; of a model that of the base which it starts from
 };
 
 // base: of the model that model.base_model names; nullptr where it names none. store: nullptr while there is none. Throws without a place
-// what Resolve throws; kNotFound while there is no store; kInvalidInput for a revision that is no model or is int8.
+// what Resolve throws; kNotFound while there is no store; kInvalidInput for a revision that is no model or is int8; as TransformerFolder
+// for what is no folder, an adapter, and modules that cannot be read. A folder that is not there, or has no config.json, is not refused yet.
 PlannedBase PlanBase(const ProjectConfig& project, const ModelConfig& model, const Store* store, const PlannedBase* base,
                      const std::string& base_key);
 

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/folder_contents.h"
 #include "base/json.h"
+#include "models/registry.h"
 #include "project/train_keys.h"
 #include "train/report_card.h"
 
@@ -105,9 +106,11 @@ std::vector<StepInput> StepScope::Columns() const {
 
 size_t StepScope::MaxTokens() const {
   if (!FileExists(base.config_file)) return 0;
-  const nlohmann::json config = ReadJsonFile(base.config_file);
-  const auto found = config.find("max_position_embeddings");
-  return found != config.end() && found->is_number_unsigned() ? found->get<size_t>() : 0;
+  try {
+    return mlac::MaxTokens(ReadJsonFile(base.config_file), base.config_file);
+  } catch (const Error& error) {
+    Refuse(error, "base");
+  }
 }
 
 StepInput StepScope::Model() const { return Step(Has("optimize") ? "optimize" : "train"); }

@@ -54,7 +54,7 @@ struct StepScope {
   std::vector<StepInput> TrainData() const;
   std::vector<StepInput> TestData() const;
   std::vector<StepInput> Columns() const;
-  size_t MaxTokens() const;  // that the base model takes in one sequence, as its config.json says; 0: it does not
+  size_t MaxTokens() const;  // that the base model takes in one sequence; 0: there is no such model
   StepInput Model() const;   // the step that made what is evaluated: optimize or train
 };
 

@@ -6,14 +6,12 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <sstream>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/display.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/utf8.h"
 
 namespace mlac {
@@ -288,10 +286,6 @@ YamlDocument::YamlDocument(std::string_view text, std::string name, const YamlLi
     nodes_.emplace_back();
     root_ = &nodes_.back();
   }
-}
-
-YamlDocument YamlDocument::Read(const std::string& path, const YamlLimits& limits) {
-  return YamlDocument(ReadFile(path, limits.max_bytes), std::filesystem::path(path).filename().string(), limits);
 }
 
 }  // namespace mlac

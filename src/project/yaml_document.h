@@ -43,8 +43,6 @@ class YamlDocument {
   // Throws kTooLarge above a limit, kInvalidInput for what is no YAML, invalid UTF-8, a key that stands twice, a tag, an alias inside what
   // it names, a second document.
   YamlDocument(std::string_view text, std::string name, const YamlLimits& limits = {});
-  // The file at path; messages carry its own name. Throws what reading a file throws, too.
-  static YamlDocument Read(const std::string& path, const YamlLimits& limits = {});
 
   const YamlNode& root() const { return *root_; }  // kNull for an empty file
   const std::string& name() const { return name_; }

@@ -60,11 +60,15 @@ void CheckNewName(const std::string& name) {
   }
 }
 
+std::shared_ptr<CurrentApiKeys> KeysOf(const AdminOptions& options) {
+  if (options.keys.empty()) throw Error(ErrorCode::kInvalidArgument, "the admin routes need a key of their own");
+  return std::make_shared<CurrentApiKeys>(options.keys);
+}
+
 }  // namespace
 
 Admin::Admin(AdminOptions options, ModelLoader& loader, ModelSet& models)
-    : options_(std::move(options)), keys_(std::make_shared<const ApiKeys>(options_.keys)), loader_(loader), models_(models) {
-  if (options_.keys.empty()) throw Error(ErrorCode::kInvalidArgument, "the admin routes need a key of their own");
+    : options_(std::move(options)), keys_(KeysOf(options_)), loader_(loader), models_(models) {
   if (!FolderExists(options_.model_root))
     throw Error(ErrorCode::kNotFound, fmt::format("model root '{}': no such folder", options_.model_root),
                 "--model-root names the folder that models are loaded from");

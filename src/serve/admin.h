@@ -12,7 +12,7 @@
 namespace mlac {
 
 struct AdminOptions {
-  ApiKeys keys;            // at least one; those of other routes do not open these
+  ApiKeys keys;            // to begin with, at least one; those of other routes do not open these
   std::string model_root;  // models and adapters are loaded from folders in it and nowhere else
 };
 
@@ -25,6 +25,8 @@ class Admin {
   ~Admin() { worker_.Stop(); }
 
   void AddRoutes(HttpRouter& router);
+  // For requests to come. Throws kInvalidArgument for none.
+  void SetKeys(ApiKeys keys) { keys_->Set(std::move(keys)); }
 
  private:
   void Change(HttpRequest request, HttpResponder responder, HttpResponse (Admin::*change)(HttpRequest request));
@@ -37,7 +39,7 @@ class Admin {
   std::string FindBase(const std::string& name) const;
 
   const AdminOptions options_;
-  const std::shared_ptr<const ApiKeys> keys_;
+  const std::shared_ptr<CurrentApiKeys> keys_;
   ModelLoader& loader_;
   ModelSet& models_;
   WorkerThread worker_;

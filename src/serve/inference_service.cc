@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "base/error.h"
+#include "base/find_not_finite.h"
 
 namespace mlac {
 namespace {
@@ -70,7 +70,7 @@ size_t NumLeadingSpecial(const Encoding& encoding) {
 }
 
 void CheckFinite(std::span<const float> values) {
-  if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
+  if (FindNotFinite(values))
     throw HttpError(500, "the model gave a number that is not finite", "", "its weights are broken");
 }
 

@@ -113,8 +113,10 @@ void JsonScanner::Invalid(size_t position, std::string_view what) const {
 void JsonScanner::Unexpected() const { Invalid(position(), at_end() ? "it ends too early" : "not what may stand here"); }
 
 void JsonScanner::SkipMoreBlanks() {
-  for (; IsBlank(*at_); ++at_)
+  for (;; ++at_) {
     while (end_ - at_ > 8 && LoadWord(at_) == kOnes * ' ') at_ += 8;
+    if (!IsBlank(*at_)) return;
+  }
 }
 
 void JsonScanner::InvalidString(const char* quote) const {

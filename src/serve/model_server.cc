@@ -119,6 +119,10 @@ ModelSet& ModelServer::models() { return impl_->models; }
 ModelLoader& ModelServer::loader() { return impl_->loader; }
 void ModelServer::ReloadTls() { impl_->server->ReloadTls(); }
 void ModelServer::SetApiKeys(ApiKeys keys) { impl_->server->SetApiKeys(std::move(keys)); }
+void ModelServer::SetAdminKeys(ApiKeys keys) {
+  if (!impl_->admin) throw Error(ErrorCode::kInvalidArgument, "there are no admin routes, which keys could open");
+  impl_->admin->SetKeys(std::move(keys));
+}
 bool ModelServer::is_local() const { return impl_->server->is_local(); }
 bool ModelServer::Shutdown(std::chrono::milliseconds grace) { return impl_->server->Shutdown(grace); }
 

@@ -48,6 +48,8 @@ class ModelServer {
   // As HttpServer has them.
   void ReloadTls();
   void SetApiKeys(ApiKeys keys);
+  // The same of those that open the admin routes. Throws kInvalidArgument for none, and without such routes.
+  void SetAdminKeys(ApiKeys keys);
   bool is_local() const;
   // Accepts no more, answers what it holds, closes. Returns whether all was answered within grace.
   bool Shutdown(std::chrono::milliseconds grace);

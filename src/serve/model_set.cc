@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
+#include "base/find_not_finite.h"
 #include "base/utf8.h"
 
 namespace mlac {
@@ -76,7 +76,7 @@ void ModelSet::Check(ServedModel& model, const ModelOrigin& origin, const std::s
     RequireTaking();
     const ComputeTurns::Turn turn = turns_.Take(party);
     model.Compute({.token_ids = {0}, .token_type_ids = {0}, .offsets = {0, 1}}, {output, std::span(&kFirstToken, 1)}, out);
-    if (!std::all_of(out.begin(), out.end(), [](float value) { return std::isfinite(value); }))
+    if (FindNotFinite(out))
       throw Error(ErrorCode::kInvalidInput, fmt::format("the model '{}' gives a number that is not finite", name),
                   "its weights are broken");
   }

@@ -149,13 +149,6 @@ std::span<std::byte> Tensor::mutable_bytes() {
   return {const_cast<std::byte*>(data_), num_bytes()};
 }
 
-Tensor Tensor::Reshape(Shape shape) const {
-  assert(NumElements(shape) == num_elements_);
-  Tensor tensor = *this;
-  tensor.shape_ = std::move(shape);
-  return tensor;
-}
-
 Tensor Tensor::Rows(size_t begin, size_t end) const {
   assert(!shape_.empty() && begin <= end && end <= shape_[0]);
   Tensor tensor = *this;

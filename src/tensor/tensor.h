@@ -54,8 +54,6 @@ class Tensor {
   uint32_t tape_id() const { return tape_id_; }
   void set_tape_id(uint32_t id) { tape_id_ = id; }
 
-  // The same storage under another shape of as many elements (asserted).
-  Tensor Reshape(Shape shape) const;
   // Rows [begin, end) of the leading dimension, sharing storage.
   Tensor Rows(size_t begin, size_t end) const;
   // An owned f32 copy; converts F16, BF16, F64 (to nearest even) and integers. Throws kUnsupported for kBool.

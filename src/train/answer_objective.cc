@@ -181,8 +181,7 @@ class AnswerMeter {
       if (*token < end) break;
       ++row;
     }
-    throw Error(ErrorCode::kInvalidInput, fmt::format("the logits of {} are not finite", questions_.texts.Place(row)),
-                "the model overflows on this text: train it with a lower --lr");
+    RefuseOverflow(fmt::format("the logits of {} are not finite", questions_.texts.Place(row)));
   }
 
   const AnswerLogits& predict_;

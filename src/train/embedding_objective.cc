@@ -274,10 +274,8 @@ std::vector<float> EmbedTuples(const Model& model, const SentenceEncoder& encode
     const std::span<const float> values = part.floats();
     if (const std::optional<size_t> bad = FindRowNotFinite(values, size)) {
       const size_t row = (begin + *bad) / tuples.columns;
-      throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("the embedding of {} is not finite; {}", PlacesOf(tuples.source, tuples.lines, {}, std::span(&row, 1)),
-                              LargestWeight(model)),
-                  "the model overflows on this text: train it with a lower --lr");
+      RefuseOverflow(fmt::format("the embedding of {} is not finite; {}", PlacesOf(tuples.source, tuples.lines, {}, std::span(&row, 1)),
+                                 LargestWeight(model)));
     }
     vectors.insert(vectors.end(), values.begin(), values.end());
   });

@@ -156,9 +156,6 @@ EvaluationResult EvaluateRanking(TextModel& model, const EvaluationOptions& opti
   return result;
 }
 
-// A classifier with one label that says how well a document answers, and not whether a text has the label.
-bool IsCrossEncoder(const TextModel& model) { return model.label_names().size() == 1 && ProblemTypeNameOf(model.folder(), model.adapter()).empty(); }
-
 TextModel Open(const EvaluationOptions& options) {
   return TextModel(options.model, {.num_threads = options.num_threads,
                                    .max_length = options.max_length,
@@ -177,7 +174,7 @@ struct Measurement {
 Measurement MeasurementOf(const TextModel& model) {
   switch (model.model().head()) {
     case Head::kSequenceClassification:
-      return IsCrossEncoder(model) ? Measurement{"text-ranking", EvaluateRanking} : Measurement{"text-classification", EvaluateTexts};
+      return model.is_cross_encoder() ? Measurement{"text-ranking", EvaluateRanking} : Measurement{"text-classification", EvaluateTexts};
     case Head::kTokenClassification:
       return {"token-classification", EvaluateTokens};
     case Head::kQuestionAnswering:

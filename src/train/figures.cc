@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/display.h"
+#include "train/interval_note.h"
 
 namespace mlac {
 
@@ -70,6 +71,7 @@ std::string FiguresReport(const Figures& figures, const std::string& source) {
     if (figure.of_mean) fmt::format_to(write, "   always the mean: {:.4f}", *figure.of_mean);
     out += '\n';
   }
+  if (const std::string note = NoteOnIntervals(figures); !note.empty()) out += "\n" + note + "\n";
   if (figures.per_class.empty()) return out;
   fmt::format_to(write, "\n{:24} {:>9} {:>9} {:>9} {:>9}\n", figures.class_title, "precision", "recall", "F1", "examples");
   for (size_t i = 0; i < figures.per_class.size(); ++i) {

@@ -479,8 +479,4 @@ ModelCard CardOfTask(const std::string& task_name, const FineTuneOptions& option
   return task->Card(result);
 }
 
-FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop) {
-  return FineTune("text-classification", options, observer, stop);
-}
-
 }  // namespace mlac

@@ -87,9 +87,6 @@ FineTuneResult FineTune(const std::string& task, const FineTuneOptions& options,
 // What FineTune would find wrong with the data before it looks at a model: texts that are too long are not known. Throws what reading the data throws.
 std::vector<Finding> CheckFineTuneData(const std::string& task, const FineTuneOptions& options, FineTuneObserver& observer);
 
-// FineTune of text-classification.
-FineTuneResult FineTuneClassifier(const FineTuneOptions& options, FineTuneObserver& observer, const std::atomic<bool>& stop);
-
 // "text-classification" and so on.
 std::vector<std::string> FineTuneTaskNames();
 

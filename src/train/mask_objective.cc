@@ -263,10 +263,8 @@ Figures MeasureMasks(const MaskedLogits& predict, const TokenMasker& masker, con
     if (places.empty()) return;
     const std::vector<float> logits = predict(batch, places);
     if (const std::optional<size_t> bad = FindRowNotFinite(logits, vocab_size))
-      throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("the logits of {} are not finite",
-                              PlacesOf(texts.source, texts.lines, {}, std::span(&blocks.texts[block_of[*bad]], 1))),
-                  "the model overflows on this text: train it with a lower --lr");
+      RefuseOverflow(
+          fmt::format("the logits of {} are not finite", PlacesOf(texts.source, texts.lines, {}, std::span(&blocks.texts[block_of[*bad]], 1))));
     for (size_t i = 0; i < places.size(); ++i) {
       const auto row = std::span(logits).subspan(i * vocab_size, vocab_size);
       double loss = 0;

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
+#include "base/find_not_finite.h"
 
 namespace mlac {
 
@@ -44,9 +44,13 @@ void ForEachPart(const Offsets& offsets, size_t max_tokens, size_t max_sequences
 }
 
 std::optional<size_t> FindRowNotFinite(std::span<const float> values, size_t row_size) {
-  const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
-  if (bad == values.end()) return std::nullopt;
-  return static_cast<size_t>(bad - values.begin()) / row_size;
+  const std::optional<size_t> bad = FindNotFinite(values);
+  if (!bad) return std::nullopt;
+  return *bad / row_size;
+}
+
+void RefuseOverflow(const std::string& found) {
+  throw Error(ErrorCode::kInvalidInput, found, "the model overflows on this text: train it with a lower --lr");
 }
 
 std::string PlacesOf(const std::string& source, std::span<const size_t> lines, std::span<const std::string> files, std::span<const size_t> rows) {

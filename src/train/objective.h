@@ -72,6 +72,8 @@ inline void ForEachPart(const Offsets& offsets, size_t max_tokens, const std::fu
 
 // The row of the first number that is not finite, of rows of row_size numbers; nothing where all are finite.
 std::optional<size_t> FindRowNotFinite(std::span<const float> values, size_t row_size);
+// Throws kInvalidInput: what the model in training gives for a text is not finite. found: "the logits of train.csv line 3 are not finite".
+[[noreturn]] void RefuseOverflow(const std::string& found);
 
 // Tokens that an evaluation computes at once.
 inline constexpr size_t kTokensPerEvaluationBatch = 4096;

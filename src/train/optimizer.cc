@@ -9,7 +9,9 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/find_not_finite.h"
 #include "kernels/vector_ops.h"
+#include "nn/weights.h"
 
 namespace mlac {
 namespace {
@@ -64,7 +66,7 @@ std::vector<double> LayerRates(const std::vector<std::string>& names, const std:
     if (const std::optional<size_t> layer = LayerOf(name)) num_layers = std::max(num_layers, *layer + 1);
   std::vector<double> rates;
   for (const std::string& name : names) {
-    const bool in_head = std::any_of(head_prefixes.begin(), head_prefixes.end(), [&](const std::string& prefix) { return name.starts_with(prefix); });
+    const bool in_head = StartsWithAny(name, head_prefixes);
     const std::optional<size_t> layer = LayerOf(name);
     rates.push_back(Power(layer_decay, in_head ? 0 : layer ? num_layers - 1 - *layer : num_layers));
   }
@@ -103,8 +105,7 @@ double Optimizer::GradientNorm(Run& run) const {
   for (const Slot& slot : slots_) {
     const double part = SumOfSquares(run, slot.parameter->gradient.floats());
     if (!std::isfinite(part)) {
-      const std::span<const float> values = slot.parameter->gradient.floats();
-      const bool finite = std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+      const bool finite = !FindNotFinite(slot.parameter->gradient.floats());
       throw Error(ErrorCode::kInvalidInput, fmt::format("the gradient of '{}' is {}", slot.parameter->name, finite ? "too large" : "not finite"));
     }
     sum += part;

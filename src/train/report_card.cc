@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/display.h"
+#include "train/interval_note.h"
 #include "train/report_escape.h"
 #include "train/report_text.h"
 
@@ -65,6 +66,11 @@ std::string FrontMatter(const ModelCard& card) {
   return out + "---\n";
 }
 
+// " (0.564 to 0.712)"; "" without width, where the one of accuracy beside it says how sure both are.
+std::string ShownInterval(const Interval& interval) {
+  return HasNoWidth(interval) ? "" : fmt::format(" ({:.3f} to {:.3f})", interval.low, interval.high);
+}
+
 std::string Introduction(const ModelCard& card) {
   std::string out =
       card.title.empty() ? fmt::format("\n# Text classifier of {} labels\n\n", card.label_names.size()) : "\n# " + card.title + "\n\n";
@@ -83,12 +89,11 @@ std::string Introduction(const ModelCard& card) {
   if (card.metrics != nullptr) {
     const LargestClass largest = FindLargestClass(*card.metrics);
     fmt::format_to(write,
-                   "\n\nOn {} {} examples: accuracy {:.3f} (95 % interval {:.3f} to {:.3f}), macro F1 {:.3f} ({:.3f} to {:.3f}). Always "
+                   "\n\nOn {} {} examples: accuracy {:.3f} (95 % interval {:.3f} to {:.3f}), macro F1 {:.3f}{}. Always "
                    "answering {} would reach an accuracy of {:.3f}.",
                    card.metrics->num_examples, EscapeMarkdown(card.measured_on), card.metrics->accuracy,
                    card.metrics->accuracy_interval.low, card.metrics->accuracy_interval.high, card.metrics->macro_f1,
-                   card.metrics->macro_f1_interval.low, card.metrics->macro_f1_interval.high,
-                   Label(card.metrics->label_names[largest.label]), largest.share);
+                   ShownInterval(card.metrics->macro_f1_interval), Label(card.metrics->label_names[largest.label]), largest.share);
   }
   return out + "\n";
 }
@@ -129,7 +134,7 @@ std::string Data(const ModelCard& card) {
   else if (!card.text_column.empty())
     fmt::format_to(write, "\nTexts from the column {}{}{}.\n", Label(card.text_column),
                    card.pair_column.empty() ? "" : ", read together with those from " + Label(card.pair_column),
-                   card.label_column.empty() ? "" : ", labels from " + Label(card.label_column));
+                   card.label_column.empty() ? "" : fmt::format(", {} from {}", card.gives_numbers ? "numbers" : "labels", Label(card.label_column)));
   if (card.findings.empty()) return out + "\nThe check of the data found nothing to remark.\n";
   out += "\nThe check of the data found:\n\n";
   for (const Finding& finding : card.findings)
@@ -214,6 +219,7 @@ std::string FigureTables(const ModelCard& card) {
                                 : has_accuracy             ? "; of accuracy Wilson's"
                                                            : "");
   const auto write = std::back_inserter(out);
+  if (const std::string note = NoteOnIntervals(figures); !note.empty()) out += note + "\n\n";
   out += "| figure | value |\n| --- | --- |\n";
   for (const Figure& figure : figures.figures)
     fmt::format_to(write, "| {} | {:.3f}{} |\n", figure.title, figure.value,
@@ -241,6 +247,7 @@ std::string MetricsSection(const ModelCard& card) {
   std::string out = fmt::format(
       "\n## Metrics\n\nMeasured on {}. Intervals are at 95 %: Wilson's for precision and recall, 1,000 bootstrap samples for F1.\n\n",
       EscapeMarkdown(card.measured_on));
+  if (const std::string note = NoteOnIntervals(*card.metrics); !note.empty()) out += note + "\n\n";
   out += ClassTable(*card.metrics);
   out += fmt::format("\n### Confusion matrix\n\n![Confusion matrix]({})\n\n", kConfusionMatrixFile);
   out += ConfusionTable(*card.metrics);

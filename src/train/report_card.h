@@ -32,6 +32,7 @@ struct ModelCard {
   std::string license;                    // the Hub's id of a licence; "" if it is not known
   std::string text_column, label_column;  // "" where the data has no columns
   std::string pair_column = {};           // of second texts, or ""; SetPairColumn sets it, and what follows from it
+  bool gives_numbers = false;             // those of label_column, of regression
   bool reads_pairs = false;               // a text is read together with a second one
   std::string columns = {};               // a sentence on the columns, instead of those two
   size_t max_length = 0;                  // tokens of a text that are read

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/display.h"
+#include "train/interval_note.h"
 
 namespace mlac {
 namespace {
@@ -44,6 +45,7 @@ std::string EvaluationReport(const ClassificationMetrics& metrics, std::string_v
                  metrics.macro_f1_interval.high, metrics.weighted_f1);
   if (metrics.loss) fmt::format_to(write, "loss         {:.3f}\n", *metrics.loss);
   out += "\n";
+  if (const std::string note = NoteOnIntervals(metrics); !note.empty()) out += note + "\n\n";
 
   size_t label_width = DisplayWidth("label");
   for (const std::string& name : metrics.label_names)

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <optional>
 
-#include "base/error.h"
 #include "kernels/cross_entropy.h"
 #include "models/inference.h"
 #include "train/metrics.h"
@@ -250,8 +249,7 @@ std::vector<float> Predict(const Model& model, Run& run, const LabelledTokens& t
     const std::span<const float> values = part.floats();
     if (const std::optional<size_t> bad = FindRowNotFinite(values, model.num_labels())) {
       const size_t row = begin + *bad;
-      throw Error(ErrorCode::kInvalidInput, fmt::format("the logits of {} are not finite; {}", texts.Places(std::span(&row, 1)), LargestWeight(model)),
-                  "the model overflows on this text: train it with a lower --lr");
+      RefuseOverflow(fmt::format("the logits of {} are not finite; {}", texts.Places(std::span(&row, 1)), LargestWeight(model)));
     }
     logits.insert(logits.end(), values.begin(), values.end());
   });

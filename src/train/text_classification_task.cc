@@ -135,6 +135,7 @@ class TextClassificationTask : public FineTuneTask {
     }
     const bool regression = options_.problem_type == ProblemType::kRegression;
     const char* what = has_pairs() ? "pair of texts" : "text";
+    card.gives_numbers = regression;
     card.title = regression ? "Text regression" : fmt::format("Text classifier of {} labels, several a {}", label_names_.size(), what);
     card.introduction = regression ? fmt::format("Gives a {} a number.", what)
                                    : fmt::format("Gives a {} those of its labels whose score is above 0.5", what);

@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <map>
+#include <optional>
 
 #include "base/display.h"
 #include "base/error.h"
@@ -16,20 +15,11 @@
 namespace mlac {
 namespace {
 
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 float ReadNumber(const LabelledTexts& texts, size_t row) {
-  const std::string_view cell = Trimmed(texts.targets[row]);
-  float value = 0;
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (error != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value))
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a number, found '{}'", texts.Place(row), Printable(texts.targets[row], 40)),
-                cell.empty() ? "give the row a number, or leave such rows out with --skip-unlabelled" : DecimalCommaHint(cell));
-  return value;
+  if (const std::optional<float> value = ParseNumberCell(texts.targets[row])) return *value;
+  const std::string_view cell = WithoutSpaces(texts.targets[row]);
+  throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a number, found '{}'", texts.Place(row), Printable(texts.targets[row], 40)),
+              cell.empty() ? "give the row a number, or leave such rows out with --skip-unlabelled" : DecimalCommaHint(cell));
 }
 
 }  // namespace
@@ -56,7 +46,7 @@ std::vector<std::string> SplitLabels(std::string_view cell, std::string_view sep
   std::vector<std::string> labels;
   while (true) {
     const size_t end = between.empty() ? std::string_view::npos : cell.find(between);
-    const std::string_view label = is_list ? cell.substr(0, end) : Trimmed(cell.substr(0, end));
+    const std::string_view label = is_list ? cell.substr(0, end) : WithoutSpaces(cell.substr(0, end));
     if (!label.empty() && std::find(labels.begin(), labels.end(), label) == labels.end()) labels.emplace_back(label);
     if (end == std::string_view::npos) return labels;
     cell.remove_prefix(end + between.size());

@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "base/display.h"
@@ -197,15 +196,11 @@ std::vector<Finding> CheckTuples(const std::string& part, const TextTuples& tupl
 }
 
 float ReadScore(std::string_view cell, const std::string& place) {
-  while (!cell.empty() && (cell.front() == ' ' || cell.front() == '\t')) cell.remove_prefix(1);
-  while (!cell.empty() && (cell.back() == ' ' || cell.back() == '\t')) cell.remove_suffix(1);
+  cell = WithoutSpaces(cell);
   if (cell == "true") return 1;
   if (cell == "false") return 0;
-  float value = 0;
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (error != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value))
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a number as score, found '{}'", place, Printable(cell, 40)), DecimalCommaHint(cell));
-  return value;
+  if (const std::optional<float> value = ParseNumberCell(cell)) return *value;
+  throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a number as score, found '{}'", place, Printable(cell, 40)), DecimalCommaHint(cell));
 }
 
 }  // namespace mlac

@@ -191,10 +191,8 @@ std::vector<float> PredictTokenLabels(const Model& model, Run& run, const Tagged
     const Tensor part = model.ClassifyTokens(run, model.Encode(run, Slice(texts.tokens, begin, end)));
     if (const std::optional<size_t> bad = FindRowNotFinite(part.floats(), model.num_labels())) {
       const size_t text = TextOf(texts.tokens.offsets, texts.tokens.offsets[begin] + *bad);
-      throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("the logits of {} are not finite; {}", PlacesOf(texts.source, texts.lines, {}, std::span(&text, 1)),
-                              LargestWeight(model)),
-                  "the model overflows on this text: train it with a lower --lr");
+      RefuseOverflow(fmt::format("the logits of {} are not finite; {}", PlacesOf(texts.source, texts.lines, {}, std::span(&text, 1)),
+                                 LargestWeight(model)));
     }
     logits.insert(logits.end(), part.floats().begin(), part.floats().end());
   });

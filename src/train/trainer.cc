@@ -10,6 +10,7 @@
 #include "autograd/bf16_training.h"
 #include "autograd/run.h"
 #include "base/error.h"
+#include "base/find_not_finite.h"
 #include "base/random.h"
 #include "models/inference.h"
 #include "train/checkpoint.h"
@@ -46,10 +47,9 @@ void CheckWeights(const Model& model) {
   for (const Parameter* each : model.parameters().All()) {
     const Parameter& parameter = *each;
     const std::span<const float> values = parameter.value.floats();
-    const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
-    if (bad != values.end())
+    if (const std::optional<size_t> bad = FindNotFinite(values))
       throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("tensor '{}' of the model holds {} at element {}; expected finite numbers", parameter.name, *bad, bad - values.begin()),
+                  fmt::format("tensor '{}' of the model holds {} at element {}; expected finite numbers", parameter.name, values[*bad], *bad),
                   "the file is broken or comes from a training that failed: take another revision");
   }
 }
@@ -99,10 +99,8 @@ class Trainer {
 
   // What learns gets memory of its own; the rest stays in the mapped file. Of a model with an adapter parameters() holds what the base has not.
   static std::deque<Parameter>& ChooseTrainable(Model& model, bool freeze) {
-    const std::vector<std::string> head = model.head_prefixes();
     for (Parameter& parameter : model.parameters().parameters()) {
-      const bool in_head = std::any_of(head.begin(), head.end(), [&](const std::string& prefix) { return parameter.name.starts_with(prefix); });
-      parameter.trainable = in_head || !freeze;
+      parameter.trainable = !freeze || StartsWithAny(parameter.name, model.head_prefixes());
       if (parameter.trainable) parameter.value = Tensor::FromValues(parameter.value.shape(), parameter.value.floats());
     }
     return model.parameters().parameters();
@@ -126,7 +124,7 @@ class Trainer {
     const auto for_each_part = [&](const std::function<void(const TokenBatch& part, size_t first)>& body) {
       ForEachPart(batch.offsets, max_tokens, max_sequences, [&](size_t begin, size_t end) {
         StopIfAsked();  // weights and moments are still those of the step before
-        run_.BeginDropout(options_.seed, static_cast<uint32_t>(state_.step), static_cast<uint32_t>(batch.offsets[begin]), static_cast<uint32_t>(begin));
+        run_.dropout().Begin(options_.seed, static_cast<uint32_t>(state_.step), static_cast<uint32_t>(batch.offsets[begin]), static_cast<uint32_t>(begin));
         body(Slice(batch, begin, end), begin);
       });
     };
@@ -175,7 +173,7 @@ class Trainer {
     for (size_t i = state_.step - steps_per_epoch_; i < state_.step; ++i) report.train_loss += state_.step_losses[i] / static_cast<double>(steps_per_epoch_);
     report.has_validation = objective_.num_validation_examples() > 0;
     if (report.has_validation) {
-      run_.EndDropout();
+      run_.dropout().End();
       report.validation = objective_.Validate(evaluation_run_, [this] { StopIfAsked(); });
       report.best = state_.best_epoch == 0 || IsBetter(report.validation, state_.epochs[state_.best_epoch - 1].validation);
       if (report.best) KeepBest();

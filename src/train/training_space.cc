@@ -24,11 +24,8 @@ uint64_t TrainingSpace::BytesNeeded() const {
 TrainingSpace SpaceOf(const Model& model, const TrainingOptions& options, size_t num_examples, bool has_validation, bool adapter,
                       bool has_checkpoint) {
   TrainingSpace space = {.has_checkpoint = has_checkpoint};
-  const std::vector<std::string> head = model.head_prefixes();
   for (const Parameter& parameter : model.parameters().parameters()) {
-    const bool in_head =
-        std::any_of(head.begin(), head.end(), [&](const std::string& prefix) { return parameter.name.starts_with(prefix); });
-    if (in_head || !options.freeze) space.checkpoint += BytesOf(parameter) * (has_validation ? 4 : 3);
+    if (!options.freeze || StartsWithAny(parameter.name, model.head_prefixes())) space.checkpoint += BytesOf(parameter) * (has_validation ? 4 : 3);
     if (adapter) space.result += BytesOf(parameter);
   }
   if (!adapter)

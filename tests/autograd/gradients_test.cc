@@ -40,7 +40,7 @@ struct Subject {
   bool recompute = false;
 
   void Begin(mlac::Run& run) const {
-    if (dropout > 0) run.BeginDropout(/*seed=*/1, /*step=*/2, /*first_token=*/3, /*first_sequence=*/1);
+    if (dropout > 0) run.dropout().Begin(/*seed=*/1, /*step=*/2, /*first_token=*/3, /*first_sequence=*/1);
   }
 
   double Loss() const {

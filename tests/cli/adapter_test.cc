@@ -1,4 +1,5 @@
 // Adapters through the real binary: train, run, eval, inspect, merge, and what is refused.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -63,6 +64,46 @@ TEST_F(Adapter, IsTrainedUsedMeasuredAndMerged) {
   EXPECT_EQ(RunMlac({"merge", "-m", kBase, "--adapter", folder / "lora", "--out", folder / "merged"}).status, 1);
   EXPECT_EQ(RunMlac({"merge", "-m", kBase, "--adapter", folder / "lora", "--out", folder / "merged", "--overwrite"}).out,
             (folder / "merged") + ": the adapter of rank 4 is merged into 4 layers\n");
+}
+
+TEST_F(Adapter, WhatItIsMergedIntoHasACardOfItsOwn) {
+  std::filesystem::copy(kBase, folder / "base", std::filesystem::copy_options::recursive);
+  folder.Write("base/README.md", "---\nlicense: mit\nlanguage: en\n---\n\n# The base\n\nIts accuracy is 0.9991.\n");
+  const std::vector<std::string> train = {"train", "text-classification", "-m",       folder / "base", "--data", data,
+                                          "--out", folder / "lora",       "--epochs", "1",             "--lora", "4"};
+  ASSERT_EQ(RunMlac(train).status, 0);
+  const auto card_of = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"merge", "-m", folder / "base", "--adapter", folder / "lora", "--out", folder / "merged"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    EXPECT_EQ(RunMlac(arguments).status, 0);
+    return test::ReadWhole(folder / "merged/README.md");
+  };
+  const std::string card = card_of({});
+  for (const char* said :
+       {"license: mit\nlanguage: en\n", "pipeline_tag: text-classification\nbase_model: \"base\"\nbase_model_relation: finetune\n", "# base with lora\n",
+        "Labels, as of the adapter: animal and colour.", "Licence, as of the base: mit.", "\n| rank | 4 |\n| alpha | 8 |\n", "Not measured of these weights.",
+        "\nmlac run text-classification -m . ", "## Data of the adapter\n", "| train | train.csv | ", "mlac merge -m base --adapter lora --out OUT\n"})
+    EXPECT_NE(card.find(said), std::string::npos) << said << "\nin\n" << card;
+  for (const std::string& of_another : {std::string("0.9991"), std::string("The base"), folder.path(), std::string("--adapter . ")})
+    EXPECT_EQ(card.find(of_another), std::string::npos) << of_another << "\nin\n" << card;
+  EXPECT_EQ(card_of({"--overwrite"}), card);
+}
+
+TEST_F(Adapter, AnEncoderThatItIsMergedIntoDoesNotKeepTheCardOfItsBase) {
+  std::filesystem::copy(test::FixturePath("models/st_mean"), folder / "encoder", std::filesystem::copy_options::recursive);
+  folder.Write("encoder/README.md", "# The base\n");
+  std::string pairs = "anchor,positive\n";
+  for (int i = 0; i < 24; ++i) pairs += fmt::format("the cat {},the small cat {}\n", i, i);
+  folder.Write("pairs.csv", pairs);
+  const ProgramResult trained = RunMlac({"train", "sentence-similarity", "-m", folder / "encoder", "--data", folder / "pairs.csv", "--out",
+                                         folder / "lora", "--epochs", "1", "--lora", "2"});
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  ASSERT_EQ(RunMlac({"merge", "-m", folder / "encoder", "--adapter", folder / "lora", "--out", folder / "merged"}).status, 0);
+  const std::string card = test::ReadWhole(folder / "merged/README.md");
+  EXPECT_NE(card.find("# encoder with lora\n"), std::string::npos) << card;
+  EXPECT_NE(card.find("pipeline_tag: sentence-similarity\n"), std::string::npos) << card;
+  EXPECT_EQ(card.find("The base"), std::string::npos) << card;
+  EXPECT_TRUE(std::filesystem::exists(folder / "merged/modules.json"));
 }
 
 TEST_F(Adapter, IsInspectedWithItsBase) {

@@ -172,8 +172,8 @@ TEST(Run, ASearchPutsThePromptsOfQueriesAndOfDocumentsInFront) {
 }
 
 // A copy of the classifier whose config.json has this problem_type.
-std::string WithProblemType(const test::TemporaryFolder& folder, const std::string& problem_type) {
-  std::filesystem::copy(FixturePath("models/classifier"), folder / "model", std::filesystem::copy_options::recursive);
+std::string WithProblemType(const test::TemporaryFolder& folder, const std::string& problem_type, const std::string& of = "models/classifier") {
+  std::filesystem::copy(FixturePath(of), folder / "model", std::filesystem::copy_options::recursive);
   nlohmann::json config = nlohmann::json::parse(test::ReadWhole(folder / "model/config.json"));
   config["problem_type"] = problem_type;
   folder.Write("model/config.json", config.dump());
@@ -230,6 +230,22 @@ TEST(Run, AThresholdIsForLabels) {
                 "mlac: --threshold: the model gives a number and no label\n");
   const ProgramResult one = RunMlac({"run", "text-classification", "-m", FixturePath("models/classifier"), "--threshold", "1", "cat"});
   EXPECT_EQ(one.out, "cat\n  (no label)\n");
+}
+
+TEST(Run, OneOutputIsAnAnswerToAQueryOfCrossEncodersAlone) {
+  for (const std::string problem_type : {"", "regression", "multi_label_classification", "single_label_classification"}) {
+    const test::TemporaryFolder folder;
+    const std::string model = problem_type.empty() ? FixturePath("families/mpnet_reranker") : WithProblemType(folder, problem_type, "families/mpnet_reranker");
+    const nlohmann::json tasks = nlohmann::json::parse(RunMlac({"inspect", model, "--json"}).out).at("tasks");
+    EXPECT_EQ(std::find(tasks.begin(), tasks.end(), "text-ranking") != tasks.end(), problem_type.empty()) << problem_type;
+    const ProgramResult ranked = RunMlac({"run", "text-ranking", "-m", model, "--query", "a cat", "red"});
+    EXPECT_EQ(ranked.status, problem_type.empty() ? 0 : 1) << ranked.error;
+    if (problem_type.empty()) continue;
+    EXPECT_EQ(ranked.error, "mlac: " + model +
+                                ": the model has no head for text-ranking; it can do feature-extraction, sentence-similarity, text-classification\n"
+                                "hint: by problem_type of its config.json, '" +
+                                problem_type + "', its one output is no answer to a query; a cross-encoder has no problem_type\n");
+  }
 }
 
 TEST(Run, TakesTargetsThatAreTokensAlone) {

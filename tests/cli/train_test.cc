@@ -119,6 +119,7 @@ TEST_F(Train, TheCardOfNumbersHasTheFiguresThatTheHubReads) {
           "mse\n      value: "),
       std::string::npos)
       << card;
+  EXPECT_NE(card.find("Texts from the column text, numbers from label.\n"), std::string::npos) << card;
 }
 
 TEST_F(Train, SaysWhatNextOnStandardErrorUnlessForPrograms) {

@@ -127,6 +127,13 @@ TEST_F(TextsTest, ASpreadsheetsExportGivesTheDataOfAPlainFile) {
   EXPECT_THAT(plain.notes, IsEmpty());
 }
 
+TEST(ParseNumberCell, TakesAFiniteNumberWithSpacesAroundItAndNothingElse) {
+  EXPECT_EQ(ParseNumberCell("3.5"), 3.5f);
+  EXPECT_EQ(ParseNumberCell(" \t-1e-3 \t"), -1e-3f);
+  for (const char* cell : {"", " ", "+1", "3,5", "3.5 kg", "1 2", "nan", "inf", "-inf", "1e60", "true", "1\n"})
+    EXPECT_EQ(ParseNumberCell(cell), std::nullopt) << cell;
+}
+
 TEST(DecimalCommaHint, IsForNumbersAlone) {
   EXPECT_EQ(DecimalCommaHint("3,5"), "a decimal comma? Write 3.5");
   EXPECT_EQ(DecimalCommaHint("-0,25"), "a decimal comma? Write -0.25");

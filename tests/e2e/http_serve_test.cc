@@ -409,7 +409,7 @@ TEST(Serve, GoesOnAfterASighupThatReloadsNothing) {
   kill(server.pid(), SIGHUP);
   EXPECT_EQ(Ask(server.port(), "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 200);
   EXPECT_EQ(server.Stop(SIGTERM), 0);
-  EXPECT_NE(server.log().find(" info SIGHUP: nothing to reload, there is neither a certificate nor a file of API keys\n"),
+  EXPECT_NE(server.log().find(" info SIGHUP: nothing to reload, there is neither a certificate nor a file of keys\n"),
             std::string::npos)
       << server.log();
 }
@@ -437,6 +437,37 @@ TEST(Serve, ReadsItsApiKeysAgainOnSighupAndKeepsThemWhereTheFileIsBroken) {
   EXPECT_EQ(server.Stop(SIGTERM), 0);
   EXPECT_NE(server.log().find(" info read the API keys again\n"), std::string::npos) << server.log();
   EXPECT_NE(server.log().find(" warning kept the API keys: " + keys + ": holds no API key"), std::string::npos) << server.log();
+}
+
+TEST(Serve, ReadsItsAdminKeysAgainOnSighupAndKeepsThemWhereTheFileIsBroken) {
+  const test::TemporaryFolder folder;
+  const std::string admin_keys = folder.Write("admin", "old\n"), keys = folder.Write("keys", "user\n");
+  folder.Write("root/keep", "");
+  const NotifySocket manager(folder / "notify");
+  ServerProcess server({kFolder, "--port", "0", "--api-key-file", keys, "--admin-key-file", admin_keys, "--model-root", folder / "root"},
+                       {"NOTIFY_SOCKET=" + (folder / "notify")});
+  EXPECT_EQ(manager.Receive(), "READY=1");
+  const auto status = [&](const std::string& key) {
+    return Ask(server.port(), "GET /admin/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key + "\r\n\r\n").status;
+  };
+  const auto reload = [&](const std::string& content) {
+    folder.Write("admin", content);
+    kill(server.pid(), SIGHUP);
+    manager.Receive();
+    EXPECT_EQ(manager.Receive(), "READY=1");
+  };
+  EXPECT_EQ(std::pair(status("old"), status("new")), std::pair(200, 401));
+  reload("new\n");
+  EXPECT_EQ(std::pair(status("old"), status("new")), std::pair(401, 200));
+  EXPECT_EQ(status("user"), 401) << "a key of the other routes";
+  reload("two words\n");
+  EXPECT_EQ(std::pair(status("old"), status("new")), std::pair(401, 200)) << "a broken file does not close the routes";
+  reload("\n");
+  EXPECT_EQ(std::pair(status("old"), status("new")), std::pair(401, 200)) << "a file without keys does not open them";
+  EXPECT_EQ(server.Stop(SIGTERM), 0);
+  EXPECT_NE(server.log().find(" info read the admin keys again\n"), std::string::npos) << server.log();
+  EXPECT_NE(server.log().find(" info read the API keys again\n"), std::string::npos) << server.log();
+  EXPECT_NE(server.log().find(" warning kept the admin keys: " + admin_keys + ": holds no API key"), std::string::npos) << server.log();
 }
 
 TEST(Serve, WarnsWhereOthersThanThisMachineReachItWithoutAKey) {

@@ -59,7 +59,7 @@ TEST_F(ProjectCommands, PlanApplyPlanPromoteRefuse) {
   Write("[accuracy >= production + 0.01]", "{epochs: 1}");
   result = Run("apply --json");
   EXPECT_EQ(result.status, 1);
-  EXPECT_THAT(result.error, HasSubstr("mlac: topics: refused by gate: accuracy >= production + 0.01: "));
+  EXPECT_THAT(result.error, HasSubstr("mlac: refused: topics by gate: accuracy >= production + 0.01: "));
   EXPECT_THAT(result.error, HasSubstr("the difference is "));
   const json refused = json::parse(result.out);
   EXPECT_EQ(refused.at("refused"), true);

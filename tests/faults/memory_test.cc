@@ -133,7 +133,7 @@ TEST(FailingAllocations, OfAWholeTrainingLeaveItsResultOrNothing) {
       void Train(bool resumes) {
         options.resume = resumes;
         test::Silent observer;
-        FineTuneClassifier(options, observer, observer.stop);
+        FineTune("text-classification", options, observer, observer.stop);
       }
       std::map<std::string, std::string> Content() const {
         std::map<std::string, std::string> content;

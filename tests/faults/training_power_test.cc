@@ -51,7 +51,7 @@ TEST(PowerLossOfTraining, ResumedItEndsWithTheBytesOfTheUnbrokenRun) {
   std::map<std::string, std::string> expected;
   Marking unbroken;
   const auto act = [&] {
-    FineTuneClassifier(options, unbroken, unbroken.stop);
+    FineTune("text-classification", options, unbroken, unbroken.stop);
     expected = ContentOf(options.out);
   };
   const size_t num_states = ForEachPowerLoss(folder, /*every=*/24, act, [&](const PowerLoss& loss) {
@@ -62,7 +62,7 @@ TEST(PowerLossOfTraining, ResumedItEndsWithTheBytesOfTheUnbrokenRun) {
     resuming.resume = true;
     Marking observer;
     try {
-      FineTuneClassifier(resuming, observer, observer.stop);
+      FineTune("text-classification", resuming, observer, observer.stop);
     } catch (const Error& error) {
       ADD_FAILURE() << loss.where << ": " << error.what();
       return;

@@ -1,8 +1,8 @@
 // Any bytes as a CSV file: rows or an Error, never more text than the file holds, and lines that only rise.
+// Reader: src/data/csv.cc src/data/encoding.cc
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
-// Reader: src/data/csv.cc src/data/encoding.cc
 
 #include "base/error.h"
 #include "base/utf8.h"

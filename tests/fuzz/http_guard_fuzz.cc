@@ -1,5 +1,6 @@
 // The bytes of a connection: the framing guard sees the same messages however they are parted into reads, keeps within its limits,
 // and Beast's parser, given the whole of each message, finds the same body and the same end.
+// Reader: src/http/framing_guard.cc
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -8,7 +9,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-// Reader: src/http/framing_guard.cc
 
 #include "http/framing_guard.h"
 

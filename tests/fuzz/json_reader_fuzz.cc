@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "serve/json_reader.h"
@@ -14,29 +15,59 @@ namespace {
 
 using namespace mlac;
 
-// Reads every value in the way of its kind, numbers of lists by AppendIntegers.
+template <typename Action>
+void RefusesField(Action action) {
+  try {
+    action();
+    abort();
+  } catch (const HttpError& error) {
+    if (error.status() != 422) abort();
+  }
+}
+
+// Asks for what the value is not, which leaves it unread.
+void ReadWrongly(JsonValue& value) {
+  if (value.kind() != JsonValue::Kind::kObject) RefusesField([&] { value.ForEachField([](std::string_view, JsonValue&) {}); });
+  if (value.kind() != JsonValue::Kind::kBool) RefusesField([&] { value.Bool(); });
+  if (value.kind() != JsonValue::Kind::kNumber) RefusesField([&] { value.Integer(0, 1); });
+  if (value.kind() != JsonValue::Kind::kString) RefusesField([&] { value.Choice({"one", "two"}); });
+}
+
+// Reads every value in the way of its kind, numbers of lists by AppendIntegers, texts under "choice" as one of three.
 void Read(JsonValue& value, bool is_item) {
+  if (!is_item) ReadWrongly(value);
   switch (value.kind()) {
     case JsonValue::Kind::kObject: return value.ForEachField([](std::string_view, JsonValue& field) { Read(field, false); });
     case JsonValue::Kind::kArray: return value.ForEachItem([](JsonValue& item) { Read(item, true); });
-    case JsonValue::Kind::kString: value.String(); return;
+    case JsonValue::Kind::kString:
+      if (value.path() != "choice") {
+        value.String();
+        return;
+      }
+      break;
     case JsonValue::Kind::kBool: value.Bool(); return;
     case JsonValue::Kind::kNull: return;
     case JsonValue::Kind::kNumber: break;
   }
   try {
     std::vector<int64_t> integers;
-    is_item ? value.AppendIntegers(INT64_MIN, INT64_MAX, integers) : void(value.Integer(INT64_MIN, INT64_MAX));
-  } catch (const HttpError& error) {  // no integer
+    if (value.kind() == JsonValue::Kind::kString) {
+      value.Choice({"one", "two", "three"});
+    } else {
+      is_item ? value.AppendIntegers(INT64_MIN, INT64_MAX, integers) : void(value.Integer(INT64_MIN, INT64_MAX));
+    }
+  } catch (const HttpError& error) {  // no integer, or another choice
     if (error.status() == 400) throw;
   }
 }
 
 std::string Fault(const std::string& text, bool reads) {
   try {
-    JsonReader(text, 422).ReadObject([&](std::string_view, JsonValue& value) {
-      if (reads) Read(value, false);
-    });
+    if (reads) {
+      JsonReader(std::string(text), 422).ReadObject([&](std::string_view, JsonValue& value) { Read(value, false); });
+    } else {
+      JsonReader(text, 422).ReadObject([&](std::string_view, JsonValue&) {});
+    }
     return "";
   } catch (const HttpError& error) {
     if (error.status() != 400 || error.message().find('\n') != std::string::npos) abort();

@@ -1,11 +1,11 @@
-// Any bytes as a tokenizer.json (if they start with '{') or a vocab.txt, up to the first NUL, and any bytes behind it as a text: a
-// tokenizer whose answers fit together, or an Error of one line.
+// Any bytes as a tokenizer.json (if they start with '{') up to the first NUL, and any bytes behind it as a text; or as a vocab.txt, and behind it
+// the class of tokenizer_config.json: a tokenizer whose answers fit together, or an Error of one line.
+// Reader: src/text/tokenizer_json.cc src/text/vocab_txt.cc src/text/vocabulary.cc
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
-// Reader: src/text/tokenizer_json.cc src/text/vocab_txt.cc src/text/vocabulary.cc
 
 #include "base/error.h"
 #include "text/tokenizer.h"
@@ -29,7 +29,11 @@ void CheckEncoding(const mlac::Tokenizer& tokenizer, const mlac::Encoding& encod
 void Fuzz(std::string_view file, std::string_view text) {
   using namespace mlac;
   if (!file.starts_with('{')) {
-    ParseVocabTxt(std::string(file), "fuzz", TokenizerConfig());
+    TokenizerConfig config;
+    config.tokenizer_class = text;
+    const TokenizerParts parts = ParseVocabTxt(std::string(file), "fuzz", config);
+    const Vocabulary& vocabulary = parts.model->vocabulary();
+    Check(vocabulary.Find(config.cls_token) >= 0 && vocabulary.TokenOf(vocabulary.Find(config.cls_token)) == config.cls_token);
     return;
   }
   const Tokenizer tokenizer = Tokenizer::FromJson(std::string(file), "fuzz");

@@ -245,7 +245,7 @@ TEST_F(Int8Model, TakesScalesOfEveryShapeThatMeansTheSame) {
   Make("classifier");
   const std::vector<float> first = Answers(path(), batch);
   const size_t rows = tensors.at(kQuery).dim(0);
-  tensors[kQuery + std::string("_scale")] = tensors.at(kQuery + std::string("_scale")).Reshape({rows});
+  tensors[kQuery + std::string("_scale")] = Tensor::FromValues({rows}, tensors.at(kQuery + std::string("_scale")).floats());
   Save();
   EXPECT_TRUE(SameBits(Answers(path(), batch), first)) << "[rows]";
 

@@ -81,6 +81,11 @@ TEST_F(SentenceModules, AreRefusedInOrdersThatMeanNothing) {
   SetModules({Module("Transformer", ""), Module("WordWeights", "1_Pooling")});
   Refused(ErrorCode::kUnsupported, "/modules.json: module 'sentence_transformers.models.WordWeights' is not supported; supported are Transformer, "
                                    "Pooling, Dense and Normalize");
+  SetModules({Module("Transformer", ""), Module("a\n\x1b[2J", "1_Pooling")});
+  Refused(ErrorCode::kUnsupported, "/modules.json: module 'sentence_transformers.models.a\\n\\x1b[2J' is not supported; supported are Transformer, "
+                                   "Pooling, Dense and Normalize");
+  SetModules({Module("Transformer", ""), Module("Pooling", "a\n/\x1b[2J")});
+  Refused(ErrorCode::kInvalidInput, "/modules.json: the path 'a\\n/\\x1b[2J' is no plain name of a folder");
   folder_.Write("model/modules.json", "{}");
   Refused(ErrorCode::kInvalidInput, "/modules.json: expected a list, found object");
 }
@@ -89,6 +94,7 @@ TEST_F(SentenceModules, AreRefusedWithAPoolingThatIsNotThere) {
   for (const auto& [config, shown] : {std::pair<std::string, std::string>{R"({"pooling_mode": "lasttoken"})", "lasttoken"},
                                       {R"({"pooling_mode": ["cls", "mean"]})", "cls + mean"},
                                       {R"({"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true})", "cls + mean"},
+                                      {R"({"pooling_mode": "a\n\u001b[2J"})", "a\\n\\x1b[2J"},
                                       {"{}", ""}}) {
     folder_.Write("model/1_Pooling/config.json", config);
     Refused(ErrorCode::kUnsupported, "/1_Pooling/config.json: pooling '" + shown + "' is not supported; supported is one of cls, max, mean");

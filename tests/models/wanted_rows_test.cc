@@ -74,7 +74,7 @@ std::vector<float> Gradients(Model& model, const TokenBatch& batch, const std::v
     for (const size_t row : rows)
       if (row >= first && row < batch.offsets[end]) own.push_back(row - first);
     if (own.empty()) continue;
-    run.BeginDropout(/*seed=*/3, /*step=*/7, static_cast<uint32_t>(first), static_cast<uint32_t>(begin));
+    run.dropout().Begin(/*seed=*/3, /*step=*/7, static_cast<uint32_t>(first), static_cast<uint32_t>(begin));
     const Tensor found = all_rows ? GatherRows(run, model.Encode(run, part), own) : model.EncodeRows(run, part, own);
     Tensor gradient = run.NewTensor(found.shape());
     for (size_t i = 0; i < own.size(); ++i)  // by the row's number in the whole batch

@@ -341,7 +341,7 @@ TEST(Int8Folder, CannotBeTrainedAndSaysSo) {
   NoObserver observer;
   const std::atomic<bool> stop = false;
   const Error error = ExpectError(ErrorCode::kUnsupported, model + ": 'bert.embeddings.word_embeddings.weight' is int8, which cannot be trained",
-                                  [&] { FineTuneClassifier(options, observer, stop); });
+                                  [&] { FineTune("text-classification", options, observer, stop); });
   EXPECT_EQ(error.hint(), "train the model that it was made from, and optimise the result");
   EXPECT_FALSE(fs::exists(options.out));
 
@@ -363,7 +363,7 @@ TEST(Int8Folder, WithoutRoundedActivationsCanBeTrained) {
   FineTuneOptions options = TrainingOf(model, folder);
   NoObserver observer;
   const std::atomic<bool> stop = false;
-  FineTuneClassifier(options, observer, stop);
+  FineTune("text-classification", options, observer, stop);
   EXPECT_FALSE(ReadJsonFile(options.out + "/config.json").contains("quantization_config"));
   const WeightFiles weights = WeightFiles::Open(options.out);
   for (const std::string& name : weights.names()) EXPECT_EQ(weights.Find(name)->dtype, DType::kF32) << name;

@@ -15,9 +15,11 @@
 #include "models/model_folder.h"
 #include "pipelines/text_model.h"
 #include "project/candidate.h"
+#include "project/key_names.h"
 #include "project/test_model.h"
 #include "tests/project/tiny_project.h"
 #include "tests/support/system_faults.h"
+#include "train/report_escape.h"
 
 namespace mlac {
 namespace {
@@ -110,6 +112,42 @@ TEST(Apply, OtherModelsGoOnBehindARefusal) {
   EXPECT_TRUE(result.refused());
   EXPECT_EQ(project.Latest(), "");
   EXPECT_NE(project.Latest("other"), "");
+}
+
+TEST(Apply, ARefusalStandsOnceInTheMarkdownOfARunAndInThatOfItsReport) {
+  TinyProject project;
+  project.lines["gates"] = "[accuracy > 1]";
+  RecordingObserver observer;
+  const ApplyResult result = project.ApplyAll(observer, /*reports=*/true);
+  ASSERT_EQ(result.models[0].refused_by, "gate");
+  const std::string refusal = EscapeMarkdown(result.models[0].refusal);
+  for (const std::string& markdown : {result.Markdown(), test::ReadWhole(result.models[0].report + ".md")}) {
+    const size_t first = markdown.find(refusal);
+    ASSERT_NE(first, std::string::npos) << markdown;
+    EXPECT_EQ(markdown.find(refusal, first + 1), std::string::npos) << markdown;
+  }
+}
+
+TEST(Apply, MessagesOfTrainingNameKeysAndNoOptions) {
+  TinyProject project;
+  project.lines["train"] = "{epochs: 1, max_length: 2}";
+  RecordingObserver observer;
+  EXPECT_EQ(project.ApplyAll(observer).models[0].failure->message(),
+            "train.max_length 2: expected more than the 2 special tokens around each text");
+  project.lines["train"] = "{epochs: 1, max_length: 65}";
+  EXPECT_EQ(project.ApplyAll(observer).models[0].failure->message(), "train.max_length 65 is above the model's max_position_embeddings 64");
+  project.lines["train"] = "{epochs: 1}";
+  project.folder.Write("train.csv", LabelledCsv(60, 1) + "the small cat,\n");
+  const ApplyResult result = project.ApplyAll(observer);
+  ASSERT_TRUE(result.models[0].failure);
+  EXPECT_EQ(result.models[0].failure->hint(), "give the row a label, or leave it out with not_empty: true of data.filter");
+}
+
+TEST(Apply, OptionsWithoutAKeyStayAsTheyAre) {
+  EXPECT_EQ(WithKeyNames("--text-column, --text-pair-column and --target-column"), "data.text, data.text_pair and data.target");
+  EXPECT_EQ(WithKeyNames("--lora-alpha"), "train.lora_alpha");
+  EXPECT_EQ(WithKeyNames("'--epochs'"), "'train.epochs'");
+  for (const char* text : {"--overwrite begins anew", "a--epochs", "---", "--", "", "x --", "--epoch"}) EXPECT_EQ(WithKeyNames(text), text);
 }
 
 TEST(Apply, AnErrorOfOneModelIsToldAndTheOthersGoOn) {

@@ -160,5 +160,55 @@ TEST(CollectSteps, NamesTheRevisionsThatBasesOfAFileStandFor) {
   EXPECT_THAT(BaseRevisionsOfProjects(store), ElementsAre(project.Latest()));
 }
 
+size_t NumProfiles(const TinyProject& project) { return NamesIn(project.folder / ".mlac/data-profiles").size(); }
+
+TEST(CollectSteps, RemovesProfilesOfDataThatNeitherAFileNorAResultNames) {
+  TinyProject project;
+  project.more = OtherModel();
+  project.Apply();
+  const Store store = project.OpenStore();
+  EXPECT_EQ(NumProfiles(project), 2u) << "train.csv and test.csv, of both models";
+  EXPECT_EQ(CollectSteps(store, false).profiles.count, 0u);
+  project.folder.Write("train.csv", LabelledCsv(66, 1));
+  EXPECT_EQ(CollectSteps(store, false).profiles.count, 0u) << "by it the plan tells the change";
+  EXPECT_THAT(project.MakePlan().Text(), testing::HasSubstr("train.csv: 6 rows added"));
+  project.Apply();
+  EXPECT_EQ(NumProfiles(project), 3u);
+  project.folder.Write(".mlac/data-profiles/0123.partial-1", "x");  // of a process that was killed
+  const CollectedSteps would = CollectSteps(store, /*dry_run=*/true);
+  EXPECT_EQ(would.profiles.count, 2u);
+  EXPECT_GT(would.profiles.num_bytes, 1u);
+  EXPECT_EQ(NumProfiles(project), 4u) << "a dry run removes nothing";
+  EXPECT_EQ(CollectSteps(store, false).profiles.num_bytes, would.profiles.num_bytes);
+  EXPECT_EQ(NumProfiles(project), 2u);
+  EXPECT_THAT(project.Pending(), IsEmpty());
+  project.folder.Write("train.csv", LabelledCsv(72, 1));
+  EXPECT_THAT(project.MakePlan().Text(), testing::HasSubstr("train.csv: 6 rows added"));
+}
+
+TEST(CollectSteps, KeepsProfilesOfDataWhereAnMlacYamlIsNotThere) {
+  TinyProject project;
+  project.Apply();
+  const Store store = project.OpenStore();
+  project.folder.Write("train.csv", LabelledCsv(66, 1));
+  project.Apply();
+  fs::remove(project.folder / "mlac.yaml");
+  EXPECT_EQ(CollectSteps(store, false).profiles.count, 0u);
+  EXPECT_EQ(NumProfiles(project), 3u);
+}
+
+// A link that leads nowhere is listed, and not there for what looks into it: as a folder that an apply takes away meanwhile.
+TEST(CollectSteps, ADryRunPassesOverWhatIsGoneMeanwhile) {
+  const TinyProject project;
+  project.Apply();
+  const Store store = project.OpenStore();
+  const std::string place = project.folder / ".mlac/steps/" + std::string(40, 'a');
+  fs::create_symlink("nowhere", place);
+  EXPECT_THAT(CollectSteps(store, /*dry_run=*/true).steps, IsEmpty());
+  EXPECT_TRUE(fs::is_symlink(place));
+  EXPECT_EQ(CollectSteps(store, false).steps.size(), 1u);
+  EXPECT_FALSE(fs::is_symlink(place));
+}
+
 }  // namespace
 }  // namespace mlac

@@ -265,6 +265,37 @@ TEST(Draft, NamesOfColumnsAreThoseOfTheHeader) {
   EXPECT_EQ(ColumnsOf(folder.Write("b.csv", "a;b\r\n1;2\r\n")), (std::vector<std::string>{"a", "b"}));
 }
 
+// Headers as training reads them: a line that names the separator, a mark of the byte order, a quoted name over two lines, columns without a
+// name, lines that are blank.
+TEST(Draft, ReadsHeadersAsTrainingDoes) {
+  const TemporaryFolder folder;
+  size_t number = 0;
+  for (const std::string header : {"sep=|\nsentence|topic\n", "sep=;\r\nsentence;topic\r\n", "SEP=\t\nsentence\ttopic\n", "\xef\xbb\xbfsentence,topic\n",
+                                   "\n\nsentence,topic\n", "\"sentence\",\"topic\"\n", "sentence;topic\n"}) {
+    const char separator = header.find('|') != std::string::npos    ? '|'
+                           : header.find(';') != std::string::npos  ? ';'
+                           : header.find('\t') != std::string::npos ? '\t'
+                                                                    : ',';
+    std::string rows = header;
+    for (const char* row : {"a long first text", "a long second text", "a long third text", "another text"})
+      rows += fmt::format("{}{}{}\n", row, separator, ++number % 2 == 0 ? "x" : "y");
+    const Draft draft = DraftOf(folder, fmt::format("{}.csv", number), rows);
+    EXPECT_EQ(draft.text_column, "sentence") << header;
+    EXPECT_EQ(draft.target_column, "topic") << header;
+    EXPECT_EQ(draft.num_labels, 2u) << header;
+  }
+  EXPECT_EQ(DraftOf(folder, "two-lines.csv", "\"a\nb\",topic\nlong text one,x\nlong text two,y\nlong text three,x\nlong text four,y\n").text_column, "a\nb");
+  EXPECT_EQ(DraftOf(folder, "unnamed.csv", "sentence,topic,,\nlong text one,x,,\nlong text two,y,,\nlong text three,x,,\nlong text four,y,,\n").text_column,
+            "sentence");
+  EXPECT_EQ(DraftOf(folder, "pairs.csv", "sep=|\nanchor|positive\na|b\nc|d\n").task, "sentence-similarity");
+  EXPECT_EQ(DraftOf(folder, "blank.jsonl",
+                    "\n{\"sentence\": \"" + std::string(70000, 'a') + "\", \"topic\": \"x\"}\n{\"sentence\": \"b\", \"topic\": \"y\"}\n"
+                    "{\"sentence\": \"c\", \"topic\": \"x\"}\n{\"sentence\": \"d\", \"topic\": \"y\"}\n")
+                .text_column,
+            "sentence")
+      << "a first row above 64 KiB";
+}
+
 TEST(Draft, WhatItWritesIsReadBack) {
   const TemporaryFolder folder;
   DraftOptions options = {.name = "topics", .test = "test.csv"};

@@ -371,5 +371,79 @@ TEST(ModelBase, ALatencyIsBoundedByWhatTheFirstBaseTakes) {
               [&] { project.MakePlan(); });
 }
 
+// A folder of sentence-transformers whose encoder lies in a folder of its own, as those of its first versions do.
+std::string WriteInnerEncoder(const TinyProject& project, const std::string& name) {
+  const fs::path folder = project.folder / name, inner = folder / "0_Transformer";
+  fs::copy(FixturePath("models/st_version_two"), folder, fs::copy_options::recursive);
+  fs::create_directory(inner);
+  for (const char* file : {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+                           "sentence_bert_config.json"})
+    fs::rename(folder / file, inner / file);
+  json modules = json::parse(test::ReadWhole((folder / "modules.json").string()));
+  modules[0]["path"] = "0_Transformer";
+  project.folder.Write(name + "/modules.json", modules.dump());
+  return name;
+}
+
+TEST(ModelBase, AnEncoderInAFolderOfItsOwnIsABaseAsAFolderAndAsARevision) {
+  TinyProject project;
+  const std::string base = WriteInnerEncoder(project, "encoder");
+  const auto expect_bound = [&] {
+    project.lines["gates"] = "[latency_p99(100000 tokens) <= 1 s]";
+    try {
+      project.MakePlan();
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_THAT(error.message(), HasSubstr("the base model takes 64 tokens at most"));
+    }
+    project.lines["gates"] = "";
+  };
+  project.lines["base"] = base;
+  expect_bound();
+  project.Apply();
+  EXPECT_NE(project.Latest(), "");
+  {
+    const Store store = project.OpenStore();
+    Aliases(store).Publish("encoder", store.Add(project.folder / base, {.name = "encoder", .revision = {}, .made_by = "add"}));
+  }
+  project.lines["base"] = "encoder@latest";
+  expect_bound();
+  const std::string before = project.Latest();
+  project.Apply();
+  EXPECT_EQ(project.Latest(), before) << "the same base under the same name";
+  fs::remove(project.folder / (base + "/0_Transformer/config.json"));
+  project.lines["base"] = base;
+  ExpectError(ErrorCode::kInvalidInput, "mlac.yaml line 3: models.topics.base: encoder is no model: there is no config.json in it",
+              [&] { project.MakePlan(); });
+}
+
+TEST(ModelBase, ALatencyIsBoundedByThePositionsThatTokensHave) {
+  TinyProject project;
+  project.lines["base"] = "base";
+  const auto plan = [&](const std::string& config, size_t num_tokens) {
+    project.folder.Write("base/config.json", config);
+    project.lines["gates"] = fmt::format("[latency_p99({} tokens) <= 1 s]", num_tokens);
+    project.MakePlan();
+  };
+  const std::string place = "mlac.yaml line 5: models.topics.gates[0]: ";
+  plan(R"({"model_type": "mpnet", "max_position_embeddings": 514})", 512);
+  ExpectError(ErrorCode::kInvalidInput, place + "latency_p99(513 tokens): the base model takes 512 tokens at most",
+              [&] { plan(R"({"model_type": "mpnet", "max_position_embeddings": 514})", 513); });
+  ExpectError(ErrorCode::kInvalidInput, place + "latency_p99(515 tokens): the base model takes 514 tokens at most",
+              [&] { plan(R"({"model_type": "bert", "max_position_embeddings": 514})", 515); });
+  ExpectError(ErrorCode::kInvalidInput, place + "latency_p99(513 tokens): the base model takes 512 tokens at most",
+              [&] { plan(R"({"model_type": "distilbert"})", 513); });
+}
+
+TEST(ModelBase, AnAdapterIsNoBase) {
+  TinyProject project;
+  project.folder.Write("lora/adapter_config.json", "{}");
+  project.lines["base"] = "lora";
+  EXPECT_EQ(ExpectError(ErrorCode::kInvalidArgument, "mlac.yaml line 3: models.topics.base: lora is an adapter, not a model",
+                        [&] { project.MakePlan(); })
+                .hint(),
+            "name the model that it was made for, or what 'mlac merge' makes of both");
+}
+
 }  // namespace
 }  // namespace mlac

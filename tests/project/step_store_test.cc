@@ -18,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::Artefacts;
+using test::FixturePath;
 using test::RecordingObserver;
 using test::TinyProject;
 using testing::Contains;
@@ -55,6 +56,36 @@ TEST(StepStore, ADamagedResultIsMadeAgainBeforeAnythingReadsIt) {
     }
     EXPECT_EQ(Artefacts(project), Artefacts(undisturbed)) << file;
   }
+}
+
+TEST(StepStore, WhatCannotBePlannedAnewBehindADamagedResultEndsItsModelAlone) {
+  TinyProject project;
+  fs::copy(project.folder / "train.csv", project.folder / "own.csv");
+  project.lines["data"] = "{train: own.csv, test: test.csv}";
+  project.lines["gates"] = "[accuracy > 1]";
+  project.more = "  next: {base: {model: topics}, data: {train: train.csv, test: test.csv}, train: {epochs: 1}}\n"
+                 "  other: {base: " + FixturePath("models/classifier") + ", data: {train: train.csv, test: test.csv}, train: {epochs: 1}}\n";
+  RecordingObserver first;
+  EXPECT_TRUE(project.ApplyAll(first).refused());
+  FlipTheLastByte(PlaceOf(project, "train") + "/output/model/model.safetensors");
+  project.lines["gates"] = "[accuracy >= 0]";
+  const ProjectConfig config = project.Config();
+  Plan plan = mlac::MakePlan(config);
+  ASSERT_EQ(plan.models.size(), 3u);
+  for (PlannedStep& step : plan.models[2].steps) step.runs = true;  // there is something to do behind it
+  fs::remove(project.folder / "own.csv");  // behind the plan: the damaged result can neither be used nor be planned anew
+  const Store store = project.OpenStore();
+  RecordingObserver observer;
+  const ApplyResult result = mlac::Apply(config, plan, store, {}, observer, observer.stop);
+  ASSERT_EQ(result.models.size(), 3u);
+  ASSERT_TRUE(result.models[0].failure);
+  EXPECT_EQ(result.models[0].name, "topics");
+  EXPECT_THAT(result.models[0].failure->message(), HasSubstr("models.topics.data.train: "));
+  ASSERT_TRUE(result.models[1].failure);
+  EXPECT_THAT(result.models[1].failure->message(), HasSubstr("its base, the model 'topics', failed: "));
+  EXPECT_FALSE(result.models[2].failure);
+  EXPECT_TRUE(result.models[2].published);
+  EXPECT_THAT(observer.failures, testing::SizeIs(2));
 }
 
 TEST(StepStore, AFileThatIsGoneOrTooManyIsDamageToo) {

@@ -118,6 +118,23 @@ TEST_F(AdminTest, TakesNamesThatTheStoreTakesInPartsApartBySlashes) {
     EXPECT_EQ(AskJson(Put(name, R"({"folder":"one"})")).at("replaced"), false) << name;
 }
 
+TEST_F(AdminTest, TakesOtherKeysWhileItServes) {
+  ServeWithAdmin();
+  const auto status = [&](const std::string& key) { return Ask(Put("new", R"({"folder":"one"})", key)).status; };
+  EXPECT_EQ(std::pair(status("master"), status("other")), std::pair(200, 401));
+  server_->SetAdminKeys(ApiKeys::Parse("other\nthird", "test"));
+  EXPECT_EQ(std::pair(status("master"), status("other")), std::pair(401, 200));
+  EXPECT_EQ(status("third"), 200);
+  test::ExpectError(ErrorCode::kInvalidArgument, "what asks for a key needs one", [&] { server_->SetAdminKeys({}); });
+  EXPECT_EQ(std::pair(status("master"), status("other")), std::pair(401, 200));
+}
+
+TEST_F(AdminTest, HasNoKeysToReplaceWithoutItsRoutes) {
+  Serve({});
+  test::ExpectError(ErrorCode::kInvalidArgument, "there are no admin routes, which keys could open",
+                    [&] { server_->SetAdminKeys(ApiKeys::Parse("other", "test")); });
+}
+
 // A name of the command line may be any text.
 TEST_F(AdminTest, ReplacesWhatIsServedWhateverItsName) {
   ModelServerOptions options;

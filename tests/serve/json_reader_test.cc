@@ -217,6 +217,31 @@ TEST(JsonReader, GivesOfChangedTextsWhatAnotherParserGives) {
   EXPECT_GT(num_valid, 1000u);
 }
 
+// Blanks are passed over eight at a time: every number of them, before and behind every token.
+TEST(JsonReader, TakesAnyNumberOfBlanksOfAnyKindWhereverTheyMayStand) {
+  const std::vector<std::string> tokens = {"{", "\"a\"", ":", "[", "1", ",", "2.5", ",", "\"x\"", ",", "{", "\"b\"", ":", "true", "}", "]", ",",
+                                           "\"c\"", ":", "null", ",", "\"d\"", ":", "-3", "}"};
+  const auto read = [](const std::string& text) {
+    nlohmann::json found = nlohmann::json::object();
+    JsonReader(text, 422).ReadObject([&](std::string_view name, JsonValue& value) { found[std::string(name)] = Rebuild(value); });
+    return found;
+  };
+  std::string plain;
+  for (const std::string& token : tokens) plain += token;
+  const nlohmann::json expected = read(plain);
+  for (size_t place = 0; place <= tokens.size(); ++place)
+    for (size_t count = 0; count <= 40; ++count)
+      for (const std::string& blanks : {std::string(count, ' '), std::string(count, '\n'), "\n" + std::string(count, ' '), std::string(count, ' ') + "\t",
+                                        "\r\n" + std::string(count, ' ') + "\n" + std::string(count, ' ')}) {
+        std::string text;
+        for (size_t i = 0; i < tokens.size(); ++i) text += (i == place ? blanks : "") + tokens[i];
+        if (place == tokens.size()) text += blanks;
+        ASSERT_EQ(Fault(text), "") << text;
+        ASSERT_EQ(read(text), expected) << text;
+      }
+  for (int indent = 0; indent <= 20; ++indent) ASSERT_EQ(Fault(nlohmann::json::parse(plain).dump(indent)), "") << indent;
+}
+
 TEST(JsonReader, KnowsWhichNumbersAreOutOfRange) {
   const std::string zeros(400, '0');
   for (const std::string& number :

@@ -98,7 +98,7 @@ class FineTune : public testing::Test {
     return options;
   }
 
-  FineTuneResult Train(const FineTuneOptions& options) { return FineTuneClassifier(options, observer, observer.stop); }
+  FineTuneResult Train(const FineTuneOptions& options) { return mlac::FineTune("text-classification", options, observer, observer.stop); }
 
   // Refused with this message, and the folder is as it was.
   Error ExpectRefused(ErrorCode code, const std::string& message, const FineTuneOptions& options,

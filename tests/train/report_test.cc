@@ -10,6 +10,7 @@
 #include "base/display.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "train/interval_note.h"
 #include "train/report_card.h"
 #include "train/report_escape.h"
 #include "train/report_svg.h"
@@ -176,6 +177,36 @@ TEST(ModelCard, HasTheNotesUnderTheirOwnHeading) {
   card.notes = {"1 label is never answered: 'a|b'", "another"};
   EXPECT_THAT(ModelCardMarkdown(card),
               HasSubstr("\n## Notes on this training\n\n- 1 label is never answered: 'a\\|b'\n- another\n\n## Training\n"));
+}
+
+// All right, or all wrong: each sample of the examples gives the same macro F1, and neither card nor report take that for certainty.
+TEST(NoteOnIntervals, SaysWhatAnIntervalWithoutWidthLeavesOpen) {
+  EXPECT_NEAR(MostThatWereNotSeen(1), 95, 1e-9);
+  EXPECT_NEAR(MostThatWereNotSeen(30), 9.503, 1e-3);
+  EXPECT_EQ(MostThatWereNotSeen(0), 100);
+  for (const size_t count : {1, 12}) {
+    std::vector<int32_t> truth, wrong;
+    for (size_t i = 0; i < count; ++i) {
+      truth.push_back(static_cast<int32_t>(i % 2));
+      wrong.push_back(static_cast<int32_t>((i + 1) % 2));
+    }
+    for (const std::vector<int32_t>& predicted : {truth, wrong}) {
+      const ClassificationMetrics metrics = ComputeMetrics(truth, predicted, {}, Numbered(2));
+      const std::string note = fmt::format("because {} came out alike. Of other texts up to {} % may come out otherwise.",
+                                           count == 1 ? "the one example" : "all 12 examples", count == 1 ? "95.0" : "22.1");
+      const std::string card = ModelCardMarkdown(Card(metrics));
+      EXPECT_THAT(card, HasSubstr(note));
+      EXPECT_THAT(card, HasSubstr(fmt::format("macro F1 {:.3f}. Always", metrics.macro_f1)));
+      EXPECT_THAT(EvaluationReport(metrics, "test.csv"), HasSubstr(note));
+    }
+  }
+  EXPECT_EQ(NoteOnIntervals(Metrics(Numbered(3), 50)), "");
+  EXPECT_EQ(NoteOnIntervals(ComputeMetrics(std::vector<int32_t>{0, 1}, std::vector<int32_t>{0, 1}, {}, Numbered(2), {.intervals = false})), "")
+      << "of intervals that nobody asked for";
+  Figures figures = {.num_examples = 4, .figures = {{.name = "f1", .title = "F1", .value = 1, .interval = Interval{1, 1}}}};
+  EXPECT_THAT(FiguresReport(figures, "x.json"), HasSubstr("\n\nAn interval without width is one of examples that all came out alike: "));
+  figures.figures[0].interval = Interval{0.5, 1};
+  EXPECT_EQ(NoteOnIntervals(figures), "");
 }
 
 TEST(ModelCard, ShowsWhatTheMeanOfNumbersWouldReach) {
