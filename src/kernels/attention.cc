@@ -48,14 +48,14 @@ void AttentionOf(const AttentionArguments& t, size_t query_begin, size_t query_e
   ForRowBlocks(query_begin, query_end, [&](size_t q0, size_t q1, size_t) {
     const size_t rows = q1 - q0;
     for (size_t j = 0; j < n; j += kPanel)
-      RunTile(rows, {.a = t.q + q0 * t.stride, .a_stride = t.stride, .b = keys + j * d, .b_stride = kPanel, .num_k = d, .c = scores + j,
+      RunTile</*kPrefetches=*/false>(rows, {.a = t.q + q0 * t.stride, .a_stride = t.stride, .b = keys + j * d, .b_stride = kPanel, .num_k = d, .c = scores + j,
                      .c_stride = score_stride, .bias = nullptr, .prefetch = nullptr}, Start::kZero);
     float sums[kTileRows], scale = t.scale;
     for (size_t r = 0; r < rows; ++r) scale = AddBias(t, q0 + r, scores + r * score_stride);
     ExpBlock(scores, score_stride, rows, n, scale, sums);
     for (size_t r = 0; r < rows && t.dropout != nullptr; ++r) DropProbabilities(t, q0 + r, scores + r * score_stride, scores + r * score_stride);
     for (size_t c = 0; c < d; c += kPanel)
-      PanelProduct({.a = scores, .a_stride = score_stride, .b = values_in_place ? t.v + c : values + c * n,
+      PanelProduct</*kPrefetches=*/false>({.a = scores, .a_stride = score_stride, .b = values_in_place ? t.v + c : values + c * n,
                     .b_stride = values_in_place ? t.stride : kPanel, .num_k = n, .c = out + q0 * out_stride + c, .c_stride = out_stride,
                     .bias = nullptr, .prefetch = nullptr}, Start::kZero, 0, rows, std::min(kPanel, d - c), no_epilogue);
     for (size_t r = 0; r < rows; ++r) {
@@ -67,7 +67,7 @@ void AttentionOf(const AttentionArguments& t, size_t query_begin, size_t query_e
 }
 
 // C[m][n] = A B, B packed into `packed` panel by panel.
-HWY_INLINE void Product(const float* a, size_t a_stride, size_t rows, const float* b, size_t b_stride, Layout layout, size_t columns, size_t num_k,
+void Product(const float* a, size_t a_stride, size_t rows, const float* b, size_t b_stride, Layout layout, size_t columns, size_t num_k,
                         float* c, size_t c_stride, float* packed) {
   for (size_t panel = 0; panel * kPanel < columns; ++panel) {
     if (layout == Layout::kTransposed) {
@@ -76,7 +76,7 @@ HWY_INLINE void Product(const float* a, size_t a_stride, size_t rows, const floa
       PackPanel(b, b_stride, columns, 0, num_k, panel, packed);
     }
     const size_t first = panel * kPanel;
-    PanelProduct({.a = a, .a_stride = a_stride, .b = packed, .b_stride = kPanel, .num_k = num_k, .c = c + first, .c_stride = c_stride,
+    PanelProduct</*kPrefetches=*/false>({.a = a, .a_stride = a_stride, .b = packed, .b_stride = kPanel, .num_k = num_k, .c = c + first, .c_stride = c_stride,
                   .bias = nullptr, .prefetch = nullptr}, Start::kZero, 0, rows, std::min(kPanel, columns - first), [](size_t, size_t) {});
   }
 }

@@ -116,8 +116,11 @@ constexpr std::array<TileFunction, kTileRows> TileTable(std::index_sequence<kRow
 inline constexpr size_t kLinesOfPanelRow = std::max<size_t>(1, kPanel * sizeof(float) / 64);
 
 // The tile of `rows` rows, 1 to kTileRows. whole_panel: arguments.prefetch is a panel that this tile fetches alone, else one line a step of k.
+// kPrefetches: whether arguments.prefetch is ever given; without it two thirds of the tiles need not be compiled.
+template <bool kPrefetches = true>
 HWY_INLINE void RunTile(size_t rows, const TileArguments& arguments, Start start, bool whole_panel = false) {
   static constexpr auto kPlain = TileTable<0>(std::make_index_sequence<kTileRows>());
+  if constexpr (!kPrefetches) return kPlain[rows - 1](arguments, start);
   static constexpr auto kPrefetching = TileTable<1>(std::make_index_sequence<kTileRows>());
   static constexpr auto kPrefetchingPanel = TileTable<kLinesOfPanelRow>(std::make_index_sequence<kTileRows>());
   (arguments.prefetch == nullptr ? kPlain : whole_panel ? kPrefetchingPanel : kPrefetching)[rows - 1](arguments, start);
@@ -153,7 +156,7 @@ inline void PackPanel(const float* rows, size_t row_stride, size_t num_columns, 
 
 // C's rows [begin, end) of one panel. columns < kPanel: the last panel; C and bias end there, so it goes through a copy.
 // after(row_begin, row_end) is called behind each block of rows, while it is in L1.
-template <typename After>
+template <bool kPrefetches = true, typename After>
 HWY_INLINE void PanelProduct(TileArguments t, Start start, size_t begin, size_t end, size_t columns, After after) {
   const float *a = t.a, *prefetch = t.prefetch;
   float* c = t.c;
@@ -164,7 +167,7 @@ HWY_INLINE void PanelProduct(TileArguments t, Start start, size_t begin, size_t 
       // The first two blocks of rows fetch the next panel, a half each; all of them doing so costs more than it brings. Few rows wait for nothing but
       // their weights: a single block fetches all of it.
       t.prefetch = prefetch == nullptr || block > 1 ? nullptr : prefetch + block * t.num_k * 16;
-      RunTile(r1 - r0, t, start, /*whole_panel=*/end - begin <= kTileRows);
+      RunTile<kPrefetches>(r1 - r0, t, start, /*whole_panel=*/end - begin <= kTileRows);
       after(r0, r1);
     });
     return;
@@ -182,7 +185,7 @@ HWY_INLINE void PanelProduct(TileArguments t, Start start, size_t begin, size_t 
       std::fill_n(copy, kTileRows * kPanel, 0.0f);
       for (size_t r = r0; r < r1; ++r) std::copy_n(c + r * c_stride, columns, copy + (r - r0) * kPanel);
     }
-    RunTile(r1 - r0, t, start);
+    RunTile<kPrefetches>(r1 - r0, t, start);
     for (size_t r = r0; r < r1; ++r) std::copy_n(copy + (r - r0) * kPanel, columns, c + r * c_stride);
     after(r0, r1);
   });
