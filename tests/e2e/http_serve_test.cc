@@ -414,20 +414,26 @@ TEST(Serve, GoesOnAfterASighupThatReloadsNothing) {
       << server.log();
 }
 
+int StatusWithKey(const ServerProcess& server, const std::string& path, const std::string& key) {
+  return Ask(server.port(), "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key + "\r\n\r\n").status;
+}
+
+void ReloadBySighup(const ServerProcess& server, const NotifySocket& manager) {
+  kill(server.pid(), SIGHUP);
+  manager.Receive();  // that it reloads
+  EXPECT_EQ(manager.Receive(), "READY=1");
+}
+
 TEST(Serve, ReadsItsApiKeysAgainOnSighupAndKeepsThemWhereTheFileIsBroken) {
   const test::TemporaryFolder folder;
   const std::string keys = folder.Write("keys", "old\n");
   const NotifySocket manager(folder / "notify");
   ServerProcess server({kFolder, "--port", "0", "--api-key-file", keys}, {"NOTIFY_SOCKET=" + (folder / "notify")});
   EXPECT_EQ(manager.Receive(), "READY=1");
-  const auto status = [&](const std::string& key) {
-    return Ask(server.port(), "GET /info HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key + "\r\n\r\n").status;
-  };
+  const auto status = [&](const std::string& key) { return StatusWithKey(server, "/info", key); };
   const auto reload = [&](const std::string& content) {
     folder.Write("keys", content);
-    kill(server.pid(), SIGHUP);
-    manager.Receive();
-    EXPECT_EQ(manager.Receive(), "READY=1");
+    ReloadBySighup(server, manager);
   };
   EXPECT_EQ(std::pair(status("old"), status("new")), std::pair(200, 401));
   reload("new\n");
@@ -447,14 +453,10 @@ TEST(Serve, ReadsItsAdminKeysAgainOnSighupAndKeepsThemWhereTheFileIsBroken) {
   ServerProcess server({kFolder, "--port", "0", "--api-key-file", keys, "--admin-key-file", admin_keys, "--model-root", folder / "root"},
                        {"NOTIFY_SOCKET=" + (folder / "notify")});
   EXPECT_EQ(manager.Receive(), "READY=1");
-  const auto status = [&](const std::string& key) {
-    return Ask(server.port(), "GET /admin/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + key + "\r\n\r\n").status;
-  };
+  const auto status = [&](const std::string& key) { return StatusWithKey(server, "/admin/models", key); };
   const auto reload = [&](const std::string& content) {
     folder.Write("admin", content);
-    kill(server.pid(), SIGHUP);
-    manager.Receive();
-    EXPECT_EQ(manager.Receive(), "READY=1");
+    ReloadBySighup(server, manager);
   };
   EXPECT_EQ(std::pair(status("old"), status("new")), std::pair(200, 401));
   reload("new\n");
