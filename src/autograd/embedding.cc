@@ -38,7 +38,7 @@ Tensor EmbeddingForward(Run& run, Parameter& table, std::span<const int32_t> ids
   if (run.tape() == nullptr || !table.trainable) return y;
   run.tape()->Record(y, [&table, ids = std::vector<int32_t>(ids.begin(), ids.end())](Run& run, const Tensor& gradient) {
     const size_t size = table.value.dim(1);
-    float* rows = table.gradient.mutable_floats().data();
+    float* rows = table.gradient.mutable_rows(ids).data();
     // Cut by columns, so that the tokens of one row are added in their order by one thread.
     run.ParallelFor(size, 16, [&](size_t begin, size_t end, size_t) {
       for (size_t t = 0; t < ids.size(); ++t) {

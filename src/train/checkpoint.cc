@@ -134,8 +134,8 @@ void WriteCheckpoint(const std::string& folder, const std::map<std::string, std:
   std::vector<NamedTensor> tensors;
   for (const Optimizer::Slot& slot : optimizer.slots()) {
     tensors.push_back({slot.parameter->name, slot.parameter->value});
-    tensors.push_back({kMoment1 + slot.parameter->name, slot.moment1});
-    tensors.push_back({kMoment2 + slot.parameter->name, slot.moment2});
+    tensors.push_back({kMoment1 + slot.parameter->name, slot.moment1()});
+    tensors.push_back({kMoment2 + slot.parameter->name, slot.moment2()});
   }
   WriteSafetensors(In(staged.path(), kTraining), tensors);
   if (!best.empty()) {
@@ -181,8 +181,7 @@ TrainingState ReadCheckpoint(const std::string& folder, const std::map<std::stri
   for (Optimizer::Slot& slot : optimizer.slots()) {
     const std::string& name = slot.parameter->name;
     const Shape& shape = slot.parameter->value.shape();
-    slot.moment1 = ReadTensor(training, kMoment1 + name, shape);
-    slot.moment2 = ReadTensor(training, kMoment2 + name, shape);
+    slot.SetMoments(ReadTensor(training, kMoment1 + name, shape), ReadTensor(training, kMoment2 + name, shape));
     slot.parameter->value = ReadTensor(training, name, shape);
   }
   best.clear();

@@ -149,7 +149,7 @@ class MaskObjective : public Objective {
   const TextsToMask& validation_;
   const uint64_t seed_;
   Parameter* const tied_;
-  Tensor decoder_gradient_;
+  Gradient decoder_gradient_;
   bool swapped_ = false;
   Offsets offsets_;             // of this step's batch
   std::vector<size_t> places_;  // of the tokens to guess, in the batch

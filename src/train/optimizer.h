@@ -43,11 +43,21 @@ class Optimizer {
   // The name of the parameter whose gradient is the longest, for messages.
   std::string LargestGradient(Run& run) const;
 
-  struct Slot {
+  class Slot {
+   public:
+    Slot(Parameter& parameter, bool decays, double rate);
     Parameter* parameter;
     bool decays;
-    double rate;              // of the learning rate: layer_decay
-    Tensor moment1, moment2;  // of the parameter's shape
+    double rate;  // of the learning rate: layer_decay
+    // Of the parameter's shape.
+    const Tensor& moment1() const { return moment1_; }
+    const Tensor& moment2() const { return moment2_; }
+    void SetMoments(Tensor moment1, Tensor moment2);
+
+   private:
+    friend class Optimizer;
+    Tensor moment1_, moment2_;
+    RowSet moving_;  // outside of these rows both moments are zero
   };
   std::vector<Slot>& slots() { return slots_; }
 

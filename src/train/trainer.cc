@@ -200,7 +200,7 @@ class Trainer {
         last.push_back(slot.parameter->value);
         slot.parameter->value = best_[last.size() - 1];
       }
-      slot.parameter->gradient = {};
+      slot.parameter->gradient = Gradient();
       slot.parameter->trainable = false;
     }
     if (!measure) return;

@@ -21,7 +21,7 @@ thread_local size_t with_memory = 0;
 // Whether nlohmann::basic_json::json_value::destroy asks, by the names of the functions that have called; the program exports them
 // (CMakeLists.txt).
 bool IsInJsonDestructor() {
-  std::array<void*, 12> callers;
+  std::array<void*, 40> callers;  // unoptimised containers call each other deeply
   const int count = backtrace(callers.data(), static_cast<int>(callers.size()));
   for (int i = 0; i < count; ++i) {
     Dl_info info;

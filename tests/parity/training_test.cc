@@ -106,8 +106,8 @@ TEST(Optimizer, StepsAsTheReferenceDoes) {
       }
     };
     check(parameters[0].value, expected, "parameter");
-    check(optimizer.slots()[0].moment1, moment1, "exp_avg");
-    check(optimizer.slots()[0].moment2, moment2, "exp_avg_sq");
+    check(optimizer.slots()[0].moment1(), moment1, "exp_avg");
+    check(optimizer.slots()[0].moment2(), moment2, "exp_avg_sq");
   }
 }
 

@@ -38,9 +38,10 @@ struct Small {
     parameters.push_back({"a.bias", Tensor::FromValues({2}, test::RandomFloats(2, seed + 1)), {}, true, {}});
     optimizer = std::make_unique<Optimizer>(parameters, AdamWOptions{});
     for (Optimizer::Slot& slot : optimizer->slots()) {
-      slot.moment1 = Tensor::FromValues(slot.moment1.shape(), test::RandomFloats(slot.moment1.num_elements(), seed + 2));
-      slot.moment2 = Tensor::FromValues(slot.moment2.shape(), test::RandomFloats(slot.moment2.num_elements(), seed + 3));
-      best.push_back(Tensor::FromValues(slot.moment1.shape(), test::RandomFloats(slot.moment1.num_elements(), seed + 4)));
+      const Shape& shape = slot.parameter->value.shape();
+      const auto random = [&](uint64_t stream) { return Tensor::FromValues(shape, test::RandomFloats(slot.parameter->value.num_elements(), seed + stream)); };
+      slot.SetMoments(random(2), random(3));
+      best.push_back(random(4));
     }
   }
 
@@ -52,8 +53,8 @@ struct Small {
     const auto add = [&](const Tensor& tensor) { values.insert(values.end(), tensor.floats().begin(), tensor.floats().end()); };
     for (const Optimizer::Slot& slot : optimizer->slots()) {
       add(slot.parameter->value);
-      add(slot.moment1);
-      add(slot.moment2);
+      add(slot.moment1());
+      add(slot.moment2());
     }
     for (const Tensor& tensor : best) add(tensor);
     return values;
