@@ -1,4 +1,4 @@
-// What both attentions do with their arguments: for attention.cc and bf16_attention.cc.
+// What attention does with its arguments: for attention.cc, attention_backward.cc and bf16_attention.cc.
 #if defined(MLAC_KERNELS_ATTENTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MLAC_KERNELS_ATTENTION_INL_H_
 #undef MLAC_KERNELS_ATTENTION_INL_H_
@@ -6,6 +6,7 @@
 #define MLAC_KERNELS_ATTENTION_INL_H_
 #endif
 
+#include "kernels/attention.h"
 #include "kernels/softmax-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -30,6 +31,18 @@ HWY_INLINE float AddBias(const Arguments& t, size_t i, float* scores) {
   const Lanes scale = Set(t.scale);
   ForEach(scores, t.position_bias - Position(t, i), scores, t.num_tokens, [&](const Lanes& score, const Lanes& bias) { return MulAdd(score, scale, bias); });
   return 1.0f;
+}
+
+// Rows x[r] of `count` elements, `stride` apart: exp, with sums, four rows at a time.
+HWY_INLINE void ExpBlock(float* x, size_t stride, size_t rows, size_t count, float scale, float* sums) {
+  size_t r = 0;
+  for (; r + 4 <= rows; r += 4) ExpRows<4>(x + r * stride, stride, count, scale, sums + r);
+  for (; r < rows; ++r) ExpRows<1>(x + r * stride, stride, count, scale, sums + r);
+}
+
+// Dropout of one query's probabilities.
+HWY_INLINE void DropProbabilities(const AttentionArguments& t, size_t query, const float* from, float* to) {
+  Dropout(*t.dropout, static_cast<uint32_t>(t.dropout_row + Position(t, query)), t.dropout_block, from, to, t.num_tokens);
 }
 
 }  // namespace HWY_NAMESPACE
