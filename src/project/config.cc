@@ -19,7 +19,7 @@ namespace mlac {
 namespace {
 
 namespace fs = std::filesystem;
-using Shape = ValueShape;
+using Value = ValueShape;
 
 constexpr uint64_t kMostRows = uint64_t{1} << 40;
 constexpr std::string_view kClassification = "text-classification", kMaskTask = "fill-mask";
@@ -28,56 +28,56 @@ constexpr std::string_view kClassification = "text-classification", kMaskTask = 
 // clang-format off
 
 constexpr Key<RowFilter> kFilterKeys[] = {
-    {{"column", Shape::kText, "The column that is looked at", "the text"}, [](const YamlValue& v, RowFilter& f) { f.column = v.Text(); }},
-    {{"equals", Shape::kTextOrTexts, "Rows with one of these values stay"}, [](const YamlValue& v, RowFilter& f) { f.equals = v.Texts(); }},
-    {{"not", Shape::kTextOrTexts, "Rows with one of these values go"}, [](const YamlValue& v, RowFilter& f) { f.not_equals = v.Texts(); }},
-    {{"min_length", Shape::kInteger, "Rows with fewer characters go"}, [](const YamlValue& v, RowFilter& f) { f.min_length = v.Integer(0, kMostRows); }},
-    {{"max_length", Shape::kInteger, "Rows with more characters go"}, [](const YamlValue& v, RowFilter& f) { f.max_length = v.Integer(0, kMostRows); }},
-    {{"not_empty", Shape::kBool, "Rows where it is empty, or holds only white space, go", "false"},
+    {{"column", Value::kText, "The column that is looked at", "the text"}, [](const YamlValue& v, RowFilter& f) { f.column = v.Text(); }},
+    {{"equals", Value::kTextOrTexts, "Rows with one of these values stay"}, [](const YamlValue& v, RowFilter& f) { f.equals = v.Texts(); }},
+    {{"not", Value::kTextOrTexts, "Rows with one of these values go"}, [](const YamlValue& v, RowFilter& f) { f.not_equals = v.Texts(); }},
+    {{"min_length", Value::kInteger, "Rows with fewer characters go"}, [](const YamlValue& v, RowFilter& f) { f.min_length = v.Integer(0, kMostRows); }},
+    {{"max_length", Value::kInteger, "Rows with more characters go"}, [](const YamlValue& v, RowFilter& f) { f.max_length = v.Integer(0, kMostRows); }},
+    {{"not_empty", Value::kBool, "Rows where it is empty, or holds only white space, go", "false"},
      [](const YamlValue& v, RowFilter& f) { f.not_empty = v.Bool(); }},
 };
 
 constexpr Key<DataConfig> kSplitKeys[] = {
-    {{"test", Shape::kShare, "Share of the rows that become the test data, of each label alike; rows with the same text, context or query stay "
+    {{"test", Value::kShare, "Share of the rows that become the test data, of each label alike; rows with the same text, context or query stay "
       "together", "", true},
      [](const YamlValue& v, DataConfig& d) { d.test_split = v.ShareBelowOne(); }},
-    {{"seed", Shape::kInteger, "Decides which rows", "0"}, [](const YamlValue& v, DataConfig& d) { d.split_seed = v.Integer(0, UINT64_MAX); }},
+    {{"seed", Value::kInteger, "Decides which rows", "0"}, [](const YamlValue& v, DataConfig& d) { d.split_seed = v.Integer(0, UINT64_MAX); }},
 };
 
 constexpr Key<DataConfig> kDataKeys[] = {
-    {{"train", Shape::kPathOrPaths, "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label, or what the task takes; "
+    {{"train", Value::kPathOrPaths, "What to learn from: CSV, TSV, JSONL, or a folder with a folder of texts for each label, or what the task takes; "
       "several files are joined", "", true},
      [](const YamlValue& v, DataConfig& d) { d.train = v.Texts(); }},
-    {{"test", Shape::kPath, "Texts that figures, tests and gates are decided on, never trained on", "made by split"},
+    {{"test", Value::kPath, "Texts that figures, tests and gates are decided on, never trained on", "made by split"},
      [](const YamlValue& v, DataConfig& d) { d.test = v.Text(); }},
-    {{"validation", Shape::kPath, "Texts to choose the best epoch by", "made by train.validation_split"},
+    {{"validation", Value::kPath, "Texts to choose the best epoch by", "made by train.validation_split"},
      [](const YamlValue& v, DataConfig& d) { d.validation = v.Text(); }},
-    {{"text", Shape::kText, "The column of texts", "text"}, [](const YamlValue& v, DataConfig& d) { d.text_column = v.Text(); }},
-    {{"text_pair", Shape::kText, "The column of second texts, each read together with the first", "texts alone", false, "", kClassification},
+    {{"text", Value::kText, "The column of texts", "text"}, [](const YamlValue& v, DataConfig& d) { d.text_column = v.Text(); }},
+    {{"text_pair", Value::kText, "The column of second texts, each read together with the first", "texts alone", false, "", kClassification},
      [](const YamlValue& v, DataConfig& d) { d.text_pair_column = v.Text(); }},
-    {{"target", Shape::kText, "The column of labels, or of numbers", "label"}, [](const YamlValue& v, DataConfig& d) { d.target_column = v.Text(); }},
-    {{"label_separator", Shape::kText, "What stands between several labels of a cell (train.multi_label); a list of JSON Lines needs none", ",", false, "",
+    {{"target", Value::kText, "The column of labels, or of numbers", "label"}, [](const YamlValue& v, DataConfig& d) { d.target_column = v.Text(); }},
+    {{"label_separator", Value::kText, "What stands between several labels of a cell (train.multi_label); a list of JSON Lines needs none", ",", false, "",
       kClassification},
      [](const YamlValue& v, DataConfig& d) { d.label_separator = v.Text(); }},
-    {{"filter", Shape::kSections, "Which rows of train stay: those of which all these hold", "", false, "models.NAME.data.filter[]"},
+    {{"filter", Value::kSections, "Which rows of train stay: those of which all these hold", "", false, "models.NAME.data.filter[]"},
      [](const YamlValue& v, DataConfig& d) {
        for (const YamlValue& item : v.Items()) {
          ReadSection(item, kFilterKeys, d.filters.emplace_back());
          if (d.filters.back().holds_always()) item.Throw("this holds for every row", "equals, not, min_length, max_length or not_empty say for which it does");
        }
      }},
-    {{"dedupe", Shape::kBool, "Of rows of train with the same text (or question and context, or texts of a row) only the first stays", "false"},
+    {{"dedupe", Value::kBool, "Of rows of train with the same text (or question and context, or texts of a row) only the first stays", "false"},
      [](const YamlValue& v, DataConfig& d) { d.dedupe = v.Bool(); }},
-    {{"split", Shape::kSection, "Makes the test data from train", "", false, "models.NAME.data.split"},
+    {{"split", Value::kSection, "Makes the test data from train", "", false, "models.NAME.data.split"},
      [](const YamlValue& v, DataConfig& d) { ReadSection(v, kSplitKeys, d); }},
 };
 
 constexpr Key<OptimizeConfig> kOptimizeKeys[] = {
-    {{"int8", Shape::kBool, "Weights and activations of 8 bits: a quarter of the size", "false"},
+    {{"int8", Value::kBool, "Weights and activations of 8 bits: a quarter of the size", "false"},
      [](const YamlValue& v, OptimizeConfig& o) { o.int8 = v.Bool(); }},
-    {{"max_drop", Shape::kPoints, "Refuse what loses more percentage points of the metric on the test data than this", "any"},
+    {{"max_drop", Value::kPoints, "Refuse what loses more percentage points of the metric on the test data than this", "any"},
      [](const YamlValue& v, OptimizeConfig& o) { o.max_drop = v.Points(); }},
-    {{"metric", Shape::kText, "What max_drop looks at: a figure of the task", "the first of those below that the test data have"},
+    {{"metric", Value::kText, "What max_drop looks at: a figure of the task", "the first of those below that the test data have"},
      [](const YamlValue& v, OptimizeConfig& o) { o.metric = v.Text(); }},
 };
 
@@ -90,12 +90,12 @@ struct GateText {
 
 // clang-format off
 constexpr Key<GateText> kGateKeys[] = {
-    {{"require", Shape::kText, "The gate, as it stands on a line of its own", "", true},
+    {{"require", Value::kText, "The gate, as it stands on a line of its own", "", true},
      [](const YamlValue& v, GateText& g) {
        g.text = v.Text();
        g.node = &v.node();
      }},
-    {{"confident", Shape::kBool, "Decided by the end of the 95 % interval that is against it, not by the figure itself", "false"},
+    {{"confident", Value::kBool, "Decided by the end of the 95 % interval that is against it, not by the figure itself", "false"},
      [](const YamlValue& v, GateText& g) { g.confident = v.Bool(); }},
 };
 
@@ -140,7 +140,7 @@ void ReadTask(const YamlValue& value, ModelConfig& model) {
 
 // clang-format off
 constexpr Key<ModelConfig> kBaseKeys[] = {
-    {{"model", Shape::kText, "A model of this file: what it is trained and published as is the base, and it is made first", "", true},
+    {{"model", Value::kText, "A model of this file: what it is trained and published as is the base, and it is made first", "", true},
      [](const YamlValue& v, ModelConfig& m) { m.base_model = v.Text(); }},
 };
 
@@ -154,17 +154,17 @@ void ReadBase(const YamlValue& value, ModelConfig& model) {
 
 // clang-format off
 constexpr Key<ModelConfig> kModelKeys[] = {
-    {{"task", Shape::kText, "What the model does, as `mlac train` knows it; the page ends with what each task has", "text-classification"}, ReadTask},
-    {{"base", Shape::kPathOrSection, "The model to start from: a folder in the Hugging Face layout, NAME@ALIAS or NAME@REVISION of the store, or a model of "
+    {{"task", Value::kText, "What the model does, as `mlac train` knows it; the page ends with what each task has", "text-classification"}, ReadTask},
+    {{"base", Value::kPathOrSection, "The model to start from: a folder in the Hugging Face layout, NAME@ALIAS or NAME@REVISION of the store, or a model of "
       "this file", "", true, "models.NAME.base"}, ReadBase},
-    {{"data", Shape::kSection, "Where the texts are", "", true, "models.NAME.data"},
+    {{"data", Value::kSection, "Where the texts are", "", true, "models.NAME.data"},
      [](const YamlValue& v, ModelConfig& m) { ReadSection(v, kDataKeys, m.data); }},
-    {{"train", Shape::kSection, "How it learns", "", false, "models.NAME.train"},
+    {{"train", Value::kSection, "How it learns", "", false, "models.NAME.train"},
      [](const YamlValue& v, ModelConfig& m) { ReadTrainKeys(v, m.train); }},
-    {{"optimize", Shape::kSection, "How it becomes smaller and faster", "", false, "models.NAME.optimize"},
+    {{"optimize", Value::kSection, "How it becomes smaller and faster", "", false, "models.NAME.optimize"},
      ReadOptimize},
-    {{"tests", Shape::kPath, "The model's own tests; a model that fails one is not published"}, [](const YamlValue& v, ModelConfig& m) { m.tests = v.Text(); }},
-    {{"gates", Shape::kTextOrSections, "What must hold before the model is published: \"macro_f1 >= 0.43\", \"accuracy >= production - 0.005\"", "", false,
+    {{"tests", Value::kPath, "The model's own tests; a model that fails one is not published"}, [](const YamlValue& v, ModelConfig& m) { m.tests = v.Text(); }},
+    {{"gates", Value::kTextOrSections, "What must hold before the model is published: \"macro_f1 >= 0.43\", \"accuracy >= production - 0.005\"", "", false,
       "models.NAME.gates[]"},
      ReadGates},
 };
@@ -315,10 +315,10 @@ void ReadModels(const YamlValue& value, ProjectConfig& project) {
 
 // clang-format off
 constexpr Key<ProjectConfig> kProjectKeys[] = {
-    {{"store", Shape::kPath, "Where models and their history are kept; a folder that a team shares, if its CI has to see what is in production", ".mlac"},
+    {{"store", Value::kPath, "Where models and their history are kept; a folder that a team shares, if its CI has to see what is in production", ".mlac"},
      [](const YamlValue& v, ProjectConfig& p) { p.store = v.Text(); }},
-    {{"models", Shape::kNamedSections, "The models, each under its name", "", true, "models.NAME"}, ReadModels},
-    {{"definitions", Shape::kText, "Whatever is written here is ignored: a place for anchors (&) that several models use"},
+    {{"models", Value::kNamedSections, "The models, each under its name", "", true, "models.NAME"}, ReadModels},
+    {{"definitions", Value::kText, "Whatever is written here is ignored: a place for anchors (&) that several models use"},
      [](const YamlValue&, ProjectConfig&) {}},
 };
 

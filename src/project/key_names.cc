@@ -16,7 +16,7 @@ constexpr std::pair<std::string_view, std::string_view> kOtherKeys[] = {{"data",
                                                                         {"label-separator", "data.label_separator"},
                                                                         {"skip-unlabelled", "not_empty: true of data.filter"}};
 
-bool IsLetter(char c) { return c >= 'a' && c <= 'z'; }
+bool IsLatinLetter(char c) { return c >= 'a' && c <= 'z'; }
 
 // "" for an option that has no key.
 std::string KeyOf(std::string_view option) {
@@ -34,13 +34,13 @@ std::string KeyOf(std::string_view option) {
 std::string WithKeyNames(std::string_view text) {
   std::string result;
   for (size_t i = 0; i < text.size();) {
-    const bool stands_alone = i == 0 || (!IsLetter(text[i - 1]) && text[i - 1] != '-');
+    const bool stands_alone = i == 0 || (!IsLatinLetter(text[i - 1]) && text[i - 1] != '-');
     if (!stands_alone || !text.substr(i).starts_with("--")) {
       result += text[i++];
       continue;
     }
     size_t end = i + 2;
-    while (end < text.size() && (IsLetter(text[end]) || text[end] == '-')) ++end;
+    while (end < text.size() && (IsLatinLetter(text[end]) || text[end] == '-')) ++end;
     const std::string key = KeyOf(text.substr(i + 2, end - i - 2));
     result += key.empty() ? text.substr(i, end - i) : key;
     i = end;

@@ -17,7 +17,7 @@ namespace {
 
 using nlohmann::json;
 
-bool IsLetter(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0 || static_cast<unsigned char>(c) >= 0x80; }
+bool IsLetterOfAnyScript(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0 || static_cast<unsigned char>(c) >= 0x80; }
 
 char Lower(char c) { return static_cast<unsigned char>(c) < 0x80 ? static_cast<char>(std::tolower(static_cast<unsigned char>(c))) : c; }
 
@@ -119,7 +119,7 @@ std::vector<TestRow> RowsOfMasks(const ModelData& data, size_t at_most) {
     std::vector<std::pair<size_t, size_t>> words;  // begin and length
     for (size_t begin = 0; begin < text.size();) {
       size_t end = begin;
-      while (end < text.size() && IsLetter(text[end])) ++end;
+      while (end < text.size() && IsLetterOfAnyScript(text[end])) ++end;
       if (end - begin >= kShortestWord) words.emplace_back(begin, end - begin);
       begin = std::max(end, begin + 1);
     }

@@ -46,6 +46,11 @@ ResolvedReference ResolveBase(const ProjectConfig& project, const ModelConfig& m
   }
 }
 
+void CheckIsTrainable(const std::string& config_file, const std::string& shown) {
+  if (ReadJsonFile(config_file).contains("quantization_config"))
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{} is int8, which cannot be trained", shown), "name the model that it was made from");
+}
+
 // Where config.json of the revision lies. Throws if it is no model that can be trained.
 std::string ConfigOfRevision(const Store& store, const std::string& shown, const ResolvedReference& found) {
   const std::optional<Record> record = store.FindRecord(found.name, found.revision);
@@ -58,9 +63,7 @@ std::string ConfigOfRevision(const Store& store, const std::string& shown, const
   const ManifestEntry* config = manifest.Find(inner.empty() ? kConfigFile : inner + "/" + kConfigFile);
   if (config == nullptr) throw Error(ErrorCode::kInvalidInput, fmt::format("{} is no model: there is no {} in it", shown, kConfigFile));
   const std::string path = store.BlobPath(config->sha256);
-  if (ReadJsonFile(path).contains("quantization_config"))
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{} is int8, which cannot be trained", shown),
-                "name the model that it was made from");
+  CheckIsTrainable(path, shown);
   return path;
 }
 
@@ -69,12 +72,15 @@ std::string ConfigOfFolder(const std::string& folder, const std::string& shown) 
   if (IsAdapterFolder(folder) && !FileExists(folder + "/modules.json"))
     throw Error(ErrorCode::kInvalidArgument, fmt::format("{} is an adapter, not a model", shown),
                 "name the model that it was made for, or what 'mlac merge' makes of both");
+  std::string path;
   try {
-    return TransformerFolder(folder) + "/" + kConfigFile;
+    path = TransformerFolder(folder) + "/" + kConfigFile;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kNotFound) throw;
     return folder + "/" + kConfigFile;
   }
+  if (FileExists(path)) CheckIsTrainable(path, shown);
+  return path;
 }
 
 }  // namespace

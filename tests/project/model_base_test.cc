@@ -445,5 +445,15 @@ TEST(ModelBase, AnAdapterIsNoBase) {
             "name the model that it was made for, or what 'mlac merge' makes of both");
 }
 
+TEST(ModelBase, AFolderOfInt8IsNoBase) {
+  TinyProject project;
+  project.folder.Write("small/config.json", R"({"model_type": "bert", "quantization_config": {"format": "int-quantized"}})");
+  project.lines["base"] = "small";
+  EXPECT_EQ(ExpectError(ErrorCode::kInvalidInput, "mlac.yaml line 3: models.topics.base: small is int8, which cannot be trained",
+                        [&] { project.MakePlan(); })
+                .hint(),
+            "name the model that it was made from");
+}
+
 }  // namespace
 }  // namespace mlac
