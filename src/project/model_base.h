@@ -21,7 +21,8 @@ struct PlannedBase {
 
 // base: of the model that model.base_model names; nullptr where it names none. store: nullptr while there is none. Throws without a place
 // what Resolve throws; kNotFound while there is no store; kInvalidInput for a revision that is no model or is int8; as TransformerFolder
-// for what is no folder, an adapter, int8, and modules or a config.json that cannot be read. A folder that is not there, or has no config.json, is not refused yet.
+// for what is no folder, an adapter, int8, and modules or a config.json that cannot be read. A folder that is not there, or has no config.json, is not
+// refused yet.
 PlannedBase PlanBase(const ProjectConfig& project, const ModelConfig& model, const Store* store, const PlannedBase* base,
                      const std::string& base_key);
 
