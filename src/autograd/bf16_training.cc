@@ -79,7 +79,7 @@ void AddBlocks(Run& run, const Bf16* gradient_z, const Bf16* x, size_t rows, Par
     for (size_t block = 0; block < blocks; ++block)
       kernels::PackBf16Panels(x + block * kBlockRows * x_stride, x_stride, rows_of(block), inputs, begin, end, b + block * packed_size);
   });
-  float* c = weight.gradient.mutable_floats().data();
+  const Gradient::Target target = weight.gradient.ForProduct();
   CutProduct(run, outputs, panels, [&](size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
     for (size_t panel = panel_begin; panel < panel_end; panel += kPanelsAtOnce)
       for (size_t block = 0; block < blocks; ++block)
@@ -87,8 +87,8 @@ void AddBlocks(Run& run, const Bf16* gradient_z, const Bf16* x, size_t rows, Par
                            .packed_b = b + block * packed_size,
                            .num_k = rows_of(block),
                            .num_columns = inputs,
-                           .accumulate = true,
-                           .c = c,
+                           .accumulate = target.adds || block > 0,
+                           .c = target.values,
                            .c_stride = inputs},
                           row_begin, row_end, panel, std::min(panel_end, panel + kPanelsAtOnce));
   });

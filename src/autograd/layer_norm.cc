@@ -25,11 +25,12 @@ Tensor LayerNormForward(Run& run, const Tensor& x, const Tensor* residual, Param
   run.tape()->Record(y, [sum, stats, x_id, residual_id, &gamma, &beta](Run& run, const Tensor& gradient) {
     const size_t rows = sum.dim(0), size = sum.dim(1);
     const float *sums = sum.floats().data(), *statistics = stats.floats().data(), *gradient_y = gradient.floats().data();
-    if (gamma.trainable)
+    if (gamma.trainable) {
+      float *gradient_gamma = gamma.gradient.mutable_floats().data(), *gradient_beta = beta.gradient.mutable_floats().data();
       run.ParallelFor(size, 16, [&](size_t begin, size_t end, size_t) {
-        kernels::LayerNormBackwardParameters(sums, statistics, gradient_y, size, rows, gamma.gradient.mutable_floats().data(),
-                                             beta.gradient.mutable_floats().data(), begin, end);
+        kernels::LayerNormBackwardParameters(sums, statistics, gradient_y, size, rows, gradient_gamma, gradient_beta, begin, end);
       });
+    }
     if (x_id == 0 && residual_id == 0) return;
     Tensor gradient_x = run.NewTensor({rows, size});
     run.ParallelFor(rows, 4, [&](size_t begin, size_t end, size_t) {

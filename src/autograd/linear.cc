@@ -32,14 +32,16 @@ std::shared_ptr<PackedWeight> PackedOf(Parameter& weight) {
 
 void AddWeightGradient(Run& run, const Tensor& gradient_z, const Tensor& x, Parameter& weight) {
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = gradient_z.dim(1);
+  if (rows == 0) return;
   const size_t stride = kernels::RowStride(rows);
   Tensor transposed = run.NewTensor({outputs, stride});
   run.ParallelFor(outputs, 16, [&](size_t begin, size_t end, size_t) {
     kernels::Transpose(gradient_z.floats().data() + begin, outputs, rows, end - begin, transposed.mutable_floats().data() + begin * stride, stride);
   });
   const Tensor packed = PackForGemm(run, x.floats().data(), inputs, Layout::kRows, rows, inputs);
+  const Gradient::Target target = weight.gradient.ForProduct();
   ParallelGemm(run, {.a = transposed.floats().data(), .a_stride = stride, .packed_b = packed.floats().data(), .num_k = rows, .num_columns = inputs,
-                     .accumulate = true, .c = weight.gradient.mutable_floats().data(), .c_stride = inputs}, outputs);
+                     .accumulate = target.adds, .c = target.values, .c_stride = inputs}, outputs);
 }
 
 namespace {
@@ -49,10 +51,12 @@ void LinearBackward(Run& run, const Tensor& x, const Tensor& z, Parameter& weigh
   if (activation != Activation::kNone) gradient = ActivationGradient(run, z, gradient, activation);
   const bool bf16 = run.dtype() == DType::kBF16;
   if (weight.trainable && !bf16) AddWeightGradient(run, gradient, x, weight);
-  if (bias != nullptr && bias->trainable)
+  if (bias != nullptr && bias->trainable) {
+    float* sums = bias->gradient.mutable_floats().data();
     run.ParallelFor(outputs, 16, [&](size_t begin, size_t end, size_t) {
-      kernels::AddRows(gradient.floats().data(), rows, outputs, bias->gradient.mutable_floats().data(), begin, end);
+      kernels::AddRows(gradient.floats().data(), rows, outputs, sums, begin, end);
     });
+  }
   if (bf16) {
     run.tape()->Accumulate(run, x.tape_id(), Bf16LinearGradients(run, x, gradient, weight));
   } else if (x.tape_id() != 0) {

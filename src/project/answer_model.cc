@@ -16,9 +16,9 @@ namespace {
 
 using nlohmann::json;
 
-class AnswerFinder : public TaskModel {
+class AnswerModel : public TaskModel {
  public:
-  AnswerFinder(const std::string& folder, const ModelData& data, size_t num_threads)
+  AnswerModel(const std::string& folder, const ModelData& data, size_t num_threads)
       : model_(folder, {.num_threads = num_threads, .max_length = {}, .truncate = true}), test_data_(data.test) {
     model_.Require("question-answering");
   }
@@ -85,7 +85,7 @@ class AnswerFinder : public TaskModel {
 }  // namespace
 
 std::unique_ptr<TaskModel> OpenAnswerFinder(const std::string& folder, const ModelData& data, size_t num_threads) {
-  return std::make_unique<AnswerFinder>(folder, data, num_threads);
+  return std::make_unique<AnswerModel>(folder, data, num_threads);
 }
 
 std::vector<TestRow> RowsOfQuestions(const ModelData& data, size_t at_most) {

@@ -16,7 +16,7 @@ namespace mlac {
 namespace {
 
 using FigureKind = GateFigure::Kind;
-using Comparison = Gate::Comparison;
+using GateComparison = Gate::Comparison;
 
 // Differences of figures that are equal in decimals are not always so in binary fractions: 0.91 - 0.005 is not 0.905.
 constexpr double kRounding = 1e-9;
@@ -25,15 +25,15 @@ constexpr std::string_view kLoss = "loss";
 constexpr std::array<std::string_view, 4> kClassFields = {"precision", "recall", "f1", "support"};
 constexpr std::array<std::string_view, 2> kLatencies = {"latency_p50", "latency_p99"};
 
-std::string_view Symbol(Comparison comparison) {
+std::string_view Symbol(GateComparison comparison) {
   switch (comparison) {
-    case Comparison::kAtLeast:
+    case GateComparison::kAtLeast:
       return ">=";
-    case Comparison::kAtMost:
+    case GateComparison::kAtMost:
       return "<=";
-    case Comparison::kAbove:
+    case GateComparison::kAbove:
       return ">";
-    case Comparison::kBelow:
+    case GateComparison::kBelow:
       return "<";
   }
   return "";
@@ -134,8 +134,8 @@ class Parser {
     return {.kind = field == "support" ? FigureKind::kCount : FigureKind::kClassMetric, .name = field, .label = label};
   }
 
-  Comparison ReadComparison() {
-    for (const Comparison comparison : {Comparison::kAtLeast, Comparison::kAtMost, Comparison::kAbove, Comparison::kBelow})
+  GateComparison ReadComparison() {
+    for (const GateComparison comparison : {GateComparison::kAtLeast, GateComparison::kAtMost, GateComparison::kAbove, GateComparison::kBelow})
       if (Take(Symbol(comparison))) return comparison;
     throw GateSyntaxError(at_, fmt::format("expected >=, <=, > or <, found {}", Rest()), kForm);
   }
@@ -220,21 +220,21 @@ bool HasInterval(const Gate& gate, const GateFigures& known) {
   return Holds(known.with_interval, gate.figure.name) || gate.figure.kind == FigureKind::kClassMetric;
 }
 
-bool Holds(Comparison comparison, double value, double bound) {
+bool Holds(GateComparison comparison, double value, double bound) {
   switch (comparison) {
-    case Comparison::kAtLeast:
+    case GateComparison::kAtLeast:
       return value >= bound - kRounding;
-    case Comparison::kAtMost:
+    case GateComparison::kAtMost:
       return value <= bound + kRounding;
-    case Comparison::kAbove:
+    case GateComparison::kAbove:
       return value > bound + kRounding;
-    case Comparison::kBelow:
+    case GateComparison::kBelow:
       return value < bound - kRounding;
   }
   return false;
 }
 
-bool WantsMore(Comparison comparison) { return comparison == Comparison::kAtLeast || comparison == Comparison::kAbove; }
+bool WantsMore(GateComparison comparison) { return comparison == GateComparison::kAtLeast || comparison == GateComparison::kAbove; }
 
 std::string Shown(FigureKind kind, double value) {
   switch (kind) {

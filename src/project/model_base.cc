@@ -19,6 +19,7 @@
 #include "models/adapter.h"
 #include "models/model_folder.h"
 #include "models/sentence_encoder.h"
+#include "models/quantization.h"
 
 namespace mlac {
 namespace {
@@ -47,7 +48,7 @@ ResolvedReference ResolveBase(const ProjectConfig& project, const ModelConfig& m
 }
 
 void CheckIsTrainable(const std::string& config_file, const std::string& shown) {
-  if (ReadJsonFile(config_file).contains("quantization_config"))
+  if (ReadQuantization(ReadJsonFile(config_file), shown + "/" + kConfigFile) != Quantization::kNone)
     throw Error(ErrorCode::kInvalidInput, fmt::format("{} is int8, which cannot be trained", shown), "name the model that it was made from");
 }
 
@@ -79,7 +80,7 @@ std::string ConfigOfFolder(const std::string& folder, const std::string& shown) 
     if (error.code() != ErrorCode::kNotFound) throw;
     return folder + "/" + kConfigFile;
   }
-  if (FileExists(path)) CheckIsTrainable(path, shown);
+  CheckIsTrainable(path, shown);
   return path;
 }
 

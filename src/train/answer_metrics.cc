@@ -58,14 +58,14 @@ double F1(const std::vector<std::string>& predicted, const std::vector<std::stri
   return 2 * precision * recall / (precision + recall);
 }
 
-struct Mean {
+struct NamedMean {
   const char *name, *title;
   std::function<double(const AnswerScore&)> value;
   std::function<bool(const AnswerScore&)> counts;
 };
 
 // The mean over those of the given questions that count; 0 where none does.
-double MeanOf(const Mean& mean, std::span<const AnswerScore> scores, std::span<const size_t> questions) {
+double MeanOf(const NamedMean& mean, std::span<const AnswerScore> scores, std::span<const size_t> questions) {
   double sum = 0;
   size_t count = 0;
   for (const size_t q : questions)
@@ -115,7 +115,7 @@ Figures ComputeAnswerMetrics(std::span<const AnswerScore> scores, const MetricsO
   const auto has_none = [](const AnswerScore& score) { return !score.has_answer; };
   const auto f1 = [](const AnswerScore& score) { return score.f1; };
   const auto exact = [](const AnswerScore& score) { return score.exact; };
-  std::vector<Mean> means = {{"f1", "F1 of words", f1, always}, {"exact_match", "exact match", exact, always}};
+  std::vector<NamedMean> means = {{"f1", "F1 of words", f1, always}, {"exact_match", "exact match", exact, always}};
   if (std::any_of(scores.begin(), scores.end(), has_none))
     means.insert(means.end(), {{"has_answer_f1", "F1 of questions with an answer", f1, has_answer},
                                {"has_answer_exact_match", "exact match of questions with an answer", exact, has_answer},
@@ -124,9 +124,9 @@ Figures ComputeAnswerMetrics(std::span<const AnswerScore> scores, const MetricsO
   figures.num_examples = scores.size();
   std::vector<size_t> all(scores.size());
   for (size_t q = 0; q < all.size(); ++q) all[q] = q;
-  for (const Mean& mean : means) figures.figures.push_back({mean.name, mean.title, MeanOf(mean, scores, all)});
+  for (const NamedMean& mean : means) figures.figures.push_back({mean.name, mean.title, MeanOf(mean, scores, all)});
   if (!options.intervals || scores.empty()) return figures;
-  for (const Mean& mean : means) {
+  for (const NamedMean& mean : means) {
     RowFigure by_row = {.name = mean.name, .form = RowFigure::Form::kRatio, .num_units = scores.size(), .a = {}, .b = {}};
     for (const AnswerScore& score : scores) {
       by_row.a.push_back(mean.counts(score) ? mean.value(score) : 0);

@@ -22,7 +22,7 @@ constexpr size_t kChunk = 4096;  // elements that one f32 sum covers; beyond, ch
 // A thread takes so many chunks at a time where rows are not alike: in a vocabulary the frequent words stand together.
 constexpr size_t kChunksPerTask = 8;
 
-size_t RowSize(const Parameter& parameter) { return parameter.value.num_elements() / parameter.value.dim(0); }
+size_t RowSize(const Parameter& parameter) { return parameter.value.num_elements() / parameter.value.dim(0); }  // of parameters that learn: not 0
 
 // Calls body with stretches of elements that lie together, over the threads, and says whether they are of `rows`.
 void ForEachStretch(Run& run, const RowSet& rows, const Parameter& parameter, const std::function<void(size_t begin, size_t end, bool in_rows)>& body) {
@@ -113,7 +113,8 @@ Optimizer::Optimizer(std::deque<Parameter>& parameters, const AdamWOptions& opti
   for (const Parameter& parameter : parameters) names.push_back(parameter.name);
   const std::vector<double> rates = LayerRates(names, options.head_prefixes, options.layer_decay);
   for (size_t i = 0; i < parameters.size(); ++i)
-    if (Parameter& parameter = parameters[i]; parameter.trainable) slots_.emplace_back(parameter, Decays(parameter.name), rates[i]);
+    if (Parameter& parameter = parameters[i]; parameter.trainable && parameter.value.num_elements() > 0)
+      slots_.emplace_back(parameter, Decays(parameter.name), rates[i]);
 }
 
 Optimizer::Slot::Slot(Parameter& parameter, bool decays, double rate)
@@ -137,16 +138,12 @@ void Optimizer::Slot::SetMoments(Tensor moment1, Tensor moment2) {
 void Optimizer::ZeroGradients(Run& run) {
   for (Slot& slot : slots_) {
     Gradient& gradient = slot.parameter->gradient;
-    if (!gradient.defined()) {
-      gradient = Tensor::Zeros(slot.parameter->value.shape());
-    } else {
-      const RowSet rows = gradient.rows();
-      float* values = gradient.mutable_floats().data();
+    if (!gradient.defined()) gradient = Tensor::Zeros(slot.parameter->value.shape());
+    gradient.SetToZero([&](float* values, const RowSet& rows) {
       ForEachStretch(run, rows, *slot.parameter, [&](size_t begin, size_t end, bool in_rows) {
         if (in_rows) std::fill(values + begin, values + end, 0.0f);
       });
-    }
-    gradient.IsZero();
+    });
   }
 }
 

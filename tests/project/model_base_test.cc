@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "hub/collect.h"
+#include "models/quantization.h"
 #include "project/reproduce.h"
 #include "project/status.h"
 #include "project/test_model.h"
@@ -447,7 +448,7 @@ TEST(ModelBase, AnAdapterIsNoBase) {
 
 TEST(ModelBase, AFolderOfInt8IsNoBase) {
   TinyProject project;
-  project.folder.Write("small/config.json", R"({"model_type": "bert", "quantization_config": {"format": "int-quantized"}})");
+  project.folder.Write("small/config.json", json{{"model_type", "bert"}, {"quantization_config", Int8QuantizationConfig({})}}.dump());
   project.lines["base"] = "small";
   EXPECT_EQ(ExpectError(ErrorCode::kInvalidInput, "mlac.yaml line 3: models.topics.base: small is int8, which cannot be trained",
                         [&] { project.MakePlan(); })

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "autograd/bf16_training.h"
 #include "autograd/embedding.h"
 #include "autograd/linear.h"
 #include "base/thread_team.h"
@@ -130,6 +131,41 @@ TEST(Gradient, KnowsTheRowsThatAreWritten) {
   EXPECT_EQ(rows(), (std::vector<size_t>{}));
   const std::span<const float> values = parameters[0].gradient.floats();
   EXPECT_TRUE(std::all_of(values.begin(), values.end(), [](float x) { return x == 0; }));
+}
+
+// A step's first product takes the place of the last step's gradient, the others add to it; without any the gradient is zero.
+TEST(Gradient, OfALayerIsTheSumOfTheProductsOfItsStepAlone) {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    const auto make = [] { return Parameter{"dense.weight", Tensor::FromValues({40, 33}, RandomFloats(40 * 33, 1)), {}, true, {}}; };
+    Tape tape;
+    mlac::Run run({.team = nullptr, .tape = &tape, .dtype = dtype});
+    const auto backward = [&](Parameter& weight, uint64_t seed) {
+      const Tensor x = Tensor::FromValues({70, 33}, RandomFloats(70 * 33, seed));
+      PackedWeight packed;
+      const Tensor y = LinearForward(run, x, weight, nullptr, kernels::Activation::kNone, packed);
+      tape.Backward(run, y, Tensor::FromValues(y.shape(), RandomFloats(y.num_elements(), seed + 1)));
+    };
+    const auto bits = [&](Parameter& weight) {
+      FinishWeightGradient(run, weight);
+      return std::vector<float>(weight.gradient.floats().begin(), weight.gradient.floats().end());
+    };
+    const auto added_to_zeros = [&](const std::vector<uint64_t>& seeds) {
+      Parameter weight = make();
+      weight.gradient = Tensor::Zeros(weight.value.shape());
+      for (const uint64_t seed : seeds) backward(weight, seed);
+      return bits(weight);
+    };
+    std::deque<Parameter> parameters = {make()};
+    Optimizer optimizer(parameters, {});
+    for (const std::vector<uint64_t>& seeds : std::vector<std::vector<uint64_t>>{{10}, {20, 30}, {}, {40, 50, 60}, {70}, {}, {}}) {
+      optimizer.ZeroGradients(run);
+      for (const uint64_t seed : seeds) backward(parameters[0], seed);
+      EXPECT_TRUE(SameBits(bits(parameters[0]), added_to_zeros(seeds))) << seeds.size() << " products";
+      if (seeds.empty()) {
+        EXPECT_EQ(optimizer.GradientNorm(run), 0);
+      }
+    }
+  }
 }
 
 }  // namespace
