@@ -156,6 +156,7 @@ step "lint" scripts/lint.sh
 step "references of the documentation" tests/docs/references_test.sh
 step "the page of performance" tests/docs/performance_test.py
 run_ctest ci
+step "names of files that are compiled together" cmake --build build/ci -j "$jobs" --target mlac_folders
 step "installed library" installed_library
 step "installed C library" installed_c_library
 optional "${MLAC_MINILM:-}" "commands of the tutorial" tests/docs/tutorial_test.sh build/ci/mlac
