@@ -37,6 +37,7 @@ def parse_arguments():
 
 
 def read_csv(path):
+    csv.field_size_limit(sys.maxsize)  # an e-mail may be longer than the 128 KiB that Python allows by default
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return [row["text"] for row in rows], [row["label"] for row in rows]

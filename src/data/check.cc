@@ -16,7 +16,6 @@ namespace mlac {
 namespace {
 
 constexpr size_t kMostExamples = 3;
-constexpr size_t kShownLabel = 40;  // columns of a label in a message
 
 std::string Shown(const std::string& label) { return fmt::format("'{}'", Printable(label, kShownLabel)); }
 

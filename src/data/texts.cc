@@ -21,8 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kShownLabel = 40;  // columns of a label in a message
-
 std::string OwnName(const std::string& path) {
   const fs::path normal = fs::path(path).lexically_normal();
   const fs::path name = normal.has_filename() ? normal.filename() : normal.parent_path().filename();

@@ -12,6 +12,8 @@
 
 namespace mlac {
 
+constexpr size_t kShownLabel = 40;  // columns of a label in a message
+
 // Rows of one source. Parallel: texts, labels and lines have one entry a row.
 struct LabelledTexts {
   std::string source;  // the file's or folder's own name, without its path: "train.csv"

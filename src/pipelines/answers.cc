@@ -11,7 +11,7 @@ namespace {
 constexpr float kImpossible = -10000.0f;  // the logit of tokens that are not the context's
 
 // softmax over the tokens that an answer may have: those of the context, and the first, which stands for no answer.
-std::vector<float> Probabilities(const Encoding& window, int32_t cls, std::span<const float> logits, size_t column) {
+std::vector<float> WindowProbabilities(const Encoding& window, int32_t cls, std::span<const float> logits, size_t column) {
   std::vector<float> values(window.token_ids.size());
   for (size_t t = 0; t < values.size(); ++t)
     values[t] = window.sequence_ids[t] == 1 || window.token_ids[t] == cls ? logits[2 * t + column] : kImpossible;
@@ -58,7 +58,7 @@ std::vector<AnswerFinder::Candidate> AnswerFinder::Best(const std::vector<float>
 
 void AnswerFinder::Add(const Encoding& window, std::span<const float> logits) {
   const int32_t cls = tokenizer_.special_ids().cls;
-  std::vector<float> starts = Probabilities(window, cls, logits, 0), ends = Probabilities(window, cls, logits, 1);
+  std::vector<float> starts = WindowProbabilities(window, cls, logits, 0), ends = WindowProbabilities(window, cls, logits, 1);
   if (options_.handle_impossible_answer) null_score_ = std::min(null_score_, starts[0] * ends[0]);
   starts[0] = ends[0] = 0;
   std::vector<TextSpan> spans = CodePointOffsets(window, {}, context_);

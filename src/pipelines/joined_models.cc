@@ -9,14 +9,14 @@ namespace mlac {
 namespace {
 
 // Where the sequences of all parts stand in the batch that they make together.
-struct Joined {
+struct JoinedBatch {
   TokenBatch batch;
   std::vector<size_t> part_of;  // of each sequence
   std::vector<size_t> first;    // of each part: its first sequence
 };
 
-Joined Join(std::span<const JoinedPart> parts) {
-  Joined joined;
+JoinedBatch Join(std::span<const JoinedPart> parts) {
+  JoinedBatch joined;
   for (size_t p = 0; p < parts.size(); ++p) {
     const TokenBatch& batch = *parts[p].batch;
     joined.first.push_back(joined.batch.num_sequences());
@@ -69,7 +69,7 @@ class OfAdapters {
 }  // namespace
 
 void ComputeJoined(Inference& inference, const Model& base, std::span<const JoinedPart> parts) {
-  const Joined joined = Join(parts);
+  const JoinedBatch joined = Join(parts);
   inference.ForEachGroup(joined.batch, [&](Run& run, const TokenBatch& group, size_t first) {
     const std::vector<Stretch> stretches = StretchesOf(std::span(joined.part_of).subspan(first, group.num_sequences()));
     std::vector<AdapterRows> rows;

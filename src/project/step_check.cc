@@ -14,7 +14,7 @@ namespace mlac {
 namespace {
 
 // The columns that mlac.yaml names must be in the user's own files: said before anything runs.
-void CheckColumns(const StepScope& scope, const std::string& file, const std::string& key, bool is_training) {
+void CheckDataColumns(const StepScope& scope, const std::string& file, const std::string& key, bool is_training) {
   const ModelTask& task = TaskOf(scope.model);
   const DataConfig& data = scope.model.data;
   std::vector<std::string> there;
@@ -37,20 +37,20 @@ void CheckColumns(const StepScope& scope, const std::string& file, const std::st
     for (const RowFilter& filter : data.filters) check("data.filter", filter.column);
 }
 
-StepDescription Describe(const StepScope& scope) {
+StepDescription DescribeCheck(const StepScope& scope) {
   StepDescription step = {scope.TrainData(), {}};
   step.inputs.push_back(scope.Parameter("task", TaskOf(scope.model).Title()));
   if (!scope.model.data.validation.empty()) step.inputs.push_back(scope.File("data.validation", scope.model.data.validation));
   if (!scope.Has("split")) step.inputs.push_back(scope.TestData().front());
   for (StepInput& column : scope.Columns()) step.inputs.push_back(std::move(column));
   const DataConfig& data = scope.model.data;
-  for (const std::string& file : data.train) CheckColumns(scope, file, "data.train", true);
-  if (!data.validation.empty()) CheckColumns(scope, data.validation, "data.validation", false);
-  if (!data.test.empty()) CheckColumns(scope, data.test, "data.test", false);
+  for (const std::string& file : data.train) CheckDataColumns(scope, file, "data.train", true);
+  if (!data.validation.empty()) CheckDataColumns(scope, data.validation, "data.validation", false);
+  if (!data.test.empty()) CheckDataColumns(scope, data.test, "data.test", false);
   return step;
 }
 
-void Execute(StepRun& run) {
+void ExecuteCheck(StepRun& run) {
   std::vector<std::string> notes;
   const std::vector<Finding> findings = TaskOf(run.model).check(run.Data(), notes);
   for (const std::string& note : notes) run.observer.OnNote(note);
@@ -66,7 +66,7 @@ void Execute(StepRun& run) {
 
 }  // namespace
 
-const StepKind kCheckStep = {"check", "looks for what is wrong with the data", false, [](const ModelConfig&) { return true; }, Describe,
-                             Execute};
+const StepKind kCheckStep = {"check", "looks for what is wrong with the data", false, [](const ModelConfig&) { return true; }, DescribeCheck,
+                             ExecuteCheck};
 
 }  // namespace mlac

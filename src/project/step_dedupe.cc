@@ -6,7 +6,7 @@
 namespace mlac {
 namespace {
 
-void Execute(StepRun& run) {
+void ExecuteDedupe(StepRun& run) {
   const PreparedRows rows = ReadTrainRows(run, "dedupe");
   PreparedRows kept = {.head = rows.head, .rows = {}};
   std::unordered_set<std::string_view> seen;
@@ -22,6 +22,6 @@ const StepKind kDedupeStep = {"dedupe",
                               false,
                               [](const ModelConfig& model) { return model.data.dedupe; },
                               DescribeDataStep,
-                              Execute};
+                              ExecuteDedupe};
 
 }  // namespace mlac

@@ -11,14 +11,14 @@
 namespace mlac {
 namespace {
 
-StepDescription Describe(const StepScope& scope) {
+StepDescription DescribeEvaluate(const StepScope& scope) {
   StepDescription step = {{scope.Model()}, {}};
   for (StepInput& input : scope.TestData()) step.inputs.push_back(std::move(input));
   for (StepInput& column : scope.Columns()) step.inputs.push_back(std::move(column));
   return step;
 }
 
-void Execute(StepRun& run) {
+void ExecuteEvaluate(StepRun& run) {
   const ModelData data = run.Data();
   const TaskEvaluation evaluation = TaskOf(run.model).evaluate(run.ModelFolder(), data.test, data, run.num_threads, run.stop);
   const Figures& figures = evaluation.figures;
@@ -35,7 +35,7 @@ void Execute(StepRun& run) {
 
 }  // namespace
 
-const StepKind kEvaluateStep = {"evaluate", "measures the model on the test data", false, [](const ModelConfig&) { return true; }, Describe,
-                                Execute};
+const StepKind kEvaluateStep = {"evaluate", "measures the model on the test data", false, [](const ModelConfig&) { return true; }, DescribeEvaluate,
+                                ExecuteEvaluate};
 
 }  // namespace mlac

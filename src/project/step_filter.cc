@@ -12,7 +12,7 @@
 namespace mlac {
 namespace {
 
-StepDescription Describe(const StepScope& scope) {
+StepDescription DescribeFilter(const StepScope& scope) {
   StepDescription step = DescribeDataStep(scope);
   if (TaskOf(scope.model).several_labels())
     step.inputs.push_back(scope.Parameter("data.label_separator", scope.model.data.label_separator));
@@ -45,7 +45,7 @@ const std::string& CellOf(const PreparedRow& row, const RowFilter& filter, const
   return filter.column == model.data.target_column ? row.label : row.text;
 }
 
-void Execute(StepRun& run) {
+void ExecuteFilter(StepRun& run) {
   PreparedRows rows = ReadTrainRows(run, "filter");
   const size_t num_before = rows.rows.size();
   const std::vector<std::string> columns = FilterColumns(run.model);
@@ -63,6 +63,6 @@ void Execute(StepRun& run) {
 
 const StepKind kFilterStep = {"filter", "leaves out rows of the training data that do not meet data.filter",
                               false,    [](const ModelConfig& model) { return !model.data.filters.empty(); },
-                              Describe, Execute};
+                              DescribeFilter, ExecuteFilter};
 
 }  // namespace mlac

@@ -19,7 +19,7 @@ using nlohmann::ordered_json;
 using FigureKind = GateFigure::Kind;
 
 // Labels that gates name must be in the data, where these were looked at before.
-void CheckLabels(const StepScope& scope) {
+void CheckGateLabels(const StepScope& scope) {
   const std::vector<Gate>& gates = scope.model.gates;
   const Store* store = scope.contents.store();
   if (store == nullptr || std::all_of(gates.begin(), gates.end(), [](const Gate& gate) { return gate.figure.label.empty(); })) return;
@@ -41,8 +41,8 @@ void CheckLabels(const StepScope& scope) {
   }
 }
 
-StepDescription Describe(const StepScope& scope) {
-  CheckLabels(scope);
+StepDescription DescribeGate(const StepScope& scope) {
+  CheckGateLabels(scope);
   StepDescription step = {{scope.Step("evaluate"), scope.Model()}, {}};
   bool against_production = false, latency = false;
   for (size_t i = 0; i < scope.model.gates.size(); ++i) {
@@ -189,7 +189,7 @@ ordered_json OutcomeJson(const GateOutcome& outcome) {
   return json;
 }
 
-void Execute(StepRun& run) {
+void ExecuteGate(StepRun& run) {
   Measurer measurer(run);
   ordered_json outcomes = ordered_json::array();
   size_t num_refused = 0;
@@ -210,6 +210,6 @@ void Execute(StepRun& run) {
 
 const StepKind kGateStep = {"gate",   "decides by the gates whether the model may be published",
                             false,    [](const ModelConfig& model) { return !model.gates.empty(); },
-                            Describe, Execute};
+                            DescribeGate, ExecuteGate};
 
 }  // namespace mlac

@@ -25,7 +25,7 @@ std::string ShapeOf(const ModelTask& task, const std::string& path) {
   return fmt::format("has the columns {}", fmt::join(names, ", "));
 }
 
-StepDescription Describe(const StepScope& scope) {
+StepDescription DescribeJoin(const StepScope& scope) {
   StepDescription step = DescribeDataStep(scope);  // throws for a file that is not there
   const std::vector<std::string>& files = scope.model.data.train;
   const auto shape = [&](const std::string& file) { return ShapeOf(TaskOf(scope.model), scope.project.Path(file)); };
@@ -38,7 +38,7 @@ StepDescription Describe(const StepScope& scope) {
   return step;
 }
 
-void Execute(StepRun& run) {
+void ExecuteJoin(StepRun& run) {
   PreparedRows rows;
   for (const std::string& file : run.model.data.train) {
     PreparedRows some = ReadRows(run, run.project.Path(file));
@@ -52,6 +52,6 @@ void Execute(StepRun& run) {
 
 const StepKind kJoinStep = {"join",   "reads several files of training data, one behind the other",
                             false,    [](const ModelConfig& model) { return model.data.train.size() > 1; },
-                            Describe, Execute};
+                            DescribeJoin, ExecuteJoin};
 
 }  // namespace mlac

@@ -12,7 +12,7 @@
 namespace mlac {
 namespace {
 
-StepDescription Describe(const StepScope& scope) {
+StepDescription DescribeOptimize(const StepScope& scope) {
   StepDescription step = {{scope.Step("train"), scope.Parameter("optimize.int8", "true")}, {}};
   if (const auto& max_drop = scope.model.optimize.max_drop) {
     for (StepInput& input : scope.TestData()) step.inputs.push_back(std::move(input));
@@ -48,7 +48,7 @@ std::string MetricOf(const ModelConfig& model, const Figures& figures) {
   throw Error(ErrorCode::kInvalidInput, fmt::format("{}: optimize.max_drop: these test data have no figure to look at", model.name));
 }
 
-void Execute(StepRun& run) {
+void ExecuteOptimize(StepRun& run) {
   const std::string before = run.OutputOf("train") + "/model", after = run.output + "/model";
   std::filesystem::create_directory(after);
   const Int8Summary summary = WriteInt8Folder(before, after);
@@ -78,6 +78,6 @@ void Execute(StepRun& run) {
 
 const StepKind kOptimizeStep = {"optimize", "makes the trained model smaller and faster, and refuses what loses too much",
                                 false,      [](const ModelConfig& model) { return model.optimize.int8; },
-                                Describe,   Execute};
+                                DescribeOptimize,   ExecuteOptimize};
 
 }  // namespace mlac

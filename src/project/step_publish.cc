@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-StepDescription Describe(const StepScope& scope) {
+StepDescription DescribePublish(const StepScope& scope) {
   StepDescription step = {{scope.Model(), scope.Step("evaluate"), scope.Step("check")}, {}};
   for (const char* optional : {"test", "gate"})
     if (scope.Has(optional)) step.inputs.push_back(scope.Step(optional));
@@ -105,7 +105,7 @@ Record RecordOf(StepRun& run, const ModelData& data) {
   return record;
 }
 
-void Execute(StepRun& run) {
+void ExecutePublish(StepRun& run) {
   std::string revision = run.steps.PublishedRevision(run.key);  // of an earlier time that comes back
   if (revision.empty()) {
     const ModelData data = run.Data();
@@ -130,6 +130,6 @@ void Execute(StepRun& run) {
 }  // namespace
 
 const StepKind kPublishStep = {
-    "publish", "puts the model into the store as NAME@latest", false, [](const ModelConfig&) { return true; }, Describe, Execute};
+    "publish", "puts the model into the store as NAME@latest", false, [](const ModelConfig&) { return true; }, DescribePublish, ExecutePublish};
 
 }  // namespace mlac

@@ -11,14 +11,14 @@
 namespace mlac {
 namespace {
 
-StepDescription Describe(const StepScope& scope) {
+StepDescription DescribeSplit(const StepScope& scope) {
   StepDescription step = DescribeDataStep(scope);
   step.inputs.push_back(scope.Parameter("data.split.test", fmt::format("{}", scope.model.data.test_split)));
   step.inputs.push_back(scope.Parameter("data.split.seed", fmt::format("{}", scope.model.data.split_seed)));
   return step;
 }
 
-void Execute(StepRun& run) {
+void ExecuteSplit(StepRun& run) {
   const PreparedRows rows = ReadTrainRows(run, "split");
   LabelledTexts texts;  // as SplitStratified takes them
   std::map<std::string, int32_t> ids;
@@ -49,6 +49,6 @@ void Execute(StepRun& run) {
 
 const StepKind kSplitStep = {"split",  "sets rows of the training data aside as test data",
                              false,    [](const ModelConfig& model) { return model.data.test_split > 0; },
-                             Describe, Execute};
+                             DescribeSplit, ExecuteSplit};
 
 }  // namespace mlac

@@ -14,7 +14,7 @@ namespace mlac {
 namespace {
 
 // What slices look at must be in the test data.
-void CheckColumns(const StepScope& scope, const ModelTests& tests) {
+void CheckTestColumns(const StepScope& scope, const ModelTests& tests) {
   if (tests.Columns().empty()) return;
   const ModelData columns = ColumnsOf(scope.model);
   if (!scope.Has("split")) {
@@ -37,12 +37,12 @@ void CheckLatencies(const StepScope& scope, const ModelTests& tests) {
                   fmt::format("{}: latency: {} tokens; the base model takes {} at most", tests.file, test.num_tokens, most));
 }
 
-StepDescription Describe(const StepScope& scope) {
+StepDescription DescribeTest(const StepScope& scope) {
   StepDescription step = {{scope.Model()}, {}};
   const StepInput file = scope.File("tests", scope.model.tests);  // throws with the key if it is not there
   const ModelTests tests = ReadModelTests(scope.project.Path(scope.model.tests), scope.model.tests);
   CheckTestKinds(tests, TaskOf(scope.model), ColumnsOf(scope.model));
-  CheckColumns(scope, tests);
+  CheckTestColumns(scope, tests);
   CheckLatencies(scope, tests);
   step.inputs.push_back({"tests", StepInput::Kind::kFile, tests.hash, file.shown});  // comments are not in it
   for (StepInput& input : scope.TestData()) step.inputs.push_back(std::move(input));
@@ -51,7 +51,7 @@ StepDescription Describe(const StepScope& scope) {
   return step;
 }
 
-void Execute(StepRun& run) {
+void ExecuteTest(StepRun& run) {
   const ModelTests tests = ReadModelTests(run.project.Path(run.model.tests), run.model.tests);
   const auto on_case = [&](const TestCase& test) {
     if (test.status != TestCase::Status::kPassed)
@@ -75,6 +75,6 @@ void Execute(StepRun& run) {
 }  // namespace
 
 const StepKind kTestStep = {
-    "test", "runs the model's own tests", false, [](const ModelConfig& model) { return !model.tests.empty(); }, Describe, Execute};
+    "test", "runs the model's own tests", false, [](const ModelConfig& model) { return !model.tests.empty(); }, DescribeTest, ExecuteTest};
 
 }  // namespace mlac

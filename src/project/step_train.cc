@@ -6,7 +6,7 @@
 namespace mlac {
 namespace {
 
-StepDescription Describe(const StepScope& scope) {
+StepDescription DescribeTrain(const StepScope& scope) {
   StepDescription step = {{scope.Base()}, {}};
   for (StepInput& input : scope.TrainData()) step.inputs.push_back(std::move(input));
   if (!scope.model.data.validation.empty()) step.inputs.push_back(scope.File("data.validation", scope.model.data.validation));
@@ -38,7 +38,7 @@ class TrainingOutput : public FineTuneObserver {
   ApplyObserver& to_;
 };
 
-void Execute(StepRun& run) {
+void ExecuteTrain(StepRun& run) {
   TrainingOutput output(run.observer);
   const BaseFolder base(run.project, run.model, run.base, run.steps.store(), run.steps.WorkFolder(run.key));
   const FineTuneResult result =
@@ -53,6 +53,6 @@ std::string TrainingCheckpoint(const std::string& output, const ModelConfig& mod
   return output + (model.train.lora.rank > 0 ? "/model.adapter" : "/model") + "/checkpoint";  // as TrainModel has it
 }
 
-const StepKind kTrainStep = {"train", "fine-tunes the base model", true, [](const ModelConfig&) { return true; }, Describe, Execute};
+const StepKind kTrainStep = {"train", "fine-tunes the base model", true, [](const ModelConfig&) { return true; }, DescribeTrain, ExecuteTrain};
 
 }  // namespace mlac

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <exception>
 #include <iostream>
 #include <iterator>
@@ -103,8 +104,9 @@ class Load {
 
  private:
   void SendNext() {
-    Client& client = clients_[idle_.back()];
-    idle_.pop_back();
+    // The one that has waited longest: a server closes those that nobody uses for some seconds.
+    Client& client = clients_[idle_.front()];
+    idle_.pop_front();
     client.sent = Clock::now();
     if (send(client.fd, request_.data(), request_.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request_.size())) Fail(client);
   }
@@ -151,7 +153,7 @@ class Load {
   const std::string request_;
   const int epoll_ = epoll_create1(0);
   std::vector<Client> clients_;
-  std::vector<size_t> idle_;
+  std::deque<size_t> idle_;
   Statistics statistics_;
   double seconds_ = 0;
 };

@@ -105,6 +105,14 @@ class Server:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
+    def thread_cpu_s(self):
+        """The CPU time of each thread."""
+        times = {}
+        for thread in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{thread}/schedstat", encoding="utf-8") as file:
+                times[thread] = int(file.read().split()[0]) / 1e9
+        return times
+
     def wait_for_descriptors(self, count, timeout_s=30):
         """Seconds until the server has at most count descriptors; None if it takes longer than timeout_s."""
         start = time.monotonic()
