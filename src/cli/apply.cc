@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <memory>
 #include <string_view>
@@ -145,24 +144,24 @@ void Execute(ApplyCommand options) {
 
 }  // namespace
 
-void AddApply(CLI::App& app) {
+void AddApply(Command app) {
   auto options = std::make_shared<ApplyCommand>();
-  CLI::App& command = AddCommand(app, "apply", "Make the models of mlac.yaml: run what has changed, test, gate, publish",
-                                 "mlac apply\nmlac apply --target topics");
+  const Command command = app.AddCommand("apply", "Make the models of mlac.yaml: run what has changed, test, gate, publish",
+                                         "mlac apply\nmlac apply --target topics");
   AddProjectOptions(command, options->project);
   command
-      .add_option("--plan-file", options->plan_file,
-                  "Do exactly what 'mlac plan --plan-file' wrote there; refused if anything has moved since")
-      ->type_name("FILE");
-  command.add_flag("--dry-run", options->dry_run, "Only say what would be done, as 'mlac plan'");
-  command.add_flag("--no-report", options->no_report, "Write no report of what was published (.mlac/reports)");
+      .AddOption("--plan-file", options->plan_file,
+                 "Do exactly what 'mlac plan --plan-file' wrote there; refused if anything has moved since")
+      .Type("FILE");
+  command.AddFlag("--dry-run", options->dry_run, "Only say what would be done, as 'mlac plan'");
+  command.AddFlag("--no-report", options->no_report, "Write no report of what was published (.mlac/reports)");
   command
-      .add_option("--markdown", options->markdown, "Write what was published, beside production, and what was refused, for a pull request")
-      ->type_name("FILE");
+      .AddOption("--markdown", options->markdown, "Write what was published, beside production, and what was refused, for a pull request")
+      .Type("FILE");
   AddTrackOption(command, options->track);
   AddThreadsOption(command, options->apply.num_threads);
   AddJsonFlag(command, options->json);
-  command.callback([options] { Execute(*options); });
+  command.OnRun([options] { Execute(*options); });
 }
 
 }  // namespace mlac

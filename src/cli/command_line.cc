@@ -283,7 +283,7 @@ int ParseAndRun(CLI::App& app, std::vector<std::string> arguments) {
 
 }  // namespace
 
-int RunCommandLine(int argc, char** argv, void (*add_commands)(CLI::App&)) {
+int RunCommandLine(int argc, char** argv, void (*add_commands)(Command)) {
   signal(SIGPIPE, SIG_DFL);  // a parent may have had it ignored
   signal(SIGXFSZ, SIG_IGN);  // a file above `ulimit -f` is an error of write, said in one line
   CatchBusErrors();
@@ -296,7 +296,7 @@ int RunCommandLine(int argc, char** argv, void (*add_commands)(CLI::App&)) {
   app.get_formatter()->label("REQUIRED", "(required)");
   app.get_formatter()->label("SUBCOMMAND", "command");
   app.footer("'mlac help COMMAND' shows a command with an example.");
-  add_commands(app);
+  add_commands(Command(&app));
   RevealValues(app);
 
   std::vector<std::string> arguments = HideArguments(argc, argv);

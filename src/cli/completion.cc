@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -29,44 +28,43 @@ struct CommandWords {
 };
 
 // The values that a check for one of a set allows: CLI11 writes them into the type's name, "TEXT:{bash,zsh,fish}".
-std::vector<std::string> FixedValues(const CLI::Option& option) {
-  const std::string type = option.get_type_name();
+std::vector<std::string> FixedValues(Option option) {
+  const std::string type = option.type();
   const size_t open = type.find('{'), close = type.rfind('}');
   if (open == std::string::npos || close == std::string::npos || close < open) return {};
-  return CLI::detail::split(type.substr(open + 1, close - open - 1), ',');
+  return Split(type.substr(open + 1, close - open - 1), ',');
 }
 
-std::vector<Candidate> CommandsOf(const CLI::App& app) {
+std::vector<Candidate> CommandsOf(Command app) {
   std::vector<Candidate> commands;
-  for (const CLI::App* command : app.get_subcommands(nullptr))
-    commands.push_back({.word = command->get_name(), .description = command->get_description()});
+  for (const Command command : app.commands()) commands.push_back({.word = command.name(), .description = command.description()});
   return commands;
 }
 
-void Collect(const CLI::App& app, const std::string& path, std::vector<CommandWords>& out) {
+void Collect(Command app, const std::string& path, std::vector<CommandWords>& out) {
   CommandWords found{.path = path, .words = CommandsOf(app), .takes_files = false};
-  for (const CLI::Option* option : app.get_options()) {
-    if (option->get_group().empty()) continue;  // hidden
-    const std::vector<std::string> values = FixedValues(*option);
-    const bool takes_value = option->get_type_size() > 0;
-    Candidate candidate{.word = "", .description = option->get_description(), .takes_value = takes_value, .values = values};
-    for (const std::string& name : option->get_snames()) candidate.short_names.push_back("-" + name);
-    for (const std::string& name : option->get_lnames()) {
+  for (const Option option : app.options()) {
+    if (option.is_hidden()) continue;
+    const std::vector<std::string> values = FixedValues(option);
+    const bool takes_value = option.takes_value();
+    Candidate candidate{.word = "", .description = option.description(), .takes_value = takes_value, .values = values};
+    for (const std::string& name : option.short_names()) candidate.short_names.push_back("-" + name);
+    for (const std::string& name : option.long_names()) {
       candidate.word = "--" + name;
       found.words.push_back(candidate);
     }
     if (candidate.word.empty())  // an argument by its place
-      for (const std::string& value : values) found.words.push_back({.word = value, .description = option->get_description()});
+      for (const std::string& value : values) found.words.push_back({.word = value, .description = option.description()});
     if (takes_value && values.empty()) found.takes_files = true;
   }
   if (path == " help")
-    for (Candidate& command : CommandsOf(*app.get_parent())) found.words.push_back(std::move(command));
+    for (Candidate& command : CommandsOf(app.parent())) found.words.push_back(std::move(command));
   out.push_back(std::move(found));
   if (path == " help")
-    for (const CLI::App* command : app.get_parent()->get_subcommands(nullptr))
-      if (std::vector<Candidate> tasks = CommandsOf(*command); !tasks.empty())
-        out.push_back({.path = path + " " + command->get_name(), .words = std::move(tasks), .takes_files = false});
-  for (const CLI::App* command : app.get_subcommands(nullptr)) Collect(*command, path + " " + command->get_name(), out);
+    for (const Command command : app.parent().commands())
+      if (std::vector<Candidate> tasks = CommandsOf(command); !tasks.empty())
+        out.push_back({.path = path + " " + command.name(), .words = std::move(tasks), .takes_files = false});
+  for (const Command command : app.commands()) Collect(command, path + " " + command.name(), out);
 }
 
 // In single quotes, for a shell's script.
@@ -175,7 +173,7 @@ std::string FishScript(const std::vector<CommandWords>& commands) {
     std::string condition = "__fish_use_subcommand";
     if (!command.path.empty()) {
       condition.clear();
-      for (const std::string& word : CLI::detail::split(command.path.substr(1), ' '))
+      for (const std::string& word : Split(command.path.substr(1), ' '))
         condition += (condition.empty() ? "" : "; and ") + std::string("__fish_seen_subcommand_from ") + word;
     }
     for (const Candidate& candidate : command.words) {
@@ -197,13 +195,13 @@ std::string FishScript(const std::vector<CommandWords>& commands) {
 
 }  // namespace
 
-void AddCompletion(CLI::App& app) {
+void AddCompletion(Command app) {
   auto shell = std::make_shared<std::string>();
-  CLI::App& command = AddCommand(app, "completion", "Print a script that completes commands and options in a shell",
-                                 "source <(mlac completion bash)       # also zsh; for good: add the line to ~/.bashrc\n"
-                                 "mlac completion fish | source");
-  command.add_option("shell", *shell, "The shell")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}))->type_name("");
-  command.callback([shell, &app] {
+  const Command command = app.AddCommand("completion", "Print a script that completes commands and options in a shell",
+                                         "source <(mlac completion bash)       # also zsh; for good: add the line to ~/.bashrc\n"
+                                         "mlac completion fish | source");
+  command.AddOption("shell", *shell, "The shell").Required().OneOf({"bash", "zsh", "fish"}).Type("");
+  command.OnRun([shell, app] {
     std::vector<CommandWords> commands;
     Collect(app, "", commands);
     fmt::print("{}", *shell == "bash" ? BashScript(commands) : *shell == "zsh" ? ZshScript(commands) : FishScript(commands));

@@ -1,7 +1,6 @@
 // mlac diff: what two revisions do not have in common.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -156,19 +155,20 @@ RevisionDiff DiffOf(const DiffOptions& options) {
 
 }  // namespace
 
-void AddDiff(CLI::App& app) {
+void AddDiff(Command app) {
   auto options = std::make_shared<DiffOptions>();
-  CLI::App& command = AddCommand(app, "diff", "Compare two revisions: figures, parameters, data, files",
-                                 "mlac diff topics@production topics@latest\nmlac diff topics@production topics@candidate    # what a gate or a test refused\n"
-                                 "mlac diff 3fa94c21 77b0e1d2 --html report.html");
-  command.add_option("before", options->before, "NAME, NAME@ALIAS, or the beginning of a revision")->required()->type_name("REV1");
-  command.add_option("after", options->after, "The one to compare it with; also NAME@candidate: what apply made last")->required()->type_name("REV2");
-  command.add_option("--html", options->html, "Measure both on the newer one's test data, and write a page with figures, pictures and rows")->type_name("FILE");
-  command.add_option("--markdown", options->markdown, "The same, for a pull request")->type_name("FILE");
+  const Command command = app.AddCommand("diff", "Compare two revisions: figures, parameters, data, files",
+                                         "mlac diff topics@production topics@latest\n"
+                                         "mlac diff topics@production topics@candidate    # what a gate or a test refused\n"
+                                         "mlac diff 3fa94c21 77b0e1d2 --html report.html");
+  command.AddOption("before", options->before, "NAME, NAME@ALIAS, or the beginning of a revision").Required().Type("REV1");
+  command.AddOption("after", options->after, "The one to compare it with; also NAME@candidate: what apply made last").Required().Type("REV2");
+  command.AddOption("--html", options->html, "Measure both on the newer one's test data, and write a page with figures, pictures and rows").Type("FILE");
+  command.AddOption("--markdown", options->markdown, "The same, for a pull request").Type("FILE");
   AddStoreOption(command, options->store);
   AddThreadsOption(command, options->num_threads);
   AddJsonFlag(command, options->json);
-  command.callback([options] {
+  command.OnRun([options] {
     const RevisionDiff diff = DiffOf(*options);
     fmt::print("{}", options->json ? AsJson(diff).dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(diff));
   });

@@ -1,7 +1,6 @@
 // mlac env: everything that a bug report needs, and nothing that is secret.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -116,11 +115,11 @@ std::string EnvironmentAsText(const ordered_json& env) {
 
 }  // namespace
 
-void AddEnv(CLI::App& app) {
+void AddEnv(Command app) {
   auto options = std::make_shared<EnvOptions>();
-  CLI::App& command = AddCommand(app, "env", "Print what a bug report needs: versions, processor, limits", "mlac env\nmlac env --json");
+  const Command command = app.AddCommand("env", "Print what a bug report needs: versions, processor, limits", "mlac env\nmlac env --json");
   AddJsonFlag(command, options->json);
-  command.callback([options] {
+  command.OnRun([options] {
     const ordered_json env = Describe();
     fmt::print("{}", options->json ? env.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : EnvironmentAsText(env));
   });

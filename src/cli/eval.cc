@@ -1,7 +1,6 @@
 // mlac eval: how good a trained model is on labelled texts.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -48,13 +47,13 @@ constexpr ReadingOption kReadingOptions[] = {
     {"--line-by-line", "fill-mask"},
 };
 
-void CheckOptionsFit(const CLI::App& command, std::string_view task) {
+void CheckOptionsFit(Command command, std::string_view task) {
   for (const ReadingOption& option : kReadingOptions)
-    if (command.count(option.name) > 0 && option.tasks.find(task) == std::string_view::npos)
+    if (command.Given(option.name) && option.tasks.find(task) == std::string_view::npos)
       throw UsageError(fmt::format("eval: {} does nothing for a model of {}", option.name, task));
 }
 
-EvaluationOptions Resolve(const CLI::App& command, const EvalOptions& given, const std::string& model, const std::string& adapter) {
+EvaluationOptions Resolve(Command command, const EvalOptions& given, const std::string& model, const std::string& adapter) {
   EvaluationOptions options = EvaluationAsTrained(model, adapter, given.data);
   const auto take = [](const auto& from, auto& to) {
     if (from) to = *from;
@@ -64,7 +63,7 @@ EvaluationOptions Resolve(const CLI::App& command, const EvalOptions& given, con
   take(given.text_column, options.text_column);
   take(given.text_column, options.tuple_columns.first);
   take(given.text_column, options.tag_columns.words);
-  if (command.count("--text-pair-column") > 0) options.text_pair_column = given.text_pair_column.value_or("");  // CLI11 has no value for ""
+  if (command.Given("--text-pair-column")) options.text_pair_column = given.text_pair_column.value_or("");  // "" leaves it without one
   take(given.text_pair_column, options.tuple_columns.second);
   take(given.target_column, options.target_column);
   take(given.target_column, options.tuple_columns.score);
@@ -86,10 +85,10 @@ EvaluationOptions Resolve(const CLI::App& command, const EvalOptions& given, con
 
 constexpr size_t kWidthElsewhere = 160;  // columns of the report in a file or a log of CI: room for long labels
 
-void Execute(const CLI::App& command, const EvalOptions& options) {
+void Execute(Command command, const EvalOptions& options) {
   const ModelFolder given = FindModel(options.model), adapter = FindAdapter(options.adapter);
   EvaluationOptions evaluation = Resolve(command, options, given.path, adapter.path);
-  evaluation.on_task = [&command](std::string_view task) { CheckOptionsFit(command, task); };
+  evaluation.on_task = [command](std::string_view task) { CheckOptionsFit(command, task); };
   LeaveOnInterrupt();  // nothing is written before the end
   const EvaluationResult result = Evaluate(evaluation);
   for (const std::string& note : result.notes) fmt::print(stderr, "{}\n", note);
@@ -106,46 +105,45 @@ void Execute(const CLI::App& command, const EvalOptions& options) {
 
 }  // namespace
 
-void AddEval(CLI::App& app) {
+void AddEval(Command app) {
   auto options = std::make_shared<EvalOptions>();
-  CLI::App& command = AddCommand(app, "eval", "Measure a trained model on labelled texts",
-                                 "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json\nmlac eval ./squad --data dev-v2.0.json\n"
-                                 "mlac eval ./search --data pairs.csv");
-  command.add_option("model,-m,--model", options->model, kModelHelp)->required()->type_name("DIR");
+  const Command command = app.AddCommand("eval", "Measure a trained model on labelled texts",
+                                         "mlac eval ./topics --data test.csv\nmlac eval ./topics --data test.csv --json\n"
+                                         "mlac eval ./squad --data dev-v2.0.json\nmlac eval ./search --data pairs.csv");
+  command.AddOption("model,-m,--model", options->model, kModelHelp).Required().Type("DIR");
   AddAdapterOption(command, options->adapter);
   command
-      .add_option("--data", options->data, "Examples as the model was trained on: CSV, TSV, JSONL, folders, words with tags, SQuAD's JSON")
-      ->required()
-      ->type_name("FILE");
-  command.add_option("--text-column", options->text_column, "The column of texts; else as the model was trained, else text")
-      ->type_name("NAME");
-  command.add_option("--text-pair-column", options->text_pair_column, "The column of second texts; else as the model was trained")
-      ->type_name("NAME");
+      .AddOption("--data", options->data, "Examples as the model was trained on: CSV, TSV, JSONL, folders, words with tags, SQuAD's JSON")
+      .Required()
+      .Type("FILE");
+  command.AddOption("--text-column", options->text_column, "The column of texts; else as the model was trained, else text").Type("NAME");
+  command.AddOption("--text-pair-column", options->text_pair_column, "The column of second texts; else as the model was trained")
+      .Type("NAME");
   command
-      .add_option("--target-column", options->target_column,
-                  "The column of labels, tags or numbers; else as the model was trained, else label")
-      ->type_name("NAME");
-  command.add_option("--negative-column", options->negative_column, "Of sentence embeddings and cross-encoders: the column of negatives")
-      ->type_name("NAME");
+      .AddOption("--target-column", options->target_column,
+                 "The column of labels, tags or numbers; else as the model was trained, else label")
+      .Type("NAME");
+  command.AddOption("--negative-column", options->negative_column, "Of sentence embeddings and cross-encoders: the column of negatives")
+      .Type("NAME");
   command
-      .add_option("--label-separator", options->label_separator,
-                  "What stands between several labels of a cell; else as trained, else a comma")
-      ->type_name("TEXT");
-  command.add_flag("--skip-unlabelled", options->skip_unlabelled, "Leave out rows without a label instead of refusing the file");
-  auto* max_length = command.add_option("--max-length", options->max_length,
-                                        "Tokens a text, a window or a block may have; else as the model was trained, else its own limit");
-  WholeNumber(max_length->type_name("N"), 1);
-  auto* doc_stride =
-      command.add_option("--doc-stride", options->doc_stride, "Of question-answering: tokens that windows share; else as trained; 0: none");
-  WholeNumber(doc_stride->type_name("N"), 0);
-  auto* answer = command.add_option("--max-answer-length", options->max_answer_length,
-                                    "Of question-answering: tokens an answer may have; else as trained, else 30");
-  WholeNumber(answer->type_name("N"), 1, 1 << 20);
-  command.add_flag("--line-by-line", options->line_by_line, "Of fill-mask: texts are not joined to blocks, as where it was trained so");
+      .AddOption("--label-separator", options->label_separator,
+                 "What stands between several labels of a cell; else as trained, else a comma")
+      .Type("TEXT");
+  command.AddFlag("--skip-unlabelled", options->skip_unlabelled, "Leave out rows without a label instead of refusing the file");
+  const Option max_length = command.AddOption("--max-length", options->max_length,
+                                              "Tokens a text, a window or a block may have; else as the model was trained, else its own limit");
+  WholeNumber(max_length.Type("N"), 1);
+  const Option doc_stride =
+      command.AddOption("--doc-stride", options->doc_stride, "Of question-answering: tokens that windows share; else as trained; 0: none");
+  WholeNumber(doc_stride.Type("N"), 0);
+  const Option answer = command.AddOption("--max-answer-length", options->max_answer_length,
+                                          "Of question-answering: tokens an answer may have; else as trained, else 30");
+  WholeNumber(answer.Type("N"), 1, 1 << 20);
+  command.AddFlag("--line-by-line", options->line_by_line, "Of fill-mask: texts are not joined to blocks, as where it was trained so");
   AddDtypeOptions(command, options->dtype);
   AddThreadsOption(command, options->num_threads);
   AddJsonFlag(command, options->json);
-  command.callback([options, &command] { Execute(command, *options); });
+  command.OnRun([options, command] { Execute(command, *options); });
 }
 
 }  // namespace mlac

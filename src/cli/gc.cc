@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -77,17 +76,17 @@ std::string AsText(const CollectResult& result, const CollectedSteps& collected,
 
 }  // namespace
 
-void AddGc(CLI::App& app) {
+void AddGc(Command app) {
   auto options = std::make_shared<GcOptions>();
-  CLI::App& command = AddCommand(app, "gc", "Remove from the store what no alias, record, recent revision or mlac.yaml needs",
-                                 "mlac gc --dry-run\nmlac gc --keep 3");
-  auto* keep = command.add_option("--keep", options->collect.keep_last,
-                                  "Newest revisions of each name, and newest moves of each alias, that are kept; 0: none");
-  WholeNumber(keep->type_name("N")->capture_default_str(), 0);
-  command.add_flag("--dry-run", options->collect.dry_run, "Say what would be removed, and remove nothing");
+  const Command command = app.AddCommand("gc", "Remove from the store what no alias, record, recent revision or mlac.yaml needs",
+                                         "mlac gc --dry-run\nmlac gc --keep 3");
+  const Option keep = command.AddOption("--keep", options->collect.keep_last,
+                                        "Newest revisions of each name, and newest moves of each alias, that are kept; 0: none");
+  WholeNumber(keep.Type("N").ShowDefault(), 0);
+  command.AddFlag("--dry-run", options->collect.dry_run, "Say what would be removed, and remove nothing");
   AddStoreOption(command, options->store);
   AddJsonFlag(command, options->json);
-  command.callback([options] {
+  command.OnRun([options] {
     const Store store = OpenStore(options->store);
     std::optional<ApplyLock> lock;  // before anything is removed: what an apply at work needs is in no record yet
     if (!options->collect.dry_run) lock.emplace(store);

@@ -1,7 +1,6 @@
 // mlac init: the first mlac.yaml, from a look at the data.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 
@@ -108,29 +107,27 @@ void Execute(DraftOptions options) {
 
 }  // namespace
 
-void AddInit(CLI::App& app) {
+void AddInit(Command app) {
   auto options = std::make_shared<DraftOptions>();
-  CLI::App& command = AddCommand(app, "init", "Write mlac.yaml and tests from a look at the data, each line explained",
-                                 "mlac init --name topics --data data/train.csv --test data/test.csv -m models/minilm\n"
-                                 "mlac init --ci github    # the pipeline alone, where there is an mlac.yaml");
+  const Command command = app.AddCommand("init", "Write mlac.yaml and tests from a look at the data, each line explained",
+                                         "mlac init --name topics --data data/train.csv --test data/test.csv -m models/minilm\n"
+                                         "mlac init --ci github    # the pipeline alone, where there is an mlac.yaml");
   command
-      .add_option("--data", options->train, "What to learn from: CSV, TSV, JSONL, a folder of texts a label, or what another task takes")
-      ->type_name("FILE");
-  command.add_option("--task", options->task, "What the model is for; else what the data look like")
-      ->type_name("TASK")
-      ->check(CLI::IsMember(FineTuneTaskNames()).description(""));
-  command.add_option("--test", options->test, "Texts to measure on; without them a part of --data is set aside")->type_name("FILE");
-  command.add_option("--name", options->name, "The name of the model")->type_name("NAME")->capture_default_str();
-  command.add_option("-m,--model", options->base, "The model to start from: a folder, or NAME@ALIAS of the store")
-      ->type_name("DIR")
-      ->capture_default_str();
-  command.add_option("--text-column", options->text_column, "The column of texts; else it is guessed")->type_name("NAME");
-  command.add_option("--text-pair-column", options->text_pair_column, "The column of second texts; else usual names are looked for")
-      ->type_name("NAME");
-  command.add_option("--target-column", options->target_column, "The column of labels; else it is guessed")->type_name("NAME");
-  command.add_option("--ci", options->ci, "Write a CI pipeline, too, that plans on a pull request and applies on the main branch")
-      ->check(CLI::IsMember({"github", "gitlab"}).description("{github,gitlab}"));
-  command.callback([options] { Execute(*options); });
+      .AddOption("--data", options->train, "What to learn from: CSV, TSV, JSONL, a folder of texts a label, or what another task takes")
+      .Type("FILE");
+  command.AddOption("--task", options->task, "What the model is for; else what the data look like")
+      .Type("TASK")
+      .OneOfDescribed(FineTuneTaskNames());
+  command.AddOption("--test", options->test, "Texts to measure on; without them a part of --data is set aside").Type("FILE");
+  command.AddOption("--name", options->name, "The name of the model").Type("NAME").ShowDefault();
+  command.AddOption("-m,--model", options->base, "The model to start from: a folder, or NAME@ALIAS of the store").Type("DIR").ShowDefault();
+  command.AddOption("--text-column", options->text_column, "The column of texts; else it is guessed").Type("NAME");
+  command.AddOption("--text-pair-column", options->text_pair_column, "The column of second texts; else usual names are looked for")
+      .Type("NAME");
+  command.AddOption("--target-column", options->target_column, "The column of labels; else it is guessed").Type("NAME");
+  command.AddOption("--ci", options->ci, "Write a CI pipeline, too, that plans on a pull request and applies on the main branch")
+      .OneOf({"github", "gitlab"});
+  command.OnRun([options] { Execute(*options); });
 }
 
 }  // namespace mlac

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -188,16 +187,16 @@ std::string ModelAsText(const ordered_json& model, bool all_tensors) {
 
 }  // namespace
 
-void AddInspect(CLI::App& app) {
+void AddInspect(Command app) {
   auto options = std::make_shared<InspectOptions>();
-  CLI::App& command = AddCommand(app, "inspect", "Show what a model is, what it can do and the memory it needs",
-                                 "mlac inspect ./all-MiniLM-L6-v2\nmlac inspect ./topics --json");
-  command.add_option("model,-m,--model", options->model, kModelHelp)->required()->type_name("DIR");
+  const Command command = app.AddCommand("inspect", "Show what a model is, what it can do and the memory it needs",
+                                         "mlac inspect ./all-MiniLM-L6-v2\nmlac inspect ./topics --json");
+  command.AddOption("model,-m,--model", options->model, kModelHelp).Required().Type("DIR");
   AddAdapterOption(command, options->adapter);
-  command.add_flag("--tensors", options->tensors, "List all tensors");
+  command.AddFlag("--tensors", options->tensors, "List all tensors");
   AddThreadsOption(command, options->num_threads);
   AddJsonFlag(command, options->json);
-  command.callback([options] {
+  command.OnRun([options] {
     const ordered_json model = Describe(*options);
     fmt::print("{}", options->json ? model.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : ModelAsText(model, options->tensors));
   });

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -143,16 +142,16 @@ void Execute(const LogOptions& options) {
 
 }  // namespace
 
-void AddLog(CLI::App& app) {
+void AddLog(Command app) {
   auto options = std::make_shared<LogOptions>();
-  CLI::App& command = AddCommand(app, "log", "List what is in the store, the revisions of a name, or the moves of an alias",
-                                 "mlac log\nmlac log topics\nmlac log topics@production --json");
-  command.add_option("name", options->name, "A name, or NAME@ALIAS; without one: all names")->type_name("NAME");
-  WholeNumber(command.add_option("-n,--max-count", options->max_count, "The newest N alone; 0: all")->type_name("N")->capture_default_str(),
+  const Command command = app.AddCommand("log", "List what is in the store, the revisions of a name, or the moves of an alias",
+                                         "mlac log\nmlac log topics\nmlac log topics@production --json");
+  command.AddOption("name", options->name, "A name, or NAME@ALIAS; without one: all names").Type("NAME");
+  WholeNumber(command.AddOption("-n,--max-count", options->max_count, "The newest N alone; 0: all").Type("N").ShowDefault(),
               0);
   AddStoreOption(command, options->store);
   AddJsonFlag(command, options->json);
-  command.callback([options] { Execute(*options); });
+  command.OnRun([options] { Execute(*options); });
 }
 
 }  // namespace mlac

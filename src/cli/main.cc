@@ -1,11 +1,12 @@
 // The command line: one file a command beside this one, each with an Add function that declares its options; one line a command here.
+#include "cli/command.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 
 namespace mlac {
 namespace {
 
-void AddCommands(CLI::App& app) {
+void AddCommands(Command app) {
   AddRun(app);
   AddServe(app);
   AddTrain(app);

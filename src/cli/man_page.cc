@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <vector>
 
 #include "base/build_info.h"
+#include "cli/command.h"
 
 namespace mlac {
 namespace {
@@ -26,34 +26,33 @@ std::string Escaped(const std::string& text) {
   return out;
 }
 
-std::string OptionHeading(const CLI::Option& option) {
-  if (option.get_positional()) return "\\fI" + Escaped(option.get_name(true, false)) + "\\fR";
+std::string OptionHeading(Option option) {
+  if (const std::string argument = option.argument_name(); !argument.empty()) return "\\fI" + Escaped(argument) + "\\fR";
   std::string names;
-  for (const std::string& name : option.get_snames()) names += (names.empty() ? "\\fB" : ", \\fB") + Escaped("-" + name) + "\\fR";
-  for (const std::string& name : option.get_lnames()) names += (names.empty() ? "\\fB" : ", \\fB") + Escaped("--" + name) + "\\fR";
-  if (option.get_type_size() > 0) names += " \\fI" + Escaped(option.get_type_name()) + "\\fR";
+  for (const std::string& name : option.short_names()) names += (names.empty() ? "\\fB" : ", \\fB") + Escaped("-" + name) + "\\fR";
+  for (const std::string& name : option.long_names()) names += (names.empty() ? "\\fB" : ", \\fB") + Escaped("--" + name) + "\\fR";
+  if (option.takes_value()) names += " \\fI" + Escaped(option.type()) + "\\fR";
   return names;
 }
 
-void AppendOptions(const CLI::App& app, std::string& out) {
-  for (const CLI::Option* option : app.get_options()) {
-    if (option->get_group().empty()) continue;  // hidden
-    const std::string by_default = option->get_default_str().empty() ? "" : " (default " + option->get_default_str() + ")";
-    out += fmt::format(".TP\n{}\n{}\n", OptionHeading(*option), Escaped(option->get_description() + by_default));
+void AppendOptions(Command app, std::string& out) {
+  for (const Option option : app.options()) {
+    if (option.is_hidden()) continue;
+    const std::string by_default = option.default_text().empty() ? "" : " (default " + option.default_text() + ")";
+    out += fmt::format(".TP\n{}\n{}\n", OptionHeading(option), Escaped(option.description() + by_default));
   }
 }
 
-void AppendCommand(const CLI::App& app, const std::string& path, std::string& out) {
-  const std::string name = path + " " + app.get_name();
-  out += fmt::format(".SS \"{}\"\n{}.\n", Escaped(name), Escaped(app.get_description()));
+void AppendCommand(Command app, const std::string& path, std::string& out) {
+  const std::string name = path + " " + app.name();
+  out += fmt::format(".SS \"{}\"\n{}.\n", Escaped(name), Escaped(app.description()));
   AppendOptions(app, out);
-  const std::vector<std::string> lines = CLI::detail::split(app.get_footer(), '\n');
-  if (lines.size() > 1) {
+  if (const std::vector<std::string> lines = app.example(); !lines.empty()) {
     out += ".PP\nExample:\n.PP\n.nf\n";
-    for (size_t i = 1; i < lines.size(); ++i) out += Escaped(lines[i]) + "\n";
+    for (const std::string& line : lines) out += Escaped(line) + "\n";
     out += ".fi\n";
   }
-  for (const CLI::App* command : app.get_subcommands(nullptr)) AppendCommand(*command, name, out);
+  for (const Command command : app.commands()) AppendCommand(command, name, out);
 }
 
 constexpr char kAfterCommands[] = R"(.SH EXIT STATUS
@@ -89,13 +88,13 @@ Where the cache is (a folder mlac in it); else ~/.cache.
 
 }  // namespace
 
-std::string ManPage(const CLI::App& app) {
+std::string ManPage(Command app) {
   std::string out = fmt::format(".TH MLAC 1 \"\" \"mlac {}\" \"User Commands\"\n.SH NAME\n{}\n", GetBuildInfo().version,
                                 "mlac \\- fine\\-tune, run and serve Transformers, natively");
   out += ".SH SYNOPSIS\n.B mlac\n\\fIcommand\\fR [\\fIoptions\\fR]\n.SH OPTIONS\n";
   AppendOptions(app, out);
   out += ".SH COMMANDS\n";
-  for (const CLI::App* command : app.get_subcommands(nullptr)) AppendCommand(*command, "mlac", out);
+  for (const Command command : app.commands()) AppendCommand(command, "mlac", out);
   return out + kAfterCommands;
 }
 

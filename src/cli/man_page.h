@@ -2,13 +2,11 @@
 // The manual page mlac(1), made from the commands and options that this very program has.
 #include <string>
 
-namespace CLI {
-class App;
-}
-
 namespace mlac {
 
+class Command;
+
 // In the man macros of groff_man(7).
-std::string ManPage(const CLI::App& app);
+std::string ManPage(Command app);
 
 }  // namespace mlac

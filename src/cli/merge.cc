@@ -1,7 +1,6 @@
 // mlac merge: a model and its adapter as one model.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -61,17 +60,17 @@ void Execute(const MergeOptions& options) {
 
 }  // namespace
 
-void AddMerge(CLI::App& app) {
+void AddMerge(Command app) {
   auto options = std::make_shared<MergeOptions>();
-  CLI::App& command = AddCommand(app, "merge", "Make one model of a model and its adapter",
-                                 "mlac merge -m ./all-MiniLM-L6-v2 --adapter ./topics-lora --out ./topics");
+  const Command command = app.AddCommand("merge", "Make one model of a model and its adapter",
+                                         "mlac merge -m ./all-MiniLM-L6-v2 --adapter ./topics-lora --out ./topics");
   AddModelOption(command, options->model);
   AddAdapterOption(command, options->adapter);
-  command.get_option("--adapter")->required();
-  command.add_option("--out", options->out, "The folder that is written")->required()->type_name("DIR");
-  command.add_flag("--overwrite", options->overwrite, kOverwriteHelp);
+  command.FindOption("--adapter").Required();
+  command.AddOption("--out", options->out, "The folder that is written").Required().Type("DIR");
+  command.AddFlag("--overwrite", options->overwrite, kOverwriteHelp);
   AddJsonFlag(command, options->json);
-  command.callback([options] { Execute(*options); });
+  command.OnRun([options] { Execute(*options); });
 }
 
 }  // namespace mlac

@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <string>
 
 #include "base/display.h"
+#include "cli/command.h"
 
 namespace mlac {
 namespace {
@@ -19,16 +20,13 @@ constexpr size_t kShownNumber = 40;  // columns of what was found
 // has one form.
 // expected: what to say of a text that is none.
 template <typename Expected, typename Parse>
-CLI::Option* Expect(CLI::Option* option, Expected expected, Parse parse) {
-  option->transform(CLI::Validator(
-      [expected, parse](std::string& text) {
-        const std::optional<std::string> value = parse(text);
-        if (!value) return fmt::format("expected {}, found '{}'", expected(text), Printable(text, kShownNumber));
-        text = *value;
-        return std::string();
-      },
-      ""));
-  return option;
+Option Expect(Option option, Expected expected, Parse parse) {
+  return option.Check([expected, parse](std::string& text) {
+    const std::optional<std::string> value = parse(text);
+    if (!value) return fmt::format("expected {}, found '{}'", expected(text), Printable(text, kShownNumber));
+    text = *value;
+    return std::string();
+  });
 }
 
 std::optional<double> ParseRealNumber(std::string_view text) {
@@ -63,6 +61,13 @@ std::optional<uint64_t> ParseWholeNumber(std::string_view text, uint64_t low, ui
   return number;
 }
 
+std::optional<double> ParseNumber(const std::string& text) {
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  if (text.empty() || end != text.c_str() + text.size()) return std::nullopt;
+  return number;
+}
+
 std::string ExpectedWholeNumber(std::string_view found, uint64_t low, uint64_t high) {
   const bool too_large =
       !found.empty() && found.find_first_not_of("0123456789") == std::string_view::npos && !ParseWholeNumber(found, 0, low);
@@ -70,7 +75,7 @@ std::string ExpectedWholeNumber(std::string_view found, uint64_t low, uint64_t h
                                             : fmt::format("a whole number from {} to {}", low, high);
 }
 
-CLI::Option* WholeNumber(CLI::Option* option, uint64_t low, uint64_t high) {
+Option WholeNumber(Option option, uint64_t low, uint64_t high) {
   return Expect(
       option, [low, high](const std::string& text) { return ExpectedWholeNumber(text, low, high); },
       [low, high](const std::string& text) -> std::optional<std::string> {
@@ -79,7 +84,7 @@ CLI::Option* WholeNumber(CLI::Option* option, uint64_t low, uint64_t high) {
       });
 }
 
-CLI::Option* RealNumber(CLI::Option* option, double low, double high) {
+Option RealNumber(Option option, double low, double high) {
   return Expect(
       option, [low, high](const std::string&) { return fmt::format("a number from {} to {}", low, high); },
       [low, high](const std::string& text) -> std::optional<std::string> {
@@ -88,7 +93,7 @@ CLI::Option* RealNumber(CLI::Option* option, double low, double high) {
       });
 }
 
-CLI::Option* ByteSize(CLI::Option* option) {
+Option ByteSize(Option option) {
   return Expect(
       option, [](const std::string&) { return "a size such as 512M or 2G"; }, [](const std::string& text) { return ParseByteSize(text); });
 }

@@ -1,7 +1,6 @@
 // mlac optimize: a smaller and faster copy of a model, and what it costs.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -31,11 +30,10 @@ struct OptimizeOptions {
 
 // "0.5%" and "0.5" are percentage points.
 double ParsePoints(const std::string& text) {
-  const std::string number = text.ends_with('%') ? text.substr(0, text.size() - 1) : text;
-  double points = 0;
-  if (!CLI::detail::lexical_cast(number, points) || !(points >= 0 && points <= 100))
+  const std::optional<double> points = ParseNumber(text.ends_with('%') ? text.substr(0, text.size() - 1) : text);
+  if (!points || !(*points >= 0 && *points <= 100))
     throw UsageError(fmt::format("--max-drop is '{}'; expected percentage points from 0 to 100, as '0.5%'", text));
-  return points;
+  return *points;
 }
 
 // The model itself may be replaced by what was made from it.
@@ -113,36 +111,33 @@ void Execute(OptimizeOptions options) {
 
 }  // namespace
 
-void AddOptimize(CLI::App& app) {
+void AddOptimize(Command app) {
   auto options = std::make_shared<OptimizeOptions>();
   TradeOffOptions& trade_off = options->trade_off;
-  CLI::App& command = AddCommand(app, "optimize", "Make a model smaller and faster, and measure what that costs",
-                                 "mlac optimize ./topics --int8 --out ./topics-int8 --data test.csv --max-drop 0.5%");
-  command.add_option("-m,--model,model", options->model, kModelHelp)->required()->type_name("DIR");
-  command.add_flag("--int8", options->int8, "Weights and activations of 8 bits: a quarter of the size");
-  command.add_option("--out", options->out, "The folder that is written")->required()->type_name("DIR");
-  command.add_flag("--overwrite", options->overwrite, kOverwriteHelp);
-  command.add_option("--data", trade_off.data, "Labelled texts to compare a classifier's answers on; texts to compare an encoder's vectors on")
-      ->type_name("FILE");
-  command.add_option("--text-column", trade_off.text_column, "The column of texts; else as the model was trained, else text")
-      ->type_name("NAME");
-  command.add_option("--target-column", trade_off.target_column, "The column of labels; else as the model was trained, else label")
-      ->type_name("NAME");
-  command.add_option("--metric", trade_off.metric, "What --max-drop looks at")
-      ->check(CLI::IsMember({"accuracy", "macro_f1", "weighted_f1"}).description("{accuracy,macro_f1,weighted_f1}"))
-      ->capture_default_str();
-  command.add_option("--max-drop", options->max_drop, "Refuse what loses more percentage points of the metric than this")->type_name("POINTS");
-  auto* lengths =
-      command.add_option("--lengths", trade_off.lengths, "Tokens of the texts whose latency is measured; the last is that of throughput");
-  WholeNumber(lengths->delimiter(',')->type_name("N,N")->default_str("16,128, or what the model takes"), 1);
+  const Command command = app.AddCommand("optimize", "Make a model smaller and faster, and measure what that costs",
+                                         "mlac optimize ./topics --int8 --out ./topics-int8 --data test.csv --max-drop 0.5%");
+  command.AddOption("-m,--model,model", options->model, kModelHelp).Required().Type("DIR");
+  command.AddFlag("--int8", options->int8, "Weights and activations of 8 bits: a quarter of the size");
+  command.AddOption("--out", options->out, "The folder that is written").Required().Type("DIR");
+  command.AddFlag("--overwrite", options->overwrite, kOverwriteHelp);
+  command.AddOption("--data", trade_off.data, "Labelled texts to compare a classifier's answers on; texts to compare an encoder's vectors on")
+      .Type("FILE");
+  command.AddOption("--text-column", trade_off.text_column, "The column of texts; else as the model was trained, else text").Type("NAME");
+  command.AddOption("--target-column", trade_off.target_column, "The column of labels; else as the model was trained, else label")
+      .Type("NAME");
+  command.AddOption("--metric", trade_off.metric, "What --max-drop looks at").OneOf({"accuracy", "macro_f1", "weighted_f1"}).ShowDefault();
+  command.AddOption("--max-drop", options->max_drop, "Refuse what loses more percentage points of the metric than this").Type("POINTS");
+  const Option lengths =
+      command.AddOption("--lengths", trade_off.lengths, "Tokens of the texts whose latency is measured; the last is that of throughput");
+  WholeNumber(lengths.Delimiter(',').Type("N,N").DefaultText("16,128, or what the model takes"), 1);
   WholeNumber(command
-                  .add_option("--max-length", options->trade_off.max_length,
-                              "Tokens a text may have, longer ones are cut; else the model's own limit")
-                  ->type_name("N"),
+                  .AddOption("--max-length", options->trade_off.max_length,
+                             "Tokens a text may have, longer ones are cut; else the model's own limit")
+                  .Type("N"),
               1);
   AddThreadsOption(command, trade_off.num_threads);
   AddJsonFlag(command, options->json);
-  command.callback([options] { Execute(*options); });
+  command.OnRun([options] { Execute(*options); });
 }
 
 }  // namespace mlac

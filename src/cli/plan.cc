@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/file.h"
@@ -30,15 +29,15 @@ void Execute(const PlanCommand& options) {
 
 }  // namespace
 
-void AddPlan(CLI::App& app) {
+void AddPlan(Command app) {
   auto options = std::make_shared<PlanCommand>();
-  CLI::App& command = AddCommand(app, "plan", "Say what 'mlac apply' would do, and why",
-                                 "mlac plan\nmlac plan --plan-file plan.json     # reviewed, then: mlac apply --plan-file plan.json");
+  const Command command = app.AddCommand("plan", "Say what 'mlac apply' would do, and why",
+                                         "mlac plan\nmlac plan --plan-file plan.json     # reviewed, then: mlac apply --plan-file plan.json");
   AddProjectOptions(command, options->project);
-  command.add_flag("--exit-code", options->exit_code, "End with status 3 if there is something to do, 0 if not");
-  command.add_option("--plan-file", options->plan_file, "Write the plan there, for 'mlac apply --plan-file'")->type_name("FILE");
+  command.AddFlag("--exit-code", options->exit_code, "End with status 3 if there is something to do, 0 if not");
+  command.AddOption("--plan-file", options->plan_file, "Write the plan there, for 'mlac apply --plan-file'").Type("FILE");
   AddJsonFlag(command, options->json);
-  command.callback([options] { Execute(*options); });
+  command.OnRun([options] { Execute(*options); });
 }
 
 }  // namespace mlac

@@ -2,25 +2,25 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 
+#include "cli/command.h"
 #include "cli/store_access.h"
 #include "cli/terminal.h"
 
 namespace mlac {
 
-void AddProjectFileOption(CLI::App& command, std::string& file) {
-  command.add_option("--file", file, "The file that says which models there are, and where the store is unless MLAC_STORE does")
-      ->type_name("FILE")
-      ->capture_default_str();
+void AddProjectFileOption(Command command, std::string& file) {
+  command.AddOption("--file", file, "The file that says which models there are, and where the store is unless MLAC_STORE does")
+      .Type("FILE")
+      .ShowDefault();
 }
 
-void AddProjectOptions(CLI::App& command, ProjectOptions& options) {
+void AddProjectOptions(Command command, ProjectOptions& options) {
   AddProjectFileOption(command, options.file);
-  command.add_option("--target", options.targets, "Only this model, with those that it starts from; may stand several times")
-      ->type_name("NAME")
-      ->allow_extra_args(false);
+  command.AddOption("--target", options.targets, "Only this model, with those that it starts from; may stand several times")
+      .Type("NAME")
+      .OneValueEach();
 }
 
 ProjectConfig ReadProjectHere(const std::string& file) {

@@ -7,20 +7,18 @@
 #include "cli/progress.h"
 #include "project/step.h"
 
-namespace CLI {
-class App;
-}
-
 namespace mlac {
+
+class Command;
 
 struct ProjectOptions {
   std::string file = kProjectFile;
   std::vector<std::string> targets;
 };
 
-void AddProjectFileOption(CLI::App& command, std::string& file);
+void AddProjectFileOption(Command command, std::string& file);
 // --file and --target.
-void AddProjectOptions(CLI::App& command, ProjectOptions& options);
+void AddProjectOptions(Command command, ProjectOptions& options);
 
 // Reads it. MLAC_STORE of the environment, where it is set, is the store, as for the commands of the store. Throws as ReadProject.
 ProjectConfig ReadProjectHere(const std::string& file);

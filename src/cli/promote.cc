@@ -1,7 +1,6 @@
 // mlac promote and mlac rollback: where an alias stands.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -21,9 +20,9 @@ struct MoveOptions {
   bool json = false;
 };
 
-void AddMoveOptions(CLI::App& command, MoveOptions& options) {
-  command.add_option("alias", options.alias, "The alias: production, staging or a name of your own")->required()->type_name("ALIAS");
-  command.add_option("-m,--message", options.why, "Why, for the history")->type_name("WHY");
+void AddMoveOptions(Command command, MoveOptions& options) {
+  command.AddOption("alias", options.alias, "The alias: production, staging or a name of your own").Required().Type("ALIAS");
+  command.AddOption("-m,--message", options.why, "Why, for the history").Type("WHY");
   AddStoreOption(command, options.store);
   AddJsonFlag(command, options.json);
 }
@@ -62,22 +61,22 @@ void Rollback(const MoveOptions& options) {
 
 }  // namespace
 
-void AddPromote(CLI::App& app) {
+void AddPromote(Command app) {
   auto options = std::make_shared<MoveOptions>();
-  CLI::App& command = AddCommand(app, "promote", "Point an alias (such as production) at a revision",
-                                 "mlac promote topics@latest production -m \"better on short texts\"");
-  command.add_option("revision", options->reference, "NAME@ALIAS, or NAME@ and the beginning of a revision")->required()->type_name("NAME@REV");
+  const Command command = app.AddCommand("promote", "Point an alias (such as production) at a revision",
+                                         "mlac promote topics@latest production -m \"better on short texts\"");
+  command.AddOption("revision", options->reference, "NAME@ALIAS, or NAME@ and the beginning of a revision").Required().Type("NAME@REV");
   AddMoveOptions(command, *options);
-  command.callback([options] { Promote(*options); });
+  command.OnRun([options] { Promote(*options); });
 }
 
-void AddRollback(CLI::App& app) {
+void AddRollback(Command app) {
   auto options = std::make_shared<MoveOptions>();
-  CLI::App& command = AddCommand(app, "rollback", "Point an alias back at the revision that it named before",
-                                 "mlac rollback topics production -m \"slow on long texts\"");
-  command.add_option("name", options->reference, "The name")->required()->type_name("NAME");
+  const Command command = app.AddCommand("rollback", "Point an alias back at the revision that it named before",
+                                         "mlac rollback topics production -m \"slow on long texts\"");
+  command.AddOption("name", options->reference, "The name").Required().Type("NAME");
   AddMoveOptions(command, *options);
-  command.callback([options] { Rollback(*options); });
+  command.OnRun([options] { Rollback(*options); });
 }
 
 }  // namespace mlac

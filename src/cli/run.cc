@@ -1,7 +1,6 @@
 // mlac run TASK: answers on standard output for texts from arguments, a file or standard input.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdio>
 #include <memory>
@@ -112,7 +111,7 @@ void JoinAnswers(TextModel& model, Task& task, TextSource& source, const std::st
   joined.Commit();
 }
 
-void Execute(const CLI::App& command, const TaskInfo& info, RunCommandOptions options) {
+void Execute(Command command, const TaskInfo& info, RunCommandOptions options) {
   CheckColumnsHaveFile(command, options.input);
   options.text_model.dtype = options.dtype.Checked();
   if (options.json && !options.out.empty()) throw UsageError("--json and --out were given", "one of the two");
@@ -139,35 +138,35 @@ void Execute(const CLI::App& command, const TaskInfo& info, RunCommandOptions op
   fmt::print(stderr, "{}: {} {}\n", options.out, joined->num_rows(), joined->num_rows() == 1 ? "row" : "rows");
 }
 
-void AddTask(CLI::App& run, const TaskInfo& info) {
+void AddTask(Command run, const TaskInfo& info) {
   auto options = std::make_shared<RunCommandOptions>();
-  CLI::App& command = AddCommand(run, std::string(info.name), std::string(info.description), ExampleOf(info.name));
-  command.group("Tasks");
+  const Command command = run.AddCommand(std::string(info.name), std::string(info.description), ExampleOf(info.name));
+  command.Group("Tasks");
   AddModelOption(command, options->model);
   AddAdapterOption(command, options->adapter);
   AddTaskOptions(command, info, options->task, options->input);
-  WholeNumber(command.add_option("--max-length", options->text_model.max_length, "Tokens a text may have; else the model's own limit")
-                  ->type_name("N"),
+  WholeNumber(command.AddOption("--max-length", options->text_model.max_length, "Tokens a text may have; else the model's own limit")
+                  .Type("N"),
               1);
-  command.add_flag("--truncate", options->text_model.truncate, "Cut longer texts instead of refusing them");
+  command.AddFlag("--truncate", options->text_model.truncate, "Cut longer texts instead of refusing them");
   AddDtypeOptions(command, options->dtype);
   AddThreadsOption(command, options->text_model.num_threads);
   AddJsonFlag(command, options->json);
   if (AnswersEachText(info))
     command
-        .add_option("--out", options->out,
-                    info.name == "text-classification" ? "Write each row of the input with its label and score: .csv, .tsv or .jsonl"
+        .AddOption("--out", options->out,
+                   info.name == "text-classification" ? "Write each row of the input with its label and score: .csv, .tsv or .jsonl"
                                                        : "Write each row of the input with its answer: .jsonl")
-        ->type_name("FILE");
+        .Type("FILE");
   AddTextInput(command, options->input);
-  command.callback([options, &command, &info] { Execute(command, info, *options); });
+  command.OnRun([options, command, &info] { Execute(command, info, *options); });
 }
 
 }  // namespace
 
-void AddRun(CLI::App& app) {
-  CLI::App& command = AddCommand(app, "run", "Ask a model: embed, compare, classify, search, answer", ExampleOf("sentence-similarity"));
-  command.require_subcommand(1);
+void AddRun(Command app) {
+  const Command command = app.AddCommand("run", "Ask a model: embed, compare, classify, search, answer", ExampleOf("sentence-similarity"));
+  command.RequireSubcommand();
   for (const TaskInfo& info : AllTasks()) AddTask(command, info);
 }
 

@@ -5,7 +5,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
@@ -327,19 +326,18 @@ void Execute(ServeOptions options) {
 
 // Adds an option whose environment twin is MLAC_ and its long name.
 template <typename T>
-CLI::Option& AddOption(CLI::App& command, const std::string& names, T& value, const std::string& description, const std::string& type) {
-  CLI::Option& option = *command.add_option(names, value, description)->type_name(type);
-  std::string variable = "MLAC_" + option.get_lnames().front();
+Option AddOption(Command command, const std::string& names, T& value, const std::string& description, const std::string& type) {
+  const Option option = command.AddOption(names, value, description).Type(type);
+  std::string variable = "MLAC_" + option.long_names().front();
   for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  option.envname(variable);
-  return option;
+  return option.Variable(variable);
 }
 
 // Where the server listens, and who may ask.
-void AddAccessOptions(CLI::App& command, ServeOptions& options) {
+void AddAccessOptions(Command command, ServeOptions& options) {
   HttpServerOptions& http = options.server.http;
-  AddOption(command, "--host", http.host, "The address to listen on", "ADDRESS").capture_default_str();
-  WholeNumber(AddOption(command, "--port", http.port, "The port to listen on; 0: any free one", "N").capture_default_str(), 0, 65535);
+  AddOption(command, "--host", http.host, "The address to listen on", "ADDRESS").ShowDefault();
+  WholeNumber(AddOption(command, "--port", http.port, "The port to listen on; 0: any free one", "N").ShowDefault(), 0, 65535);
   AddOption(command, "--unix-socket", http.unix_socket, "Listen on this socket of the file system instead", "PATH");
   AddOption(command, "--tls-cert", options.tls.certificate, "Speak TLS with this certificate (PEM, with its chain); SIGHUP has it read again", "FILE");
   AddOption(command, "--tls-key", options.tls.key, "Its key (PEM)", "FILE");
@@ -348,54 +346,54 @@ void AddAccessOptions(CLI::App& command, ServeOptions& options) {
             "Those with one of these keys may load, swap and unload models and adapters; read again on SIGHUP", "FILE");
   AddOption(command, "--model-root", options.model_root, "The folder that they load them from", "DIR");
   AddOption(command, "--public-url", http.public_url, "Where clients find the server, behind a proxy", "URL");
-  AddOption(command, "--cors-allow-origin", http.cors_allow_origins, "Let pages of this origin read answers; several, or '*'", "ORIGIN").delimiter(',');
+  AddOption(command, "--cors-allow-origin", http.cors_allow_origins, "Let pages of this origin read answers; several, or '*'", "ORIGIN").Delimiter(',');
 }
 
-void AddLimitOptions(CLI::App& command, ModelServerOptions& server) {
+void AddLimitOptions(Command command, ModelServerOptions& server) {
   InferenceServiceOptions& inference = server.inference;
   const auto count = [&](const char* name, size_t& value, const char* description) {
-    WholeNumber(AddOption(command, name, value, description, "N").capture_default_str(), 1);
+    WholeNumber(AddOption(command, name, value, description, "N").ShowDefault(), 1);
   };
   count("--max-batch-tokens", inference.max_batch_tokens, "Tokens computed together; never more than 256 for each thread");
   count("--max-concurrent-requests", inference.max_concurrent_requests, "Requests held at a time; beyond: 429");
   count("--max-client-batch-size", inference.max_client_batch_size, "Inputs of one request");
   count("--payload-limit", server.http.limits.max_body_bytes, "Bytes of one request");
-  ByteSize(&AddOption(command, "--memory", server.memory_limit,
-                      "Bytes that the process may hold: 512M, 2G; 0: any; the start is refused if the models need more", "SIZE"));
+  ByteSize(AddOption(command, "--memory", server.memory_limit,
+                     "Bytes that the process may hold: 512M, 2G; 0: any; the start is refused if the models need more", "SIZE"));
 }
 
 }  // namespace
 
-void AddServe(CLI::App& app) {
+void AddServe(Command app) {
   auto options = std::make_shared<ServeOptions>();
-  CLI::App& command = AddCommand(app, "serve", "Answer over HTTP: the protocols of OpenAI, Hugging Face, KServe and SageMaker",
-                                 "mlac serve ./topics --port 8080\n"
-                                 "mlac serve ./topics search=./all-MiniLM-L6-v2 --port 8080\n"
-                                 "mlac serve topics@production --port 8080\n"
-                                 "mlac serve ./all-MiniLM-L6-v2 --adapter topics=./topics-lora --adapter tone=./tone-lora\n"
-                                 "curl http://127.0.0.1:8080/predict -H 'Content-Type: application/json' -d '{\"inputs\": \"a striped cat\"}'");
+  const Command command = app.AddCommand("serve", "Answer over HTTP: the protocols of OpenAI, Hugging Face, KServe and SageMaker",
+                                         "mlac serve ./topics --port 8080\n"
+                                         "mlac serve ./topics search=./all-MiniLM-L6-v2 --port 8080\n"
+                                         "mlac serve topics@production --port 8080\n"
+                                         "mlac serve ./all-MiniLM-L6-v2 --adapter topics=./topics-lora --adapter tone=./tone-lora\n"
+                                         "curl http://127.0.0.1:8080/predict -H 'Content-Type: application/json' -d '{\"inputs\": \"a striped cat\"}'");
   AddOption(command, "-m,--model,model", options->models,
             "Folders in the Hugging Face layout, or NAME@ALIAS, which is followed; NAME=DIR calls one otherwise", "DIR")
-      .take_all();
+      .TakeAll();
   AddOption(command, "--adapter", options->adapters,
             "An adapter over the model (of several: NAME@BASE=DIR); NAME@ALIAS is followed; may be given again",
             "NAME=DIR")
-      .take_all();
+      .TakeAll();
   AddOption(command, "--served-model-name", options->name, "What clients call the one model; else the name of its folder", "NAME");
   AddAccessOptions(command, *options);
   AddLimitOptions(command, options->server);
-  WholeNumber(&AddOption(command, "--max-length", options->model.max_length, "Tokens a text may have; else the model's own limit", "N"), 1);
-  command.add_flag("--auto-truncate", options->server.inference.auto_truncate, "Cut longer texts where a request does not say")->envname("MLAC_AUTO_TRUNCATE");
+  WholeNumber(AddOption(command, "--max-length", options->model.max_length, "Tokens a text may have; else the model's own limit", "N"), 1);
+  command.AddFlag("--auto-truncate", options->server.inference.auto_truncate, "Cut longer texts where a request does not say").Variable("MLAC_AUTO_TRUNCATE");
   AddOption(command, "--log-format", options->log_format, "How to write the log", "FORMAT")
-      .check(CLI::IsMember({"text", "json"}).description("{text,json}"))
-      ->capture_default_str();
+      .OneOf({"text", "json"})
+      .ShowDefault();
   AddOption(command, "--otlp-endpoint", options->server.otlp_endpoint, "Send a span for each request to this collector (OTLP over HTTP)", "URL");
   AddDtypeOptions(command, options->dtype);
-  command.get_option("--dtype")->envname("MLAC_DTYPE");
-  command.get_option("--allow-slow")->envname("MLAC_ALLOW_SLOW");
+  command.FindOption("--dtype").Variable("MLAC_DTYPE");
+  command.FindOption("--allow-slow").Variable("MLAC_ALLOW_SLOW");
   AddThreadsOption(command, options->model.num_threads);
-  command.get_option("--threads")->envname("MLAC_THREADS");
-  command.callback([options] { Execute(*options); });
+  command.FindOption("--threads").Variable("MLAC_THREADS");
+  command.OnRun([options] { Execute(*options); });
 }
 
 }  // namespace mlac

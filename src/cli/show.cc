@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -115,15 +114,15 @@ std::string RevisionAsText(const ordered_json& revision) {
 
 }  // namespace
 
-void AddShow(CLI::App& app) {
+void AddShow(Command app) {
   auto options = std::make_shared<ShowOptions>();
-  CLI::App& command = AddCommand(app, "show", "Show what made a revision and what it holds", "mlac show topics@production\nmlac show 3fa94c21 --json");
-  command.add_option("revision", options->reference, "NAME, NAME@ALIAS, or the beginning of a revision")->required()->type_name("REV");
-  command.add_flag("--reproduce", options->reproduce, "Make the model once more from what its record names, and compare every file");
+  const Command command = app.AddCommand("show", "Show what made a revision and what it holds", "mlac show topics@production\nmlac show 3fa94c21 --json");
+  command.AddOption("revision", options->reference, "NAME, NAME@ALIAS, or the beginning of a revision").Required().Type("REV");
+  command.AddFlag("--reproduce", options->reproduce, "Make the model once more from what its record names, and compare every file");
   AddStoreOption(command, options->store);
   AddThreadsOption(command, options->num_threads);
   AddJsonFlag(command, options->json);
-  command.callback([options] {
+  command.OnRun([options] {
     const Store store = OpenStore(options->store);
     if (options->reproduce) return MakeAgain(*options, store, Resolve(store, options->reference));
     const ordered_json revision = Describe(store, Resolve(store, options->reference));

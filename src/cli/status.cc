@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/command.h"
@@ -20,13 +19,13 @@ struct StatusCommand {
 
 }  // namespace
 
-void AddStatus(CLI::App& app) {
+void AddStatus(Command app) {
   auto options = std::make_shared<StatusCommand>();
-  CLI::App& command = AddCommand(app, "status", "Show where each model stands: its revisions, its figures, what is left to do",
-                                 "mlac status\nmlac status --json");
+  const Command command = app.AddCommand("status", "Show where each model stands: its revisions, its figures, what is left to do",
+                                         "mlac status\nmlac status --json");
   AddProjectOptions(command, options->project);
   AddJsonFlag(command, options->json);
-  command.callback([options] {
+  command.OnRun([options] {
     const ProjectStatus status = StatusOf(ReadProjectHere(options->project.file), options->project.targets);
     fmt::print("{}", options->json ? status.Json() : status.Text());
   });

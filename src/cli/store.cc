@@ -1,7 +1,6 @@
 // mlac store: puts folders into the store and takes them out, without a plan.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -56,21 +55,19 @@ void Add(const AddOptionsOfStore& options) {
              moved ? "" : ", as before");
 }
 
-void AddAddCommand(CLI::App& store) {
+void AddAddCommand(Command store) {
   auto options = std::make_shared<AddOptionsOfStore>();
-  CLI::App& command = AddCommand(store, "add", "Put a folder or a file into the store; NAME@latest stands for it",
-                                 "mlac store add ./topics --name topics\nmlac store add train.csv --name topics.train --kind data");
-  command.add_option("source", options->source, "The folder or file")->required()->type_name("PATH");
-  command.add_option("--name", options->name, "What it is called")->required()->type_name("NAME");
-  command.add_option("--kind", options->kind, "What it is")
-      ->check(CLI::IsMember({"model", "data", "report"}).description("{model,data,report}"))
-      ->capture_default_str();
-  command.add_option("--base", options->base, "The revision in the store that it was made from")->type_name("REV");
-  command.add_option("--parameter", options->parameters, "A parameter that made it, for its record; several")->type_name("NAME=VALUE");
-  command.add_option("-m,--message", options->why, "Why, for the history of NAME@latest")->type_name("WHY");
+  const Command command = store.AddCommand("add", "Put a folder or a file into the store; NAME@latest stands for it",
+                                           "mlac store add ./topics --name topics\nmlac store add train.csv --name topics.train --kind data");
+  command.AddOption("source", options->source, "The folder or file").Required().Type("PATH");
+  command.AddOption("--name", options->name, "What it is called").Required().Type("NAME");
+  command.AddOption("--kind", options->kind, "What it is").OneOf({"model", "data", "report"}).ShowDefault();
+  command.AddOption("--base", options->base, "The revision in the store that it was made from").Type("REV");
+  command.AddOption("--parameter", options->parameters, "A parameter that made it, for its record; several").Type("NAME=VALUE");
+  command.AddOption("-m,--message", options->why, "Why, for the history of NAME@latest").Type("WHY");
   AddStoreOption(command, options->store);
   AddJsonFlag(command, options->json);
-  command.callback([options] { Add(*options); });
+  command.OnRun([options] { Add(*options); });
 }
 
 struct TakeOptions {
@@ -78,14 +75,14 @@ struct TakeOptions {
   bool overwrite = false;
 };
 
-void AddExportCommand(CLI::App& store) {
+void AddExportCommand(Command store) {
   auto options = std::make_shared<TakeOptions>();
-  CLI::App& command = AddCommand(store, "export", "Write a copy of a revision into a folder", "mlac store export topics@production --out ./topics");
-  command.add_option("revision", options->reference, "NAME, NAME@ALIAS, or the beginning of a revision")->required()->type_name("REV");
-  command.add_option("--out", options->out, "The folder to write")->required()->type_name("DIR");
-  command.add_flag("--overwrite", options->overwrite, "Replace --out with all that is in it");
+  const Command command = store.AddCommand("export", "Write a copy of a revision into a folder", "mlac store export topics@production --out ./topics");
+  command.AddOption("revision", options->reference, "NAME, NAME@ALIAS, or the beginning of a revision").Required().Type("REV");
+  command.AddOption("--out", options->out, "The folder to write").Required().Type("DIR");
+  command.AddFlag("--overwrite", options->overwrite, "Replace --out with all that is in it");
   AddStoreOption(command, options->store);
-  command.callback([options] {
+  command.OnRun([options] {
     const Store store = OpenStore(options->store);
     const std::string revision = Resolve(store, options->reference).revision;
     store.Export(revision, options->out, options->overwrite);
@@ -93,12 +90,13 @@ void AddExportCommand(CLI::App& store) {
   });
 }
 
-void AddPathCommand(CLI::App& store) {
+void AddPathCommand(Command store) {
   auto options = std::make_shared<TakeOptions>();
-  CLI::App& command = AddCommand(store, "path", "Print the folder in which a revision can be read, for scripts", "ls -L \"$(mlac store path topics@latest)\"");
-  command.add_option("revision", options->reference, "NAME, NAME@ALIAS, or the beginning of a revision")->required()->type_name("REV");
+  const Command command = store.AddCommand("path", "Print the folder in which a revision can be read, for scripts",
+                                           "ls -L \"$(mlac store path topics@latest)\"");
+  command.AddOption("revision", options->reference, "NAME, NAME@ALIAS, or the beginning of a revision").Required().Type("REV");
   AddStoreOption(command, options->store);
-  command.callback([options] {
+  command.OnRun([options] {
     const Store store = OpenStore(options->store);
     fmt::print("{}\n", store.OpenFolder(Resolve(store, options->reference).revision).path());
   });
@@ -106,9 +104,9 @@ void AddPathCommand(CLI::App& store) {
 
 }  // namespace
 
-void AddStore(CLI::App& app) {
-  CLI::App& command = AddCommand(app, "store", "Put folders into the store and take them out", "mlac store add ./topics --name topics");
-  command.require_subcommand(1);
+void AddStore(Command app) {
+  const Command command = app.AddCommand("store", "Put folders into the store and take them out", "mlac store add ./topics --name topics");
+  command.RequireSubcommand();
   AddAddCommand(command);
   AddExportCommand(command);
   AddPathCommand(command);

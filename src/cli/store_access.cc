@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <filesystem>
 
@@ -10,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/system_call.h"
+#include "cli/command.h"
 #include "hub/record.h"
 #include "project/config.h"
 
@@ -65,9 +65,9 @@ std::string StoreOfEnvironment() {
   return variable == nullptr ? "" : variable;
 }
 
-void AddStoreOption(CLI::App& command, std::string& store) {
-  command.add_option("--store", store, "The store; else MLAC_STORE, else that of mlac.yaml, or .mlac, here or in the nearest folder above")
-      ->type_name("DIR");
+void AddStoreOption(Command command, std::string& store) {
+  command.AddOption("--store", store, "The store; else MLAC_STORE, else that of mlac.yaml, or .mlac, here or in the nearest folder above")
+      .Type("DIR");
 }
 
 Store OpenStore(const std::string& given) {

@@ -7,17 +7,15 @@
 #include "hub/aliases.h"
 #include "hub/store.h"
 
-namespace CLI {
-class App;
-}
-
 namespace mlac {
+
+class Command;
 
 // MLAC_STORE of the environment, "" for none.
 std::string StoreOfEnvironment();
 
 // --store.
-void AddStoreOption(CLI::App& command, std::string& store);
+void AddStoreOption(Command command, std::string& store);
 
 // The store that was given, else MLAC_STORE, else what the current folder has or the nearest one above it: the store that its mlac.yaml
 // names, or .mlac where it has no mlac.yaml. Throws kNotFound if there is none, and what ReadProject throws.

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <map>
 #include <string_view>
 
@@ -36,108 +35,98 @@ Value Choose(const char* flag, const std::string& found, const std::map<std::str
 }
 
 // may_search: a query, where there is one, has the prompt alone.
-void AddPromptOptions(CLI::App& command, TaskOptions& task, bool may_search) {
+void AddPromptOptions(Command command, TaskOptions& task, bool may_search) {
   const std::string where = may_search ? "before each text, or before --query alone" : "before each text";
-  command.add_option("--prompt-name", task.prompt_name, "Put this prompt of the model ('query') " + where + "; else its default")
-      ->type_name("NAME");
-  command
-      .add_option_function<std::string>(  // CLI11 makes no value of an optional's ""
-          "--prompt", [&task](const std::string& text) { task.prompt = text; }, "Put this text " + where + "; \"\": none")
-      ->type_name("TEXT");
+  command.AddOption("--prompt-name", task.prompt_name, "Put this prompt of the model ('query') " + where + "; else its default")
+      .Type("NAME");
+  command.AddTextOption("--prompt", task.prompt, "Put this text " + where + "; \"\": none").Type("TEXT");
 }
 
-void AddQuestionOptions(CLI::App& command, TaskCommandOptions& options) {
-  command.add_option("--question", options.question, "The question about the texts that are given as arguments")->type_name("TEXT");
-  command.add_option("--question-column", options.question_column, "The column of questions in --file")
-      ->type_name("NAME")
-      ->capture_default_str();
-  command.add_option("--context-column", options.context_column, "The column of contexts in --file")
-      ->type_name("NAME")
-      ->capture_default_str();
-  WholeNumber(command.add_option("--max-answer-len", options.task.max_answer_length, "Tokens that an answer may have")
-                  ->type_name("N")
-                  ->capture_default_str(),
+void AddQuestionOptions(Command command, TaskCommandOptions& options) {
+  command.AddOption("--question", options.question, "The question about the texts that are given as arguments").Type("TEXT");
+  command.AddOption("--question-column", options.question_column, "The column of questions in --file").Type("NAME").ShowDefault();
+  command.AddOption("--context-column", options.context_column, "The column of contexts in --file").Type("NAME").ShowDefault();
+  WholeNumber(command.AddOption("--max-answer-len", options.task.max_answer_length, "Tokens that an answer may have")
+                  .Type("N")
+                  .ShowDefault(),
               1);
   WholeNumber(
-      command.add_option("--max-seq-len", options.task.window, "Tokens of a window, question included; else 384, or the model's limit")
-          ->type_name("N"),
+      command.AddOption("--max-seq-len", options.task.window, "Tokens of a window, question included; else 384, or the model's limit")
+          .Type("N"),
       1);
   WholeNumber(
-      command.add_option("--doc-stride", options.task.doc_stride, "Tokens that two windows share; else 128, or half a window; 0: none")
-          ->type_name("N"),
+      command.AddOption("--doc-stride", options.task.doc_stride, "Tokens that two windows share; else 128, or half a window; 0: none")
+          .Type("N"),
       0);
-  command.add_flag("--handle-impossible-answer", options.task.handle_impossible_answer, "The text may hold no answer: it is then \"\"");
-  command.add_flag("--no-align-to-words", options.no_align, "An answer may begin or end within a word (languages without spaces)");
+  command.AddFlag("--handle-impossible-answer", options.task.handle_impossible_answer, "The text may hold no answer: it is then \"\"");
+  command.AddFlag("--no-align-to-words", options.no_align, "An answer may begin or end within a word (languages without spaces)");
 }
 
-void AddZeroShotOptions(CLI::App& command, TaskCommandOptions& options) {
-  command.add_option("--labels", options.labels, "Your labels, with commas between them")->required()->type_name("A,B,...");
-  command.add_option("--hypothesis-template", options.task.hypothesis_template, "The sentence that the label is put into, in place of {}")
-      ->type_name("TEXT")
-      ->capture_default_str();
-  command.add_flag("--multi-label", options.task.multi_label, "Each label by itself: several may be right, or none");
+void AddZeroShotOptions(Command command, TaskCommandOptions& options) {
+  command.AddOption("--labels", options.labels, "Your labels, with commas between them").Required().Type("A,B,...");
+  command.AddOption("--hypothesis-template", options.task.hypothesis_template, "The sentence that the label is put into, in place of {}")
+      .Type("TEXT")
+      .ShowDefault();
+  command.AddFlag("--multi-label", options.task.multi_label, "Each label by itself: several may be right, or none");
 }
 
-void AddTokenOptions(CLI::App& command, TaskCommandOptions& options) {
+void AddTokenOptions(Command command, TaskCommandOptions& options) {
   command
-      .add_option("--aggregation-strategy", options.aggregation,
-                  "How tokens are joined: none, simple, first, average or max; first is simple with whole words")
-      ->type_name("NAME");
+      .AddOption("--aggregation-strategy", options.aggregation,
+                 "How tokens are joined: none, simple, first, average or max; first is simple with whole words")
+      .Type("NAME");
   WholeNumber(
-      command.add_option("--stride", options.task.stride, "Read longer texts through windows that share N tokens; 0: none")->type_name("N"),
+      command.AddOption("--stride", options.task.stride, "Read longer texts through windows that share N tokens; 0: none").Type("N"),
       0);
-  command.add_option("--ignore-labels", options.ignore_labels, "Labels that are not shown; else O")->type_name("A,B,...");
+  command.AddOption("--ignore-labels", options.ignore_labels, "Labels that are not shown; else O").Type("A,B,...");
 }
 
 }  // namespace
 
-void AddTaskOptions(CLI::App& command, const TaskInfo& info, TaskCommandOptions& options, TextInputOptions& input) {
+void AddTaskOptions(Command command, const TaskInfo& info, TaskCommandOptions& options, TextInputOptions& input) {
   if (info.input == TaskInput::kTextsOrPairs) {
-    command.add_option("--text-pair", input.pair, "A second text that each text is read together with")->type_name("TEXT");
-    command.add_option("--text-pair-column", input.pair_column, "The column of second texts in --file")->type_name("NAME");
+    command.AddOption("--text-pair", input.pair, "A second text that each text is read together with").Type("TEXT");
+    command.AddOption("--text-pair-column", input.pair_column, "The column of second texts in --file").Type("NAME");
   }
-  const auto top_k = [&](const char* description) { command.add_option("--top-k", options.top_k, description)->type_name("K"); };
-  if (info.name == "feature-extraction") command.add_flag("--tokens", options.task.tokens, "One vector a token instead of one a text");
+  const auto top_k = [&](const char* description) { command.AddOption("--top-k", options.top_k, description).Type("K"); };
+  if (info.name == "feature-extraction") command.AddFlag("--tokens", options.task.tokens, "One vector a token instead of one a text");
   if (info.name == "feature-extraction" || info.name == "sentence-similarity")
     AddPromptOptions(command, options.task, info.name == "sentence-similarity");
   if (info.name == "sentence-similarity") {
-    command.add_option("--query", options.task.query, "Search: sort the texts by how near they are to this one, numbered from 0")
-        ->type_name("TEXT");
+    command.AddOption("--query", options.task.query, "Search: sort the texts by how near they are to this one, numbered from 0")
+        .Type("TEXT");
     top_k("With --query: the nearest K texts alone, or 'all'");
   }
   if (info.name == "text-classification") {
     top_k("The best K labels of each text, or 'all'");
-    auto* threshold = command.add_option("--threshold", options.task.threshold,
-                                         "The labels with a score above X, perhaps none; else the best, or of several those above 0.5");
-    RealNumber(threshold->type_name("X"), 0, 1);
+    const Option threshold = command.AddOption("--threshold", options.task.threshold,
+                                               "The labels with a score above X, perhaps none; else the best, or of several those above 0.5");
+    RealNumber(threshold.Type("X"), 0, 1);
     command
-        .add_option("--function-to-apply", options.function,
-                    "softmax, sigmoid or none of the logits; else as config.json's problem_type says")
-        ->type_name("NAME");
+        .AddOption("--function-to-apply", options.function,
+                   "softmax, sigmoid or none of the logits; else as config.json's problem_type says")
+        .Type("NAME");
   }
   if (info.name == "fill-mask") {
     top_k("The best K words for each mask, or 'all'; else 5");
-    command.add_option("--targets", options.targets, "The only words to choose among, with commas between them")->type_name("A,B,...");
+    command.AddOption("--targets", options.targets, "The only words to choose among, with commas between them").Type("A,B,...");
   }
   if (info.name == "question-answering") {
     top_k("The best K answers; else 1");
     AddQuestionOptions(command, options);
   }
   if (info.name == "text-ranking") {
-    command.add_option("--query", options.task.query, "What the texts are compared with")->required()->type_name("TEXT");
+    command.AddOption("--query", options.task.query, "What the texts are compared with").Required().Type("TEXT");
     top_k("The best K texts alone, or 'all'");
-    command.add_flag("--raw-scores", options.task.raw_scores, "Logits instead of numbers from 0 to 1");
+    command.AddFlag("--raw-scores", options.task.raw_scores, "Logits instead of numbers from 0 to 1");
   }
   if (info.name == "token-classification") AddTokenOptions(command, options);
   if (info.name == "zero-shot-classification") AddZeroShotOptions(command, options);
 }
 
-void TaskCommandOptions::Resolve(const CLI::App& command, const TaskInfo& info, TextInputOptions& input) {
+void TaskCommandOptions::Resolve(Command command, const TaskInfo& info, TextInputOptions& input) {
   if (task.prompt && task.prompt_name) throw UsageError("--prompt and --prompt-name were given", "one of the two");
-  const auto given = [&](const char* name) {
-    const CLI::Option* option = command.get_option_no_throw(name);
-    return option != nullptr && !option->empty();
-  };
+  const auto given = [&](const char* name) { return command.Given(name); };
   const bool may_search = info.name == "sentence-similarity";
   if (may_search && given("--query") && task.query.empty()) throw UsageError("--query is empty", "it is what the texts are compared with");
   if (may_search && given("--top-k") && task.query.empty())

@@ -14,11 +14,11 @@ struct TaskCommandOptions {
   bool no_align = false;
 
   // Throws UsageError for values that cannot be read and for options that exclude each other.
-  void Resolve(const CLI::App& command, const TaskInfo& info, TextInputOptions& input);
+  void Resolve(Command command, const TaskInfo& info, TextInputOptions& input);
 };
 
 // Declares the options of this task.
-void AddTaskOptions(CLI::App& command, const TaskInfo& info, TaskCommandOptions& options, TextInputOptions& input);
+void AddTaskOptions(Command command, const TaskInfo& info, TaskCommandOptions& options, TextInputOptions& input);
 
 // A command line to begin with.
 std::string ExampleOf(std::string_view task);

@@ -1,7 +1,6 @@
 // mlac test: a model's own tests, for people and for CI.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -102,24 +101,24 @@ void Execute(const TestCommand& options) {
 
 }  // namespace
 
-void AddTest(CLI::App& app) {
+void AddTest(Command app) {
   auto options = std::make_shared<TestCommand>();
-  CLI::App& command = AddCommand(app, "test", "Run a model's own tests, and show what it answers otherwise than production",
-                                 "mlac test\nmlac test topics@production --junit report.xml\nmlac test topics --generate > "
-                                 "tests/topics.yaml\nmlac test topics@candidate    # what a gate or a test refused");
+  const Command command = app.AddCommand("test", "Run a model's own tests, and show what it answers otherwise than production",
+                                         "mlac test\nmlac test topics@production --junit report.xml\nmlac test topics --generate > "
+                                         "tests/topics.yaml\nmlac test topics@candidate    # what a gate or a test refused");
   command
-      .add_option("model", options->reference,
-                  "NAME, NAME@ALIAS, NAME@REVISION or NAME@candidate: what apply made last; none: all that have tests")
-      ->type_name("NAME[@REV]");
+      .AddOption("model", options->reference,
+                 "NAME, NAME@ALIAS, NAME@REVISION or NAME@candidate: what apply made last; none: all that have tests")
+      .Type("NAME[@REV]");
   AddProjectFileOption(command, options->file);
   command
-      .add_option("--junit", options->junit, "Write the report, of all models that are tested, there as JUnit's XML, which CI systems show")
-      ->type_name("FILE");
-  command.add_flag("--generate", options->generate, "Print tests that the model passes now, from its mix-ups and the test data");
-  command.add_flag("--verbose", options->verbose, "Show the tests that passed, too");
+      .AddOption("--junit", options->junit, "Write the report, of all models that are tested, there as JUnit's XML, which CI systems show")
+      .Type("FILE");
+  command.AddFlag("--generate", options->generate, "Print tests that the model passes now, from its mix-ups and the test data");
+  command.AddFlag("--verbose", options->verbose, "Show the tests that passed, too");
   AddThreadsOption(command, options->num_threads);
   AddJsonFlag(command, options->json);
-  command.callback([options] { Execute(*options); });
+  command.OnRun([options] { Execute(*options); });
 }
 
 }  // namespace mlac

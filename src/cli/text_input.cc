@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 
 #include "cli/command.h"
@@ -20,17 +19,17 @@ void CheckSource(const TextInputOptions& options) {
 
 }  // namespace
 
-void AddTextInput(CLI::App& command, TextInputOptions& options) {
-  command.add_option("--file", options.file, "Texts from a file: .txt (one a line), .csv, .tsv or .jsonl")->type_name("FILE");
-  command.add_option("--text-column", options.text_column, "The column of texts in --file")->type_name("NAME")->capture_default_str();
-  AddTexts(command, options.texts, "The texts; without them and --file: standard input, one a line");
+void AddTextInput(Command command, TextInputOptions& options) {
+  command.AddOption("--file", options.file, "Texts from a file: .txt (one a line), .csv, .tsv or .jsonl").Type("FILE");
+  command.AddOption("--text-column", options.text_column, "The column of texts in --file").Type("NAME").ShowDefault();
+  command.AddTexts(options.texts, "The texts; without them and --file: standard input, one a line");
 }
 
-void CheckColumnsHaveFile(const CLI::App& command, const TextInputOptions& options) {
+void CheckColumnsHaveFile(Command command, const TextInputOptions& options) {
   if (!options.file.empty()) return;
-  for (const CLI::Option* option : command.get_options())
-    if (!option->empty() && option->get_single_name().ends_with("-column"))
-      throw UsageError(fmt::format("--{} names a column of --file, which was not given", option->get_single_name()));
+  for (const Option option : command.options())
+    if (option.given() && option.name().ends_with("-column"))
+      throw UsageError(fmt::format("--{} names a column of --file, which was not given", option.name()));
 }
 
 std::vector<std::string> ReadTextInput(const TextInputOptions& options) {

@@ -10,11 +10,9 @@
 #include "data/table.h"
 #include "pipelines/text_model.h"
 
-namespace CLI {
-class App;
-}
-
 namespace mlac {
+
+class Command;
 
 struct TextInputOptions {
   std::vector<std::string> texts;
@@ -25,10 +23,10 @@ struct TextInputOptions {
 };
 
 // Declares the texts themselves, --file and --text-column.
-void AddTextInput(CLI::App& command, TextInputOptions& options);
+void AddTextInput(Command command, TextInputOptions& options);
 
 // Throws UsageError for an option that names a column where no file has columns.
-void CheckColumnsHaveFile(const CLI::App& command, const TextInputOptions& options);
+void CheckColumnsHaveFile(Command command, const TextInputOptions& options);
 
 // The texts that were given. Throws UsageError for both texts and --file, and for neither at a terminal; else as ReadTexts of data/.
 std::vector<std::string> ReadTextInput(const TextInputOptions& options);

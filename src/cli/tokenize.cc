@@ -1,7 +1,6 @@
 // mlac tokenize: the tokens that a model sees for a text, with where each stands in it.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -97,7 +96,7 @@ std::string TokensAsText(const Tokenizer& tokenizer, const Encoding& encoding, c
   return out;
 }
 
-void Execute(const CLI::App& command, const TokenizeOptions& options) {
+void Execute(Command command, const TokenizeOptions& options) {
   CheckColumnsHaveFile(command, options.input);
   const ModelFolder given = FindModel(options.model);
   const std::string folder = TokenizerFolder(given.path);
@@ -134,19 +133,19 @@ void Execute(const CLI::App& command, const TokenizeOptions& options) {
 
 }  // namespace
 
-void AddTokenize(CLI::App& app) {
+void AddTokenize(Command app) {
   auto options = std::make_shared<TokenizeOptions>();
-  CLI::App& command = AddCommand(app, "tokenize", "Show the tokens that a model sees for a text",
-                                 "mlac tokenize -m ./all-MiniLM-L6-v2 \"a large striped cat of the jungle\"\n"
-                                 "mlac tokenize -m ./all-MiniLM-L6-v2 --file texts.txt --json");
+  const Command command = app.AddCommand("tokenize", "Show the tokens that a model sees for a text",
+                                         "mlac tokenize -m ./all-MiniLM-L6-v2 \"a large striped cat of the jungle\"\n"
+                                         "mlac tokenize -m ./all-MiniLM-L6-v2 --file texts.txt --json");
   AddModelOption(command, options->model);
-  command.add_option("--pair", options->pair, "A second text that is read together with each text")->type_name("TEXT");
-  command.add_flag("--no-special-tokens", options->no_special_tokens, "Without [CLS], [SEP] and the like");
-  WholeNumber(command.add_option("--max-length", options->max_length, "Refuse texts of more tokens than N")->type_name("N"), 1);
-  command.add_flag("--truncate", options->truncate, "Cut at --max-length, else at the model's limit, instead of refusing");
+  command.AddOption("--pair", options->pair, "A second text that is read together with each text").Type("TEXT");
+  command.AddFlag("--no-special-tokens", options->no_special_tokens, "Without [CLS], [SEP] and the like");
+  WholeNumber(command.AddOption("--max-length", options->max_length, "Refuse texts of more tokens than N").Type("N"), 1);
+  command.AddFlag("--truncate", options->truncate, "Cut at --max-length, else at the model's limit, instead of refusing");
   AddJsonFlag(command, options->json);
   AddTextInput(command, options->input);
-  command.callback([options, &command] { Execute(command, *options); });
+  command.OnRun([options, command] { Execute(command, *options); });
 }
 
 }  // namespace mlac

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 
 #include "base/error.h"
+#include "cli/command.h"
 #include "cli/terminal.h"
 #include "http/client.h"
 
@@ -29,9 +29,8 @@ void Warn(const std::string& warning) {
 
 }  // namespace
 
-void AddTrackOption(CLI::App& command, std::string& url) {
-  command.add_option("--track", url, "Log the run to this MLflow server; else to that of MLFLOW_TRACKING_URI, if it is set")
-      ->type_name("URL");
+void AddTrackOption(Command command, std::string& url) {
+  command.AddOption("--track", url, "Log the run to this MLflow server; else to that of MLFLOW_TRACKING_URI, if it is set").Type("URL");
 }
 
 std::optional<MlflowOptions> ReadMlflowOptions(const std::string& given) {

@@ -6,14 +6,12 @@
 #include "project/mlflow.h"
 #include "project/openlineage.h"
 
-namespace CLI {
-class App;
-}
-
 namespace mlac {
 
+class Command;
+
 // --track URL.
-void AddTrackOption(CLI::App& command, std::string& url);
+void AddTrackOption(Command command, std::string& url);
 
 // given, else MLFLOW_TRACKING_URI where that is a server's; with MLFLOW_TRACKING_TOKEN, MLFLOW_TRACKING_USERNAME and _PASSWORD and
 // MLFLOW_EXPERIMENT_NAME. Nothing where nobody asked for it. Throws kInvalidArgument for a --track that is no URL and for a variable with a

@@ -1,7 +1,6 @@
 // mlac train TASK: a model folder from a model folder and labelled data.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <limits>
@@ -107,33 +106,31 @@ std::string FileName(const std::string& path) {
   return (given.has_filename() ? given : given.parent_path()).filename().string();
 }
 
-bool IsFlag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
-
 // Whether the value is what holds without the option. Numbers that were given are in their plainest form, those of the help are not.
-bool IsDefault(const CLI::Option& option, const std::string& value, const FineTuneOptions& options) {
-  const std::string& name = option.get_lnames().front();
-  std::string usual = option.get_default_str();
+bool IsDefault(Option option, const std::string& value, const FineTuneOptions& options) {
+  const std::string name = option.name();
+  std::string usual = option.default_text();
   if (options.lora.rank > 0 && name == "lr") usual = fmt::format("{}", kLoraLearningRate);
   if (name == "lora-alpha") usual = fmt::format("{}", 2 * options.lora.rank);
-  double a = 0, b = 0;
-  return value == usual || (!usual.empty() && CLI::detail::lexical_cast(value, a) && CLI::detail::lexical_cast(usual, b) && a == b);
+  const std::optional<double> number = ParseNumber(value);
+  return value == usual || (number && number == ParseNumber(usual));
 }
 
 // The command as the card shows it, so that it is one for one result: what changes that, in the order of the help, without defaults; names
 // of files without their paths.
-std::string CardCommand(const CLI::App& command, const FineTuneOptions& options) {
-  std::string text = "mlac train " + command.get_name();
-  for (const CLI::Option* option : command.get_options()) {
-    if (option->empty()) continue;
-    const std::string name = option->get_single_name();
+std::string CardCommand(Command command, const FineTuneOptions& options) {
+  std::string text = "mlac train " + command.name();
+  for (const Option option : command.options()) {
+    if (!option.given()) continue;
+    const std::string name = option.name();
     if (name == "threads" || name == "resume" || name == "overwrite" || name == "json" || name == "save-steps" || name == "max-tokens" ||
         name == "gradient-checkpointing" || name == "track")
       continue;
-    if (IsFlag(*option) && !option->as<bool>()) continue;
-    const std::string value = IsFlag(*option) ? "" : option->as<std::string>();
-    if (!IsFlag(*option) && IsDefault(*option, value, options)) continue;
+    if (option.is_flag() && !option.is_on()) continue;
+    const std::string value = option.is_flag() ? "" : option.value();
+    if (!option.is_flag() && IsDefault(option, value, options)) continue;
     text += " --" + name;
-    if (IsFlag(*option)) continue;
+    if (option.is_flag()) continue;
     const bool is_path = name == "model" || name == "data" || name == "validation" || name == "test";
     text += ' ' + (name == "out" ? "OUT" : ShellQuoted(is_path ? FileName(value) : value));
   }
@@ -141,110 +138,107 @@ std::string CardCommand(const CLI::App& command, const FineTuneOptions& options)
 }
 
 // What a user types to go on after an interruption: the same, with --resume.
-std::string ResumeCommand(const CLI::App& command) {
-  std::string text = "mlac train " + command.get_name();
-  for (const CLI::Option* option : command.parse_order()) {
-    const std::string name = option->get_single_name();
-    if (name == "resume" || name == "overwrite" || (IsFlag(*option) && !option->as<bool>())) continue;
+std::string ResumeCommand(Command command) {
+  std::string text = "mlac train " + command.name();
+  for (const Option option : command.typed()) {
+    const std::string name = option.name();
+    if (name == "resume" || name == "overwrite" || (option.is_flag() && !option.is_on())) continue;
     text += " --" + name;
-    if (IsFlag(*option)) continue;
-    const std::string value = option->as<std::string>();
+    if (option.is_flag()) continue;
+    const std::string value = option.value();
     text += " " + ShellQuoted(name == "track" ? ShownUrl(value) : value);  // a URL may hold a password
   }
   return text + " --resume";
 }
 
-void AddDataOptions(CLI::App& command, FineTuneOptions& options, const char* data) {
-  command.add_option("--data", options.data, data)
-      ->required()
-      ->type_name("FILE");
-  auto* validation = command.add_option("--validation", options.validation, "Texts to choose the best epoch by")->type_name("FILE");
-  auto* split = command.add_option("--validation-split", options.validation_split,
-                                   "Share of --data set aside for that; 0: none, the last epoch is kept");
-  RealNumber(split->type_name("SHARE")->capture_default_str()->excludes(validation), 0, 0.9);
-  command.add_option("--test", options.test, "Texts for the final report, never trained on")->type_name("FILE");
+void AddDataOptions(Command command, FineTuneOptions& options, const char* data) {
+  command.AddOption("--data", options.data, data).Required().Type("FILE");
+  const Option validation = command.AddOption("--validation", options.validation, "Texts to choose the best epoch by").Type("FILE");
+  const Option split = command.AddOption("--validation-split", options.validation_split,
+                                         "Share of --data set aside for that; 0: none, the last epoch is kept");
+  RealNumber(split.Type("SHARE").ShowDefault().Excludes(validation), 0, 0.9);
+  command.AddOption("--test", options.test, "Texts for the final report, never trained on").Type("FILE");
 }
 
-void AddTextClassificationOptions(CLI::App& command, TrainOptions& options) {
+void AddTextClassificationOptions(Command command, TrainOptions& options) {
   FineTuneOptions& fine_tune = options.fine_tune;
-  command.add_option("--text-column", fine_tune.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
-  command.add_option("--text-pair-column", fine_tune.text_pair_column, "The column of second texts, each read together with the first")->type_name("NAME");
-  command.add_option("--target-column", fine_tune.target_column, "The column of labels, or of numbers")->type_name("NAME")->capture_default_str();
-  command.add_flag("--skip-unlabelled", fine_tune.skip_unlabelled, "Leave out rows without a label instead of refusing the file");
-  command.add_flag("--multi-label", options.multi_label, "A text may have several labels, or none: a list in JSONL, else apart by --label-separator");
-  command.add_option("--label-separator", fine_tune.label_separator, "What stands between the labels of a cell")->type_name("TEXT")->capture_default_str();
-  command.add_flag("--regression", options.regression, "The column holds numbers to predict");
-  command.add_flag("--class-weights", fine_tune.sequence.class_weights, "Rare labels weigh as much as frequent ones");
-  auto* smoothing = command.add_option("--label-smoothing", fine_tune.sequence.label_smoothing,
-                                       "Share of each label that goes to all labels alike; 0.1 is usual, 0: none");
-  RealNumber(smoothing->type_name("X")->capture_default_str(), 0, 0.9);
+  command.AddOption("--text-column", fine_tune.text_column, "The column of texts").Type("NAME").ShowDefault();
+  command.AddOption("--text-pair-column", fine_tune.text_pair_column, "The column of second texts, each read together with the first").Type("NAME");
+  command.AddOption("--target-column", fine_tune.target_column, "The column of labels, or of numbers").Type("NAME").ShowDefault();
+  command.AddFlag("--skip-unlabelled", fine_tune.skip_unlabelled, "Leave out rows without a label instead of refusing the file");
+  command.AddFlag("--multi-label", options.multi_label, "A text may have several labels, or none: a list in JSONL, else apart by --label-separator");
+  command.AddOption("--label-separator", fine_tune.label_separator, "What stands between the labels of a cell").Type("TEXT").ShowDefault();
+  command.AddFlag("--regression", options.regression, "The column holds numbers to predict");
+  command.AddFlag("--class-weights", fine_tune.sequence.class_weights, "Rare labels weigh as much as frequent ones");
+  const Option smoothing = command.AddOption("--label-smoothing", fine_tune.sequence.label_smoothing,
+                                             "Share of each label that goes to all labels alike; 0.1 is usual, 0: none");
+  RealNumber(smoothing.Type("X").ShowDefault(), 0, 0.9);
 }
 
-void AddTokenClassificationOptions(CLI::App& command, TagColumns& columns) {
-  command.add_option("--text-column", columns.words, "Of .jsonl: the list of words; else tokens, or words")->type_name("NAME");
-  command.add_option("--target-column", columns.tags, "Of .jsonl: the list of their tags; else tags, ner_tags or labels")
-      ->type_name("NAME");
+void AddTokenClassificationOptions(Command command, TagColumns& columns) {
+  command.AddOption("--text-column", columns.words, "Of .jsonl: the list of words; else tokens, or words").Type("NAME");
+  command.AddOption("--target-column", columns.tags, "Of .jsonl: the list of their tags; else tags, ner_tags or labels").Type("NAME");
 }
 
-void AddQuestionAnsweringOptions(CLI::App& command, FineTuneOptions& options) {
-  auto* stride = command.add_option("--doc-stride", options.doc_stride,
-                                    "Tokens that a window shares with the one before; else 128, at most half a window; 0: none");
-  WholeNumber(stride->type_name("N"), 0);
-  auto* answer =
-      command.add_option("--max-answer-length", options.max_answer_length, "Tokens that an answer may have when the model is measured");
-  WholeNumber(answer->type_name("N")->capture_default_str(), 1, 1 << 20);
+void AddQuestionAnsweringOptions(Command command, FineTuneOptions& options) {
+  const Option stride = command.AddOption("--doc-stride", options.doc_stride,
+                                          "Tokens that a window shares with the one before; else 128, at most half a window; 0: none");
+  WholeNumber(stride.Type("N"), 0);
+  const Option answer =
+      command.AddOption("--max-answer-length", options.max_answer_length, "Tokens that an answer may have when the model is measured");
+  WholeNumber(answer.Type("N").ShowDefault(), 1, 1 << 20);
 }
 
-void AddFillMaskOptions(CLI::App& command, FineTuneOptions& options) {
-  command.add_option("--text-column", options.text_column, "The column of texts")->type_name("NAME")->capture_default_str();
-  auto* probability =
-      command.add_option("--mlm-probability", options.masking.probability, "Share of the tokens that are taken out to be guessed");
-  RealNumber(probability->type_name("SHARE")->capture_default_str(), 0.01, 0.9);
-  command.add_flag("--whole-word-mask", options.masking.whole_words, "Take out whole words, all their pieces, instead of single tokens");
-  command.add_flag("--line-by-line", options.masking.line_by_line, "Read each text by itself instead of joining texts to blocks of --max-length tokens");
+void AddFillMaskOptions(Command command, FineTuneOptions& options) {
+  command.AddOption("--text-column", options.text_column, "The column of texts").Type("NAME").ShowDefault();
+  const Option probability =
+      command.AddOption("--mlm-probability", options.masking.probability, "Share of the tokens that are taken out to be guessed");
+  RealNumber(probability.Type("SHARE").ShowDefault(), 0.01, 0.9);
+  command.AddFlag("--whole-word-mask", options.masking.whole_words, "Take out whole words, all their pieces, instead of single tokens");
+  command.AddFlag("--line-by-line", options.masking.line_by_line, "Read each text by itself instead of joining texts to blocks of --max-length tokens");
 }
 
 // Columns of texts that are read together or compared. first, second, score: what they hold, and the names that are recognised.
-void AddTupleColumns(CLI::App& command, TupleColumns& columns, const std::string& first, const std::string& second, const std::string& score) {
-  command.add_option("--text-column", columns.first, first)->type_name("NAME");
-  command.add_option("--text-pair-column", columns.second, second)->type_name("NAME");
-  command.add_option("--negative-column", columns.negative, "The column of texts that do not belong to it; else negative")->type_name("NAME");
-  command.add_option("--target-column", columns.score, score)->type_name("NAME");
+void AddTupleColumns(Command command, TupleColumns& columns, const std::string& first, const std::string& second, const std::string& score) {
+  command.AddOption("--text-column", columns.first, first).Type("NAME");
+  command.AddOption("--text-pair-column", columns.second, second).Type("NAME");
+  command.AddOption("--negative-column", columns.negative, "The column of texts that do not belong to it; else negative").Type("NAME");
+  command.AddOption("--target-column", columns.score, score).Type("NAME");
 }
 
-void AddSentenceSimilarityOptions(CLI::App& command, TrainOptions& options) {
+void AddSentenceSimilarityOptions(Command command, TrainOptions& options) {
   FineTuneOptions& fine_tune = options.fine_tune;
   EmbeddingObjectiveOptions& embedding = fine_tune.embedding;
   AddTupleColumns(command, fine_tune.tuple_columns, "The column of anchors; else the first there is of anchor, query, question, sentence1, text1, text",
                   "The column of texts that belong to them; else positive, answer, document, passage, sentence2, text2 or text_pair",
                   "The column of scores, if there is one; else score, label or similarity");
-  command.add_option("--loss", fine_tune.loss, "multiple-negatives-ranking (usual for pairs and triples), cosent (for scored pairs) or triplet (of triples)")
-      ->type_name("NAME")
-      ->check(CLI::IsMember({"multiple-negatives-ranking", "cosent", "triplet"}).description(""));
-  auto* scale = command.add_option("--scale", embedding.scale, "What cosines are multiplied by; not of triplet");
-  RealNumber(scale->type_name("X")->capture_default_str(), 1e-3, 1e3);
-  auto* margin = command.add_option("--margin", embedding.margin, "Of triplet: how much farther the negative is to be than the positive");
-  RealNumber(margin->type_name("X")->capture_default_str(), 0, 1e3);
-  command.add_option("--distance", options.distance, "Of triplet: euclidean or cosine")
-      ->type_name("NAME")
-      ->check(CLI::IsMember({"euclidean", "cosine"}).description(""))
-      ->capture_default_str();
-  command.add_option("--matryoshka", options.matryoshka, "Sizes that vectors may be cut to later, such as 384,128,64: each learns alike")
-      ->type_name("SIZES");
+  command.AddOption("--loss", fine_tune.loss, "multiple-negatives-ranking (usual for pairs and triples), cosent (for scored pairs) or triplet (of triples)")
+      .Type("NAME")
+      .OneOfDescribed({"multiple-negatives-ranking", "cosent", "triplet"});
+  const Option scale = command.AddOption("--scale", embedding.scale, "What cosines are multiplied by; not of triplet");
+  RealNumber(scale.Type("X").ShowDefault(), 1e-3, 1e3);
+  const Option margin = command.AddOption("--margin", embedding.margin, "Of triplet: how much farther the negative is to be than the positive");
+  RealNumber(margin.Type("X").ShowDefault(), 0, 1e3);
+  command.AddOption("--distance", options.distance, "Of triplet: euclidean or cosine")
+      .Type("NAME")
+      .OneOfDescribed({"euclidean", "cosine"})
+      .ShowDefault();
+  command.AddOption("--matryoshka", options.matryoshka, "Sizes that vectors may be cut to later, such as 384,128,64: each learns alike")
+      .Type("SIZES");
 }
 
-void AddTextRankingOptions(CLI::App& command, FineTuneOptions& options) {
+void AddTextRankingOptions(Command command, FineTuneOptions& options) {
   AddTupleColumns(command, options.tuple_columns, "The column of queries; else the first there is of anchor, query, question, sentence1, text1, text",
                   "The column of documents; else positive, answer, document, documents, passage, sentence2, text2 or text_pair",
                   "The column of scores from 0 to 1; else score, label or similarity");
 }
 
-void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
+void AddTrainingOptions(Command command, TrainingOptions& options) {
   const auto number = [&](const char* name, double& value, double low, double high, const char* description) {
-    RealNumber(command.add_option(name, value, description)->type_name("X")->capture_default_str(), low, high);
+    RealNumber(command.AddOption(name, value, description).Type("X").ShowDefault(), low, high);
   };
   const auto count = [&](const char* name, auto& value, uint64_t low, const char* description, uint64_t high = kMostCounted) {
-    WholeNumber(command.add_option(name, value, description)->type_name("N")->capture_default_str(), low, high);
+    WholeNumber(command.AddOption(name, value, description).Type("N").ShowDefault(), low, high);
   };
   count("--epochs", options.num_epochs, 1, "Times that each text is seen");
   number("--lr", options.learning_rate, 0, 1, "Highest learning rate; with --lora 0.0005 unless it is given");
@@ -258,8 +252,8 @@ void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
         "Epochs behind the warm-up without a better score or a lower loss of the validation before it stops; 0: never");
   count("--gradient-accumulation", options.gradient_accumulation, 1,
         "Batches a step: the result of one batch so many times as large, in the memory of one");
-  command.add_flag("--gradient-checkpointing", options.gradient_checkpointing,
-                   "Keep only the input of each layer and compute the rest again for the gradients: less memory, more time; the result does not change");
+  command.AddFlag("--gradient-checkpointing", options.gradient_checkpointing,
+                  "Keep only the input of each layer and compute the rest again for the gradients: less memory, more time; the result does not change");
   number("--layer-decay", options.layer_decay, 1e-6, 1, "The learning rate of a layer is that of the one above times this; 0.9 is usual");
   count("--seed", options.seed, 0, "Decides the order, the dropout and the new head", std::numeric_limits<uint64_t>::max());
 }
@@ -267,7 +261,7 @@ void AddTrainingOptions(CLI::App& command, TrainingOptions& options) {
 // "384,128,64" of --matryoshka.
 std::vector<size_t> ReadSizes(const std::string& text) {
   std::vector<size_t> sizes;
-  for (const std::string& item : CLI::detail::split(text, ',')) {
+  for (const std::string& item : Split(text, ',')) {
     const std::optional<uint64_t> size = ParseWholeNumber(item, 1);
     if (!size) throw UsageError(fmt::format("--matryoshka: expected sizes such as 384,128,64, found '{}'", text));
     sizes.push_back(*size);
@@ -275,21 +269,19 @@ std::vector<size_t> ReadSizes(const std::string& text) {
   return sizes;
 }
 
-void AddLoraOptions(CLI::App& command, LoraOptions& options, std::string& targets) {
-  auto* lora = command
-                   .add_option("--lora", options.rank,
-                               "Only a low-rank adapter of this rank and the head learn, and are written in PEFT's format; 8 is usual")
-                   ->type_name("RANK");
-  WholeNumber(lora, 1, 4096);
-  RealNumber(command.add_option("--lora-alpha", options.alpha, "The adapter counts alpha / rank times; else twice the rank")
-                 ->type_name("X")
-                 ->needs(lora),
+void AddLoraOptions(Command command, LoraOptions& options, std::string& targets) {
+  const Option lora = command.AddOption("--lora", options.rank,
+                                        "Only a low-rank adapter of this rank and the head learn, and are written in PEFT's format; 8 is usual");
+  WholeNumber(lora.Type("RANK"), 1, 4096);
+  RealNumber(command.AddOption("--lora-alpha", options.alpha, "The adapter counts alpha / rank times; else twice the rank")
+                 .Type("X")
+                 .Needs(lora),
              1e-6, 1e6);
-  auto* dropout = command.add_option("--lora-dropout", options.dropout, "Share of its inputs that is dropped");
-  RealNumber(dropout->type_name("SHARE")->capture_default_str()->needs(lora), 0, 0.9);
-  command.add_option("--lora-targets", targets, "Layers that it adapts, by the ends of their names; else queries and values; all-linear: all")
-      ->type_name("NAME,NAME")
-      ->needs(lora);
+  const Option dropout = command.AddOption("--lora-dropout", options.dropout, "Share of its inputs that is dropped");
+  RealNumber(dropout.Type("SHARE").ShowDefault().Needs(lora), 0, 0.9);
+  command.AddOption("--lora-targets", targets, "Layers that it adapts, by the ends of their names; else queries and values; all-linear: all")
+      .Type("NAME,NAME")
+      .Needs(lora);
 }
 
 FineTuneResult TrainTracked(const std::string& task, const FineTuneOptions& options, const std::optional<MlflowOptions>& mlflow) {
@@ -312,16 +304,12 @@ FineTuneResult TrainTracked(const std::string& task, const FineTuneOptions& opti
 }
 
 // Options without effect would leave the user with another model than they think.
-void CheckHasEffect(const CLI::App& command, const TrainOptions& options) {
-  const auto given = [&](const char* name) {
-    const CLI::Option* option = command.get_option_no_throw(name);
-    return option != nullptr && !option->empty();
-  };
-  if (given("--label-separator") && !options.multi_label) throw UsageError("--label-separator does nothing without --multi-label");
+void CheckHasEffect(Command command, const TrainOptions& options) {
+  if (command.Given("--label-separator") && !options.multi_label) throw UsageError("--label-separator does nothing without --multi-label");
   const bool triplet = options.fine_tune.loss == "triplet";
   for (const char* name : {"--margin", "--distance"})
-    if (given(name) && !triplet) throw UsageError(fmt::format("{} does nothing without --loss triplet", name));
-  if (given("--scale") && triplet)
+    if (command.Given(name) && !triplet) throw UsageError(fmt::format("{} does nothing without --loss triplet", name));
+  if (command.Given("--scale") && triplet)
     throw UsageError("--scale does nothing with --loss triplet", "it multiplies the cosines of the other losses");
 }
 
@@ -343,7 +331,7 @@ void SayWhatNext(const std::string& task, const std::string& base, const FineTun
              kModelCardFile);
 }
 
-void Execute(const CLI::App& command, TrainOptions options) {
+void Execute(Command command, TrainOptions options) {
   CheckHasEffect(command, options);
   if (options.multi_label && options.regression) throw UsageError("--multi-label and --regression exclude each other");
   options.fine_tune.sequence.problem_type = options.multi_label  ? ProblemType::kMultiLabel
@@ -353,8 +341,8 @@ void Execute(const CLI::App& command, TrainOptions options) {
       (options.fine_tune.sequence.class_weights || options.fine_tune.sequence.label_smoothing > 0))
     throw UsageError("--class-weights and --label-smoothing are for texts with one label each");
   if (options.fine_tune.lora.rank > 0 && options.fine_tune.training.freeze) throw UsageError("--lora and --freeze exclude each other");
-  if (options.fine_tune.lora.rank > 0 && command.get_option("--lr")->empty()) options.fine_tune.training.learning_rate = kLoraLearningRate;
-  for (const std::string& target : CLI::detail::split(options.lora_targets, ','))
+  if (options.fine_tune.lora.rank > 0 && !command.Given("--lr")) options.fine_tune.training.learning_rate = kLoraLearningRate;
+  for (const std::string& target : Split(options.lora_targets, ','))
     if (!target.empty()) options.fine_tune.lora.targets.push_back(target);
   if (options.fine_tune.overwrite && options.fine_tune.resume) throw UsageError("--overwrite and --resume exclude each other");
   if (!options.matryoshka.empty()) options.fine_tune.embedding.matryoshka = ReadSizes(options.matryoshka);
@@ -366,7 +354,7 @@ void Execute(const CLI::App& command, TrainOptions options) {
   const std::string base = options.fine_tune.model;
   const ModelFolder given = FindModel(base);
   options.fine_tune.model = given.path;
-  const FineTuneResult result = TrainTracked(command.get_name(), options.fine_tune, ReadMlflowOptions(options.track));
+  const FineTuneResult result = TrainTracked(command.name(), options.fine_tune, ReadMlflowOptions(options.track));
   if (options.json) {
     fmt::print("{}", WithNotes(result));
     return;
@@ -375,7 +363,7 @@ void Execute(const CLI::App& command, TrainOptions options) {
   for (size_t i = 0; i < std::min<size_t>(result.figures.figures.size(), 2); ++i)
     shown += fmt::format("{}{} {:.4f}", i == 0 ? "" : ", ", ShownName(result.figures.figures[i].name), result.figures.figures[i].value);
   fmt::print("{}: {} texts of {}: {}\n", options.fine_tune.out, result.figures.num_examples, result.evaluated_on, shown);
-  SayWhatNext(command.get_name(), base, options.fine_tune, result);
+  SayWhatNext(command.name(), base, options.fine_tune, result);
 }
 
 // What differs between the tasks.
@@ -406,10 +394,10 @@ constexpr TaskEntry kTasks[] = {
      "mlac train text-ranking -m ./all-MiniLM-L6-v2 --data answers.csv --text-column query --text-pair-column document --target-column label --out ./ranker"},
 };
 
-void AddTask(CLI::App& train, const TaskEntry& task) {
+void AddTask(Command train, const TaskEntry& task) {
   auto options = std::make_shared<TrainOptions>();
-  CLI::App& command = AddCommand(train, task.name, task.description, task.example);
-  command.group("Tasks");
+  const Command command = train.AddCommand(task.name, task.description, task.example);
+  command.Group("Tasks");
   FineTuneOptions& fine_tune = options->fine_tune;
   AddModelOption(command, fine_tune.model);
   AddDataOptions(command, fine_tune, task.data);
@@ -421,25 +409,25 @@ void AddTask(CLI::App& train, const TaskEntry& task) {
   if (name == "question-answering") AddQuestionAnsweringOptions(command, fine_tune);
   if (name == "fill-mask") AddFillMaskOptions(command, fine_tune);
   if (name == "sentence-similarity") AddSentenceSimilarityOptions(command, *options);
-  command.add_option("--out", fine_tune.out, "The folder to write")->required()->type_name("DIR");
-  command.add_flag("--overwrite", fine_tune.overwrite, kOverwriteHelp);
-  command.add_flag("--resume", fine_tune.resume, "Go on from the checkpoint in --out");
+  command.AddOption("--out", fine_tune.out, "The folder to write").Required().Type("DIR");
+  command.AddFlag("--overwrite", fine_tune.overwrite, kOverwriteHelp);
+  command.AddFlag("--resume", fine_tune.resume, "Go on from the checkpoint in --out");
   AddTrainingOptions(command, fine_tune.training);
   AddLoraOptions(command, fine_tune.lora, options->lora_targets);
-  if (texts || ranking) command.add_flag("--freeze", fine_tune.training.freeze, "Only the head learns: faster, and less exact");
-  WholeNumber(command.add_option("--max-length", options->max_length, task.max_length)->type_name("N"), 1);
+  if (texts || ranking) command.AddFlag("--freeze", fine_tune.training.freeze, "Only the head learns: faster, and less exact");
+  WholeNumber(command.AddOption("--max-length", options->max_length, task.max_length).Type("N"), 1);
   AddDtypeOptions(command, options->dtype);
   AddTrackOption(command, options->track);
   AddThreadsOption(command, fine_tune.training.num_threads);
   AddJsonFlag(command, options->json);
-  command.callback([options, &command] { Execute(command, *options); });
+  command.OnRun([options, command] { Execute(command, *options); });
 }
 
 }  // namespace
 
-void AddTrain(CLI::App& app) {
-  CLI::App& train = AddCommand(app, "train", "Fine-tune a model on your own data", kTasks[0].example);
-  train.require_subcommand(1);
+void AddTrain(Command app) {
+  const Command train = app.AddCommand("train", "Fine-tune a model on your own data", kTasks[0].example);
+  train.RequireSubcommand();
   for (const TaskEntry& task : kTasks) AddTask(train, task);
 }
 

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iterator>
 #include <memory>
@@ -83,13 +82,13 @@ void Execute(const VerifyOptions& options) {
 
 }  // namespace
 
-void AddVerify(CLI::App& app) {
+void AddVerify(Command app) {
   auto options = std::make_shared<VerifyOptions>();
-  CLI::App& command =
-      AddCommand(app, "verify", "Read the whole store and name every file that is damaged or missing", "mlac verify\nmlac verify --json");
+  const Command command =
+      app.AddCommand("verify", "Read the whole store and name every file that is damaged or missing", "mlac verify\nmlac verify --json");
   AddStoreOption(command, options->store);
   AddJsonFlag(command, options->json);
-  command.callback([options] { Execute(*options); });
+  command.OnRun([options] { Execute(*options); });
 }
 
 }  // namespace mlac
