@@ -78,8 +78,7 @@ class Option {
   const std::string& description() const;
   std::string type() const;  // with the values of OneOf behind it: "TEXT:{f32,bf16}"
   std::string default_text() const;
-  bool is_flag() const;      // has no value to take
-  bool takes_value() const;  // CLI11 says so of flags, too
+  bool is_flag() const;  // has no value to take
   bool is_hidden() const;
 
   // What the command line says.

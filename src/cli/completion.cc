@@ -46,7 +46,7 @@ void Collect(Command app, const std::string& path, std::vector<CommandWords>& ou
   for (const Option option : app.options()) {
     if (option.is_hidden()) continue;
     const std::vector<std::string> values = FixedValues(option);
-    const bool takes_value = option.takes_value();
+    const bool takes_value = !option.is_flag();
     Candidate candidate{.word = "", .description = option.description(), .takes_value = takes_value, .values = values};
     for (const std::string& name : option.short_names()) candidate.short_names.push_back("-" + name);
     for (const std::string& name : option.long_names()) {

@@ -31,7 +31,7 @@ std::string OptionHeading(Option option) {
   std::string names;
   for (const std::string& name : option.short_names()) names += (names.empty() ? "\\fB" : ", \\fB") + Escaped("-" + name) + "\\fR";
   for (const std::string& name : option.long_names()) names += (names.empty() ? "\\fB" : ", \\fB") + Escaped("--" + name) + "\\fR";
-  if (option.takes_value()) names += " \\fI" + Escaped(option.type()) + "\\fR";
+  if (!option.is_flag()) names += " \\fI" + Escaped(option.type()) + "\\fR";
   return names;
 }
 

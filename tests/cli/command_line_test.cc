@@ -212,6 +212,7 @@ TEST(Completion, BashOffersCommandsOptionsAndValues) {
   EXPECT_EQ(Completed("mlac help run text-c"), "text-classification\n");
   EXPECT_EQ(Completed("mlac run text-classification --dtype ''"), "f32 bf16\n");
   EXPECT_EQ(Completed("mlac run text-classification --dtype f32 --trunc"), "--truncate\n");
+  EXPECT_EQ(Completed("mlac run text-classification --json --trunc"), "--truncate\n") << "no value stands behind a flag";
   for (const char* option : {"-m", "--model", "--file", "--threads"})  // a file or a number is due
     EXPECT_EQ(Completed(std::string("mlac run text-classification ") + option + " ''"), "\n") << option;
   const std::string all = Completed("mlac ''");
@@ -231,6 +232,7 @@ TEST(Completion, ScriptsOfEveryShellParseWhereTheShellIsHere) {
 TEST(ManPage, NamesEveryCommand) {
   const std::string page = RunMlac({"help", "--man"}).out;
   for (const std::string& name : Commands()) EXPECT_NE(page.find(".SS \"mlac " + name + "\""), std::string::npos) << name;
+  EXPECT_EQ(page.find("\\fI\\fR"), std::string::npos) << "the name of no value";
 }
 
 }  // namespace
