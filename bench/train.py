@@ -51,7 +51,7 @@ def main():
             contestants = {"torch f32": lambda: run("torch f32", torch, "f32"), "mlac": lambda: run("mlac", us, dtype)}
             if dtype == "bf16" and "bf16 amx" in machine:
                 contestants["torch bf16"] = lambda: run("torch bf16", torch, "bf16")
-            samples, failures = rig.take_turns(contestants, 2 if options.quick else 3)
+            samples, failures = rig.take_turns(contestants, 2 if options.quick else 6)
             bound = TARGETS.get((name, dtype))
             line = rig.row(f"train {title} {dtype}", f"{count}x{length}", samples, failures, first=first,
                            bound=bound if dtype == "f32" or "bf16 amx" in machine else None)

@@ -60,7 +60,6 @@ std::string Option::default_text() const { return option_->get_default_str(); }
 
 bool Option::is_flag() const { return option_->get_items_expected_max() == 0; }
 
-
 bool Option::is_hidden() const { return option_->get_group().empty(); }
 
 bool Option::given() const { return !option_->empty(); }

@@ -351,6 +351,8 @@ void Connection::RefuseAndClose(const HttpError& error) {
     access_.method = access_.route = "-";
     request_start_ = Clock::now();
   }
+  // A head that is refused has come to no path; its target says which protocol the client speaks.
+  if (request_.path.empty()) request_.path = guard_.target().substr(0, guard_.target().find('?'));
   Write(shared_.FormatError(error, request_.path));
 }
 

@@ -126,6 +126,13 @@ void FramingGuard::TakeRequestLine(std::string_view line) {
   if (!ParseTarget(method, target)) return Refuse(400, "the target of the request is no valid path or URL");
 }
 
+std::string_view FramingGuard::target() const {
+  if (!has_request_line_) return {};
+  const std::string_view line = std::string_view(head_).substr(0, head_.find('\r'));
+  const size_t first = line.find(' '), second = first == std::string_view::npos ? first : line.find(' ', first + 1);
+  return second == std::string_view::npos ? std::string_view() : line.substr(first + 1, second - first - 1);
+}
+
 void FramingGuard::TakeField(std::string_view line) {
   if (++num_fields_ > limits_.max_fields) return Refuse(431, "too many header fields");
   if (line[0] == ' ' || line[0] == '\t') return Refuse(400, "a folded header line");

@@ -39,6 +39,9 @@ class FramingGuard {
   int status() const { return status_; }
   std::string_view reason() const { return reason_; }
 
+  // As it stands in the request line, also in one that is refused; "" while that is not whole, and where it has none.
+  std::string_view target() const;
+
   // Valid from the end of the head on. head(): from the request line to the empty line, every line checked.
   std::string_view head() const { return head_; }
   bool expects_continue() const { return expects_continue_; }

@@ -52,6 +52,7 @@ class FillMask : public SequenceTask {
 
   TaskBatch Ask(const TextModel& model, std::span<const TextInput> texts) override {
     model.Require("fill-mask");
+    CheckSingleTexts("fill-mask", texts);
     const int32_t mask = model.tokenizer().special_ids().mask;
     if (mask < 0) throw Error(ErrorCode::kUnsupported, fmt::format("{}: the tokenizer has no mask token", model.folder()));
     if (options_.targets && targets_.empty()) targets_ = TargetIds(model, *options_.targets);

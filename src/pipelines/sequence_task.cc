@@ -1,5 +1,8 @@
 #include "pipelines/sequence_task.h"
 
+#include <fmt/format.h>
+
+#include "base/error.h"
 #include "models/inference.h"
 
 namespace mlac {
@@ -40,6 +43,13 @@ void SequenceTask::AddInParts(const TextModel& model, std::span<const TextInput>
 void SequenceTask::Add(TextModel& model, std::span<const TextInput> texts, std::string& out) {
   AddInParts(
       model, texts, [&](const TokenBatch& part, const RowsWanted& wanted) { return model.Compute(part, wanted); }, out);
+}
+
+void CheckSingleTexts(std::string_view task, std::span<const TextInput> texts) {
+  for (const TextInput& text : texts)
+    if (text.pair)
+      throw Error(ErrorCode::kInvalidArgument,
+                  fmt::format("{}{}{}: expected a single text, found a pair", text.place, text.place.empty() ? "" : ": ", task));
 }
 
 }  // namespace mlac

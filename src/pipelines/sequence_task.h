@@ -2,7 +2,9 @@
 // A task in two halves: what has to be computed for its texts, and what the rows that a model gives for that say. Between them a server computes sequences
 // of many requests as one ragged batch.
 #include <functional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipelines/rows.h"
@@ -45,6 +47,9 @@ class SequenceTask : public Task {
 
   void Add(TextModel& model, std::span<const TextInput> texts, std::string& out) final;
 };
+
+// Of tasks that read single texts. Throws kInvalidArgument for a pair: what is found in it would be looked up in its first text.
+void CheckSingleTexts(std::string_view task, std::span<const TextInput> texts);
 
 std::unique_ptr<SequenceTask> MakeFillMask(const TaskOptions& options);
 std::unique_ptr<SequenceTask> MakeQuestionAnswering(const TaskOptions& options);

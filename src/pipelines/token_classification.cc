@@ -29,6 +29,7 @@ class TokenClassification : public SequenceTask {
 
   TaskBatch Ask(const TextModel& model, std::span<const TextInput> texts) override {
     model.Require("token-classification");
+    CheckSingleTexts("token-classification", texts);
     TaskBatch asked = {.batch = {}, .output = Output::kTokenLabels};
     windows_.clear();
     for (const TextInput& text : texts)

@@ -32,6 +32,7 @@ class ZeroShotClassification : public SequenceTask {
 
   TaskBatch Ask(const TextModel& model, std::span<const TextInput> texts) override {
     model.Require("zero-shot-classification");
+    CheckSingleTexts("zero-shot-classification", texts);
     TaskBatch asked;
     for (size_t i = 0; i < texts.size(); ++i) {
       const bool needs_place = texts[i].place.empty() && texts.size() > 1;

@@ -195,6 +195,24 @@ TEST_F(HubTasksTest, FillsMasks) {
             R"x(413 {"error":"'parameters.targets' has more than 2048 texts","error_type":"Validation"})x");
 }
 
+// What is found in the second text of a pair has places that the first does not have.
+TEST_F(HubTasksTest, RefusesPairsWhereATaskReadsSingleTexts) {
+  const struct {
+    const char *family, *task;
+    json parameters;
+  } cases[] = {{"bert_tokens", "token-classification", json::object()},
+               {"distilbert_masked_lm", "fill-mask", json::object()},
+               {"electra_nli", "zero-shot-classification", {{"candidate_labels", {"a", "b"}}}}};
+  for (const auto& [family, task, parameters] : cases) {
+    ServeFamily(family);
+    const json pair = {{"text", "\u00e1 [MASK]"}, {"text_pair", ":\u00e8 x"}}, single = {{"text", "a [MASK]"}};
+    const std::string found = std::string(task) + R"(: expected a single text, found a pair","error_type":"Validation"})";
+    EXPECT_EQ(Refusal({{"inputs", pair}, {"parameters", parameters}}), R"(422 {"error":"inputs: )" + found);
+    EXPECT_EQ(Refusal({{"inputs", {single, {"a [MASK]", "b"}}}, {"parameters", parameters}}), R"(422 {"error":"inputs[1]: )" + found);
+    EXPECT_EQ(Post({{"inputs", {single}}, {"parameters", parameters}}).size(), 1u);
+  }
+}
+
 TEST_F(HubTasksTest, ClassifiesByLabelsOfTheClientsOwn) {
   ServeFamily("electra_nli");
   const std::vector<std::string> texts = ManyTexts(), labels = {"cats", "dogs", "birds"};

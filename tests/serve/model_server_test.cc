@@ -291,6 +291,19 @@ TEST_F(ModelServerTest, AsksForAKeyOnEveryRouteButTheOpenOnes) {
   EXPECT_EQ(json::parse(Ask(PostJson("/embed", "{}")).body).at("error_type"), "Validation");
 }
 
+// A head that is refused has no route, but the client that sent it speaks one protocol.
+TEST_F(ModelServerTest, RefusesAnInvalidHeadInTheFormOfTheProtocolThatWasMeant) {
+  Serve();
+  const std::string message = "the target of the request is no valid path or URL";
+  for (const std::string path : {"/v1/%14", "/models/%14/v1/embeddings", "/models/%14/v1/embeddings?a=%14"})
+    EXPECT_EQ(json::parse(Ask(PostJson(path, "{}")).body).at("error").at("message"), message) << path;
+  EXPECT_EQ(Outcome(PostJson("/v2/%14", "{}")), R"(400 {"error":")" + message + R"("})");
+  for (const std::string path : {"/%14", "%14", "/models/%14/embed"})
+    EXPECT_EQ(Outcome(PostJson(path, "{}")), R"(400 {"error":")" + message + R"(","error_type":"Validation"})") << path;
+  EXPECT_EQ(json::parse(Ask("POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n").body).at("error").at("message"),
+            "Content-Length is no number");
+}
+
 // Every field of every request in the OpenAPI file with values that it does not take, alone, first and last, and inside lists.
 TEST_F(ModelServerTest, AnswersAbsurdValuesOfEveryFieldWithAStatusBelow500AndNamesTheField) {
   const json document = json::parse(kOpenApiJson);
