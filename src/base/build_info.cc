@@ -6,7 +6,7 @@
 #include <simdjson.h>
 
 #include <boost/version.hpp>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>  // names its version too
 
 #include "version.h"
 

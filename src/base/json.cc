@@ -15,13 +15,14 @@
 namespace mlac {
 namespace {
 
-using nlohmann::json;
+using nlohmann::json, nlohmann::ordered_json;
 
 // Builds the value through nlohmann's own DOM builder, and counts depth and looks for keys said twice on the way.
-class LimitedBuilder : public nlohmann::detail::json_sax_dom_parser<json> {
+template <typename Json>
+class LimitedBuilder : public nlohmann::detail::json_sax_dom_parser<Json> {
  public:
-  using Base = nlohmann::detail::json_sax_dom_parser<json>;
-  LimitedBuilder(json& result, std::string_view where, size_t max_depth)
+  using Base = nlohmann::detail::json_sax_dom_parser<Json>;
+  LimitedBuilder(Json& result, std::string_view where, size_t max_depth)
       : Base(result, /*allow_exceptions=*/false), where_(where), max_depth_(max_depth) {}
 
   bool start_object(std::size_t size) {
@@ -64,14 +65,35 @@ class LimitedBuilder : public nlohmann::detail::json_sax_dom_parser<json> {
   std::vector<std::set<std::string>> keys_;
 };
 
-}  // namespace
-
-json ParseJson(std::string_view text, std::string_view where, size_t max_depth) {
-  json result;
-  LimitedBuilder builder(result, where, max_depth);
-  json::sax_parse(text.begin(), text.end(), &builder);
+template <typename Json>
+Json Parse(std::string_view text, std::string_view where, size_t max_depth) {
+  Json result;
+  LimitedBuilder<Json> builder(result, where, max_depth);
+  Json::sax_parse(text.begin(), text.end(), &builder);
   return result;
 }
+
+template <typename Json>
+Json ParseOrDiscard(std::string_view text) {
+  return Json::parse(text.begin(), text.end(), /*cb=*/nullptr, /*allow_exceptions=*/false);
+}
+
+template <typename Json>
+std::string Dump(const Json& value, int indent) {
+  return value.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+json ParseJson(std::string_view text, std::string_view where, size_t max_depth) { return Parse<json>(text, where, max_depth); }
+ordered_json ParseOrderedJson(std::string_view text, std::string_view where, size_t max_depth) {
+  return Parse<ordered_json>(text, where, max_depth);
+}
+json ParseJsonOrDiscard(std::string_view text) { return ParseOrDiscard<json>(text); }
+ordered_json ParseOrderedJsonOrDiscard(std::string_view text) { return ParseOrDiscard<ordered_json>(text); }
+
+std::string DumpJson(const json& value, int indent) { return Dump(value, indent); }
+std::string DumpJson(const ordered_json& value, int indent) { return Dump(value, indent); }
 
 json ReadJsonFile(const std::string& path, size_t max_bytes) { return ParseJson(ReadFile(path, max_bytes), path); }
 

@@ -10,6 +10,7 @@
 
 #include "base/display.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -170,7 +171,7 @@ void AddDiff(Command app) {
   AddJsonFlag(command, options->json);
   command.OnRun([options] {
     const RevisionDiff diff = DiffOf(*options);
-    fmt::print("{}", options->json ? AsJson(diff).dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(diff));
+    fmt::print("{}", options->json ? DumpJson(AsJson(diff), 2) + "\n" : AsText(diff));
   });
 }
 

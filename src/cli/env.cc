@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/build_info.h"
+#include "base/json.h"
 #include "base/machine.h"
 #include "base/thread_team.h"
 #include "cli/command.h"
@@ -102,7 +103,7 @@ std::string EnvironmentAsText(const ordered_json& env) {
   line("products", fmt::format("int8 by {}, bf16 by {}", text("int8_path"), text("bf16_path")));
   line("cores", fmt::format("{}, usable {}, threads by default {}", number("cores"), number("usable_cores"), number("threads")));
   line("memory", fmt::format("{}, available {}", Gibibytes(number("memory_bytes")), Gibibytes(number("available_memory_bytes"))));
-  line("cgroup", fmt::format("cores {}, memory {}", env.at("cgroup_cores").is_null() ? "no limit" : env.at("cgroup_cores").dump(),
+  line("cgroup", fmt::format("cores {}, memory {}", env.at("cgroup_cores").is_null() ? "no limit" : DumpJson(env.at("cgroup_cores")),
                              env.at("cgroup_memory_bytes").is_null() ? "no limit" : Gibibytes(number("cgroup_memory_bytes"))));
   line("cache", text("cache"));
   line("libraries", Joined(env.at("libraries")));
@@ -121,7 +122,7 @@ void AddEnv(Command app) {
   AddJsonFlag(command, options->json);
   command.OnRun([options] {
     const ordered_json env = Describe();
-    fmt::print("{}", options->json ? env.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : EnvironmentAsText(env));
+    fmt::print("{}", options->json ? DumpJson(env, 2) + "\n" : EnvironmentAsText(env));
   });
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/display.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/number_options.h"
@@ -96,7 +97,7 @@ void AddGc(Command app) {
     const CollectResult result = CollectGarbage(store, options->collect);  // first, as it ends this where something is damaged
     const CollectedSteps collected = CollectSteps(store, dry_run);
     for (const std::string& line : collected.unreadable) fmt::print(stderr, "{}; the results of its models are kept\n", Printable(line));
-    fmt::print("{}", options->json ? AsJson(result, collected, dry_run).dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n"
+    fmt::print("{}", options->json ? DumpJson(AsJson(result, collected, dry_run), 2) + "\n"
                                    : AsText(result, collected, dry_run));
   });
 }

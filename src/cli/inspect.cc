@@ -132,7 +132,7 @@ std::string Mebibytes(uint64_t bytes) { return fmt::format("{:.1f} MiB", static_
 
 std::string Architecture(const ordered_json& config) {
   const auto number = [&](const char* key, const char* what) {
-    return config.contains(key) ? fmt::format(", {} {}", config.at(key).dump(), what) : "";
+    return config.contains(key) ? fmt::format(", {} {}", DumpJson(config.at(key)), what) : "";
   };
   std::string name = Printable(config.value("model_type", ""));
   if (const auto found = config.find("architectures"); found != config.end() && found->is_array() && !found->empty() && found->front().is_string())
@@ -198,7 +198,7 @@ void AddInspect(Command app) {
   AddJsonFlag(command, options->json);
   command.OnRun([options] {
     const ordered_json model = Describe(*options);
-    fmt::print("{}", options->json ? model.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : ModelAsText(model, options->tensors));
+    fmt::print("{}", options->json ? DumpJson(model, 2) + "\n" : ModelAsText(model, options->tensors));
   });
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "data/csv.h"
 #include "data/table.h"
@@ -85,7 +86,7 @@ class JsonRows : public InputRows {
     ByteStream first(path);
     std::string line;
     while (columns_.empty() && ReadLine(first, TableOptions().max_row_bytes, line))
-      if (const ordered_json object = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false); object.is_object())
+      if (const ordered_json object = ParseOrderedJsonOrDiscard(line); object.is_object())
         for (const auto& [name, value] : object.items()) columns_.push_back(name);
   }
   const std::vector<std::string>& columns() const override { return columns_; }
@@ -95,7 +96,7 @@ class JsonRows : public InputRows {
       at = stream_.line();
       if (at > line || !ReadLine(stream_, TableOptions().max_row_bytes, text)) ThrowChanged(path_);
     }
-    ordered_json row = ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+    ordered_json row = ParseOrderedJsonOrDiscard(text);
     if (!row.is_object()) ThrowChanged(path_);
     return row;
   }
@@ -143,7 +144,7 @@ std::string CsvLine(const std::vector<std::string>& fields, char delimiter) {
 std::string CellOf(const ordered_json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_null()) return "";
-  if (!value.is_array()) return value.dump();
+  if (!value.is_array()) return DumpJson(value);
   std::string cell;
   for (const ordered_json& item : value) {
     const std::string text = CellOf(item);
@@ -223,7 +224,7 @@ bool JoinedAnswers::IsWithoutText(const TextInput& input) const {
 
 void JoinedAnswers::Add(const std::vector<TextInput>& rows, const std::vector<size_t>& lines, const std::string& answers) {
   const size_t begin = answers.starts_with(", ") ? 2 : 0;
-  const ordered_json parsed = ordered_json::parse("[" + answers.substr(begin) + "]");
+  const ordered_json parsed = ParseOrderedJson("[" + answers.substr(begin) + "]", "answers");
   std::string out;
   size_t next = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -242,7 +243,7 @@ void JoinedAnswers::Add(const std::vector<TextInput>& rows, const std::vector<si
                       "the first row has none: leave it out, or give it another name");
         row[answer_columns_[v]] = std::move(values[v]);
       }
-      out += row.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + '\n';
+      out += DumpJson(row) + '\n';
       continue;
     }
     std::vector<std::string> fields;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/display.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/number_options.h"
@@ -130,7 +131,7 @@ void Execute(const LogOptions& options) {
   const Store store = OpenStore(options.store);
   const size_t at = options.name.find('@');
   const auto print = [&](const ordered_json& list, std::string (*as_text)(const ordered_json&)) {
-    fmt::print("{}", options.json ? list.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : as_text(list));
+    fmt::print("{}", options.json ? DumpJson(list, 2) + "\n" : as_text(list));
   };
   if (options.name.empty())
     print(DescribeNames(store), NamesAsText);

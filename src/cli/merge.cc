@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/store_access.h"
@@ -55,7 +56,7 @@ void Execute(const MergeOptions& options) {
                                          {"alpha", summary.alpha},
                                          {"num_layers", summary.num_layers},
                                          {"num_parameters", summary.num_parameters}};
-  fmt::print("{}\n", result.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  fmt::print("{}\n", DumpJson(result, 2));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/number_options.h"
@@ -75,10 +76,10 @@ std::string RefusalOf(const TradeOff& result, double max_drop, const std::string
 
 // What --json prints: what optimization.json holds, and whether there is such a file.
 std::string WithRefusal(const std::string& trade_off, const std::string& refusal) {
-  nlohmann::ordered_json out = nlohmann::ordered_json::parse(trade_off);
+  nlohmann::ordered_json out = ParseOrderedJson(trade_off, "trade-off");
   out["refused"] = !refusal.empty();
   if (!refusal.empty()) out["refusal"] = refusal;
-  return out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return DumpJson(out, 2) + "\n";
 }
 
 void Execute(OptimizeOptions options) {

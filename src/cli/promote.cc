@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/store_access.h"
@@ -33,7 +34,7 @@ void Print(const MoveOptions& options, const std::string& name, const std::optio
                                         {"alias", options.alias},
                                         {"before", before ? nlohmann::ordered_json(*before) : nlohmann::ordered_json()},
                                         {"revision", after}};
-    fmt::print("{}\n", out.dump(2));
+    fmt::print("{}\n", DumpJson(out, 2));
     return;
   }
   const std::string alias = Colored(Stream::kOut, Color::kGreen, fmt::format("{}@{}", name, options.alias));

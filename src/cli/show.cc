@@ -9,6 +9,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -40,7 +41,7 @@ void MakeAgain(const ShowOptions& options, const Store& store, const ResolvedRef
   }
   if (options.json) {
     const ordered_json out = {{"revision", result.revision}, {"found", result.found}, {"equal", result.equal()}, {"different", result.different}};
-    fmt::print("{}\n", out.dump(2, ' ', false, ordered_json::error_handler_t::replace));
+    fmt::print("{}\n", DumpJson(out, 2));
   } else {
     fmt::print("made {} from its record, found {}: {}\n", ShortRevision(result.revision), ShortRevision(result.found),
                result.equal() ? "the same, bit for bit" : "not the same");
@@ -91,7 +92,7 @@ std::string RecordAsText(const ordered_json& record) {
   if (record.contains("answers")) out += Line("answers", text("answers"));
   if (!text("git_commit").empty()) out += Line("git commit", text("git_commit") + (record.at("git_dirty").get<bool>() ? ", with changes" : ""));
   out += Line("mlac", fmt::format("{}, {}", text("mlac_version"), text("instruction_set")));
-  if (!record.at("seed").is_null()) out += Line("seed", record.at("seed").dump());
+  if (!record.at("seed").is_null()) out += Line("seed", DumpJson(record.at("seed")));
   for (const auto& [name, value] : record.at("parameters").items())
     out += Line("parameter", fmt::format("{} {}", Printable(name), Printable(value.get<std::string>())));
   return out;
@@ -126,7 +127,7 @@ void AddShow(Command app) {
     const Store store = OpenStore(options->store);
     if (options->reproduce) return MakeAgain(*options, store, Resolve(store, options->reference));
     const ordered_json revision = Describe(store, Resolve(store, options->reference));
-    fmt::print("{}", options->json ? revision.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : RevisionAsText(revision));
+    fmt::print("{}", options->json ? DumpJson(revision, 2) + "\n" : RevisionAsText(revision));
   });
 }
 

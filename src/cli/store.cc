@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "base/json.h"
 #include "cli/commands.h"
 #include "cli/long_progress.h"
 #include "cli/store_access.h"
@@ -48,7 +49,7 @@ void Add(const AddOptionsOfStore& options) {
   const bool moved = Aliases(store).Publish(options.name, revision, options.why);
   if (options.json) {
     const nlohmann::ordered_json out = {{"name", options.name}, {"revision", revision}, {"new", moved}};
-    fmt::print("{}\n", out.dump(2));
+    fmt::print("{}\n", DumpJson(out, 2));
     return;
   }
   fmt::print("{} is {}{}\n", Colored(Stream::kOut, Color::kGreen, options.name + "@latest"), Colored(Stream::kOut, Color::kYellow, ShortRevision(revision)),

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -54,16 +55,16 @@ std::string Title(const TestedModel& tested) {
 
 ordered_json AsJson(const TestedModel& tested) {
   ordered_json out = {{"name", tested.name}, {"revision", tested.revision.empty() ? ordered_json() : ordered_json(tested.revision)}};
-  out.update(ordered_json::parse(tested.report.Json()));
+  out.update(ParseOrderedJson(tested.report.Json(), "report"));
   return out;
 }
 
 // Of the model that was named its report, else a list.
 std::string JsonOf(const TestCommand& options, const std::vector<TestedModel>& tested) {
-  if (!options.reference.empty()) return AsJson(tested.front()).dump(2) + "\n";
+  if (!options.reference.empty()) return DumpJson(AsJson(tested.front()), 2) + "\n";
   ordered_json list = ordered_json::array();
   for (const TestedModel& model : tested) list.push_back(AsJson(model));
-  return ordered_json({{"format_version", 1}, {"models", std::move(list)}}).dump(2) + "\n";
+  return DumpJson(ordered_json({{"format_version", 1}, {"models", std::move(list)}}), 2) + "\n";
 }
 
 void Execute(const TestCommand& options) {

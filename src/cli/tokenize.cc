@@ -71,7 +71,7 @@ std::string AsJson(const Tokenizer& tokenizer, const Encoding& encoding, const s
                                          {"byte_offsets", SpansAsJson(encoding.offsets)},
                                          {"num_tokens_before_truncation", encoding.num_tokens_before_truncation},
                                          {"truncated", encoding.truncated}};
-  return object.dump();
+  return DumpJson(object);
 }
 
 // A line a token: its id, the token, the bytes that it covers and the text that stands there.

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -318,7 +319,7 @@ std::string WithNotes(const FineTuneResult& result) {
   nlohmann::json notes = nlohmann::json::array();
   for (const std::string& note : result.notes) notes.push_back(note);
   const size_t end = result.metrics_json.rfind("\n}");
-  return result.metrics_json.substr(0, end) + ",\n  \"notes\": " + notes.dump() + result.metrics_json.substr(end);
+  return result.metrics_json.substr(0, end) + ",\n  \"notes\": " + DumpJson(notes) + result.metrics_json.substr(end);
 }
 
 // On standard error: what is printed on the other is the result alone.

@@ -11,6 +11,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/long_progress.h"
@@ -71,7 +72,7 @@ void Execute(const VerifyOptions& options) {
     result.damages.insert(result.damages.end(), std::make_move_iterator(damages.begin()), std::make_move_iterator(damages.end()));
     std::sort(result.damages.begin(), result.damages.end(), [](const Damage& a, const Damage& b) { return a.path < b.path; });
   }
-  fmt::print("{}", options.json ? AsJson(result).dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n" : AsText(result));
+  fmt::print("{}", options.json ? DumpJson(AsJson(result), 2) + "\n" : AsText(result));
   if (!result.damages.empty())
     throw Error(
         ErrorCode::kInvalidInput,

@@ -9,6 +9,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/nearest_name.h"
 #include "data/csv.h"
 #include "data/json_lines.h"
@@ -103,7 +104,7 @@ std::vector<std::string> ColumnNames(const std::string& path) {
   if (format == TableFormat::kTextLines)
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: plain lines have no columns", path), "expected CSV, TSV or JSONL");
   if (format != TableFormat::kJsonLines) return CsvReader(ByteStream(path), {}, format == TableFormat::kTsv ? '\t' : '\0').columns();
-  const nlohmann::json object = nlohmann::json::parse(FirstJsonLine(path), /*callback=*/nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json object = ParseJsonOrDiscard(FirstJsonLine(path));
   std::vector<std::string> names;
   if (object.is_object())
     for (const auto& [name, value] : object.items()) names.push_back(name);

@@ -6,9 +6,8 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/message_generator.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
+#include <ctime>
 #include <utility>
 #include <vector>
 
@@ -42,23 +41,29 @@ bool IsSaneId(std::string_view id) {
   return true;
 }
 
-std::string FormatDate(std::chrono::system_clock::time_point time) {
-  return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+// The Date of an answer that goes out now: written once a second and thread, since it costs more than the rest of the head.
+const std::string& DateNow() {
+  thread_local std::time_t second = -1;
+  thread_local std::string text;
+  if (const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()); now != second) {
+    text = fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(now));
+    second = now;
+  }
+  return text;
 }
 
-template <typename Body>
-void SetHead(http::response<Body>& message, const HttpResponse& response, const std::string& id, unsigned version, bool keep_alive) {
-  message.version(version);
-  message.result(static_cast<unsigned>(response.status));
-  message.reason({StatusPhrase(response.status).data(), StatusPhrase(response.status).size()});
-  message.set(http::field::date, FormatDate(std::chrono::system_clock::now()));
-  message.set("x-request-id", id);
-  for (const HttpField& field : response.fields) message.insert(field.name, field.value);
+// The bytes of an answer before its body (RFC 9112). An HTTP/1.1 client takes a connection as going on, one of HTTP/1.0 as ending, unless told.
+std::string HeadOf(const HttpResponse& response, std::string_view id, bool http_1_0, bool keep_alive) {
+  std::string head = fmt::format("HTTP/1.{} {} {}\r\nDate: {}\r\nx-request-id: {}\r\n", http_1_0 ? 0 : 1, response.status, StatusPhrase(response.status),
+                                 DateNow(), id);
+  const auto add = [&head](std::string_view name, std::string_view value) { head.append(name).append(": ").append(value).append("\r\n"); };
+  for (const HttpField& field : response.fields) add(field.name, field.value);
   if (response.status != 204) {
-    message.set(http::field::content_type, response.content_type);
-    message.content_length(response.body.size());
+    add("Content-Type", response.content_type);
+    add("Content-Length", std::to_string(response.body.size()));
   }
-  message.keep_alive(keep_alive);
+  if (keep_alive == http_1_0) add("Connection", keep_alive ? "keep-alive" : "close");
+  return head += "\r\n";
 }
 
 }  // namespace
@@ -373,19 +378,11 @@ void Connection::Write(HttpResponse response) {
   NoteFields(response);
   access_.num_response_bytes = is_head_request_ ? 0 : response.body.size();
   HoldUnsent(access_.num_response_bytes);
-  const unsigned version = guard_.http_1_0() ? 10 : 11;
   SetDeadline(shared_.options.write_timeout);
-  const auto done = [self = shared_from_this()](const error_code& error, size_t) { self->Guarded([&] { self->OnWritten(error); }); };
-  const auto send = [&](auto message) { stream_->Write(http::message_generator(std::move(message)), done); };
-  if (is_head_request_ || response.status == 204) {
-    http::response<http::empty_body> message;
-    SetHead(message, response, access_.id, version, keep_alive_);
-    return send(std::move(message));
-  }
-  http::response<http::string_body> message;
-  SetHead(message, response, access_.id, version, keep_alive_);
-  message.body() = std::move(response.body);
-  send(std::move(message));
+  std::string head = HeadOf(response, access_.id, guard_.http_1_0(), keep_alive_);
+  const bool has_body = !is_head_request_ && response.status != 204;
+  stream_->Write(std::move(head), has_body ? std::move(response.body) : std::string(),
+                 [self = shared_from_this()](const error_code& error, size_t) { self->Guarded([&] { self->OnWritten(error); }); });
 }
 
 void Connection::NoteFields(const HttpResponse& response) {

@@ -3,10 +3,11 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/stream.hpp>
-#include <boost/beast/core/buffers_generator.hpp>
+#include <boost/asio/write.hpp>
 #include <utility>
 
 #include "http/tls_context.h"
@@ -15,6 +16,9 @@ namespace mlac {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
+
+// A body of up to this is copied behind its head: one buffer, and one record of TLS.
+constexpr size_t kMaxJoinedBytes = 4096;
 
 struct HttpStream::Tls {
   Tls(Socket& socket, std::shared_ptr<const TlsContext> context) : context(std::move(context)), stream(socket, this->context->context()) {}
@@ -64,9 +68,23 @@ void HttpStream::Read(asio::mutable_buffer buffer, Handler handler) {
   });
 }
 
-void HttpStream::Write(boost::beast::http::message_generator message, Handler handler) {
-  if (tls_) return boost::beast::async_write(tls_->stream, std::move(message), std::move(handler));
-  boost::beast::async_write(socket_, std::move(message), std::move(handler));
+void HttpStream::Write(std::string head, std::string body, Handler handler) {
+  head_ = std::move(head);
+  if (body.size() <= kMaxJoinedBytes) {
+    head_ += body;
+  } else {
+    body_ = std::move(body);
+  }
+  auto done = [this, handler = std::move(handler)](const error_code& error, size_t num_bytes) {
+    std::string().swap(head_);  // a connection that waits for the next request keeps no answer, nor memory of one
+    std::string().swap(body_);
+    handler(error, num_bytes);
+  };
+  const auto write = [&](const auto& buffers) {
+    tls_ ? asio::async_write(tls_->stream, buffers, std::move(done)) : asio::async_write(socket_, buffers, std::move(done));
+  };
+  if (body_.empty()) return write(asio::buffer(head_));
+  write(std::array{asio::const_buffer(asio::buffer(head_)), asio::const_buffer(asio::buffer(body_))});
 }
 
 bool HttpStream::WriteInterim(std::string_view bytes) {

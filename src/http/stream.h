@@ -4,10 +4,10 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/beast/http/message_generator.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "http/server.h"
@@ -36,7 +36,8 @@ class HttpStream {
   void WriteInTheClear(std::string_view bytes);
   // The end of what the client sends is the error asio::error::eof, under TLS with or without its own farewell.
   void Read(boost::asio::mutable_buffer buffer, Handler handler);
-  void Write(boost::beast::http::message_generator message, Handler handler);
+  // head and body go out one behind the other; one Write at a time.
+  void Write(std::string head, std::string body, Handler handler);
   // Writes a few bytes at once, between requests' answers. Whether the connection still stands; a buffer that is full is no fault.
   bool WriteInterim(std::string_view bytes);
   // Calls the handler when the connection is reset.
@@ -51,6 +52,7 @@ class HttpStream {
   struct Tls;
   Socket socket_;
   std::unique_ptr<Tls> tls_;
+  std::string head_, body_;  // that are being written
   bool finished_ = false;  // what TLS says; bytes are read over as they are
 };
 

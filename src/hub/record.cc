@@ -17,6 +17,7 @@
 #include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/system_call.h"
 #include "hub/manifest.h"
 #include "hub/seal.h"
@@ -167,7 +168,7 @@ Record ParseRecord(std::string_view text, std::string_view where) {
   const ordered_json object = Unsealed(text, SealForm::kPretty, where);
   const Fields fields(object, where);
   if (const ordered_json& version = fields.At("format_version"); version != kRecordFormatVersion)
-    throw Error(ErrorCode::kUnsupported, fmt::format("{}: format_version {} is not known; expected {}", where, version.dump(), kRecordFormatVersion));
+    throw Error(ErrorCode::kUnsupported, fmt::format("{}: format_version {} is not known; expected {}", where, DumpJson(version), kRecordFormatVersion));
   Record record;
   record.name = fields.Text("name");
   record.revision = fields.Revision("revision", fields.Text("revision"), /*may_be_empty=*/false);

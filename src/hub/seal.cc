@@ -29,8 +29,8 @@ std::string HashOf(std::string_view text) {
 
 std::string Sealed(const ordered_json& object, SealForm form) {
   // Text of strangers (a user's name, a reason) may be no UTF-8.
-  std::string text = object.dump(form == SealForm::kPretty ? 2 : -1, ' ', false, ordered_json::error_handler_t::replace);
-  text.resize(text.size() - (form == SealForm::kPretty ? 2 : 1));  // the closing brace, and the line end before it
+  std::string text = DumpJson(object, form == SealForm::kPretty ? 2 : -1);
+  text.erase(text.size() - (form == SealForm::kPretty ? 2 : 1));  // the closing brace, and the line end before it
   const auto [before, after] = FrameOf(form);
   const std::string checksum = HashOf(text);
   return fmt::format("{}{}{}{}", text, before, checksum, after);
@@ -45,10 +45,7 @@ ordered_json Unsealed(std::string_view text, SealForm form, std::string_view whe
   const std::string_view content = text.substr(0, text.size() - frame);
   if (HashOf(content) != text.substr(content.size() + before.size(), kDigits))
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: is damaged: its checksum is of other content", where));
-  // Checked for limits and keys said twice, then parsed again in its own order.
-  const std::string whole = std::string(content) + "}";
-  ParseJson(whole, where);
-  ordered_json object = ordered_json::parse(whole);
+  ordered_json object = ParseOrderedJson(std::string(content) + "}", where);
   if (!object.is_object()) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: expected a JSON object", where));
   return object;
 }

@@ -67,7 +67,7 @@ void CheckSupported(const json& config, const std::string& file) {
   for (const auto& [key, value] : config.items())
     if (!kKnownKeys.contains(key) && IsActive(value))
       throw Error(ErrorCode::kUnsupported,
-                  fmt::format("{}: {} is {}, which is not supported", file, Printable(key), value.is_boolean() ? value.dump() : "set"));
+                  fmt::format("{}: {} is {}, which is not supported", file, Printable(key), value.is_boolean() ? DumpJson(value) : "set"));
 }
 
 // A list of names; nothing for null and for a string, which stands for a pattern.
@@ -101,7 +101,7 @@ std::map<std::string, double> Pattern(const json& config, const std::string& fil
     CheckPlainName(file, key, name);
     if (!value.is_number() || !(value.get<double>() >= low && value.get<double>() <= high))
       throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {}: '{}': expected a number from {} to {}, found {}", file, key, name, low,
-                                                        high, value.is_number() ? value.dump() : value.type_name()));
+                                                        high, value.is_number() ? DumpJson(value) : value.type_name()));
     values[name] = value.get<double>();
   }
   return values;
@@ -192,7 +192,7 @@ std::string AdapterConfigJson(const AdapterConfig& config) {
                             {"task_type", or_null(config.task_type)},
                             {"use_dora", false},
                             {"use_rslora", config.rank_stabilized}};
-  return out.dump(2) + "\n";
+  return DumpJson(out, 2) + "\n";
 }
 
 }  // namespace mlac

@@ -8,6 +8,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/json.h"
 
 namespace mlac {
 
@@ -16,7 +17,7 @@ using nlohmann::json;
 namespace {
 
 // A value from a stranger's file for a message: JSON escapes some controls, but not all, and is as long as it likes.
-std::string Shown(const json& value) { return Printable(value.dump(-1, ' ', false, json::error_handler_t::replace), 100); }
+std::string Shown(const json& value) { return Printable(DumpJson(value), 100); }
 
 }  // namespace
 

@@ -38,4 +38,6 @@ Tensor Model::PredictTokens(Run& run, const Tensor& hidden_states) const {
   return (*head_)(run, hidden_states);
 }
 
+void Model::AddTiedWeight(std::string name, std::string other) { tied_weights_.emplace_back(std::move(name), std::move(other)); }
+
 }  // namespace mlac

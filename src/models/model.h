@@ -87,7 +87,7 @@ class Model {
   virtual Tensor EncodeWanted(Run& run, const TokenBatch& batch, const TokenRows& wanted) const = 0;
 
   void SetHead(std::unique_ptr<const HeadLayers> layers) { head_ = std::move(layers); }
-  void AddTiedWeight(std::string name, std::string other) { tied_weights_.emplace_back(std::move(name), std::move(other)); }
+  void AddTiedWeight(std::string name, std::string other);
 
  private:
   std::unique_ptr<ParameterStore> store_;

@@ -6,6 +6,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "models/config.h"
 
 namespace mlac {
@@ -26,7 +27,7 @@ void Expect(const std::string& file, const json& object, const std::string& path
   for (const json& value : values)
     if (found == value) return;
   std::string names;
-  for (const json& value : values) names += (names.empty() ? "" : " or ") + value.dump();
+  for (const json& value : values) names += (names.empty() ? "" : " or ") + DumpJson(value);
   RefuseQuantization(file, path + field, given, names);
 }
 

@@ -41,7 +41,7 @@ Pooling ReadPooling(const json& config, const std::string& path) {
   static const std::map<std::string, Pooling> kModes = {{"mean", Pooling::kMean}, {"cls", Pooling::kCls}, {"max", Pooling::kMax}};
   std::vector<std::string> modes;
   if (const auto mode = config.find("pooling_mode"); mode != config.end() && mode->is_array()) {
-    for (const json& name : *mode) modes.push_back(name.is_string() ? name.get<std::string>() : name.dump());
+    for (const json& name : *mode) modes.push_back(name.is_string() ? name.get<std::string>() : DumpJson(name));
   } else if (mode != config.end()) {
     modes.push_back(reader.String("pooling_mode", ""));
   } else {

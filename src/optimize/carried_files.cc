@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "train/report_card.h"
 
 namespace mlac {
@@ -37,10 +38,10 @@ void CopyFiles(const std::string& from, const std::string& to, std::string_view 
 void CopyTrainingRecord(const std::string& from, const std::string& to) {
   const std::string path = from + "/" + kTrainingFile;
   if (!FileExists(path)) return;
-  nlohmann::ordered_json record = nlohmann::ordered_json::parse(ReadFile(path, kLargestFile), nullptr, /*allow_exceptions=*/false);
+  nlohmann::ordered_json record = ParseOrderedJsonOrDiscard(ReadFile(path, kLargestFile));
   if (!record.is_object() || record.value("format_version", nlohmann::ordered_json()) != kTrainingFormat) return;
   for (const char* measured : {"epochs", "best_epoch", "evaluated_on", "identity"}) record.erase(measured);
-  WriteFileAtomically(to + "/" + kTrainingFile, record.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  WriteFileAtomically(to + "/" + kTrainingFile, DumpJson(record, 2) + "\n");
 }
 
 }  // namespace mlac

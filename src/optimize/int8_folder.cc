@@ -107,8 +107,8 @@ Int8Summary WriteInt8Folder(const std::string& model_folder, const std::string& 
   if (inner_out != out) CopyFiles(inner, inner_out, kModelCardFile);
   CopyModules(model_folder, out);
   WriteSafetensors(inner_out + "/model.safetensors", tensors, {{"format", "pt"}});
-  config["quantization_config"] = json::parse(Int8QuantizationConfig(ignore).dump());
-  WriteFileAtomically(inner_out + "/config.json", config.dump(2) + "\n");
+  config["quantization_config"] = ParseJson(DumpJson(Int8QuantizationConfig(ignore)), "quantization_config");
+  WriteFileAtomically(inner_out + "/config.json", DumpJson(config, 2) + "\n");
   weights.CheckUnchanged();
   return summary;
 }

@@ -24,7 +24,7 @@ void CarryOverSettings(const std::string& adapter, const std::string& out) {
   if (!trained.is_object() || !trained.contains(kKey)) return;
   nlohmann::json config = ReadJsonFile(out + "/config.json");
   config[kKey] = trained[kKey];
-  WriteFileAtomically(out + "/config.json", config.dump(2) + "\n");
+  WriteFileAtomically(out + "/config.json", DumpJson(config, 2) + "\n");
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "base/display.h"
 #include "base/error.h"
 #include "base/folder_contents.h"
+#include "base/json.h"
 #include "data/texts.h"
 #include "pipelines/text_model.h"
 #include "train/fine_tune.h"
@@ -209,7 +210,7 @@ std::string TradeOffJson(const TradeOff& t) {
   if (t.embedding)
     out["embedding"] = {{"data", t.embedding->data}, {"num_texts", t.embedding->num_texts}, {"mean_cosine", t.embedding->mean_cosine},
                         {"lowest_cosine", t.embedding->lowest_cosine}};
-  return out.dump(2) + "\n";
+  return DumpJson(out, 2) + "\n";
 }
 
 }  // namespace mlac

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "pipelines/sequence_task.h"
+#include "base/json.h"
 #include "project/fine_tuned_task.h"
 #include "project/task_models.h"
 #include "train/answer_metrics.h"
@@ -73,7 +74,7 @@ class AnswerModel : public TaskModel {
     task->Begin(answers);
     task->Add(model_, inputs, answers);
     task->End(answers);
-    return json::parse(answers);
+    return ParseJson(answers, "answers");
   }
 
   TextModel model_;

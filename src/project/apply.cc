@@ -264,7 +264,7 @@ class ModelApplier {
                    .inputs = description.inputs,
                    .time = TimeNow(),
                    .seconds = seconds,
-                   .result = result.dump()});
+                   .result = DumpJson(result)});
     done_.insert(step.key);
     steps_.SetLastKey(model_.name, step.step, step.key);
     observer_.OnStepEnd(step.step, seconds, run.summary);
@@ -309,7 +309,7 @@ std::string ApplyResult::Json() const {
     list.push_back(std::move(entry));
   }
   const ordered_json out = {{"format_version", 1}, {"refused", refused()}, {"failed", failed()}, {"models", std::move(list)}};
-  return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return DumpJson(out, 2) + "\n";
 }
 
 std::string ApplyResult::Markdown() const {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "pipelines/sequence_task.h"
+#include "base/json.h"
 #include "project/fine_tuned_task.h"
 #include "project/task_models.h"
 #include "train/tagged_texts.h"
@@ -69,7 +70,7 @@ class EntityFinder : public TaskModel {
     task->Begin(answers);
     task->Add(model_, inputs, answers);
     task->End(answers);
-    return json::parse(answers);
+    return ParseJson(answers, "answers");
   }
 
   static Prediction PredictionOf(const std::string& text, const json& entities) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/random.h"
 #include "pipelines/sequence_task.h"
 #include "project/fine_tuned_task.h"
@@ -72,7 +73,7 @@ class MaskFiller : public TaskModel {
     task->Begin(answers);
     task->Add(model_, prepared, answers);
     task->End(answers);
-    return json::parse(answers);
+    return ParseJson(answers, "answers");
   }
 
   // answer: a list with the best word, or of several masks a list of those.

@@ -11,6 +11,7 @@
 #include "base/display.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "http/client.h"
 
 namespace mlac {
@@ -52,8 +53,6 @@ std::string EncodedPath(std::string_view path) {
   return out;
 }
 
-std::string Dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
 }  // namespace
 
 struct MlflowRun::Metric {
@@ -74,15 +73,15 @@ struct MlflowRun::Session {
   // Throws kIo for what may go better the next time, kInvalidInput for what the server refuses.
   json Ask(std::string_view method, const std::string& path, const json& body = nullptr, const std::vector<int>& also_good = {}) {
     const HttpAnswer answer =
-        client.Send(method, "/api/2.0/mlflow/" + path, body.is_null() ? "" : Dump(body), body.is_null() ? "" : "application/json");
-    const json parsed = json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
+        client.Send(method, "/api/2.0/mlflow/" + path, body.is_null() ? "" : DumpJson(body), body.is_null() ? "" : "application/json");
+    const json parsed = ParseJsonOrDiscard(answer.body);
     if (answer.status / 100 == 2 && (parsed.is_object() || answer.body.empty())) return parsed.is_object() ? parsed : json::object();
     if (std::find(also_good.begin(), also_good.end(), answer.status) != also_good.end()) return nullptr;
     Refuse(answer, path.substr(0, path.find('?')));
   }
 
   [[noreturn]] void Refuse(const HttpAnswer& answer, const std::string& path) const {
-    const json parsed = json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
+    const json parsed = ParseJsonOrDiscard(answer.body);
     std::string why = answer.status / 100 == 2 ? "an answer that is none of MLflow" : fmt::format("HTTP {}", answer.status);
     if (parsed.is_object() && parsed.contains("message") && parsed["message"].is_string())
       why += ": " + Printable(parsed["message"].get<std::string>(), 200);
@@ -184,7 +183,7 @@ void MlflowRun::LogDataset(const std::string& context, const std::string& name, 
   const json dataset = {{"name", name.substr(0, kLongestValue)},
                         {"digest", digest.substr(0, 32)},
                         {"source_type", "local"},
-                        {"source", Dump({{"uri", name}})}};
+                        {"source", DumpJson(json({{"uri", name}}))}};
   const json tags = json::array({{{"key", "mlflow.data.context"}, {"value", context}}});
   Post([dataset, tags](Session& session) {
     session.Ask("POST", "runs/log-inputs",

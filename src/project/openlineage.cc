@@ -7,6 +7,7 @@
 
 #include "base/build_info.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "hub/record.h"
 
 namespace mlac {
@@ -68,7 +69,7 @@ std::string LineageJson(const LineageEvent& event, const std::string& job_namesp
                             {"outputs", Datasets(event.outputs)},
                             {"producer", Producer()},
                             {"schemaURL", "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"}};
-  return out.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return DumpJson(out);
 }
 
 LineageEvents::LineageEvents(LineageOptions options)

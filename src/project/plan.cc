@@ -417,7 +417,7 @@ std::string Plan::Json() const {
                             {"changes", changes()},
                             {"num_steps", num_steps()},
                             {"models", std::move(list)}};
-  return out.dump(2) + "\n";
+  return DumpJson(out, 2) + "\n";
 }
 
 Plan MakePlan(const ProjectConfig& project, const PlanOptions& options) {

@@ -114,7 +114,7 @@ void WritePredictions(const std::string& path, const TaskEvaluation& evaluation)
     json out = FiguresToJson(evaluation.figures);
     out["format_version"] = 1;
     out["metrics"] = evaluation.metrics_json;
-    return WriteFileAtomically(path, out.dump() + "\n");
+    return WriteFileAtomically(path, DumpJson(out) + "\n");
   }
   const json out = {{"format_version", 1},
                     {"labels", evaluation.metrics.label_names},
@@ -122,7 +122,7 @@ void WritePredictions(const std::string& path, const TaskEvaluation& evaluation)
                     {"loss", evaluation.metrics.loss ? json(*evaluation.metrics.loss) : json(nullptr)},
                     {"truth", evaluation.truth},
                     {"predicted", evaluation.predicted}};
-  WriteFileAtomically(path, out.dump() + "\n");
+  WriteFileAtomically(path, DumpJson(out) + "\n");
 }
 
 TaskEvaluation ReadPredictions(const std::string& path) {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/utf8.h"
 #include "data/texts.h"
 #include "project/labelled_rows.h"
@@ -19,7 +20,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string Line(const ordered_json& row) { return row.dump() + "\n"; }
+std::string Line(const ordered_json& row) { return DumpJson(row) + "\n"; }
 
 // A cell of a list has separators in it (data/texts.h).
 ordered_json CellJson(const std::string& cell) {

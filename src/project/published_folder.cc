@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder_contents.h"
+#include "base/json.h"
 #include "project/config.h"
 #include "project/fine_tuned_task.h"
 #include "train/report_card.h"
@@ -68,8 +69,8 @@ void WritePublishedFolder(const PublishedParts& parts, const std::string& out) {
   result.figures = parts.evaluation.figures;
   result.metrics = parts.evaluation.metrics;
   try {
-    // nlohmann's ordered form keeps the parameters as the card of `mlac train` shows them.
-    const ordered_json training = ordered_json::parse(ReadFile(parts.trained + "/" + kTrainingFile, kMostTrainingBytes));
+    // The ordered form keeps the parameters as the card of `mlac train` shows them.
+    const ordered_json training = ParseOrderedJsonOrDiscard(ReadFile(parts.trained + "/" + kTrainingFile, kMostTrainingBytes));
     WriteFileAtomically(out + "/" + kModelCardFile, ModelCardMarkdown(CardOf(parts, training, result)));
   } catch (const std::exception& error) {
     if (dynamic_cast<const Error*>(&error) != nullptr || dynamic_cast<const std::bad_alloc*>(&error) != nullptr) throw;

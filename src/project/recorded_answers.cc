@@ -19,7 +19,7 @@ using nlohmann::ordered_json;
 constexpr size_t kMostAnswerBytes = size_t{64} << 20;
 constexpr size_t kShownValue = 60;
 
-std::string Shown(const json& value) { return Printable(value.dump(-1, ' ', false, json::error_handler_t::replace), kShownValue); }
+std::string Shown(const json& value) { return Printable(DumpJson(value), kShownValue); }
 
 // path: "[0].score", for the message.
 std::string Difference(const json& expected, const json& found, double tolerance, const std::string& path) {
@@ -69,8 +69,8 @@ void WriteRecordedAnswers(const std::string& path, const RecordedAnswers& answer
   for (const RecordedAnswer& answer : answers.answers) {
     ordered_json line = {{"task", answers.task}, {"text", answer.input.text}};
     if (answer.input.pair) line["pair"] = *answer.input.pair;
-    line["answer"] = ordered_json::parse(answer.answer);
-    text += line.dump() + "\n";
+    line["answer"] = ParseOrderedJson(answer.answer, "answer");
+    text += DumpJson(line) + "\n";
   }
   WriteFileAtomically(path, text);
 }
@@ -89,7 +89,7 @@ RecordedAnswers ReadRecordedAnswers(const std::string& path) {
       answers.task = line.at("task").get<std::string>();
       RecordedAnswer answer;
       answer.input.text = line.at("text").get<std::string>();
-      answer.answer = line.at("answer").dump();
+      answer.answer = DumpJson(line.at("answer"));
       if (line.contains("pair")) answer.input.pair = line.at("pair").get<std::string>();
       answers.answers.push_back(std::move(answer));
     } catch (const json::exception& error) {
@@ -103,7 +103,7 @@ RecordedAnswers ReadRecordedAnswers(const std::string& path) {
 }
 
 std::string DifferenceOfAnswers(const std::string& expected, const std::string& found, double tolerance) {
-  const json a = json::parse(expected, nullptr, /*allow_exceptions=*/false), b = json::parse(found, nullptr, false);
+  const json a = ParseJsonOrDiscard(expected), b = ParseJsonOrDiscard(found);
   if (a.is_discarded() || b.is_discarded())
     return fmt::format("expected {}, found {}", Printable(expected, kShownValue), Printable(found, kShownValue));
   return Difference(a, b, tolerance, "");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "project/config.h"
 #include "project/model_task.h"
 #include "project/model_tests.h"
@@ -235,7 +236,7 @@ class SchemaWriter {
 std::string Schema(std::string_view title, std::vector<SectionInfo> sections) {
   ordered_json out = {{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", title}};
   out.update(SchemaWriter(std::move(sections)).Section(""));
-  return out.dump(2) + "\n";
+  return DumpJson(out, 2) + "\n";
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ std::string ProjectStatus::Json() const {
     entry["figures"] = {{"latest", model.latest_figures}, {"production", model.production_figures}};
     list.push_back(std::move(entry));
   }
-  return ordered_json({{"format_version", 1}, {"store", store}, {"models", std::move(list)}}).dump(2) + "\n";
+  return DumpJson(ordered_json({{"format_version", 1}, {"store", store}, {"models", std::move(list)}}), 2) + "\n";
 }
 
 }  // namespace mlac

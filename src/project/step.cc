@@ -164,7 +164,7 @@ std::string HeadlineJson(const Figures& figures, const std::string& evaluated_on
   nlohmann::json out = {{"num_examples", figures.num_examples}};
   for (size_t i = 0; i < std::min<size_t>(figures.figures.size(), 2); ++i) out[figures.figures[i].name] = figures.figures[i].value;
   if (!evaluated_on.empty()) out["evaluated_on"] = evaluated_on;
-  return out.dump();
+  return DumpJson(out);
 }
 
 uint64_t ModelBytes(const std::string& folder) {

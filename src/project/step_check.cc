@@ -6,6 +6,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "project/data_profile.h"
 #include "project/slice_rows.h"
 #include "project/step.h"
@@ -60,7 +61,7 @@ void ExecuteCheck(StepRun& run) {
     num_warnings += finding.severity == Severity::kWarning;
   }
   SaveDataProfiles(run.steps.store(), run.project, run.model, run.contents);  // so that `plan` can tell a later change by rows
-  run.result = nlohmann::json({{"findings", FindingsJson(findings)}, {"notes", notes}}).dump();
+  run.result = DumpJson(nlohmann::json({{"findings", FindingsJson(findings)}, {"notes", notes}}));
   run.summary = num_warnings == 0 ? "no warnings" : fmt::format("{} {}", num_warnings, num_warnings == 1 ? "warning" : "warnings");
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
+
 namespace mlac {
 
 std::vector<std::string> FilterColumns(const ModelConfig& model) {
@@ -43,7 +45,7 @@ PreparedRows ReadTrainRows(const StepRun& run, std::string_view this_step) {
 
 void FinishRows(StepRun& run, const PreparedRows& rows, size_t num_before) {
   WriteRows(run.output + "/" + PreparedFile(run.model, "train"), rows);
-  run.result = nlohmann::json({{"num_rows", rows.rows.size()}, {"num_before", num_before}}).dump();
+  run.result = DumpJson(nlohmann::json({{"num_rows", rows.rows.size()}, {"num_before", num_before}}));
   run.summary = num_before == rows.rows.size()
                     ? fmt::format("{} rows", num_before)
                     : fmt::format("{} of {} rows, {} left out", rows.rows.size(), num_before, num_before - rows.rows.size());

@@ -8,6 +8,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "project/data_profile.h"
 #include "project/predictions.h"
 #include "project/step.h"
@@ -202,7 +203,7 @@ void ExecuteGate(StepRun& run) {
     }
     run.refusal += fmt::format("{}{}: {}", ++num_refused > 1 ? "; " : "", outcome.gate, outcome.line);
   }
-  run.result = ordered_json({{"outcomes", outcomes}}).dump();
+  run.result = DumpJson(ordered_json({{"outcomes", outcomes}}));
   run.summary = fmt::format("{} of {} gates pass", run.model.gates.size() - num_refused, run.model.gates.size());
 }
 

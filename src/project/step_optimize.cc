@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "optimize/int8_folder.h"
 #include "project/predictions.h"
 #include "project/step.h"
@@ -71,7 +72,7 @@ void ExecuteOptimize(StepRun& run) {
     if (drop > *max_drop + 1e-9)
       run.refusal = fmt::format("{}: a drop of {:.2f} percentage points; optimize.max_drop allows {}", said, drop, *max_drop);
   }
-  run.result = result.dump();
+  run.result = DumpJson(result);
 }
 
 }  // namespace

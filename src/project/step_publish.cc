@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/folder_contents.h"
+#include "base/json.h"
 #include "hub/aliases.h"
 #include "project/model_tests.h"
 #include "project/predictions.h"
@@ -27,7 +28,7 @@ StepDescription DescribePublish(const StepScope& scope) {
 }
 
 std::vector<Finding> FindingsOf(const std::string& result) {
-  const json parsed = json::parse(result);  // by name: a range-for over a part of a temporary outlives it
+  const json parsed = ParseJson(result, "result");  // by name: a range-for over a part of a temporary outlives it
   std::vector<Finding> findings;
   for (const json& finding : parsed.at("findings"))
     findings.push_back({.code = finding.at("code"),
@@ -123,7 +124,7 @@ void ExecutePublish(StepRun& run) {
     RemoveAll(folder);  // the store has it
   }
   const bool moved = Aliases(run.steps.store()).Publish(run.model.name, revision);
-  run.result = json({{"revision", revision}}).dump();
+  run.result = DumpJson(json({{"revision", revision}}));
   run.summary = fmt::format("{}@{} {} {}", run.model.name, revision.substr(0, 10), moved ? "is now" : "was already", kLatest);
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "data/split.h"
 #include "project/step_data.h"
 
@@ -41,7 +42,7 @@ void ExecuteSplit(StepRun& run) {
   };
   WriteRows(run.output + "/" + PreparedFile(run.model, "test"), select(split.validation));
   WriteRows(run.output + "/" + PreparedFile(run.model, "train"), select(split.train));
-  run.result = nlohmann::json({{"num_train", split.train.size()}, {"num_test", split.validation.size()}}).dump();
+  run.result = DumpJson(nlohmann::json({{"num_train", split.train.size()}, {"num_test", split.validation.size()}}));
   run.summary = fmt::format("{} rows to train, {} to test", split.train.size(), split.validation.size());
 }
 

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/folder_contents.h"
+#include "base/json.h"
 #include "base/sha256.h"
 #include "base/system_call.h"
 #include "hub/scan.h"
@@ -40,7 +41,7 @@ std::string RecordJson(const StepRecord& record) {
         {{"name", input.name}, {"kind", kKindNames[static_cast<size_t>(input.kind)]}, {"value", input.value}, {"shown", input.shown}});
   const ordered_json out = {
       {"format_version", kFormat}, {"step", record.step}, {"model", record.model},     {"key", record.key},
-      {"inputs", inputs},          {"time", record.time}, {"seconds", record.seconds}, {"result", ordered_json::parse(record.result)},
+      {"inputs", inputs},          {"time", record.time}, {"seconds", record.seconds}, {"result", ParseOrderedJson(record.result, "result")},
       {"output", record.output}};
   return Sealed(out, SealForm::kLine);
 }
@@ -52,7 +53,7 @@ StepRecord ParseRecordJson(const ordered_json& value) {
                        .inputs = {},
                        .time = value.at("time"),
                        .seconds = value.at("seconds"),
-                       .result = value.at("result").dump(),
+                       .result = DumpJson(value.at("result")),
                        .output = value.at("output")};
   for (const ordered_json& input : value.at("inputs")) {
     const std::string kind = input.at("kind");
@@ -200,7 +201,7 @@ void StepStore::Commit(StepRecord record) const {
 std::string StepStore::PublishedRevision(const std::string& key) const {
   const std::optional<StepRecord> record = Find(key);
   if (!record) return "";
-  const std::string revision = json::parse(record->result).value("revision", "");
+  const std::string revision = ParseJson(record->result, "result").value("revision", "");
   return store_.Has(revision) ? revision : "";
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/display.h"
+#include "base/json.h"
 #include "project/run_model_tests.h"
 #include "train/report_escape.h"
 
@@ -104,7 +105,7 @@ std::string TestReport::Json() const {
                       {"tests", list}};
   if (compared) out["against_production"] = {{"better", num_better}, {"worse", num_worse}, {"changed", rows}};
   if (!not_compared.empty()) out["not_compared"] = not_compared;
-  return out.dump(2) + "\n";
+  return DumpJson(out, 2) + "\n";
 }
 
 std::string JUnitOf(const std::vector<std::pair<std::string, TestReport>>& reports) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "base/json.h"
 
@@ -11,8 +12,13 @@ namespace mlac {
 namespace {
 
 std::string FormatTime(std::chrono::system_clock::time_point time) {
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(time)), milliseconds % 1000);
+  thread_local std::time_t second = -1;  // what is dear is written once a second
+  thread_local std::string text;
+  if (const std::time_t now = std::chrono::system_clock::to_time_t(time); now != second) {
+    text = fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(now));
+    second = now;
+  }
+  return fmt::format("{}.{:03}Z", text, std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count() % 1000);
 }
 
 // Whether text is a JSON number as it stands: notes are numbers or names.

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/thread_team.h"
 #include "kernels/vector_ops.h"
 #include "models/adapter.h"
@@ -45,7 +46,7 @@ std::string_view DtypeOf(const TextModel& model, DType dtype) {
 bool ReadsSingleTexts(const std::string& folder) {
   const std::string path = folder + "/training.json";
   if (!FileExists(path)) return false;
-  const nlohmann::json record = nlohmann::json::parse(ReadFile(path, kMaxRecordBytes), nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json record = ParseJsonOrDiscard(ReadFile(path, kMaxRecordBytes));
   if (!record.is_object() || !record.contains("format_version") || record.value("task", nlohmann::json()) != "text-classification")
     return false;
   const auto reading = record.find("reading");

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <map>
 #include <mutex>
+#include <tuple>
 #include <utility>
 
 #include "serve/process_metrics.h"
@@ -91,6 +92,13 @@ class LabelCounters : public AnswerMetrics {
   Histogram* best_scores_ = nullptr;  // null: of a model that gives no labels
 };
 
+// The series that a request adds to, kept once they are found: to look them up by their labels takes as long as to read the head of a request.
+struct AccessSeries {
+  Histogram* duration;
+  Counter* requests;
+  Counter* failures;  // null where the status is none of an error
+};
+
 }  // namespace
 
 struct ServeMetrics::Impl {
@@ -102,12 +110,15 @@ struct ServeMetrics::Impl {
     return BuildHistogram().Name(name).Help(help).Register(*registry).Add({}, buckets);
   }
 
+  AccessSeries SeriesOf(const HttpAccess& access);
+
   Family<Gauge>& info = BuildGauge().Name("mlac_info").Help("The version, and the models: 1 if it is served").Register(*registry);
   Family<Gauge>& revisions = BuildGauge().Name("mlac_model_revision").Help("1: the revision of the store that a model is").Register(*registry);
   Family<Counter>& moves =
       BuildCounter().Name("mlac_alias_moves_total").Help("Moves of an alias that is followed, by what came of them").Register(*registry);
   std::mutex mutex;                          // guards what follows
   std::map<std::string, Gauge*> revision_of;  // by model
+  std::map<std::tuple<std::string, std::string, std::string, int>, AccessSeries, std::less<>> access_series;  // by route, model, method, status
   Family<Counter>& model_tokens = BuildCounter().Name("mlac_model_tokens_total").Help("Tokens that a model computed").Register(*registry);
   Family<Counter>& model_seconds =
       BuildCounter().Name("mlac_model_compute_seconds_total").Help("Time that a model computed").Register(*registry);
@@ -185,17 +196,35 @@ void ServeMetrics::CountMove(const std::string& model, bool refused) {
   impl_->moves.Add({{"model", model}, {"outcome", refused ? "refused" : "swapped"}}).Increment();
 }
 
-void ServeMetrics::CountAccess(const HttpAccess& access) {
-  prometheus::Labels labels = {{"route", access.route}};
+AccessSeries ServeMetrics::Impl::SeriesOf(const HttpAccess& access) {
+  std::string_view model;
   for (const HttpField& note : access.notes)
-    if (note.name == "model") labels.emplace("model", note.value);
-  impl_->durations.Add(labels, kSeconds).Observe(access.duration_ms / 1000);
+    if (note.name == "model") model = note.value;  // at most one: the field x-model of the answer
+  const std::lock_guard lock(mutex);
+  if (const auto found = access_series.find(std::tuple(std::string_view(access.route), model, std::string_view(access.method), access.status));
+      found != access_series.end())
+    return found->second;
+
+  prometheus::Labels labels = {{"route", access.route}};
+  if (!model.empty()) labels.emplace("model", model);
+  AccessSeries series = {.duration = &durations.Add(labels, kSeconds), .requests = nullptr, .failures = nullptr};
   labels.emplace("method", access.method);
   labels.emplace("status", std::to_string(access.status));
-  impl_->requests.Add(labels).Increment();
-  if (access.status < 400) return;
-  const char* kind = access.status == 429 ? "overloaded" : access.status == 499 ? "cancelled" : access.status >= 500 ? "backend" : "validation";
-  impl_->te_failure.Add({{"err", kind}}).Increment();
+  series.requests = &requests.Add(labels);
+  if (access.status >= 400)
+    series.failures = &te_failure.Add({{"err", access.status == 429   ? "overloaded"
+                                              : access.status == 499 ? "cancelled"
+                                              : access.status >= 500 ? "backend"
+                                                                     : "validation"}});
+  access_series.emplace(std::tuple(access.route, std::string(model), access.method, access.status), series);
+  return series;
+}
+
+void ServeMetrics::CountAccess(const HttpAccess& access) {
+  const AccessSeries series = impl_->SeriesOf(access);
+  series.duration->Observe(access.duration_ms / 1000);
+  series.requests->Increment();
+  if (series.failures != nullptr) series.failures->Increment();
 }
 
 void ServeMetrics::CountTlsFailure(TlsFailure failure) { impl_->tls_failures.Add({{"reason", std::string(Name(failure))}}).Increment(); }

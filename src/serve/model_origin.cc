@@ -7,6 +7,7 @@
 
 #include "base/display.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "project/recorded_answers.h"
 
 namespace mlac {
@@ -57,7 +58,7 @@ ModelOrigin OriginOf(const Store& store, const std::string& name, RevisionFolder
         origin.checks.push_back([recorded, &answer](ServedModel& model) { Check(model, recorded->task, answer); });
     }
   }
-  origin.record = shown.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  origin.record = DumpJson(shown);
   return origin;
 }
 

@@ -26,7 +26,7 @@ std::optional<size_t> ReadLimit(const std::string& path, const char* key) {
   if (value >= kNoLimit) return 0;
   if (value < 1 || value != static_cast<double>(static_cast<size_t>(value)))
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {}: expected a whole number from 1, found {}", path, key,
-                                                      found->is_number() ? found->dump() : found->type_name()));
+                                                      found->is_number() ? DumpJson(*found) : found->type_name()));
   return static_cast<size_t>(value);
 }
 

@@ -85,7 +85,7 @@ json ReadState(const std::string& folder) {
   // First of all: another version may keep its sums, or anything, otherwise.
   if (!document.is_object() || !document.contains("format_version")) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: there is no format_version", path));
   if (document["format_version"] != kFormat)
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: format_version is {}; this mlac reads {}", path, document["format_version"].dump(), kFormat),
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: format_version is {}; this mlac reads {}", path, DumpJson(document["format_version"]), kFormat),
                 "resume with the mlac that wrote it, or begin anew with --overwrite");
   return document;
 }
@@ -130,7 +130,7 @@ void WriteCheckpoint(const std::string& folder, const std::map<std::string, std:
                          {"best_epoch", state.best_epoch},
                          {"stopped_early", state.stopped_early},
                          {"identity", identity}};
-  WriteFileAtomically(In(staged.path(), kState), document.dump(1) + "\n");
+  WriteFileAtomically(In(staged.path(), kState), DumpJson(document, 1) + "\n");
   std::vector<NamedTensor> tensors;
   for (const Optimizer::Slot& slot : optimizer.slots()) {
     tensors.push_back({slot.parameter->name, slot.parameter->value});

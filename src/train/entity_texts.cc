@@ -36,7 +36,7 @@ struct Entity {
 
 size_t Place(const json& value, const std::string& where, size_t number) {
   if (!value.is_number_integer() || value < 0)
-    Refuse(where, fmt::format("entity {}: expected a whole number from 0 as start and end, found {}", number, Printable(value.dump(), 40)));
+    Refuse(where, fmt::format("entity {}: expected a whole number from 0 as start and end, found {}", number, Printable(DumpJson(value), 40)));
   return value.get<size_t>();
 }
 
@@ -44,10 +44,10 @@ Entity ReadEntity(const json& item, const std::string& where, size_t number) {
   const bool triple = item.is_array() && item.size() == 3;
   if (!triple && !(item.is_object() && item.contains("start") && item.contains("end") && item.contains("label")))
     Refuse(where, fmt::format("entity {}: expected {{\"start\", \"end\", \"label\"}} or [start, end, label], found {}", number,
-                              Printable(item.dump(), 60)));
+                              Printable(DumpJson(item), 60)));
   const json& label = triple ? item[2] : item["label"];
   if (!label.is_string() || label.get_ref<const std::string&>().empty())
-    Refuse(where, fmt::format("entity {}: expected a name as label, found {}", number, Printable(label.dump(), 40)));
+    Refuse(where, fmt::format("entity {}: expected a name as label, found {}", number, Printable(DumpJson(label), 40)));
   return {.start = Place(triple ? item[0] : item["start"], where, number),
           .end = Place(triple ? item[1] : item["end"], where, number),
           .label = label.get<std::string>()};
@@ -137,7 +137,7 @@ bool HoldsEntitySpans(const std::string& path, size_t max_row_bytes) {
   std::string line;
   while (ReadLine(stream, max_row_bytes, line))
     if (line.find_first_not_of(" \t") != std::string::npos) {
-      const json row = json::parse(line, nullptr, /*allow_exceptions=*/false);
+      const json row = ParseJsonOrDiscard(line);
       const auto has = [&](const char* name) { return row.contains(name); };
       // "labels" may be a list of either.
       const auto has_tags = [&](const char* name) {

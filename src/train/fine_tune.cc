@@ -55,7 +55,7 @@ std::unique_ptr<FineTuneTask> MakeFineTuneTask(const std::string& name, const Fi
 // Its weights as they are before training, and config.json, which says how they are computed with.
 std::string HashOf(const Model& model, const std::string& folder) {
   Sha256 hash;
-  hash.AddField(ReadJsonFile(folder + "/config.json").dump());
+  hash.AddField(DumpJson(ReadJsonFile(folder + "/config.json")));
   for (const Parameter* parameter : model.parameters().All()) {
     hash.AddField(parameter->name);
     hash.Add(std::as_bytes(parameter->value.floats()));
@@ -204,7 +204,7 @@ std::string RecordJson(const FineTuneOptions& options, const FineTuneTask& task,
                                          {"notes", result.training.notes},
                                          {"evaluated_on", result.evaluated_on},
                                          {"identity", identity}};
-  return record.dump(2) + "\n";
+  return DumpJson(record, 2) + "\n";
 }
 
 // Whether the folder is what a finished run with this identity wrote.

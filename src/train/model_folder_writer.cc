@@ -88,7 +88,7 @@ void WriteConfig(const std::string& folder, const std::string& source, const Mod
   // Where the weights came from may be a path, and their type is F32 now, whatever it was.
   for (const char* field : {"_name_or_path", "torch_dtype", "num_labels", "quantization_config"}) config.erase(field);
   config["dtype"] = "float32";
-  WriteFileAtomically(folder + "/config.json", config.dump(2) + "\n");
+  WriteFileAtomically(folder + "/config.json", DumpJson(config, 2) + "\n");
 }
 
 }  // namespace
@@ -101,7 +101,7 @@ void WriteTokenizer(const std::string& folder, const std::string& source, size_t
   json config = FileExists(path) ? ReadJsonFile(path) : json::object();
   if (max_length > 0) config["model_max_length"] = max_length;
   for (const char* field : {"name_or_path", "_name_or_path"}) config.erase(field);
-  WriteFileAtomically(folder + "/tokenizer_config.json", config.dump(2) + "\n");
+  WriteFileAtomically(folder + "/tokenizer_config.json", DumpJson(config, 2) + "\n");
 }
 
 void WriteModelFolder(const std::string& folder, const Model& model, const std::string& source, const std::vector<std::string>& label_names,

@@ -82,7 +82,7 @@ const json& List(const json& object, const char* name, const std::string& where)
 size_t Start(const json& value, const std::string& where) {
   if (!value.is_number_integer() || value < 0)
     throw Error(ErrorCode::kInvalidInput,
-                fmt::format("{}: expected a whole number from 0 as answer_start, found {}", where, Printable(value.dump(), 40)));
+                fmt::format("{}: expected a whole number from 0 as answer_start, found {}", where, Printable(DumpJson(value), 40)));
   return value.get<size_t>();
 }
 
@@ -164,7 +164,7 @@ class QuestionsBuilder {
     if (!named_) return;
     const auto id = row.find("id");
     data_.texts.files.push_back(id == row.end() ? where.substr(where.find(": ") + 2)
-                                                : Printable(id->is_string() ? id->get<std::string>() : id->dump(), 80));
+                                                : Printable(id->is_string() ? id->get<std::string>() : DumpJson(*id), 80));
   }
 
   std::string path_;

@@ -20,7 +20,7 @@ using nlohmann::ordered_json;
 constexpr char kLengthsFile[] = "sentence_bert_config.json", kSettingsFile[] = "config_sentence_transformers.json";
 constexpr size_t kLargestModuleFile = size_t{1} << 30;  // weights of a Dense
 
-void Write(const std::string& path, const ordered_json& value) { WriteFileAtomically(path, value.dump(2) + "\n"); }
+void Write(const std::string& path, const ordered_json& value) { WriteFileAtomically(path, DumpJson(value, 2) + "\n"); }
 
 // The base's file, if it has one: beside its weights or beside its modules.json.
 json ReadFromBase(const std::string& base, const std::string& name) {
@@ -106,7 +106,7 @@ void WriteCrossEncoderConfig(const std::string& folder) {
   const std::string path = folder + "/config.json";
   json config = ReadJsonFile(path);
   config["sentence_transformers"] = {{"activation_fn", "torch.nn.modules.activation.Sigmoid"}};
-  WriteFileAtomically(path, config.dump(2) + "\n");
+  WriteFileAtomically(path, DumpJson(config, 2) + "\n");
 }
 
 }  // namespace mlac

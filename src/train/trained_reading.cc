@@ -27,7 +27,7 @@ Reading ReadReading(const std::string& path) {
   if (!record.is_object() || !record.contains("format_version")) return {};
   if (record["format_version"] != kTrainingFormat)
     throw Error(ErrorCode::kUnsupported,
-                fmt::format("{}: format_version {} is not known; expected {}", path, record["format_version"].dump(), kTrainingFormat));
+                fmt::format("{}: format_version {} is not known; expected {}", path, DumpJson(record["format_version"]), kTrainingFormat));
   const auto found = record.find("reading");
   if (found == record.end()) return {};
   Reading reading;
@@ -36,7 +36,7 @@ Reading ReadReading(const std::string& path) {
       if (value.is_string()) reading.emplace(name, value.get<std::string>());
   if (!found->is_object() || reading.size() != found->size())
     throw Error(ErrorCode::kInvalidInput,
-                fmt::format("{}: reading: expected an object of texts, found {}", path, Printable(found->dump(), 60)));
+                fmt::format("{}: reading: expected an object of texts, found {}", path, Printable(DumpJson(*found), 60)));
   return reading;
 }
 

@@ -65,6 +65,28 @@ TEST(ParseJson, SaysAtWhichByteTextStopsBeingJson) {
 
 TEST(ParseJson, RefusesNumbersBeyondF64) { EXPECT_NE(Message("[1e309]"), "accepted"); }
 
+TEST(ParseOrderedJson, KeepsTheOrderOfTheTextAndHasTheSameLimits) {
+  EXPECT_EQ(DumpJson(ParseOrderedJson(R"({"b": 1, "a": {"d": 2, "c": 3}})", "f")), R"({"b":1,"a":{"d":2,"c":3}})");
+  ExpectError(ErrorCode::kInvalidInput, "f: key 'b' stands twice", [] { ParseOrderedJson(R"({"b":1,"a":2,"b":3})", "f"); });
+  ExpectError(ErrorCode::kInvalidInput, "f: nested deeper than 2 levels", [] { ParseOrderedJson("[[[]]]", "f", 2); });
+}
+
+TEST(ParseJsonOrDiscard, TakesWhatJsonIsAndDiscardsWhatIsNone) {
+  EXPECT_EQ(ParseJsonOrDiscard(R"({"a":1,"a":2})"), nlohmann::json({{"a", 2}}));
+  EXPECT_EQ(DumpJson(ParseOrderedJsonOrDiscard(R"({"b":1,"a":2})")), R"({"b":1,"a":2})");
+  for (const char* text : {"", "x", "{", "[1,]", "{} {}", "\"\xff\""}) {
+    EXPECT_TRUE(ParseJsonOrDiscard(text).is_discarded()) << text;
+    EXPECT_TRUE(ParseOrderedJsonOrDiscard(text).is_discarded()) << text;
+  }
+}
+
+TEST(DumpJson, WritesOneLineOrIndentedAndReplacesWhatIsNoUtf8) {
+  const nlohmann::ordered_json value = {{"b", {1, 2}}, {"a", "\xff\u00e9"}};
+  EXPECT_EQ(DumpJson(value), "{\"b\":[1,2],\"a\":\"\uFFFD\u00e9\"}");
+  EXPECT_EQ(DumpJson(value, 2), "{\n  \"b\": [\n    1,\n    2\n  ],\n  \"a\": \"\uFFFD\u00e9\"\n}");
+  EXPECT_EQ(DumpJson(nlohmann::json({{"b", 1}, {"a", 2}})), R"({"a":2,"b":1})");
+}
+
 TEST(ReadJsonFile, NamesTheFileAndHoldsItsLimit) {
   const test::TemporaryFolder folder;
   const std::string path = folder.Write("config.json", R"({"a":1})");

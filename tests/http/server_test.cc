@@ -1,8 +1,10 @@
 #include "http/server.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
 
+#include <array>
 #include <condition_variable>
 #include <filesystem>
 #include <list>
@@ -473,6 +475,34 @@ TEST_F(ServerTest, AnswersHeadWithTheLengthAndNoBody) {
   EXPECT_EQ(client.Receive().body, "root");
 }
 
+TEST_F(ServerTest, WritesTheHeadOfAnAnswerAsItsVersionAndTheConnectionAskFor) {
+  Serve();
+  const auto head_of = [&](const std::string& request_line, const std::string& fields = "") {
+    std::string head = Ask(request_line + "\r\nHost: localhost\r\nx-request-id: me\r\n" + fields + "\r\n").head;
+    const size_t date = head.find("Date: ");
+    EXPECT_THAT(head.substr(date, 37), testing::MatchesRegex("Date: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT\r\n"));
+    return date == std::string::npos ? head : head.erase(date, 37);
+  };
+  const std::string rest = "x-request-id: me\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n";
+  EXPECT_EQ(head_of("GET / HTTP/1.1"), "HTTP/1.1 200 OK\r\n" + rest + "\r\n");
+  EXPECT_EQ(head_of("HEAD / HTTP/1.1"), "HTTP/1.1 200 OK\r\n" + rest + "\r\n");
+  EXPECT_EQ(head_of("GET / HTTP/1.1", "Connection: close\r\n"), "HTTP/1.1 200 OK\r\n" + rest + "Connection: close\r\n\r\n");
+  EXPECT_EQ(head_of("GET / HTTP/1.0"), "HTTP/1.0 200 OK\r\n" + rest + "\r\n");
+  EXPECT_EQ(head_of("GET / HTTP/1.0", "Connection: keep-alive\r\n"), "HTTP/1.0 200 OK\r\n" + rest + "Connection: keep-alive\r\n\r\n");
+  EXPECT_EQ(head_of("OPTIONS /echo HTTP/1.1"), "HTTP/1.1 204 No Content\r\nx-request-id: me\r\nallow: POST, OPTIONS\r\n\r\n");
+}
+
+TEST_F(ServerTest, SendsBodiesOfEverySizeWholeAndBehindTheirHeads) {
+  Serve({.limits = {.max_body_bytes = 1 << 20}});
+  RawClient client(server_->port());
+  for (const size_t size : {0, 1, 4095, 4096, 4097, 5000, 65536, 1 << 20}) {
+    std::string body;
+    for (size_t i = 0; i < size; ++i) body += static_cast<char>('a' + i % 23);
+    client.Send(Post("/echo", body));
+    EXPECT_EQ(client.Receive().body, body) << size;
+  }
+}
+
 TEST_F(ServerTest, ClosesClientsThatAreTooSlow) {
   HttpServerOptions options;
   options.head_timeout = options.body_timeout = options.write_timeout = options.idle_timeout = 50ms;
@@ -530,6 +560,17 @@ TEST_F(ServerTest, AConnectionThatWaitsKeepsLittleMemory) {
   HttpServerOptions options;
   options.limits.max_body_bytes = 100'000;
   Serve(std::move(options));
+  const std::string large_echo = Post("/echo", std::string(100'000, 'x'));
+  // The client keeps nothing of it.
+  const auto take_large_answer = [](int fd) {
+    std::array<char, 16384> part;
+    for (size_t taken = 0, size = part.size(); taken < size;) {
+      const ssize_t count = recv(fd, part.data(), part.size(), 0);
+      ASSERT_GT(count, 0);
+      if (taken == 0) size = std::string_view(part.data(), static_cast<size_t>(count)).find("\r\n\r\n") + 4 + 100'000;
+      taken += static_cast<size_t>(count);
+    }
+  };
   std::string large_head = "GET / HTTP/1.1\r\nHost: localhost\r\n";
   large_head += "A: " + std::string(8000, 'a') + "\r\nB: " + std::string(8000, 'b') + "\r\n\r\n";
   const std::string large_body = Post("/json", std::string(100'000, 'x'));
@@ -541,6 +582,8 @@ TEST_F(ServerTest, AConnectionThatWaitsKeepsLittleMemory) {
         client.Send(bytes);
         ASSERT_EQ(client.Receive().status, 200);
       }
+      client.Send(large_echo);
+      take_large_answer(client.fd());
     }
   };
   connect(10);  // what is made once
