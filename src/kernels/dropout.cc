@@ -25,43 +25,52 @@ static_assert(std::endian::native == std::endian::little);  // a number of 32 bi
 // instruction sets agree.
 #if HWY_NATIVE_FMA
 
-template <class D>
-struct WideProduct {
-  hn::Vec<D> high, low;  // 32 bits each
-};
-
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE WideProduct<D> MultiplyWide(D d, V a, V b) {
-  const hn::RepartitionToWide<D> wide;
-  const auto even = hn::MulEven(a, b), odd = hn::MulEven(hn::BitCast(d, hn::ShiftRight<32>(hn::BitCast(wide, a))), b);
-  return {hn::OddEven(hn::BitCast(d, odd), hn::BitCast(d, hn::ShiftRight<32>(even))),
-          hn::OddEven(hn::BitCast(d, hn::ShiftLeft<32>(odd)), hn::BitCast(d, even))};
-}
-
+// Each number of 32 bits lies in a lane of 64, whose upper half may hold anything: a product of lower halves is one instruction then, its lower half needs
+// no more work, and its upper half one shift.
 template <size_t kCounters>
 HWY_INLINE void PhiloxBlocks(const DropoutKey& key, uint32_t row, uint32_t block, uint16_t* HWY_RESTRICT numbers) {
-  const hn::CappedTag<uint32_t, kCounters> d;
-  uint32_t words[4 * kCounters];
-  const auto multiplier0 = hn::Set(d, 0xD2511F53), multiplier1 = hn::Set(d, 0xCD9E8D57);
+  const hn::CappedTag<uint64_t, kCounters> d;
+  const hn::Repartition<uint32_t, decltype(d)> d32;
+  uint64_t words[2 * kCounters];
+  const auto multiplier0 = hn::Set(d32, 0xD2511F53), multiplier1 = hn::Set(d32, 0xCD9E8D57);
   for (size_t first = 0; first < kCounters; first += hn::Lanes(d)) {
-    auto c0 = hn::Iota(d, block + static_cast<uint32_t>(first)), c1 = hn::Set(d, row), c2 = hn::Set(d, key.operation),
-         c3 = hn::Set(d, key.step);
+    auto c0 = hn::Add(hn::Iota(d, 0), hn::Set(d, block + static_cast<uint32_t>(first))), c1 = hn::Set(d, row), c2 = hn::Set(d, key.operation), c3 = hn::Set(d, key.step);
     uint32_t key0 = static_cast<uint32_t>(key.seed), key1 = static_cast<uint32_t>(key.seed >> 32);
     for (int round = 0; round < 10; ++round) {
-      const auto product0 = MultiplyWide(d, c0, multiplier0), product1 = MultiplyWide(d, c2, multiplier1);
-      c0 = hn::Xor(hn::Xor(product1.high, c1), hn::Set(d, key0));
-      c1 = product1.low;
-      c2 = hn::Xor(hn::Xor(product0.high, c3), hn::Set(d, key1));
-      c3 = product0.low;
+      const auto product0 = hn::MulEven(hn::BitCast(d32, c0), multiplier0), product1 = hn::MulEven(hn::BitCast(d32, c2), multiplier1);
+      c0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(product1), c1), hn::Set(d, key0));
+      c1 = product1;
+      c2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(product0), c3), hn::Set(d, key1));
+      c3 = product0;
       key0 += 0x9E3779B9;
       key1 += 0xBB67AE85;
     }
-    hn::StoreInterleaved4(c0, c1, c2, c3, d, words + 4 * first);
+    const auto lower_halves = [&](auto low, auto high) {  // as one number of 64 bits
+      return hn::BitCast(d, hn::OddEven(hn::BitCast(d32, hn::ShiftLeft<32>(high)), hn::BitCast(d32, low)));
+    };
+    hn::StoreInterleaved2(lower_halves(c0, c1), lower_halves(c2, c3), d, words + 2 * first);
   }
   std::memcpy(numbers, words, sizeof words);
 }
 
+// Of whole vectors the elements that stay, scaled; returns how many it did.
+HWY_INLINE size_t KeepVectors(const uint16_t* HWY_RESTRICT numbers, uint32_t threshold, float scale, const float* in, float* out, size_t count) {
+  const hn::ScalableTag<float> d;
+  const hn::RebindToSigned<decltype(d)> integers;
+  const hn::Rebind<uint16_t, decltype(d)> halves;
+  const auto last_dropped = hn::Set(integers, static_cast<int32_t>(threshold) - 1);
+  const auto scales = hn::Set(d, scale);
+  size_t i = 0;
+  for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) {
+    const auto kept = hn::Gt(hn::PromoteTo(integers, hn::LoadU(halves, numbers + i)), last_dropped);
+    hn::StoreU(hn::IfThenElseZero(hn::RebindMask(d, kept), hn::Mul(hn::LoadU(d, in + i), scales)), d, out + i);
+  }
+  return i;
+}
+
 #else  // the reference
+
+size_t KeepVectors(const uint16_t*, uint32_t, float, const float*, float*, size_t) { return 0; }
 
 template <size_t kCounters>
 void PhiloxBlocks(const DropoutKey& key, uint32_t row, uint32_t block, uint16_t* numbers) {
@@ -87,7 +96,8 @@ void DropoutOf(const DropoutKey& key, uint32_t row, uint32_t block, const float*
     } else {
       PhiloxBlocks<kMostCounters>(key, row, block, numbers);
     }
-    for (size_t i = 0; i < columns; ++i) out[first + i] = numbers[i] < threshold ? 0.0f : in[first + i] * scale;
+    for (size_t i = KeepVectors(numbers, threshold, scale, in + first, out + first, columns); i < columns; ++i)
+      out[first + i] = numbers[i] < threshold ? 0.0f : in[first + i] * scale;
   }
 }
 

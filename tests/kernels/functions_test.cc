@@ -1,7 +1,9 @@
 // Activations, cross-entropy, dropout: near to double precision, and the same bits on every instruction set.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
+#include <limits>
 
 #include "base/random.h"
 #include "kernels/activation.h"
@@ -180,17 +182,22 @@ TEST(Dropout, DependsOnRowAndColumnAloneSoPartsGiveTheWhole) {
 TEST(Dropout, DropsWhatTheGeneratorDecidesOnEveryInstructionSet) {
   const DropoutKey key = {.seed = 0x123456789ABCDEF0, .step = 5, .operation = 6, .probability = 0.3f};
   const auto threshold = static_cast<uint32_t>(0.3f * 65536.0f + 0.5f);
-  for (const size_t count : {1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 400}) {
-    const std::vector<float> ones(count, 1.0f);
-    ForEachInstructionSet([&](std::string_view name) {
-      std::vector<float> out(count);
-      Dropout(key, 11, 3, ones.data(), out.data(), count);
+  const float scale = 65536.0f / static_cast<float>(65536 - threshold);
+  for (const uint32_t block : {3u, 0xFFFFFFF0u}) {  // the other one's counters pass 2^32
+    for (const size_t count : {1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 400}) {
+      std::vector<float> in(count), expected(count);
       for (size_t i = 0; i < count; ++i) {
-        const std::array<uint32_t, 4> random = Philox(key.seed, {static_cast<uint32_t>(3 + i / 8), 11, 6, 5});
+        in[i] = i % 5 == 0 ? std::numeric_limits<float>::quiet_NaN() : -1.5f - static_cast<float>(i);
+        const std::array<uint32_t, 4> random = Philox(key.seed, {block + static_cast<uint32_t>(i / 8), 11, 6, 5});
         const uint32_t number = random[i % 8 / 2] >> (16 * (i % 2)) & 0xFFFF;
-        EXPECT_EQ(out[i] == 0, number < threshold) << name << ", column " << i << " of " << count;
+        expected[i] = number < threshold ? 0.0f : in[i] * scale;  // a zero without a sign, whatever is dropped
       }
-    });
+      ForEachInstructionSet([&](std::string_view name) {
+        std::vector<float> out = in;
+        Dropout(key, 11, block, out.data(), out.data(), count);
+        for (size_t i = 0; i < count; ++i) EXPECT_EQ(std::bit_cast<uint32_t>(out[i]), std::bit_cast<uint32_t>(expected[i])) << name << ", column " << i << " of " << count;
+      });
+    }
   }
 }
 
