@@ -112,7 +112,8 @@ Store Store::Open(const std::string& folder) {
   const nlohmann::ordered_json format = Unsealed(ReadOwnFile(format_file, kLargestRecord), SealForm::kPretty, format_file);
   if (const auto version = format.find("format_version"); version == format.end() || *version != kFormatVersion)
     throw Error(ErrorCode::kUnsupported,
-                fmt::format("{}: format_version {} is not known; expected {}", format_file, version == format.end() ? "null" : DumpJson(*version), kFormatVersion),
+                fmt::format("{}: format_version {} is not known; expected {}", format_file, version == format.end() ? "null" : DumpJson(*version),
+                            kFormatVersion),
                 "a newer mlac made it");
   Store store(real);
   for (const std::string_view part : kParts) store.Part(part);

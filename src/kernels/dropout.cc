@@ -34,7 +34,8 @@ HWY_INLINE void PhiloxBlocks(const DropoutKey& key, uint32_t row, uint32_t block
   uint64_t words[2 * kCounters];
   const auto multiplier0 = hn::Set(d32, 0xD2511F53), multiplier1 = hn::Set(d32, 0xCD9E8D57);
   for (size_t first = 0; first < kCounters; first += hn::Lanes(d)) {
-    auto c0 = hn::Add(hn::Iota(d, 0), hn::Set(d, block + static_cast<uint32_t>(first))), c1 = hn::Set(d, row), c2 = hn::Set(d, key.operation), c3 = hn::Set(d, key.step);
+    auto c0 = hn::Add(hn::Iota(d, 0), hn::Set(d, block + static_cast<uint32_t>(first)));  // Iota of what is not constant goes through memory
+    auto c1 = hn::Set(d, row), c2 = hn::Set(d, key.operation), c3 = hn::Set(d, key.step);
     uint32_t key0 = static_cast<uint32_t>(key.seed), key1 = static_cast<uint32_t>(key.seed >> 32);
     for (int round = 0; round < 10; ++round) {
       const auto product0 = hn::MulEven(hn::BitCast(d32, c0), multiplier0), product1 = hn::MulEven(hn::BitCast(d32, c2), multiplier1);
