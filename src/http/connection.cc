@@ -41,7 +41,7 @@ bool IsSaneId(std::string_view id) {
   return true;
 }
 
-// The Date of an answer that goes out now: written once a second and thread, since it costs more than the rest of the head.
+// The Date of an answer that goes out now, written once a second and thread.
 const std::string& DateNow() {
   thread_local std::time_t second = -1;
   thread_local std::string text;

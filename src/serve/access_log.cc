@@ -12,7 +12,7 @@ namespace mlac {
 namespace {
 
 std::string FormatTime(std::chrono::system_clock::time_point time) {
-  thread_local std::time_t second = -1;  // what is dear is written once a second
+  thread_local std::time_t second = -1;  // written once a second and thread
   thread_local std::string text;
   if (const std::time_t now = std::chrono::system_clock::to_time_t(time); now != second) {
     text = fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(now));

@@ -92,7 +92,7 @@ class LabelCounters : public AnswerMetrics {
   Histogram* best_scores_ = nullptr;  // null: of a model that gives no labels
 };
 
-// The series that a request adds to, kept once they are found: to look them up by their labels takes as long as to read the head of a request.
+// The series that a request adds to, kept once they are found: to look them up makes a map of labels each time, which a refusal under overload would pay for.
 struct AccessSeries {
   Histogram* duration;
   Counter* requests;
