@@ -77,7 +77,7 @@ def verdict(line):
     elif line.get("wanted_share"):
         text = f">= {line['wanted_share'] * 100:.0f} %"
     else:
-        text = f"<= {line['wanted']:g} {line['unit']}"
+        text = f"<= {digits(line['wanted'] * 1e3)} ms" if line["unit"] == "s" else f"<= {line['wanted']:g} {line['unit']}"
     return f"{text}: {'reached' if line['reached'] else '**not reached**'}"
 
 

@@ -5,7 +5,7 @@
 
 namespace mlac {
 
-const ErrorKind& Kind(ErrorCode code) {
+const ErrorKind& KindOf(ErrorCode code) {
   static constexpr size_t kNumCodes = static_cast<size_t>(ErrorCode::kInternal) + 1;
   static constexpr std::array<ErrorKind, kNumCodes> kKinds = {{  // in the order of ErrorCode
       {"invalid_argument", 1, 400},

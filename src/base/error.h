@@ -26,7 +26,7 @@ struct ErrorKind {
 };
 
 // The one table from code to exit status and HTTP status.
-const ErrorKind& Kind(ErrorCode code);
+const ErrorKind& KindOf(ErrorCode code);
 
 // message: where, expected and found, one line. hint: what to do about it, may be empty.
 class Error : public std::exception {

@@ -216,7 +216,7 @@ const char* mlac_version(void) { return kMlacVersion; }
 const char* mlac_status_name(mlac_status status) {
   if (status == MLAC_OK) return "ok";
   if (status < MLAC_OK || status > MLAC_INTERNAL) return "unknown";
-  return mlac::Kind(static_cast<mlac::ErrorCode>(status - 1)).name.data();  // of a literal, which ends in a zero
+  return mlac::KindOf(static_cast<mlac::ErrorCode>(status - 1)).name.data();  // of a literal, which ends in a zero
 }
 
 mlac_status mlac_error_status(const mlac_error* error) { return error == nullptr ? MLAC_OK : error->status; }

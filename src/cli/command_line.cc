@@ -269,7 +269,7 @@ int ParseAndRun(CLI::App& app, std::vector<std::string> arguments) {
   } catch (const ChangesPending&) {
     return kChangesPending;
   } catch (const Error& error) {
-    return Report(error.message(), error.hint(), Kind(error.code()).exit_status);
+    return Report(error.message(), error.hint(), KindOf(error.code()).exit_status);
   } catch (const std::bad_alloc&) {
     return Report("out of memory", "'mlac inspect' says what a model needs; 'mlac env' what there is", kFailed);
   } catch (const std::system_error& error) {

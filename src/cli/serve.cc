@@ -1,6 +1,7 @@
 // mlac serve MODEL...: answers over HTTP until it is told to stop.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -163,6 +164,20 @@ void WriteLog(const std::string& line) {
   (void)written;
 }
 
+// Lines of a thread that are written together, when it has nothing else to do.
+thread_local std::string waiting_lines;
+
+void WriteWaitingLines() {
+  if (waiting_lines.empty()) return;
+  WriteLog(waiting_lines);
+  waiting_lines.clear();
+}
+
+void LogAccess(const std::string& line) {
+  if (waiting_lines.size() + line.size() > PIPE_BUF) WriteWaitingLines();  // no more at a time: a pipe may mix longer writes with those of others
+  waiting_lines += line;
+}
+
 void Announce(LogFormat format, const LogEvent& event) { WriteLog(FormatEvent(event, format)); }
 
 // What came of a move of an alias.
@@ -301,7 +316,8 @@ void Execute(ServeOptions options) {
   ServiceSignals signals;
   ReadServerOptions(options);
   const LogFormat format = options.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
-  options.server.on_access = [format](const HttpAccess& access) { WriteLog(FormatAccess(access, format)); };
+  options.server.on_access = [format](const HttpAccess& access) { LogAccess(FormatAccess(access, format)); };
+  options.server.http.on_quiet = WriteWaitingLines;
   options.server.on_tls_failure = [format](TlsFailure failure) { AnnounceTlsFailure(format, failure); };
   if (!options.admin_key_file.empty())
     options.server.admin = AdminOptions{.keys = ApiKeys::FromFile(options.admin_key_file), .model_root = options.model_root};

@@ -374,6 +374,7 @@ void Connection::Write(HttpResponse response) {
   keep_alive_ = keep_alive_ && !peer_done_ && !shared_.draining.load(std::memory_order_relaxed);
   AddCorsFields(response);
   access_.status = response.status;
+  if (response.status == 429) ++thread_.num_overloaded;
   access_.notes = std::move(response.notes);
   NoteFields(response);
   access_.num_response_bytes = is_head_request_ ? 0 : response.body.size();

@@ -22,6 +22,7 @@ class HttpStream;
 struct IoThread {
   std::list<Connection*> connections;
   size_t num_unsent_bytes = 0;  // of answers that are being written
+  size_t num_overloaded = 0;    // answers of status 429 so far
   boost::asio::io_context context{1};
 };
 

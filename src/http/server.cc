@@ -42,6 +42,36 @@ void Insist(const Function& function) {
   }
 }
 
+// Under overload a thread of the server pauses between two looks at what has come. Requests that are refused together cost less than one by one, of the core
+// that others compute on: one switch of threads, one write of the log, and the second finds in the caches what the first has brought there.
+class OverloadPauses {
+ public:
+  explicit OverloadPauses(const IoThread& thread) : thread_(thread) {}
+
+  void PauseIfOverloaded() {
+    if (thread_.num_overloaded == num_seen_) return;
+    if (const auto now = Connection::Clock::now(); now - window_start_ >= kWindow) {
+      const bool one_window = now - window_start_ < 2 * kWindow;
+      overloaded_ = one_window && thread_.num_overloaded - num_before_ >= kManyRefusals;
+      window_start_ = now;
+      num_before_ = thread_.num_overloaded;
+    }
+    if (overloaded_) std::this_thread::sleep_for(kPause);
+    num_seen_ = thread_.num_overloaded;
+  }
+
+ private:
+  // 1,000 a second: below that their cost is small, and an answer that is done should not wait.
+  static constexpr std::chrono::milliseconds kWindow{20};
+  static constexpr size_t kManyRefusals = 20;
+  static constexpr std::chrono::milliseconds kPause{2};
+
+  const IoThread& thread_;
+  bool overloaded_ = false;
+  Connection::Clock::time_point window_start_ = {};
+  size_t num_before_ = 0, num_seen_ = 0;  // of thread_.num_overloaded: when the window began, at the last look
+};
+
 std::string HostOfUrl(const std::string& url) {
   if (url.empty()) return "";
   const std::optional<HttpTarget> target = ParseTarget("GET", url);
@@ -152,10 +182,15 @@ void HttpServer::Impl::Rest(Listener& listener) {
 
 // Runs a thread of the server. What finds no memory ends its connection; at the first of io it may have been the wait for the next client.
 void HttpServer::Impl::RunThread(IoThread& thread) {
+  OverloadPauses pauses(thread);
   for (;;) {
     try {
       if (&thread == io[0].get()) AcceptAll();
-      thread.context.run();
+      while (thread.context.run_one() > 0) {
+        thread.context.poll();
+        if (shared.options.on_quiet) shared.options.on_quiet();
+        pauses.PauseIfOverloaded();
+      }
       return;
     } catch (const std::exception&) {
       std::this_thread::sleep_for(kMemoryPause);

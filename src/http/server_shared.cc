@@ -15,7 +15,7 @@ HttpError ToHttpError(const std::exception_ptr& exception) {
   } catch (const HttpError& error) {
     return error;
   } catch (const Error& error) {
-    return HttpError(Kind(error.code()).http_status, error.message(), "", error.hint());
+    return HttpError(KindOf(error.code()).http_status, error.message(), "", error.hint());
   } catch (const std::bad_alloc&) {
     return HttpError(503, "out of memory").Because("out_of_memory");
   } catch (const std::system_error& error) {

@@ -303,7 +303,7 @@ std::string ApplyResult::Json() const {
     if (!model.refused_by.empty()) entry["refused"] = {{"by", model.refused_by}, {"message", model.refusal}};
     if (model.failure)
       entry["failed"] = {
-          {"error", Kind(model.failure->code()).name}, {"message", model.failure->message()}, {"hint", model.failure->hint()}};
+          {"error", KindOf(model.failure->code()).name}, {"message", model.failure->message()}, {"hint", model.failure->hint()}};
     if (!model.warnings.empty()) entry["warnings"] = model.warnings;
     if (!model.report.empty()) entry["report"] = model.report + ".html";
     list.push_back(std::move(entry));

@@ -9,9 +9,9 @@ namespace {
 
 TEST(ErrorTable, GivesEveryCodeItsNameExitStatusAndHttpStatus) {
   const auto expect = [](ErrorCode code, std::string_view name, int exit_status, int http_status) {
-    EXPECT_EQ(Kind(code).name, name);
-    EXPECT_EQ(Kind(code).exit_status, exit_status) << name;
-    EXPECT_EQ(Kind(code).http_status, http_status) << name;
+    EXPECT_EQ(KindOf(code).name, name);
+    EXPECT_EQ(KindOf(code).exit_status, exit_status) << name;
+    EXPECT_EQ(KindOf(code).http_status, http_status) << name;
   };
   expect(ErrorCode::kInvalidArgument, "invalid_argument", 1, 400);
   expect(ErrorCode::kInvalidInput, "invalid_input", 1, 400);

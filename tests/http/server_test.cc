@@ -5,6 +5,7 @@
 #include <malloc.h>
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <list>
@@ -13,6 +14,7 @@
 #include <optional>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "tests/http/raw_client.h"
 #include "tests/http/raw_requests.h"
@@ -66,7 +68,10 @@ class ServerTest : public testing::Test {
     options.port = 0;
     options.limits.max_body_bytes = std::max<size_t>(options.limits.max_body_bytes == 2'000'000 ? 1000 : options.limits.max_body_bytes, 1);
     options.drain_idle = 0ms;
-    options.on_access = [this](const HttpAccess& access) { accesses_.Put(access); };
+    options.on_access = [this, on_access = std::move(options.on_access)](const HttpAccess& access) {
+      if (on_access) on_access(access);
+      accesses_.Put(access);
+    };
     HttpRouter router;
     router.Add({.method = "GET", .pattern = "/", .handler = [](HttpRequest, HttpResponder responder) { responder.Send(Text("root")); }, .open = true});
     router.Add({.method = "GET", .pattern = "/items/{id}", .handler = [](HttpRequest request, HttpResponder responder) {
@@ -86,6 +91,7 @@ class ServerTest : public testing::Test {
                   if (request.body == "thread") throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
                   if (request.body == "system") throw std::system_error(std::make_error_code(std::errc::io_error));
                   if (request.body == "stranger") throw std::runtime_error("the secret of a library");
+                  if (request.body == "overload") throw HttpError(429, "not now");
                   if (request.body == "http") throw HttpError(422, "not so", "inputs", "but so");
                   throw Error(ErrorCode::kTooLarge, "above the limit");
                 }});
@@ -443,6 +449,38 @@ TEST_F(ServerTest, LogsEachRequestOnceAndNothingOfItsContent) {
   EXPECT_EQ(access.num_response_bytes, 4u);
   ASSERT_EQ(access.notes.size(), 1u);
   EXPECT_EQ(access.notes[0].value, "21");
+}
+
+// What keeps lines back to write several at once may rely on it.
+TEST_F(ServerTest, SaysThatItIsQuietAfterEachRequestThoughMoreOfThemAreRefusedThanItLooksFor) {
+  thread_local size_t num_waiting;  // of the server's one thread
+  std::atomic<size_t> num_logged = 0, num_written = 0;
+  HttpServerOptions options;
+  options.on_access = [&](const HttpAccess&) { ++num_waiting, ++num_logged; };
+  options.on_quiet = [&] { num_written += std::exchange(num_waiting, 0); };
+  Serve(std::move(options));
+  const auto await = [&](size_t count) {
+    for (int i = 0; i < 10'000 && num_written < count; ++i) std::this_thread::sleep_for(1ms);
+    return num_written.load();
+  };
+  std::array<std::optional<RawClient>, 8> clients;
+  for (auto& client : clients) client.emplace(server_->port());
+  clients[0]->Send(kGet);
+  EXPECT_EQ(clients[0]->Receive().status, 200);
+  EXPECT_EQ(await(1), 1u);  // though the connection stays and nothing else comes
+  constexpr size_t kRounds = 100;
+  for (size_t round = 0; round < kRounds; ++round) {  // 800 refusals, some thousand a second: it pauses between them
+    for (auto& client : clients) client->Send(Post("/throw", "overload"));
+    for (auto& client : clients) ASSERT_EQ(client->Receive().status, 429);
+  }
+  EXPECT_EQ(await(1 + kRounds * clients.size()), 1 + kRounds * clients.size());
+  clients[0]->Send(kGet);
+  EXPECT_EQ(clients[0]->Receive().body, "root");
+  clients[1]->Send(Post("/hold", ""));
+  const Held held = held_.Take();
+  server_.reset();  // which closes the connection of the one that waits
+  EXPECT_EQ(num_logged, 3 + kRounds * clients.size());
+  EXPECT_EQ(num_written, num_logged);
 }
 
 TEST_F(ServerTest, NotesTheFieldsOfAnswersThatItIsToldToAndWhyItRefuses) {

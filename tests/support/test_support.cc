@@ -45,7 +45,7 @@ Error ExpectError(ErrorCode code, std::string_view message, const std::function<
   } catch (const Error& error) {
     if (error.code() != code || error.message() != message)
       ADD_FAILURE_AT(where.file_name(), static_cast<int>(where.line()))
-          << "expected " << Kind(code).name << ": " << message << "\n   found " << Kind(error.code()).name << ": " << error.message();
+          << "expected " << KindOf(code).name << ": " << message << "\n   found " << KindOf(error.code()).name << ": " << error.message();
     return error;
   } catch (const std::exception& other) {
     ADD_FAILURE_AT(where.file_name(), static_cast<int>(where.line())) << "expected " << message << "\n   found " << other.what();
