@@ -42,7 +42,7 @@ def folder_name(name):
 
 
 def result_path(name, quick=False):
-    """Of this processor. A quick run goes beside the build, and so does one that MLAC_ISA holds to less than the processor has."""
+    """Of this processor. A quick run goes beside the build, and so does one that MLAC_ISA bounds."""
     aside = quick or "MLAC_ISA" in os.environ
     return os.path.join(BUILD, "quick", name + ".json") if aside else os.path.join(RESULTS, folder_name(processor()), name + ".json")
 

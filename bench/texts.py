@@ -82,11 +82,14 @@ class Texts:
 
     def measure_single(self, length, text, rate):
         """A text of `length` tokens in each dtype; the fastest is held against `rate`, a second. Beside them AVX2 alone, in the dtypes that it has."""
-        name, wide = f"1x{length}", widest_instruction_set(self.machine) != "AVX2"
+        name, wide = f"1x{length}", "f32 avx2" in self.machine and widest_instruction_set(self.machine) != "AVX2"
         lines = [self.measure(f"DistilBERT shape {dtype}", name, "distilbert", dtype, [text], peers[-2:]) for dtype, peers in PEERS.items()]
         for dtype in ("f32", "int8") if wide else ():
             self.measure(f"DistilBERT shape {dtype}, AVX2 alone", name, "distilbert", dtype, [text], [], self.avx2)
-        fastest = min((line for line in lines if line["ours"]), key=lambda line: line["ours"]["median"])
+        measured = [line for line in lines if line["ours"]]
+        if not measured:
+            return
+        fastest = min(measured, key=lambda line: line["ours"]["median"])
         fastest["wanted"] = 1 / rate
         fastest["reached"] = fastest["ours"]["median"] <= 1 / rate
         print(f"{name}: {1 / fastest['ours']['median']:.0f} requests/s at best, {fastest['group']}; wanted are {rate}", flush=True)

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "autograd/gemm_parallel.h"
+#include "autograd/linear_product.h"
 #include "autograd/narrow_product.h"
 #include "kernels/bf16_gemm.h"
 #include "kernels/bf16_pack.h"
@@ -52,6 +53,18 @@ Tensor PackForBf16(Run& run, const Tensor& weight, Layout layout) {
     kernels::PackBf16Panels(weight.floats().data(), stride, layout, num_k, columns, begin, end, Values(packed));
   });
   return packed;
+}
+
+// Calls product(row_begin, row_end, panel_begin, panel_end) for parts of C. Threads take rows where there are many, else columns, so that
+// each streams its part of the weight alone.
+void CutProduct(Run& run, size_t rows, size_t panels, const std::function<void(size_t, size_t, size_t, size_t)>& product);
+void CutProduct(Run& run, size_t rows, size_t panels, const std::function<void(size_t, size_t, size_t, size_t)>& product) {
+  constexpr size_t kTileRows = 16, kPanels = 4;  // a tile of A meets four of B
+  if (rows >= kRowsPerThread * run.num_threads()) {
+    run.ParallelFor(rows, kTileRows, [&](size_t begin, size_t end, size_t) { product(begin, end, 0, panels); });
+  } else {
+    run.ParallelFor(panels, kPanels, [&](size_t begin, size_t end, size_t) { product(0, rows, begin, end); });
+  }
 }
 
 void Product(Run& run, const kernels::Bf16GemmArguments& arguments, size_t rows) {
@@ -129,9 +142,10 @@ Tensor Bf16TrainingProduct(Run& run, const Tensor& x, const Parameter& weight, c
   if (!HasProducts()) return RoundedProduct(run, RoundedFloats(run, x), weight.value, Layout::kTransposed, bias);
   const size_t rows = x.dim(0), inputs = weight.value.dim(1), outputs = weight.value.dim(0);
   const Tensor packed = weight.trainable ? PackForBf16(run, weight.value, Layout::kTransposed) : packed_weight.Bf16(run, weight).values;
+  const auto rounded = RoundedInput(run, x);
   Tensor z = run.NewTensor({rows, outputs});
   Product(run,
-          {.a = RoundedInput(run, x),
+          {.a = Values(rounded->values),
            .packed_b = Values(packed),
            .num_k = inputs,
            .num_columns = outputs,
@@ -151,7 +165,7 @@ Tensor Bf16LinearGradients(Run& run, const Tensor& x, const Tensor& gradient_z, 
   }
   Tensor rounded;
   RoundRows(run, gradient_z, rounded);
-  if (weight.trainable) AddRowsOf(run, Values(rounded), RoundedInput(run, x), rows, weight);
+  if (weight.trainable) AddRowsOf(run, Values(rounded), Values(RoundedInput(run, x)->values), rows, weight);
   if (x.tape_id() == 0) return {};
   const Tensor packed = PackForBf16(run, weight.value, Layout::kRows);
   Tensor gradient_x = run.NewTensor({rows, inputs});

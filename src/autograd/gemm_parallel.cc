@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-namespace mlac {
-namespace {
+#include "autograd/linear_product.h"
 
-// kernels::Gemm of some rows by one thread. Where rows of A would push each other out of L1, and there are columns enough to pay for it, from a copy.
+namespace mlac {
+
 void GemmOnThread(Run& run, size_t thread, const kernels::GemmArguments& arguments, size_t row_begin, size_t row_end, size_t panel_begin,
                   size_t panel_end) {
   constexpr size_t kFewRows = 8, kFewPanels = 4, kCopiedFloats = size_t{128} << 10;  // a chunk that stays in L2, as in kernels::Gemm
@@ -25,11 +25,7 @@ void GemmOnThread(Run& run, size_t thread, const kernels::GemmArguments& argumen
   }
 }
 
-}  // namespace
-
 void ParallelGemm(Run& run, const kernels::GemmArguments& arguments, size_t num_rows) {
-  // Below this the threads' tiles would be few and low; cut by columns each still streams only its part of B.
-  constexpr size_t kRowsPerThread = 32;
   const size_t panels = kernels::NumPanels(arguments.num_columns);
   if (num_rows >= kRowsPerThread * run.num_threads() || panels < run.num_threads()) {
     run.ParallelFor(num_rows, 1, [&](size_t begin, size_t end, size_t thread) { GemmOnThread(run, thread, arguments, begin, end, 0, panels); });
@@ -41,13 +37,6 @@ void ParallelGemm(Run& run, const kernels::GemmArguments& arguments, size_t num_
 void Multiply(Run& run, const Tensor& a, const Tensor& packed_b, Tensor& c, bool accumulate) {
   ParallelGemm(run, {.a = a.floats().data(), .a_stride = a.dim(1), .packed_b = packed_b.floats().data(), .num_k = a.dim(1), .num_columns = c.dim(1),
                      .accumulate = accumulate, .c = c.mutable_floats().data(), .c_stride = c.dim(1)}, a.dim(0));
-}
-
-void ParallelGemmUnpacked(Run& run, const kernels::GemmArguments& arguments, const float* b, size_t stride, kernels::Layout layout, size_t num_rows) {
-  const size_t panel_size = arguments.num_k * kernels::PanelWidth();
-  run.ParallelFor(kernels::NumPanels(arguments.num_columns), 1, [&](size_t begin, size_t end, size_t thread) {
-    kernels::GemmUnpacked(arguments, b, stride, layout, num_rows, begin, end, run.Scratch(thread, panel_size));
-  });
 }
 
 Tensor PackForGemm(Run& run, const float* b, size_t stride, kernels::Layout layout, size_t num_k, size_t num_columns) {

@@ -13,6 +13,7 @@
 #include "kernels/bf16_gemm.h"
 #include "kernels/bf16_pack.h"
 #include "kernels/gemm.h"
+#include "kernels/instruction_set.h"
 #include "kernels/int8_gemm.h"
 #include "kernels/vector_ops.h"
 
@@ -143,26 +144,50 @@ const PackedWeight::Layout& PackedWeight::Bf16(Run& run, const Parameter& weight
 
 namespace {
 
-// activation(x W^T + b) in f32.
-Tensor F32Product(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, Activation activation, PackedWeight& packed_weight) {
+LinearProduct PrepareF32(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, Activation activation, PackedWeight& packed_weight) {
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
-  Tensor y = run.NewTensor({rows, outputs});
-  kernels::GemmArguments product = {.a = x.floats().data(), .a_stride = inputs, .num_k = inputs, .num_columns = outputs,
-                                    .bias = bias == nullptr ? nullptr : bias->value.floats().data(), .c = y.mutable_floats().data(),
-                                    .c_stride = outputs, .activation = activation};
+  LinearProduct product = {.y = run.NewTensor({rows, outputs}), .packed = {}, .num_panels = kernels::NumPanels(outputs),
+                           .panel_width = kernels::PanelWidth(), .row_grain = 1, .panel_grain = 1, .compute = nullptr};
+  kernels::GemmArguments arguments = {.a = x.floats().data(), .a_stride = inputs, .num_k = inputs, .num_columns = outputs,
+                                      .bias = bias == nullptr ? nullptr : bias->value.floats().data(), .c = product.y.mutable_floats().data(),
+                                      .c_stride = outputs, .activation = activation};
   if (run.tape() == nullptr && rows <= kMostRowsUnpacked && packed_weight.FirstUse()) {
-    ParallelGemmUnpacked(run, product, weight.value.floats().data(), inputs, Layout::kTransposed, rows);
-    return y;
+    product.row_grain = 0;  // each panel is packed when its turn comes
+    product.compute = [&run, &weight, arguments](size_t thread, size_t, size_t row_end, size_t panel_begin, size_t panel_end) {
+      kernels::GemmUnpacked(arguments, weight.value.floats().data(), arguments.num_k, Layout::kTransposed, row_end, panel_begin, panel_end,
+                            run.Scratch(thread, arguments.num_k * kernels::PanelWidth()));
+    };
+    return product;
   }
   const bool changes = weight.trainable;
-  const Tensor packed = changes ? PackForGemm(run, weight.value.floats().data(), inputs, Layout::kTransposed, inputs, outputs)
-                                : packed_weight.F32(run, weight).values;
-  product.packed_b = packed.floats().data();
-  ParallelGemm(run, product, rows);
-  return y;
+  product.packed = changes ? PackForGemm(run, weight.value.floats().data(), inputs, Layout::kTransposed, inputs, outputs)
+                           : packed_weight.F32(run, weight).values;
+  arguments.packed_b = product.packed.floats().data();
+  product.compute = [&run, arguments](size_t thread, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
+    GemmOnThread(run, thread, arguments, row_begin, row_end, panel_begin, panel_end);
+  };
+  return product;
 }
 
 }  // namespace
+
+bool PreparesLinear(const Run& run, const Parameter& weight) {
+  const bool bf16 = weight.value.dtype() != DType::kI8 && run.dtype() == DType::kBF16;
+  return !run.training() && (!bf16 || kernels::Bf16PathInUse() != kernels::Bf16Path::kNone);
+}
+
+size_t ColumnGrain(const Run& run, const Parameter& weight) {
+  const bool narrow = weight.value.dtype() == DType::kI8 || run.dtype() == DType::kBF16;
+  return narrow ? kNarrowPanelGrain * kernels::kInt8PanelWidth : kernels::PanelWidth();
+}
+
+LinearProduct PrepareLinear(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, Activation activation, PackedWeight& packed,
+                            Reader reader) {
+  assert(PreparesLinear(run, weight) && (reader != Reader::kAttention || activation == Activation::kNone));
+  if (weight.value.dtype() == DType::kI8) return PrepareInt8(run, x, weight, bias, activation, packed, reader);
+  if (run.dtype() == DType::kBF16) return PrepareBf16(run, x, weight, bias, activation, packed, reader);
+  return PrepareF32(run, x, weight, bias, activation, packed);
+}
 
 bool NarrowForAttention(const Run& run, const Parameter& weight) {
   return !run.training() && (run.dtype() == DType::kBF16 || weight.value.dtype() == DType::kI8);
@@ -171,17 +196,15 @@ bool NarrowForAttention(const Run& run, const Parameter& weight) {
 Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bias, Activation activation, PackedWeight& packed_weight,
                      Reader reader) {
   assert(reader != Reader::kAttention || activation == Activation::kNone);
-  if (weight.value.dtype() == DType::kI8) {
-    if (run.training()) throw Error(ErrorCode::kUnsupported, fmt::format("'{}' is int8, which cannot be trained", weight.name));
-    return Int8LinearForward(run, x, weight, bias, activation, packed_weight, reader);
-  }
+  if (PreparesLinear(run, weight)) return Computed(run, PrepareLinear(run, x, weight, bias, activation, packed_weight, reader));
+  if (!run.training()) return RoundedLinearForward(run, x, weight, bias, activation, packed_weight, reader);
+  if (weight.value.dtype() == DType::kI8) throw Error(ErrorCode::kUnsupported, fmt::format("'{}' is int8, which cannot be trained", weight.name));
   const bool bf16 = run.dtype() == DType::kBF16;
-  if (bf16 && !run.training()) return Bf16LinearForward(run, x, weight, bias, activation, packed_weight, reader);
   const bool record = run.tape() != nullptr && (x.tape_id() != 0 || weight.trainable || (bias != nullptr && bias->trainable));
   // The backward pass needs z, what goes into the activation; without it f32 applies that to the tile while it is in L1.
   const bool apart = activation != Activation::kNone && (record || bf16);
   const Tensor z = bf16 ? Bf16TrainingProduct(run, x, weight, bias, packed_weight)
-                        : F32Product(run, x, weight, bias, apart ? Activation::kNone : activation, packed_weight);
+                        : Computed(run, PrepareF32(run, x, weight, bias, apart ? Activation::kNone : activation, packed_weight));
   Tensor y = apart ? Activated(run, z, activation) : z;
   if (!record) return y;
   run.tape()->Record(y, [x, z, &weight, bias, activation](Run& run, const Tensor& gradient) {

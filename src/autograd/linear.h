@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 
+#include "autograd/linear_product.h"
 #include "autograd/parameter.h"
 #include "autograd/run.h"
 #include "kernels/activation.h"
@@ -65,6 +66,14 @@ enum class Reader {
 // activation (asserted). Throws kUnsupported where an int8 weight would need a gradient.
 Tensor LinearForward(Run& run, const Tensor& x, Parameter& weight, Parameter* bias, kernels::Activation activation, PackedWeight& packed,
                      Reader reader = Reader::kAny);
+
+// LinearForward that is not computed yet, and that nothing records. Where PreparesLinear says so.
+LinearProduct PrepareLinear(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation, PackedWeight& packed,
+                            Reader reader);
+// In inference, but where f32 products of rounded numbers stand in for bf16.
+bool PreparesLinear(const Run& run, const Parameter& weight);
+// Columns of its product that are not parted: panel_grain panels.
+size_t ColumnGrain(const Run& run, const Parameter& weight);
 
 // Whether a result of this weight comes in bf16 for attention.
 bool NarrowForAttention(const Run& run, const Parameter& weight);

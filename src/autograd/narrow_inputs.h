@@ -1,6 +1,7 @@
 #pragma once
 // Inputs of linear layers in int8 and bf16, rounded once for several products: queries, keys and values are computed from one.
 #include <functional>
+#include <memory>
 
 #include "tensor/tensor.h"
 
@@ -13,11 +14,11 @@ struct NarrowRows {
 
 class NarrowInputs {
  public:
-  // What `round` made of x, values of this type (kU8 or kBF16); kept until another tensor or type comes.
-  const NarrowRows& Of(const Tensor& x, DType dtype, const std::function<void(NarrowRows&)>& round);
+  // What `round` made of x, values of this type (kU8 or kBF16); made once, until another tensor or type comes.
+  std::shared_ptr<const NarrowRows> Of(const Tensor& x, DType dtype, const std::function<void(NarrowRows&)>& round);
 
  private:
-  NarrowRows last_;
+  std::shared_ptr<const NarrowRows> last_;
 };
 
 }  // namespace mlac

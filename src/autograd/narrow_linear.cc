@@ -4,7 +4,6 @@
 #include "autograd/narrow_product.h"
 #include "kernels/bf16_gemm.h"
 #include "kernels/bf16_pack.h"
-#include "kernels/instruction_set.h"
 #include "kernels/int8_gemm.h"
 #include "kernels/quantize.h"
 
@@ -12,15 +11,12 @@
 namespace mlac {
 namespace {
 
-struct QuantizedInput {
-  const uint8_t* values;
-  const float* scales;
-  const int32_t* zeros;
-};
+constexpr size_t kRowGrain = 16;  // rows of a tile
+static_assert(kernels::kInt8PanelWidth == kernels::kBf16PanelWidth);
 
-QuantizedInput Quantize(Run& run, const Tensor& x) {
+std::shared_ptr<const NarrowRows> Quantize(Run& run, const Tensor& x) {
   const size_t rows = x.dim(0), size = x.dim(1);
-  const auto& made = run.narrow_inputs().Of(x, DType::kU8, [&](NarrowRows& narrow) {
+  return run.narrow_inputs().Of(x, DType::kU8, [&](NarrowRows& narrow) {
     narrow.values = run.NewTensor({WholeTiles(rows), kernels::Int8RowBytes(size)}, DType::kU8);
     narrow.scales = run.NewTensor({rows});
     narrow.zeros = run.NewTensor({rows}, DType::kI32);
@@ -32,69 +28,62 @@ QuantizedInput Quantize(Run& run, const Tensor& x) {
                             zeros + begin);
     });
   });
-  return {reinterpret_cast<const uint8_t*>(made.values.data()), made.scales.floats().data(),
-          reinterpret_cast<const int32_t*>(made.zeros.data())};
 }
 
-const kernels::Bf16* Round(Run& run, const Tensor& x) {
-  return x.dtype() == DType::kBF16 ? reinterpret_cast<const kernels::Bf16*>(x.data()) : RoundedInput(run, x);
-}
+}  // namespace
 
-// Without bf16 instructions: rounded values, f32 products.
 Tensor RoundedLinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
-                            PackedWeight& packed_weight) {
+                            PackedWeight& packed_weight, Reader reader) {
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
   const Tensor packed = packed_weight.RoundedToBf16(run, weight).values, rounded = RoundedFloats(run, x);
   Tensor y = run.NewTensor({rows, outputs});
   ParallelGemm(run, {.a = rounded.floats().data(), .a_stride = inputs, .packed_b = packed.floats().data(), .num_k = inputs, .num_columns = outputs,
                      .bias = bias == nullptr ? nullptr : bias->value.floats().data(), .c = y.mutable_floats().data(), .c_stride = outputs,
                      .activation = activation}, rows);
-  return y;
+  return reader == Reader::kAttention ? AsBf16(run, y) : y;
 }
 
-}  // namespace
-
-Tensor Int8LinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
-                         PackedWeight& packed, Reader reader) {
+LinearProduct PrepareInt8(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation, PackedWeight& packed,
+                          Reader reader) {
   // A layer that was left in f32 and ran in bf16 may stand before one in int8.
-  if (x.dtype() == DType::kBF16) return Int8LinearForward(run, x.ToF32(), weight, bias, activation, packed, reader);
+  if (x.dtype() == DType::kBF16) return PrepareInt8(run, x.ToF32(), weight, bias, activation, packed, reader);
   const size_t rows = x.dim(0), inputs = x.dim(1), outputs = weight.value.dim(0);
   const PackedWeight::Layout& b = packed.Int8(run, weight);
-  const QuantizedInput a = Quantize(run, x);
+  const std::shared_ptr<const NarrowRows> a = Quantize(run, x);
   const bool narrow = reader == Reader::kAttention;
-  Tensor y = run.NewTensor({rows, outputs}, narrow ? DType::kBF16 : DType::kF32);
-  const kernels::Int8GemmArguments arguments = {.a = a.values,
-                                                .a_scales = a.scales,
-                                                .a_zeros = a.zeros,
+  LinearProduct product = {.y = run.NewTensor({rows, outputs}, narrow ? DType::kBF16 : DType::kF32), .packed = {},
+                           .num_panels = kernels::NumInt8Panels(outputs), .panel_width = kernels::kInt8PanelWidth, .row_grain = kRowGrain,
+                           .panel_grain = kNarrowPanelGrain, .compute = nullptr};
+  const kernels::Int8GemmArguments arguments = {.a = reinterpret_cast<const uint8_t*>(a->values.data()),
+                                                .a_scales = a->scales.floats().data(),
+                                                .a_zeros = reinterpret_cast<const int32_t*>(a->zeros.data()),
                                                 .b = {.values = reinterpret_cast<const int8_t*>(b.values.data()),
                                                       .sums = reinterpret_cast<const int32_t*>(b.sums.data()),
                                                       .scales = b.scales.floats().data()},
                                                 .num_k = inputs,
                                                 .num_columns = outputs,
                                                 .bias = bias == nullptr ? nullptr : bias->value.floats().data(),
-                                                .c = narrow ? nullptr : y.mutable_floats().data(),
-                                                .c_bf16 = narrow ? reinterpret_cast<kernels::Bf16*>(y.mutable_bytes().data()) : nullptr,
+                                                .c = narrow ? nullptr : product.y.mutable_floats().data(),
+                                                .c_bf16 = narrow ? reinterpret_cast<kernels::Bf16*>(product.y.mutable_bytes().data()) : nullptr,
                                                 .c_stride = outputs,
                                                 .activation = activation};
-  CutProduct(run, rows, kernels::NumInt8Panels(outputs), [&](size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
+  product.compute = [a, arguments](size_t, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
     kernels::Int8Gemm(arguments, row_begin, row_end, panel_begin, panel_end);
-  });
-  return y;
+  };
+  return product;
 }
 
-Tensor Bf16LinearForward(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation,
-                         PackedWeight& packed, Reader reader) {
-  if (kernels::Bf16PathInUse() == kernels::Bf16Path::kNone) {
-    const Tensor y = RoundedLinearForward(run, x, weight, bias, activation, packed);
-    return reader == Reader::kAttention ? AsBf16(run, y) : y;
-  }
+LinearProduct PrepareBf16(Run& run, const Tensor& x, const Parameter& weight, const Parameter* bias, kernels::Activation activation, PackedWeight& packed,
+                          Reader reader) {
   const size_t rows = x.dim(0), inputs = weight.value.dim(1), outputs = weight.value.dim(0);
   const PackedWeight::Layout& b = packed.Bf16(run, weight);
-  const kernels::Bf16* a = Round(run, x);
+  const std::shared_ptr<const NarrowRows> rounded = x.dtype() == DType::kBF16 ? nullptr : RoundedInput(run, x);
   // Rows that a linear layer reads have a tail that nobody fills here.
   const bool narrow = reader == Reader::kAttention || (reader == Reader::kLinear && kernels::Bf16RowSize(outputs) == outputs);
-  Tensor y = narrow ? run.NewTensor({WholeTiles(rows), outputs}, DType::kBF16).Rows(0, rows) : run.NewTensor({rows, outputs});
-  kernels::Bf16GemmArguments arguments = {.a = a,
+  LinearProduct product = {.y = narrow ? run.NewTensor({WholeTiles(rows), outputs}, DType::kBF16).Rows(0, rows) : run.NewTensor({rows, outputs}),
+                           .packed = {}, .num_panels = kernels::NumBf16Panels(outputs), .panel_width = kernels::kBf16PanelWidth, .row_grain = kRowGrain,
+                           .panel_grain = kNarrowPanelGrain, .compute = nullptr};
+  kernels::Bf16GemmArguments arguments = {.a = reinterpret_cast<const kernels::Bf16*>((rounded == nullptr ? x : rounded->values).data()),
                                           .packed_b = reinterpret_cast<const kernels::Bf16*>(b.values.data()),
                                           .num_k = inputs,
                                           .num_columns = outputs,
@@ -102,14 +91,14 @@ Tensor Bf16LinearForward(Run& run, const Tensor& x, const Parameter& weight, con
                                           .c_stride = outputs,
                                           .activation = activation};
   if (narrow) {
-    arguments.c_bf16 = reinterpret_cast<kernels::Bf16*>(y.mutable_bytes().data());
+    arguments.c_bf16 = reinterpret_cast<kernels::Bf16*>(product.y.mutable_bytes().data());
   } else {
-    arguments.c = y.mutable_floats().data();
+    arguments.c = product.y.mutable_floats().data();
   }
-  CutProduct(run, rows, kernels::NumBf16Panels(outputs), [&](size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
+  product.compute = [rounded, arguments](size_t, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
     kernels::Bf16Gemm(arguments, row_begin, row_end, panel_begin, panel_end);
-  });
-  return y;
+  };
+  return product;
 }
 
 }  // namespace mlac

@@ -11,16 +11,6 @@ constexpr size_t kTileRows = 16;
 
 size_t WholeTiles(size_t rows) { return (rows + kTileRows - 1) / kTileRows * kTileRows; }
 
-void CutProduct(Run& run, size_t rows, size_t panels, const std::function<void(size_t, size_t, size_t, size_t)>& product) {
-  // Panels go in fours: a tile of A for four tiles of B.
-  constexpr size_t kRowsPerThread = 32, kPanels = 4;
-  if (rows >= kRowsPerThread * run.num_threads()) {
-    run.ParallelFor(rows, kTileRows, [&](size_t begin, size_t end, size_t) { product(begin, end, 0, panels); });
-  } else {
-    run.ParallelFor(panels, kPanels, [&](size_t begin, size_t end, size_t) { product(0, rows, begin, end); });
-  }
-}
-
 void RoundRows(Run& run, const Tensor& x, Tensor& out) {
   const size_t rows = x.dim(0), size = x.dim(1), stride = kernels::Bf16RowSize(size);
   out = run.NewTensor({WholeTiles(rows), stride}, DType::kBF16);
@@ -47,9 +37,8 @@ Tensor AsBf16(Run& run, const Tensor& x) {
   return rounded;
 }
 
-const kernels::Bf16* RoundedInput(Run& run, const Tensor& x) {
-  const auto& made = run.narrow_inputs().Of(x, DType::kBF16, [&](NarrowRows& narrow) { RoundRows(run, x, narrow.values); });
-  return reinterpret_cast<const kernels::Bf16*>(made.values.data());
+std::shared_ptr<const NarrowRows> RoundedInput(Run& run, const Tensor& x) {
+  return run.narrow_inputs().Of(x, DType::kBF16, [&](NarrowRows& narrow) { RoundRows(run, x, narrow.values); });
 }
 
 }  // namespace mlac

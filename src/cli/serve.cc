@@ -178,7 +178,10 @@ void LogAccess(const std::string& line) {
   waiting_lines += line;
 }
 
-void Announce(LogFormat format, const LogEvent& event) { WriteLog(FormatEvent(event, format)); }
+void Announce(LogFormat format, const LogEvent& event) {
+  WriteWaitingLines();  // of this thread, in their order
+  WriteLog(FormatEvent(event, format));
+}
 
 // What came of a move of an alias.
 void AnnounceMove(LogFormat format, const FollowEvent& event) {

@@ -4,10 +4,14 @@
 #include <atomic>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <condition_variable>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "http/exchange.h"
 #include "http/framing_guard.h"
@@ -23,6 +27,21 @@ struct IoThread {
   std::list<Connection*> connections;
   size_t num_unsent_bytes = 0;  // of answers that are being written
   size_t num_overloaded = 0;    // answers of status 429 so far
+
+  // Waits, but not beyond the next answer that another thread has for one of its connections.
+  void Pause(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex);
+    posted.wait_for(lock, time, [this] { return std::exchange(has_answer, false); });
+  }
+  void EndPause() {
+    const std::lock_guard lock(mutex);
+    has_answer = true;
+    posted.notify_one();
+  }
+  std::mutex mutex;
+  std::condition_variable posted;
+  bool has_answer = false;  // since the last pause
+
   boost::asio::io_context context{1};
 };
 

@@ -65,6 +65,7 @@ class HttpExchange::PostAllocator {
 void HttpExchange::Post(std::shared_ptr<Connection> connection, HttpResponse response) {
   posted_ = std::move(response);
   IoThread& thread = connection->thread();
+  thread.EndPause();  // before the connection has its answer, behind which the thread may end
   asio::post(thread.context,
              asio::bind_allocator(PostAllocator<void>(*this), [self = shared_from_this(), connection = std::move(connection)] {
                connection->OnAnswer(std::move(*self->posted_));

@@ -74,7 +74,7 @@ struct HttpServerOptions {
   std::function<void(const HttpAccess& access)> on_access = {};
   // Likewise.
   std::function<void(TlsFailure failure)> on_tls_failure = {};
-  // Called from each of the server's threads when it has done what there was to do, before it waits for more, and at its end. Must not throw.
+  // Called from each of the server's threads when it has done what there was to do, or much of it; before it waits for more and at its end. Must not throw.
   std::function<void()> on_quiet = {};
 };
 

@@ -11,41 +11,46 @@ HWY_BEFORE_NAMESPACE();
 namespace mlac::kernels {
 namespace HWY_NAMESPACE {
 
-// kRows rows at once: each waits for its own chain of adds, and another row fills the wait. No row's order changes by it.
-template <size_t kRows>
-void LayerNormRows(const LayerNormArguments& n, size_t row) {
-  const size_t whole = n.size / kLanes * kLanes, tail = n.size - whole;
-  const float inverse_size = 1.0f / static_cast<float>(n.size);
-  const float* x[kRows];
+// kRows rows at once: each waits for its own chain of adds, and another row fills the wait. No row's order changes by it. n: a copy, which no store can change.
+template <size_t kRows, bool kHasResidual>
+void LayerNormRows(const LayerNormArguments n, size_t row) {
+  const size_t size = n.size, whole = size / kLanes * kLanes, tail = size - whole;
+  const float inverse_size = 1.0f / static_cast<float>(size);
+  const float *x[kRows], *residual[kRows];
   float *y[kRows], *values[kRows];  // values: where x + residual is kept between the passes
   Lanes sum[kRows], squares[kRows], mean[kRows], scale[kRows];
   for (size_t r = 0; r < kRows; ++r) {
-    x[r] = n.x + (row + r) * n.size;
-    y[r] = n.y + (row + r) * n.size;
-    values[r] = n.sum != nullptr ? n.sum + (row + r) * n.size : y[r];
+    x[r] = n.x + (row + r) * size;
+    residual[r] = kHasResidual ? n.residual + (row + r) * size : nullptr;
+    y[r] = n.y + (row + r) * size;
+    values[r] = n.sum != nullptr ? n.sum + (row + r) * size : y[r];
     sum[r] = squares[r] = mean[r] = scale[r] = Set(0.0f);
   }
-  for (size_t i = 0; i < whole; i += kLanes)
+  for (size_t i = 0; i < whole; i += kLanes) {
+#pragma GCC unroll 4
     for (size_t r = 0; r < kRows; ++r) {
       Lanes value = Load(x[r] + i);
-      if (n.residual != nullptr) value = value + Load(n.residual + (row + r) * n.size + i);
+      if constexpr (kHasResidual) value = value + Load(residual[r] + i);
       Store(value, values[r] + i);
       sum[r] = sum[r] + value;
     }
+  }
   for (size_t r = 0; r < kRows; ++r) {
     if (tail > 0) {
       Lanes value = LoadPart(x[r] + whole, tail);
-      if (n.residual != nullptr) value = value + LoadPart(n.residual + (row + r) * n.size + whole, tail);
+      if constexpr (kHasResidual) value = value + LoadPart(residual[r] + whole, tail);
       StorePart(value, values[r] + whole, tail);
       sum[r] = sum[r] + value;
     }
     mean[r] = Set(FoldSum(sum[r]) * inverse_size);
   }
-  for (size_t i = 0; i < whole; i += kLanes)
+  for (size_t i = 0; i < whole; i += kLanes) {
+#pragma GCC unroll 4
     for (size_t r = 0; r < kRows; ++r) {
       const Lanes difference = Load(values[r] + i) - mean[r];
       squares[r] = MulAdd(difference, difference, squares[r]);
     }
+  }
   for (size_t r = 0; r < kRows; ++r) {
     if (tail > 0) {
       HWY_ALIGN float lanes[kLanes], mean_lanes[kLanes];
@@ -65,6 +70,7 @@ void LayerNormRows(const LayerNormArguments& n, size_t row) {
   }
   for (size_t i = 0; i < whole; i += kLanes) {
     const Lanes gamma = Load(n.gamma + i), beta = Load(n.beta + i);
+#pragma GCC unroll 4
     for (size_t r = 0; r < kRows; ++r) Store(MulAdd((Load(values[r] + i) - mean[r]) * scale[r], gamma, beta), y[r] + i);
   }
   for (size_t r = 0; r < kRows && tail > 0; ++r)
@@ -72,10 +78,15 @@ void LayerNormRows(const LayerNormArguments& n, size_t row) {
               y[r] + whole, tail);
 }
 
-void LayerNormOf(const LayerNormArguments& arguments, size_t row_begin, size_t row_end) {
+template <bool kHasResidual>
+void LayerNormAll(const LayerNormArguments& arguments, size_t row_begin, size_t row_end) {
   size_t row = row_begin;
-  for (; row + 4 <= row_end; row += 4) LayerNormRows<4>(arguments, row);
-  for (; row < row_end; ++row) LayerNormRows<1>(arguments, row);
+  for (; row + 4 <= row_end; row += 4) LayerNormRows<4, kHasResidual>(arguments, row);
+  for (; row < row_end; ++row) LayerNormRows<1, kHasResidual>(arguments, row);
+}
+
+void LayerNormOf(const LayerNormArguments& arguments, size_t row_begin, size_t row_end) {
+  arguments.residual != nullptr ? LayerNormAll<true>(arguments, row_begin, row_end) : LayerNormAll<false>(arguments, row_begin, row_end);
 }
 
 // With h = (x - mean) * s and d = gradient_y * gamma:  gradient_x = s (d - mean(d) - h mean(d h)).

@@ -59,9 +59,9 @@ BertLayer::BertLayer(const WeightScope& weights, const BertConfig& config)
 
 Tensor BertLayer::operator()(Run& run, const Tensor& x, const Offsets& offsets, const TokenRows& wanted) const {
   // One after another and not as arguments, whose order compilers choose: the gradients of x are added in the reverse of it.
-  const Tensor value = value_.ForAttention(run, x), key = key_.ForAttention(run, x);
+  const AttentionInput value = value_.ForAttention(run, x), key = key_.ForAttention(run, x);
   const WantedRows rows(run, x, wanted);
-  const Tensor query = query_.ForAttention(run, rows.x());
+  const AttentionInput query = query_.ForAttention(run, rows.x());
   const Tensor context = AttentionForward(run, query, key, value, offsets, num_heads_, attention_dropout_);
   const Tensor attended = attention_norm_(run, dropout_(run, attention_output_(run, context)), /*residual=*/rows.x());
   const Tensor expanded = intermediate_.ForNextLinear(run, attended);  // [T, I], activation included

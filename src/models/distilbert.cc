@@ -77,9 +77,9 @@ class DistilBertLayer {
 
   // [T, H] to [T, H], or to the wanted rows of that.
   Tensor operator()(Run& run, const Tensor& x, const Offsets& offsets, const TokenRows& wanted) const {
-    const Tensor value = value_.ForAttention(run, x), key = key_.ForAttention(run, x);  // in an order that no compiler chooses
+    const AttentionInput value = value_.ForAttention(run, x), key = key_.ForAttention(run, x);  // in an order that no compiler chooses
     const WantedRows rows(run, x, wanted);
-    const Tensor query = query_.ForAttention(run, rows.x());
+    const AttentionInput query = query_.ForAttention(run, rows.x());
     const Tensor context = AttentionForward(run, query, key, value, offsets, num_heads_, attention_dropout_);
     const Tensor attended = attention_norm_(run, attention_output_(run, context), /*residual=*/rows.x());  // no dropout here
     const Tensor expanded = intermediate_.ForNextLinear(run, attended);                             // [T, I]

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cassert>
 #include <map>
 
 #include "autograd/embedding.h"
@@ -39,6 +40,12 @@ Tensor Linear::Forward(Run& run, const Tensor& x, Reader reader) const {
   if (reader != Reader::kAttention) return WithLora(run, x, reader);
   const Tensor y = WithLora(run, x, Reader::kAny);
   return NarrowForAttention(run, *weight_) ? AsBf16(run, y) : y;
+}
+
+AttentionInput Linear::ForAttention(Run& run, const Tensor& x) const {
+  assert(activation_ == kernels::Activation::kNone);
+  if (HasLora(run) || !PreparesLinear(run, *weight_)) return Forward(run, x, Reader::kAttention);
+  return {x, *weight_, bias_, *packed_};
 }
 
 bool Linear::HasLora(const Run& run) const {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "autograd/attention.h"
 #include "autograd/elementwise.h"
 #include "autograd/linear.h"
 #include "autograd/recompute.h"
@@ -30,7 +31,7 @@ class Linear {
   Tensor operator()(Run& run, const Tensor& x) const { return Forward(run, x, Reader::kAny); }
   // The same for another Linear, or for attention, to read (autograd/linear.h, Reader).
   Tensor ForNextLinear(Run& run, const Tensor& x) const { return Forward(run, x, Reader::kLinear); }
-  Tensor ForAttention(Run& run, const Tensor& x) const { return Forward(run, x, Reader::kAttention); }
+  AttentionInput ForAttention(Run& run, const Tensor& x) const;
 
  private:
   Parameter* weight_;

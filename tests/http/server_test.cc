@@ -452,7 +452,7 @@ TEST_F(ServerTest, LogsEachRequestOnceAndNothingOfItsContent) {
 }
 
 // What keeps lines back to write several at once may rely on it.
-TEST_F(ServerTest, SaysThatItIsQuietAfterEachRequestThoughMoreOfThemAreRefusedThanItLooksFor) {
+TEST_F(ServerTest, SaysThatItIsQuietAfterEachRequestAlsoUnderOverloadAndAtItsEnd) {
   thread_local size_t num_waiting;  // of the server's one thread
   std::atomic<size_t> num_logged = 0, num_written = 0;
   HttpServerOptions options;
@@ -469,7 +469,7 @@ TEST_F(ServerTest, SaysThatItIsQuietAfterEachRequestThoughMoreOfThemAreRefusedTh
   EXPECT_EQ(clients[0]->Receive().status, 200);
   EXPECT_EQ(await(1), 1u);  // though the connection stays and nothing else comes
   constexpr size_t kRounds = 100;
-  for (size_t round = 0; round < kRounds; ++round) {  // 800 refusals, some thousand a second: it pauses between them
+  for (size_t round = 0; round < kRounds; ++round) {  // 800 refusals in a row
     for (auto& client : clients) client->Send(Post("/throw", "overload"));
     for (auto& client : clients) ASSERT_EQ(client->Receive().status, 429);
   }
