@@ -43,14 +43,14 @@ struct Case {
 const TokenRows kFirstAndLast = std::make_shared<const std::vector<size_t>>(std::vector<size_t>{0, 8});
 
 TEST(AttentionInput, GivesTheBitsOfLayersThatWereComputedBefore) {
-  constexpr size_t kInputs = 65;
+  constexpr size_t kInputs = 33;
   const std::vector<Case> cases = {
       {12, 32, {0, 8}, nullptr}, {12, 32, {0, 1, 9}, kFirstAndLast}, {4, 8, {0, 9, 9 + 31}, nullptr}, {3, 64, {0, 9}, kFirstAndLast},
-      {5, 16, {0, 20}, nullptr}, {2, 12, {0, 9}, nullptr},           {2, 12, {0, 9}, kFirstAndLast},  {1, 32, {0, 63}, nullptr}, {2, 128, {0, 64, 130}, nullptr},
+      {5, 16, {0, 20}, nullptr}, {2, 12, {0, 9}, nullptr},           {2, 12, {0, 9}, kFirstAndLast},  {1, 32, {0, 63}, nullptr}, {2, 128, {0, 44, 70}, nullptr},
   };
   test::ForEachBound([&](std::string_view bound) {
     for (const std::string kind : {"f32", "bf16", "int8"})
-      for (const size_t num_threads : {1, 2, 3, 5}) {
+      for (const size_t num_threads : {2, 3}) {
         ThreadTeam team(num_threads);
         mlac::Run run({.team = &team, .dtype = kind == "bf16" ? DType::kBF16 : DType::kF32});
         for (const Case& each : cases) {
