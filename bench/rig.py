@@ -172,10 +172,16 @@ def warn_if_busy(seconds=3):
 BUSY_BEFORE = warn_if_busy()
 
 
+def by_groups(rows):
+    """The rows with those of a group together, groups in the order in which they came: as a table shows them."""
+    groups = [line["group"] for line in rows]
+    return sorted(rows, key=lambda line: groups.index(line["group"]))
+
+
 def save(name, quick, rows, threads, machine=None, used=None, **more):
     """Writes bench/results/PROCESSOR/NAME.json, from which bench/report.py makes docs/performance.md. A quick run goes beside the build instead."""
     result = {"benchmark": name, "processor": processor(), "threads": threads, "busy_before": BUSY_BEFORE, "versions": used or {},
-              "machine": machine or {}, **more, "rows": rows}
+              "machine": machine or {}, **more, "rows": by_groups(rows)}
     write_result(name, rounded(result), quick)
 
 
