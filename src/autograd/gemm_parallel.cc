@@ -25,13 +25,20 @@ void GemmOnThread(Run& run, size_t thread, const kernels::GemmArguments& argumen
   }
 }
 
-void ParallelGemm(Run& run, const kernels::GemmArguments& arguments, size_t num_rows) {
-  const size_t panels = kernels::NumPanels(arguments.num_columns);
-  if (num_rows >= kRowsPerThread * run.num_threads() || panels < run.num_threads()) {
-    run.ParallelFor(num_rows, 1, [&](size_t begin, size_t end, size_t thread) { GemmOnThread(run, thread, arguments, begin, end, 0, panels); });
+void ForRowsOrPanels(Run& run, size_t num_rows, size_t rows_per_thread, size_t num_panels,
+                     const std::function<void(size_t thread, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end)>& body) {
+  if (num_rows >= rows_per_thread * run.num_threads() || num_panels < run.num_threads()) {
+    run.ParallelFor(num_rows, 1, [&](size_t begin, size_t end, size_t thread) { body(thread, begin, end, 0, num_panels); });
   } else {
-    run.ParallelFor(panels, 1, [&](size_t begin, size_t end, size_t thread) { GemmOnThread(run, thread, arguments, 0, num_rows, begin, end); });
+    run.ParallelFor(num_panels, 1, [&](size_t begin, size_t end, size_t thread) { body(thread, 0, num_rows, begin, end); });
   }
+}
+
+void ParallelGemm(Run& run, const kernels::GemmArguments& arguments, size_t num_rows) {
+  ForRowsOrPanels(run, num_rows, kRowsPerThread, kernels::NumPanels(arguments.num_columns),
+                  [&](size_t thread, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end) {
+                    GemmOnThread(run, thread, arguments, row_begin, row_end, panel_begin, panel_end);
+                  });
 }
 
 void Multiply(Run& run, const Tensor& a, const Tensor& packed_b, Tensor& c, bool accumulate) {
@@ -48,11 +55,28 @@ Tensor PackForGemm(Run& run, const float* b, size_t stride, kernels::Layout layo
   return packed;
 }
 
+bool CutsIntoPanelsEvenly(const Run& run, size_t num_columns) {
+  const size_t panels = kernels::NumPanels(num_columns), threads = run.num_threads();
+  return panels % threads == 0 || panels >= 4 * threads;
+}
+
+bool PacksPanelsInTurn(const Run& run, size_t num_k, size_t num_columns) {
+  return !kernels::RowsCollide(num_k) && kernels::PanelsAtOnce(num_k) > 1 && CutsIntoPanelsEvenly(run, num_columns);
+}
+
 Tensor TimesWeight(Run& run, const Tensor& a, const Tensor& weight) {
   const size_t num_k = weight.dim(0), columns = weight.dim(1);
-  const Tensor packed = PackForGemm(run, weight.floats().data(), columns, kernels::Layout::kRows, num_k, columns);
   Tensor product = run.NewTensor({a.dim(0), columns});
-  Multiply(run, a, packed, product);
+  if (!PacksPanelsInTurn(run, num_k, columns)) {
+    Multiply(run, a, PackForGemm(run, weight.floats().data(), columns, kernels::Layout::kRows, num_k, columns), product);
+    return product;
+  }
+  const kernels::GemmArguments arguments = {.a = a.floats().data(), .a_stride = num_k, .num_k = num_k, .num_columns = columns,
+                                            .c = product.mutable_floats().data(), .c_stride = columns};
+  run.ParallelFor(kernels::NumPanels(columns), 1, [&](size_t begin, size_t end, size_t thread) {
+    kernels::GemmUnpacked(arguments, weight.floats().data(), columns, kernels::Layout::kRows, a.dim(0), begin, end,
+                          run.Scratch(thread, kernels::UnpackedScratch(num_k, end - begin)));
+  });
   return product;
 }
 

@@ -19,7 +19,7 @@ size_t PanelWidth();
 size_t PackedSize(size_t num_k, size_t num_columns);
 size_t NumPanels(size_t num_columns);
 
-// Floats from row to row of a matrix of `columns` columns that is made to be multiplied as A. Rows a multiple of 4096 bytes apart all fall into one set of
+// Floats from row to row of a copy of a matrix of `columns` columns that is to be multiplied as A. Rows a multiple of 4096 bytes apart all fall into one set of
 // L1, which has no room for the 14 rows of a tile: a seventh of the speed on Zen 4.
 constexpr bool RowsCollide(size_t stride) { return stride % 1024 == 0; }
 constexpr size_t RowStride(size_t columns) {
@@ -45,15 +45,20 @@ struct GemmArguments {
 // Rows [row_begin, row_end) of the panels [panel_begin, panel_end). packed_b must have been packed under the instruction set in use.
 void Gemm(const GemmArguments& arguments, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end);
 
-// All rows of the panels [panel_begin, panel_end) from b as it lies in memory (arguments.packed_b is ignored): each panel is packed when its turn comes,
-// into panel_scratch, num_k * PanelWidth() floats. For a product that is computed once: no packed copy of b is ever in memory.
+// All rows of the panels [panel_begin, panel_end) from b as it lies in memory (arguments.packed_b is ignored): PanelsAtOnce are packed when their turn comes,
+// into scratch, UnpackedScratch(num_k, panel_end - panel_begin) floats, and stay in L2 where K is no larger than some thousand. For a product that is computed
+// once: no packed copy of b is ever in memory.
 void GemmUnpacked(const GemmArguments& arguments, const float* b, size_t stride, Layout layout, size_t num_rows, size_t panel_begin, size_t panel_end,
-                  float* panel_scratch);
+                  float* scratch);
+size_t PanelsAtOnce(size_t num_k);
+size_t UnpackedScratch(size_t num_k, size_t panels);
+
+// C = start + A^T B. arguments.a: [num_k][a_stride], all of it readable; row r of C reads its column r. Rows of C go in chunks whose part of A is packed into
+// scratch, TransposedScratch(num_k, row_end - row_begin) floats: no transposed copy of A is ever in memory.
+void GemmTransposed(const GemmArguments& arguments, size_t row_begin, size_t row_end, size_t panel_begin, size_t panel_end, float* scratch);
+size_t TransposedScratch(size_t num_k, size_t rows);
 
 // What defines the bits: three loops. b as it is, not packed.
 void GemmReference(const GemmArguments& arguments, const float* b, size_t stride, Layout layout, size_t num_rows);
-
-// out[j][i] = in[i][j], i < rows, j < columns.
-void Transpose(const float* in, size_t in_stride, size_t rows, size_t columns, float* out, size_t out_stride);
 
 }  // namespace mlac::kernels

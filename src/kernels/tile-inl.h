@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include "kernels/lanes-inl.h"
@@ -25,14 +26,23 @@ namespace HWY_NAMESPACE {
 // AVX-512, 12 with NEON, 6 of 16 with AVX2), which measured best among the shapes that do not spill.
 inline constexpr size_t kPanel = 2 * kWidth, kTileRows = kWidth == 16 ? 14 : kWidth == 8 ? 6 : 12;
 #else
-inline constexpr size_t kPanel = 16, kTileRows = 4;
+inline constexpr size_t kPanel = 16, kTileRows = 4, kWidth = 4;
 #endif
+
+// Floats of a step of k in a block of rows (RowsOfA::kInBlocks): whole vectors.
+inline constexpr size_t kBlockWidth = (kTileRows + kWidth - 1) / kWidth * kWidth;
 
 // What C starts from.
 enum class Start { kZero, kBias, kC };
 
+// How the rows of A lie in memory.
+enum class RowsOfA {
+  kInRows,    // A[r][k] at a + r * a_stride + k
+  kInBlocks,  // a block of up to kTileRows rows is [k][kBlockWidth], made by PackBlocks; a_stride: floats from block to block
+};
+
 struct TileArguments {
-  const float* a;  // [rows][a_stride], k runs along a row
+  const float* a;
   size_t a_stride;
   const float* b;  // row k at b + k * b_stride, kPanel columns
   size_t b_stride;
@@ -45,7 +55,7 @@ struct TileArguments {
 
 #if HWY_NATIVE_FMA
 
-template <size_t kRows, size_t kPrefetchLines>
+template <size_t kRows, size_t kPrefetchLines, RowsOfA kRowsOfA>
 void Tile(const TileArguments& t, Start start) {
   const LanesTag d;
   using Vector = hn::Vec<LanesTag>;
@@ -63,7 +73,7 @@ void Tile(const TileArguments& t, Start start) {
     for (size_t r = 0; r < kRows; ++r) sum[r][0] = bias0, sum[r][1] = bias1;
   }
   // Rows are addressed as one of five bases and a multiple of the stride: a pointer for each would not fit the registers.
-  constexpr size_t kBases = (kRows + 2) / 3;
+  constexpr size_t kBases = kRowsOfA == RowsOfA::kInBlocks ? 1 : (kRows + 2) / 3;
   const float* base[kBases];
 #pragma GCC unroll 16
   for (size_t i = 0; i < kBases; ++i) base[i] = t.a + 3 * i * t.a_stride;
@@ -79,7 +89,7 @@ void Tile(const TileArguments& t, Start start) {
     b += b_stride;
 #pragma GCC unroll 16
     for (size_t r = 0; r < kRows; ++r) {
-      const Vector a = hn::Set(d, base[r / 3][k + (r % 3) * stride]);
+      const Vector a = hn::Set(d, kRowsOfA == RowsOfA::kInBlocks ? base[0][k * kBlockWidth + r] : base[r / 3][k + (r % 3) * stride]);
       sum[r][0] = hn::MulAdd(a, b0, sum[r][0]);
       sum[r][1] = hn::MulAdd(a, b1, sum[r][1]);
     }
@@ -93,13 +103,14 @@ void Tile(const TileArguments& t, Start start) {
 
 #else  // the reference
 
-template <size_t kRows, size_t>
+template <size_t kRows, size_t, RowsOfA kRowsOfA>
 void Tile(const TileArguments& t, Start start) {
   for (size_t r = 0; r < kRows; ++r)
     for (size_t j = 0; j < kPanel; ++j) {
       float* c = t.c + r * t.c_stride + j;
       float sum = start == Start::kC ? *c : start == Start::kBias ? t.bias[j] : 0.0f;
-      for (size_t k = 0; k < t.num_k; ++k) sum = std::fma(t.a[r * t.a_stride + k], t.b[k * t.b_stride + j], sum);
+      for (size_t k = 0; k < t.num_k; ++k)
+        sum = std::fma(kRowsOfA == RowsOfA::kInBlocks ? t.a[k * kBlockWidth + r] : t.a[r * t.a_stride + k], t.b[k * t.b_stride + j], sum);
       *c = sum;
     }
 }
@@ -108,21 +119,21 @@ void Tile(const TileArguments& t, Start start) {
 
 using TileFunction = void (*)(const TileArguments&, Start);
 
-template <size_t kPrefetchLines, size_t... kRows>
+template <size_t kPrefetchLines, RowsOfA kRowsOfA, size_t... kRows>
 constexpr std::array<TileFunction, kTileRows> TileTable(std::index_sequence<kRows...>) {
-  return {&Tile<kRows + 1, kPrefetchLines>...};
+  return {&Tile<kRows + 1, kPrefetchLines, kRowsOfA>...};
 }
 
 inline constexpr size_t kLinesOfPanelRow = std::max<size_t>(1, kPanel * sizeof(float) / 64);
 
 // The tile of `rows` rows, 1 to kTileRows. whole_panel: arguments.prefetch is a panel that this tile fetches alone, else one line a step of k.
 // kPrefetches: whether arguments.prefetch is ever given; without it two thirds of the tiles need not be compiled.
-template <bool kPrefetches = true>
+template <bool kPrefetches = true, RowsOfA kRowsOfA = RowsOfA::kInRows>
 HWY_INLINE void RunTile(size_t rows, const TileArguments& arguments, Start start, bool whole_panel = false) {
-  static constexpr auto kPlain = TileTable<0>(std::make_index_sequence<kTileRows>());
+  static constexpr auto kPlain = TileTable<0, kRowsOfA>(std::make_index_sequence<kTileRows>());
   if constexpr (!kPrefetches) return kPlain[rows - 1](arguments, start);
-  static constexpr auto kPrefetching = TileTable<1>(std::make_index_sequence<kTileRows>());
-  static constexpr auto kPrefetchingPanel = TileTable<kLinesOfPanelRow>(std::make_index_sequence<kTileRows>());
+  static constexpr auto kPrefetching = TileTable<1, kRowsOfA>(std::make_index_sequence<kTileRows>());
+  static constexpr auto kPrefetchingPanel = TileTable<kLinesOfPanelRow, kRowsOfA>(std::make_index_sequence<kTileRows>());
   (arguments.prefetch == nullptr ? kPlain : whole_panel ? kPrefetchingPanel : kPrefetching)[rows - 1](arguments, start);
 }
 
@@ -154,20 +165,39 @@ inline void PackPanel(const float* rows, size_t row_stride, size_t num_columns, 
   }
 }
 
+// Rows [begin, end) of A = transpose of columns[K][stride], in blocks as ForRowBlocks cuts them, `block_stride` floats apart. Lanes behind the last row of a
+// block hold anything.
+HWY_INLINE void PackBlocks(const float* columns, size_t stride, size_t num_k, size_t begin, size_t end, size_t block_stride, float* HWY_RESTRICT out) {
+  constexpr size_t kSteps = 8;  // a block reads a part of a line that the next one reads on: few enough steps for it to be in L1 then
+  for (size_t k0 = 0; k0 < num_k; k0 += kSteps)
+    ForRowBlocks(begin, end, [&](size_t r0, size_t r1, size_t block) {
+      float* to = out + block * block_stride;
+      for (size_t k = k0; k < std::min(num_k, k0 + kSteps); ++k) {
+        const size_t at = k * stride + r0;
+        if (at + kBlockWidth > num_k * stride) {  // A ends there
+          std::copy_n(columns + at, r1 - r0, to + k * kBlockWidth);
+        } else {
+          std::memcpy(to + k * kBlockWidth, columns + at, kBlockWidth * sizeof(float));
+        }
+      }
+    });
+}
+
 // C's rows [begin, end) of one panel. columns < kPanel: the last panel; C and bias end there, so it goes through a copy.
 // after(row_begin, row_end) is called behind each block of rows, while it is in L1.
-template <bool kPrefetches = true, typename After>
+template <bool kPrefetches = true, RowsOfA kRowsOfA = RowsOfA::kInRows, typename After>
 HWY_INLINE void PanelProduct(TileArguments t, Start start, size_t begin, size_t end, size_t columns, After after) {
   const float *a = t.a, *prefetch = t.prefetch;
+  const auto rows_of_a = [&](size_t r0, size_t block) { return a + (kRowsOfA == RowsOfA::kInBlocks ? block : r0) * t.a_stride; };
   float* c = t.c;
   if (columns == kPanel) {
     ForRowBlocks(begin, end, [&](size_t r0, size_t r1, size_t block) {
-      t.a = a + r0 * t.a_stride;
+      t.a = rows_of_a(r0, block);
       t.c = c + r0 * t.c_stride;
       // The first two blocks of rows fetch the next panel, a half each; all of them doing so costs more than it brings. Few rows wait for nothing but
       // their weights: a single block fetches all of it.
       t.prefetch = prefetch == nullptr || block > 1 ? nullptr : prefetch + block * t.num_k * 16;
-      RunTile<kPrefetches>(r1 - r0, t, start, /*whole_panel=*/end - begin <= kTileRows);
+      RunTile<kPrefetches, kRowsOfA>(r1 - r0, t, start, /*whole_panel=*/end - begin <= kTileRows);
       after(r0, r1);
     });
     return;
@@ -177,15 +207,15 @@ HWY_INLINE void PanelProduct(TileArguments t, Start start, size_t begin, size_t 
   t.bias = bias;
   t.prefetch = nullptr;
   const size_t c_stride = t.c_stride;
-  ForRowBlocks(begin, end, [&](size_t r0, size_t r1, size_t) {
-    t.a = a + r0 * t.a_stride;
+  ForRowBlocks(begin, end, [&](size_t r0, size_t r1, size_t block) {
+    t.a = rows_of_a(r0, block);
     t.c = copy;
     t.c_stride = kPanel;
     if (start == Start::kC) {
       std::fill_n(copy, kTileRows * kPanel, 0.0f);
       for (size_t r = r0; r < r1; ++r) std::copy_n(c + r * c_stride, columns, copy + (r - r0) * kPanel);
     }
-    RunTile<kPrefetches>(r1 - r0, t, start);
+    RunTile<kPrefetches, kRowsOfA>(r1 - r0, t, start);
     for (size_t r = r0; r < r1; ++r) std::copy_n(copy + (r - r0) * kPanel, columns, c + r * c_stride);
     after(r0, r1);
   });

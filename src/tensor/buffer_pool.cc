@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <cstdlib>
 #include <map>
 #include <new>
 
 #include "base/error.h"
+#include "tensor/large_memory.h"
 
 namespace mlac {
 namespace {
 
-constexpr size_t kAlignment = 64, kSmallest = 1024;
+constexpr size_t kSmallest = 1024;
 
 constexpr size_t kCoarse = size_t{2} << 20;  // what a group of 128 rows needs lies below; there a few sizes should do for all batches
 
@@ -31,7 +31,7 @@ struct BufferPool::FreeList {
   std::multimap<size_t, std::byte*> buffers;
   size_t bytes_in_use = 0, peak_bytes = 0;
   ~FreeList() {
-    for (const auto& [size, buffer] : buffers) std::free(buffer);
+    for (const auto& [size, buffer] : buffers) FreeMemory(buffer, size);
   }
 };
 
@@ -49,7 +49,7 @@ Tensor BufferPool::NewTensor(Shape shape, DType dtype) {
     buffer = found->second;
     free_->buffers.erase(found);
   } else {
-    buffer = static_cast<std::byte*>(std::aligned_alloc(kAlignment, size));
+    buffer = AllocateMemory(size);
     if (buffer == nullptr) refuse();
   }
   const auto give_back = [list = std::weak_ptr(free_), size](std::byte* memory) {
@@ -59,7 +59,7 @@ Tensor BufferPool::NewTensor(Shape shape, DType dtype) {
       if (alive) return static_cast<void>(alive->buffers.emplace(size, memory));
     } catch (const std::bad_alloc&) {  // no room to note it down: a tensor that goes must not throw
     }
-    std::free(memory);
+    FreeMemory(memory, size);
   };
   free_->bytes_in_use += size;
   free_->peak_bytes = std::max(free_->peak_bytes, free_->bytes_in_use);

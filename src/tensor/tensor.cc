@@ -6,24 +6,32 @@
 #include <bit>
 #include <cassert>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <new>
 
 #include "base/error.h"
+#include "tensor/large_memory.h"
 
 namespace mlac {
 namespace {
 
-constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
+[[noreturn]] void OutOfMemory(size_t num_bytes) {
+  throw Error(ErrorCode::kResourceExhausted, fmt::format("out of memory: a tensor asks for {} bytes", num_bytes));
+}
 
 std::shared_ptr<std::byte> Allocate(size_t num_bytes) {
-  const bool possible = num_bytes <= size_t{PTRDIFF_MAX} - kAlignment;  // else rounding up would begin again at 0
-  const size_t rounded = (num_bytes + kAlignment - 1) / kAlignment * kAlignment;
-  void* memory = possible ? std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded) : nullptr;
-  if (memory == nullptr) throw Error(ErrorCode::kResourceExhausted, fmt::format("out of memory: a tensor asks for {} bytes", num_bytes));
-  return {static_cast<std::byte*>(memory), std::free};
+  std::byte* memory = AllocateMemory(num_bytes);
+  if (memory == nullptr) OutOfMemory(num_bytes);
+  return {memory, [num_bytes](std::byte* memory) { FreeMemory(memory, num_bytes); }};
+}
+
+std::shared_ptr<std::byte> AllocateForWeight(size_t num_bytes) {
+  try {
+    return AllocateWeightMemory(num_bytes);
+  } catch (const std::bad_alloc&) {
+    OutOfMemory(num_bytes);
+  }
 }
 
 float FromF16(uint16_t bits) {
@@ -90,7 +98,7 @@ size_t NumElements(const Shape& shape) {
 
 std::string ToString(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-Tensor Tensor::Uninitialized(Shape shape, DType dtype) {
+Tensor Tensor::WithMemory(Shape shape, DType dtype, std::shared_ptr<std::byte> (*allocate)(size_t num_bytes)) {
   Tensor tensor;
   tensor.dtype_ = dtype;
   tensor.num_elements_ = NumElements(shape);
@@ -98,12 +106,16 @@ Tensor Tensor::Uninitialized(Shape shape, DType dtype) {
   size_t num_bytes;
   if (__builtin_mul_overflow(tensor.num_elements_, NumBytes(dtype), &num_bytes))
     throw Error(ErrorCode::kResourceExhausted, fmt::format("a tensor of shape {} does not fit into memory", ToString(tensor.shape_)));
-  std::shared_ptr<std::byte> storage = Allocate(num_bytes);
+  std::shared_ptr<std::byte> storage = allocate(num_bytes);
   tensor.data_ = storage.get();
   tensor.storage_ = std::move(storage);
   tensor.writable_ = true;
   return tensor;
 }
+
+Tensor Tensor::Uninitialized(Shape shape, DType dtype) { return WithMemory(std::move(shape), dtype, Allocate); }
+
+Tensor Tensor::UninitializedWeight(Shape shape, DType dtype) { return WithMemory(std::move(shape), dtype, AllocateForWeight); }
 
 Tensor Tensor::Zeros(Shape shape, DType dtype) {
   Tensor tensor = Uninitialized(std::move(shape), dtype);

@@ -30,6 +30,8 @@ class Tensor {
   static Tensor Zeros(Shape shape, DType dtype = DType::kF32);
   // Owned, content undefined.
   static Tensor Uninitialized(Shape shape, DType dtype = DType::kF32);
+  // The same for what lives as long as a model and is read by each pass (AllocateWeightMemory).
+  static Tensor UninitializedWeight(Shape shape, DType dtype = DType::kF32);
   static Tensor FromValues(Shape shape, std::span<const float> values);
   // Borrowed: keep_alive holds whatever owns data. data has NumElements(shape) elements; it is not written to.
   static Tensor Borrow(Shape shape, DType dtype, const std::byte* data, std::shared_ptr<const void> keep_alive);
@@ -60,6 +62,8 @@ class Tensor {
   Tensor ToF32() const;
 
  private:
+  static Tensor WithMemory(Shape shape, DType dtype, std::shared_ptr<std::byte> (*allocate)(size_t num_bytes));
+
   DType dtype_ = DType::kF32;
   Shape shape_;
   size_t num_elements_ = 0;

@@ -97,5 +97,47 @@ TEST(ParallelGemm, GivesTheSameBitsFromRowsThatCollideInTheCache) {
     });
 }
 
+// Many panels, which a training step packs as their turn comes, and a layer that is cut by columns up to more rows: y, and its gradients from a batch in two parts.
+TEST(LinearTraining, OfALargeLayerGivesTheBitsOfTheReference) {
+  constexpr size_t kInputs = 516, kOutputs = 520;
+  const std::vector<float> w = RandomFloats(kOutputs * kInputs, 1);
+  for (const size_t rows : {20, 300}) {
+    const std::vector<float> x = RandomFloats(rows * kInputs, 2), dy = RandomFloats(rows * kOutputs, 3);
+    std::vector<float> y(rows * kOutputs), dx(rows * kInputs), dw(kOutputs * kInputs), dy_transposed(rows * kOutputs);
+    for (size_t r = 0; r < rows; ++r)
+      for (size_t o = 0; o < kOutputs; ++o) dy_transposed[o * rows + r] = dy[r * kOutputs + o];
+    kernels::GemmReference({.a = x.data(), .a_stride = kInputs, .num_k = kInputs, .num_columns = kOutputs, .c = y.data(), .c_stride = kOutputs}, w.data(),
+                           kInputs, kernels::Layout::kTransposed, rows);
+    kernels::GemmReference({.a = dy.data(), .a_stride = kOutputs, .num_k = kOutputs, .num_columns = kInputs, .c = dx.data(), .c_stride = kInputs}, w.data(),
+                           kInputs, kernels::Layout::kRows, rows);
+    kernels::GemmReference({.a = dy_transposed.data(), .a_stride = rows, .num_k = rows, .num_columns = kInputs, .c = dw.data(), .c_stride = kInputs}, x.data(),
+                           kInputs, kernels::Layout::kRows, kOutputs);
+    const auto part = [&](const std::vector<float>& of, size_t width, size_t begin, size_t end) {
+      return Tensor::FromValues({end - begin, width}, std::span(of).subspan(begin * width, (end - begin) * width));
+    };
+    const auto bits = [](const Tensor& tensor) { return std::vector<float>(tensor.floats().begin(), tensor.floats().end()); };
+    for (const size_t num_threads : {2, 5, 40})
+      test::ForEachInstructionSet([&](std::string_view name) {
+        SCOPED_TRACE(std::string(name) + ", " + std::to_string(num_threads) + " threads, " + std::to_string(rows) + " rows");
+        ThreadTeam team(num_threads);
+        Tape tape;
+        mlac::Run run({.team = &team, .tape = &tape}), inference({.team = &team});
+        const Shape shape = {kOutputs, kInputs};
+        Parameter weight = {"weight", Tensor::FromValues(shape, w), Tensor::Zeros(shape), /*trainable=*/true, {}};
+        PackedWeight packed, of_inference;
+        const Tensor whole = part(x, kInputs, 0, rows);
+        EXPECT_TRUE(SameBits(bits(LinearForward(run, whole, weight, nullptr, kernels::Activation::kNone, packed)), y));
+        EXPECT_TRUE(SameBits(bits(TimesWeight(run, part(dy, kOutputs, 0, rows), weight.value)), dx));
+        for (const auto& [begin, end] : {std::pair<size_t, size_t>{0, rows / 3}, {rows / 3, rows}})
+          AddWeightGradient(run, part(dy, kOutputs, begin, end), part(x, kInputs, begin, end), weight);
+        const std::span<const float> gradient = weight.gradient.floats();
+        EXPECT_TRUE(SameBits(std::vector<float>(gradient.begin(), gradient.end()), dw));
+        weight.trainable = false;
+        for (int use = 0; use < 2; ++use)
+          EXPECT_TRUE(SameBits(bits(LinearForward(inference, whole, weight, nullptr, kernels::Activation::kNone, of_inference)), y));
+      });
+  }
+}
+
 }  // namespace
 }  // namespace mlac
