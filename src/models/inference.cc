@@ -6,13 +6,11 @@ namespace mlac {
 namespace {
 
 constexpr size_t kRowsPerGroup = 128;
+constexpr size_t kFewestRowsPerGroup = 48;  // below, a thread that computes alone would wait for weights
 
-// Bounds of groups of whole sequences: sequences groups[i] to groups[i + 1], of about the same number of tokens each, near kRowsPerGroup, and
-// as many as fill the threads evenly.
-std::vector<size_t> CutIntoGroups(const Offsets& offsets, size_t num_threads) {
+// Bounds of `count` groups of whole sequences, or fewer: sequences groups[i] to groups[i + 1], of about the same number of tokens each.
+std::vector<size_t> CutInto(size_t count, const Offsets& offsets) {
   const size_t tokens = offsets.back(), sequences = offsets.size() - 1;
-  size_t count = std::max<size_t>(1, (tokens + kRowsPerGroup / 2) / kRowsPerGroup);
-  if (count > 1) count = (count + num_threads - 1) / num_threads * num_threads;
   std::vector<size_t> groups = {0};
   for (size_t i = 1; i < count; ++i) {
     const size_t target = tokens * i / count;
@@ -21,6 +19,19 @@ std::vector<size_t> CutIntoGroups(const Offsets& offsets, size_t num_threads) {
   }
   groups.push_back(sequences);
   return groups;
+}
+
+// Near kRowsPerGroup tokens each, and as many as fill the threads evenly. Fewer tokens than that, but enough for a group a thread, are cut so where no thread
+// would wait for another: it would in each operator otherwise.
+std::vector<size_t> CutIntoGroups(const Offsets& offsets, size_t num_threads) {
+  const size_t tokens = offsets.back();
+  const size_t count = std::max<size_t>(1, (tokens + kRowsPerGroup / 2) / kRowsPerGroup);
+  if (count > 1) return CutInto((count + num_threads - 1) / num_threads * num_threads, offsets);
+  if (tokens < kFewestRowsPerGroup * num_threads) return CutInto(1, offsets);
+  const std::vector<size_t> groups = CutInto(num_threads, offsets);
+  size_t largest = 0;
+  for (size_t i = 0; i + 1 < groups.size(); ++i) largest = std::max(largest, offsets[groups[i + 1]] - offsets[groups[i]]);
+  return largest * num_threads <= tokens + tokens / 8 ? groups : CutInto(1, offsets);
 }
 
 }  // namespace
