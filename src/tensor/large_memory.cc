@@ -22,7 +22,7 @@ constexpr size_t kSmallestMapped = SIZE_MAX;
 constexpr size_t kSmallestMapped = kHugePage;
 #endif
 
-constexpr size_t kPage = 4096;
+constexpr size_t kPage = size_t{64} << 10;  // the largest that a system may have (Arm): parts of a mapping end at a page
 
 std::byte* Map(size_t num_bytes) noexcept {
   const size_t size = RoundUp(num_bytes, kPage), reserved = size + kHugePage;
