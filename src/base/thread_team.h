@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -14,6 +15,10 @@ namespace mlac {
 // The number of threads to use when the user names none: OMP_NUM_THREADS, else the cores that the affinity mask and the cgroup's
 // CPU quota allow; at least 1.
 size_t DefaultNumThreads();
+
+// Who computes: one thread beside others, by its number among those of a team, or the whole team.
+using Lane = std::optional<size_t>;
+inline constexpr std::nullopt_t kWholeTeam = std::nullopt;
 
 // One job at a time, from one calling thread. Which thread computes what never changes a result: work is cut into parts that each
 // compute whole output elements.

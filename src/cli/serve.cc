@@ -36,8 +36,8 @@ namespace {
 constexpr std::chrono::seconds kGrace{28};
 // Descriptors for all but connections.
 constexpr size_t kReservedDescriptors = 64;
-// Of a turn, a thread. Twice what a thread multiplies at a time, so that weights are read seldom enough; a turn of a sentence encoder then takes some tens of
-// milliseconds on two cores.
+// Of a turn of all threads, for each. Twice what a thread multiplies at a time, so that weights are read seldom enough; a turn of a sentence encoder then
+// takes some tens of milliseconds on two cores.
 constexpr size_t kTurnTokens = 256;
 const std::string kSageMakerFolder = "/opt/ml/model";
 
@@ -233,8 +233,9 @@ void ReadServerOptions(ServeOptions& options) {
       std::min(server.http.max_connections, num_descriptors > 2 * kReservedDescriptors ? num_descriptors - kReservedDescriptors : kReservedDescriptors);
   options.model.dtype = options.dtype.Checked();
   server.inference.max_turn_tokens = kTurnTokens * options.model.num_threads;
-  // One team for all models: they compute in turns, each with all threads.
+  // One team for all models: they compute in turns, each with all threads or with some of them.
   options.model.team = std::make_shared<ThreadTeam>(options.model.num_threads);
+  server.inference.num_lanes = options.model.num_threads;
 }
 
 // Load while others are served: with the options of this process, and within its memory.

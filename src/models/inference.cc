@@ -1,12 +1,10 @@
 #include "models/inference.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace mlac {
 namespace {
-
-constexpr size_t kRowsPerGroup = 128;
-constexpr size_t kFewestRowsPerGroup = 48;  // below, a thread that computes alone would wait for weights
 
 // Bounds of `count` groups of whole sequences, or fewer: sequences groups[i] to groups[i + 1], of about the same number of tokens each.
 std::vector<size_t> CutInto(size_t count, const Offsets& offsets) {
@@ -54,16 +52,18 @@ Inference::Inference(std::shared_ptr<ThreadTeam> team, DType dtype, std::functio
   for (size_t i = 0; i < num_threads(); ++i) alone_.push_back(std::make_unique<Run>(RunOptions{.team = nullptr, .tape = nullptr, .dtype = dtype}));
 }
 
-void Inference::ForEachGroup(const TokenBatch& batch, const std::function<void(Run&, const TokenBatch&, size_t)>& body) {
+void Inference::ForEachGroup(const TokenBatch& batch, const std::function<void(Run&, const TokenBatch&, size_t)>& body, Lane lane) {
   if (batch.num_sequences() == 0) return;
-  const std::vector<size_t> groups = CutIntoGroups(batch.offsets, num_threads());
+  assert(!lane || *lane < alone_.size());
+  const std::vector<size_t> groups = CutIntoGroups(batch.offsets, lane ? 1 : num_threads());
   const size_t count = groups.size() - 1;
   const auto compute = [&](Run& run, size_t i) {
     if (check_stop_) check_stop_();
     body(run, Slice(batch, groups[i], groups[i + 1]), groups[i]);
   };
-  if (count < num_threads() || num_threads() == 1) {
-    for (size_t i = 0; i < count; ++i) compute(*together_, i);
+  if (lane || count < num_threads() || num_threads() == 1) {
+    Run& run = lane ? *alone_[*lane] : *together_;
+    for (size_t i = 0; i < count; ++i) compute(run, i);
     return;
   }
   team_->ParallelTasks(count, [&](size_t i, size_t thread) { compute(*alone_[thread], i); });

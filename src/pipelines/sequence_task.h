@@ -28,12 +28,12 @@ struct PartLimits {
   size_t num_values = size_t{1} << 23;  // in the rows (32 MiB): those of masks are as long as the vocabulary
 };
 
-// For one thread at a time. The model is the same from Ask to Write, the texts outlive both.
+// For one thread at a time, but for Take of different sequences. The model is the same from Ask to Write, the texts outlive both.
 class SequenceTask : public Task {
  public:
   // Throws what is wrong with the texts, kUnsupported for a model that does not do the task.
   virtual TaskBatch Ask(const TextModel& model, std::span<const TextInput> texts) = 0;
-  // The rows of a sequence of that batch. Each comes once, in any order.
+  // The rows of a sequence of that batch. Each comes once, in any order; several may come at once, from several threads.
   virtual void Take(const TextModel& model, size_t sequence, std::span<const float> rows) = 0;
   // Appends the answers, when all rows were taken.
   virtual void Write(const TextModel& model, std::span<const TextInput> texts, std::string& out) = 0;

@@ -190,18 +190,19 @@ Tensor TextModel::RowsOf(Run& run, const TokenBatch& part, const RowsWanted& wan
   return model_->Classify(run, model_->SequenceFeatures(run, part));
 }
 
-std::vector<float> TextModel::Compute(const TokenBatch& batch, const RowsWanted& wanted) {
+std::vector<float> TextModel::Compute(const TokenBatch& batch, const RowsWanted& wanted, Lane lane) {
   if (wanted.output == Output::kMasks) Require("fill-mask");
   if (wanted.output == Output::kTokenLabels && model_->head() != Head::kQuestionAnswering) Require("token-classification");
   const size_t size = row_size(wanted.output);
   std::vector<float> out(NumRows(batch, wanted) * size);
-  inference_.ForEachGroup(batch, [&](Run& run, const TokenBatch& group, size_t first) {
+  const auto compute = [&](Run& run, const TokenBatch& group, size_t first) {
     const size_t begin = RowsBefore(batch.offsets, wanted, first), end = RowsBefore(batch.offsets, wanted, first + group.num_sequences());
     if (begin == end) return;
     const std::vector<size_t> tokens = TokensWithin(wanted, batch.offsets[first], batch.offsets[first + group.num_sequences()]);
     const Tensor part = RowsOf(run, group, {wanted.output, tokens});
     std::copy(part.floats().begin(), part.floats().end(), out.begin() + static_cast<ptrdiff_t>(begin * size));
-  });
+  };
+  inference_.ForEachGroup(batch, compute, lane);
   return out;
 }
 

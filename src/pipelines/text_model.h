@@ -64,7 +64,7 @@ std::vector<size_t> PooledFrom(const Offsets& offsets, size_t num_prompt_tokens)
 // Throws kUnsupported where sentence_bert_config.json of the folder asks sentence-transformers to lower-case texts and the tokenizer keeps capitals.
 void CheckLowerCase(const std::string& folder, const Tokenizer& tokenizer);
 
-// One batch at a time: not for several threads at once.
+// One batch at a time, or one in each lane: else not for several threads at once.
 class TextModel {
  public:
   // Throws as OpenModel, Tokenizer::Load and CheckLowerCase, kInvalidInput if the tokenizer has ids that the model has no embedding for,
@@ -99,8 +99,9 @@ class TextModel {
 
   // How many numbers a row of this kind has; 0 where the model has no such rows.
   size_t row_size(Output output) const;
-  // [rows, row_size()]. Throws kUnsupported for rows that the model has not, saying what it can do; likewise below.
-  std::vector<float> Compute(const TokenBatch& batch, const RowsWanted& wanted);
+  // [rows, row_size()]. Throws kUnsupported for rows that the model has not, saying what it can do; likewise below. lane: as
+  // Inference::ForEachGroup's.
+  std::vector<float> Compute(const TokenBatch& batch, const RowsWanted& wanted, Lane lane = kWholeTeam);
   // The same of hidden states that the encoder gave for a part of a batch, whose offsets and tokens count from its beginning.
   Tensor RowsOf(Run& run, const Tensor& hidden_states, const Offsets& offsets, const RowsWanted& wanted) const;
   // The same of the part itself: the last layer computes only what the head looks at.

@@ -18,10 +18,12 @@ struct QueuedRequest {
   std::vector<float> values;   // empty where they are taken
   std::vector<size_t> begins;  // where the values of each sequence begin
   size_t num_taken = 0, num_left = 0;  // left: not computed yet
-  bool is_in_batch = false;    // in the one that is being put together
-  uint64_t counted_batch = 0;  // the last one that its time was counted of
+  std::list<std::shared_ptr<QueuedRequest>>::iterator place;  // among those that wait, while sequences of it do
+  uint64_t last_batch = 0;   // the last that took of it
+  size_t num_batches = 0;    // that compute something of it
   bool over = false;  // cancelled or done
   std::chrono::steady_clock::time_point submitted;
+  std::chrono::steady_clock::time_point computing_since;  // if any batch does
   double compute_ms = 0;
   std::exception_ptr error;
 };
@@ -30,12 +32,20 @@ namespace {
 
 // Between two tries to find memory for a batch.
 constexpr std::chrono::milliseconds kMemoryPause{5};
+// Sequences that do not fit into a batch before no more are looked at: a batch would look at all that waits otherwise.
+constexpr size_t kMaxMisfits = 64;
 
 }  // namespace
 
 BatchQueue::BatchQueue(BatchQueueOptions options, Compute compute) : options_(std::move(options)), compute_(std::move(compute)) {
   assert(options_.num_workers > 0);
-  for (size_t i = 0; i < options_.num_workers; ++i) workers_.emplace_back([this] { Work(); });
+  workers_.reserve(options_.num_workers);
+  try {
+    while (workers_.size() < (options_.starts_all ? options_.num_workers : 1)) workers_.emplace_back([this] { Work(); });
+  } catch (...) {
+    Stop();
+    throw;
+  }
 }
 
 void BatchQueue::Stop() {
@@ -83,10 +93,13 @@ BatchQueue::Ticket BatchQueue::Submit(std::vector<QueuedSequence> sequences, Don
   request->sequences = std::move(sequences);
   request->done = std::move(done);
   request->submitted = Clock::now();
+  const Amount amount = AmountLeft(*request);
   const std::lock_guard lock(mutex_);
-  waiting_.push_back(request);
-  num_waiting_ += request->sequences.size();
-  changed_.notify_one();
+  request->place = waiting_.insert(waiting_.end(), request);
+  left_.num_sequences += amount.num_sequences;
+  left_.num_tokens += amount.num_tokens;
+  left_.num_long += amount.num_long;
+  if (!has_leader_) WakeAnother();  // else the one that does sees it, or wakes another behind its batch
   Ticket ticket;
   ticket.request_ = request;
   return ticket;
@@ -104,23 +117,36 @@ void BatchQueue::Cancel(const Ticket& ticket) {
   Withdraw(request);
 }
 
+// What of the request nobody has taken yet.
+BatchQueue::Amount BatchQueue::AmountLeft(const QueuedRequest& request) const {
+  Amount amount = {.num_sequences = request.sequences.size() - request.num_taken};
+  for (size_t i = request.num_taken; i < request.sequences.size(); ++i) {
+    const size_t length = request.sequences[i].token_ids.size();
+    amount.num_tokens += length;
+    amount.num_long += length > options_.max_lane_tokens;
+  }
+  return amount;
+}
+
 // Takes out what of the request waits; returns the number of sequences. The mutex is held.
 size_t BatchQueue::Withdraw(const std::shared_ptr<QueuedRequest>& request) {
-  const size_t count = request->sequences.size() - request->num_taken;
-  if (count > 0) waiting_.remove(request);
-  request->num_taken += count;
-  num_waiting_ -= count;
-  return count;
+  const Amount amount = AmountLeft(*request);
+  if (amount.num_sequences > 0) waiting_.erase(request->place);
+  request->num_taken += amount.num_sequences;
+  left_.num_sequences -= amount.num_sequences;
+  left_.num_tokens -= amount.num_tokens;
+  left_.num_long -= amount.num_long;
+  return amount.num_sequences;
 }
 
 size_t BatchQueue::num_waiting() const {
   const std::lock_guard lock(mutex_);
-  return num_waiting_;
+  return left_.num_sequences;
 }
 
 // Whether there is memory for a batch of what waits. The mutex is held.
-bool BatchQueue::Reserve(Batch& batch) const noexcept {
-  const size_t count = std::min(num_waiting_, std::max(options_.max_batch_tokens, size_t{1}));  // a sequence has a token at least
+bool BatchQueue::Reserve(Batch& batch, const BatchSize& size) const noexcept {
+  const size_t count = std::min(left_.num_sequences, std::max(size.most, size_t{1}));  // a sequence has a token at least
   try {
     batch.items.reserve(count);
     batch.finished.reserve(count);
@@ -130,67 +156,126 @@ bool BatchQueue::Reserve(Batch& batch) const noexcept {
   return true;
 }
 
-// Goes round the requests, one sequence of each at a time, until nothing more fits. The mutex is held; something waits, and items has room.
-void BatchQueue::TakeBatch(std::vector<Item>& items) {
-  size_t num_tokens = 0, num_values = 0;
-  for (const std::shared_ptr<QueuedRequest>& request : waiting_) request->is_in_batch = false;
-  for (bool took_any = true; took_any;) {
+// Goes round the requests, one sequence of each at a time, until it is enough or nothing more fits. The mutex is held; something waits, and items has room.
+void BatchQueue::TakeBatch(std::vector<Item>& items, const BatchSize& size) {
+  const uint64_t batch = ++num_batches_;
+  const Clock::time_point now = Clock::now();
+  size_t num_tokens = 0, num_values = 0, num_misfits = 0;
+  const auto is_full = [&] { return num_tokens >= size.enough || num_misfits == kMaxMisfits; };
+  for (bool took_any = true; took_any && !is_full();) {
     took_any = false;
-    for (auto place = waiting_.begin(); place != waiting_.end();) {
+    for (auto place = waiting_.begin(); place != waiting_.end() && !is_full();) {
       const std::shared_ptr<QueuedRequest> request = *place;
       QueuedSequence& sequence = request->sequences[request->num_taken];
       const size_t length = sequence.token_ids.size(), values = NumValues(*request, sequence);
-      // The first always fits, so that no sequence is too long to be computed.
-      const bool fits_batch =
-          items.empty() || (num_tokens + length <= options_.max_batch_tokens && num_values + values <= options_.max_batch_values);
+      // The first always fits, so that no sequence is too long to be computed. Where enough is less than a batch can have, another worker gets what would
+      // lead further beyond it than is missing now.
+      const bool fits_batch = items.empty() || (num_tokens + length <= size.most && length <= 2 * (size.enough - num_tokens) &&
+                                                num_values + values <= options_.max_batch_values);
       const bool fits_output = items.empty() || request->output == items.front().request->output;
       if (!fits_batch || !fits_output) {
+        ++num_misfits;
         ++place;
         continue;
       }
       took_any = true;
       num_tokens += length;
+      left_.num_long -= length > options_.max_lane_tokens;
       num_values += values;
-      request->is_in_batch = true;
+      if (std::exchange(request->last_batch, batch) != batch && request->num_batches++ == 0) request->computing_since = now;
       items.push_back({request, request->num_taken++, std::move(sequence)});
       place = request->num_taken == request->sequences.size() ? waiting_.erase(place) : std::next(place);
     }
   }
   // Next time, those that got nothing come first.
-  Requests served;
-  for (auto place = waiting_.begin(); place != waiting_.end();) {
-    const auto next = std::next(place);
-    if ((*place)->is_in_batch) served.splice(served.end(), waiting_, place);
-    place = next;
+  for (Item& item : items) {
+    const QueuedRequest& request = *item.request;
+    item.is_last = request.num_taken == item.index + 1;
+    if (item.is_last && request.num_taken < request.sequences.size()) waiting_.splice(waiting_.end(), waiting_, request.place);
   }
-  waiting_.splice(waiting_.end(), served);
-  num_waiting_ -= items.size();
+  left_.num_sequences -= items.size();
+  left_.num_tokens -= num_tokens;
+  num_computed_tokens_ += num_tokens;
+}
+
+// Whether each lane would have enough of what waits. The mutex is held, here and below; something waits.
+bool BatchQueue::FillsLanes() const {
+  const size_t num_lanes = options_.turns->num_lanes(), part = left_.num_tokens / num_lanes;
+  if (left_.num_sequences < num_lanes || part < options_.min_lane_tokens) return false;
+  // Where there is little more than a part for each, one that is longer would go on alone.
+  return part >= options_.max_lane_tokens || std::none_of(waiting_.begin(), waiting_.end(), [&](const std::shared_ptr<QueuedRequest>& request) {
+           const auto begin = request->sequences.begin() + static_cast<ptrdiff_t>(request->num_taken);
+           return std::any_of(begin, request->sequences.end(), [&](const QueuedSequence& each) { return each.token_ids.size() > part + part / 8; });
+         });
+}
+
+// Whether what comes next has to have all threads: a sequence that is too long for a lane waits, or so little waits and is computed that lanes would be idle
+// for a long time.
+bool BatchQueue::NeedsTeam() const {
+  return left_.num_long > 0 || 2 * (left_.num_tokens + num_computed_tokens_) < options_.turns->num_lanes() * options_.min_lane_tokens;
+}
+
+// Waits for a turn, which nothing is taken for before it has come: what comes meanwhile is in the batch. Where a sequence that is too long for a lane
+// waits, the turn is of all threads though others wait before it: the lanes would have to fall free for it soon, and each in turn would wait for the last.
+// Nothing if there is nothing to compute any more, or if such a one has come meanwhile and the turn is a lane.
+std::optional<ComputeTurns::Turn> BatchQueue::TakeTurn(std::unique_lock<std::mutex>& lock) {
+  has_leader_ = true;
+  const bool needs_team = NeedsTeam();
+  lock.unlock();
+  std::optional<ComputeTurns::Turn> turn(needs_team ? options_.turns->Take(party_) : options_.turns->TakeLane(party_));
+  lock.lock();
+  const bool has_long = left_.num_long > 0;
+  const bool is_void = stopping_ || waiting_.empty();
+  const bool is_lane = turn->lane() && !is_void && ((FillsLanes() && !has_long) || !turn->Widen());
+  has_leader_ = !is_void && !is_lane;
+  if (is_void || (is_lane && has_long)) return std::nullopt;
+  return turn;
+}
+
+// What the worker whose turn it is takes. A lane: its part of all that waits or is in lanes, so that the next one to come does not find next to nothing.
+BatchQueue::BatchSize BatchQueue::SizeFor(const std::optional<ComputeTurns::Turn>& turn) const {
+  if (!turn || !turn->lane()) return {options_.max_batch_tokens, options_.max_batch_tokens};
+  const size_t num_lanes = options_.turns->num_lanes();
+  const size_t part = (left_.num_tokens + num_computed_tokens_ + num_lanes - 1) / num_lanes;
+  const size_t most = std::min(options_.max_batch_tokens, options_.max_lane_tokens);
+  return {std::min(std::max(part, options_.min_lane_tokens), most), most};
+}
+
+// For what one worker left: another, or a new one. The mutex is held.
+void BatchQueue::WakeAnother() noexcept {
+  changed_.notify_one();
+  if (num_idle_ > 0 || stopping_ || workers_.size() >= options_.num_workers) return;
+  try {
+    workers_.emplace_back([this] { Work(); });
+  } catch (const std::exception&) {  // the system gives no more threads: those that run do all of it
+  }
 }
 
 void BatchQueue::Work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    ++num_idle_;
+    changed_.wait(lock, [this] { return stopping_ || (!waiting_.empty() && !has_leader_); });
+    --num_idle_;
     if (stopping_) return;
-    std::optional<ComputeTurns::Turn> turn;
-    if (options_.turns != nullptr) {
-      lock.unlock();
-      turn.emplace(options_.turns->Take(party_));
-      lock.lock();
-      if (stopping_ || waiting_.empty()) continue;  // all cancelled meanwhile
-    }
+    std::optional<ComputeTurns::Turn> turn = options_.turns != nullptr ? TakeTurn(lock) : std::nullopt;
+    if (options_.turns != nullptr && !turn) continue;
     Batch batch;
-    if (!Reserve(batch)) {  // others end and give memory back
+    const BatchSize size = SizeFor(turn);
+    const bool has_all = turn && !turn->lane();
+    if (!Reserve(batch, size)) {  // others end and give memory back
       turn.reset();
+      if (has_all) has_leader_ = false;
       changed_.wait_for(lock, kMemoryPause, [this] { return stopping_; });
       continue;
     }
-    TakeBatch(batch.items);  // with its turn taken, so that what came while it waited is in it
-    if (!waiting_.empty()) changed_.notify_one();  // for another worker
+    TakeBatch(batch.items, size);
+    if (!waiting_.empty() && !has_leader_) WakeAnother();
     lock.unlock();
     ComputeBatch(batch, std::move(turn));
     batch = {};
     lock.lock();
+    if (has_all) has_leader_ = false;
   }
 }
 
@@ -201,7 +286,7 @@ size_t BatchQueue::NumValues(const std::vector<Item>& items) const {
 }
 
 // The values of all items, end to end.
-std::vector<float> BatchQueue::ComputeItems(const std::vector<Item>& items, BatchStats& stats) const {
+std::vector<float> BatchQueue::ComputeItems(const std::vector<Item>& items, Lane lane, BatchStats& stats) const {
   TokenBatch batch;
   std::vector<size_t> tokens;
   for (const Item& item : items) {
@@ -212,7 +297,7 @@ std::vector<float> BatchQueue::ComputeItems(const std::vector<Item>& items, Batc
   }
   stats.num_tokens = batch.num_tokens();
   std::vector<float> out(NumValues(items));
-  compute_(batch, {items.front().request->output, tokens}, out);
+  compute_(batch, {items.front().request->output, tokens}, out, lane);
   return out;
 }
 
@@ -232,11 +317,18 @@ void BatchQueue::ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> tu
   const Clock::time_point start = Clock::now();
   std::exception_ptr failure;
   BatchStats stats = {.num_sequences = items.size()};
+  size_t num_tokens = 0;
+  for (const Item& item : items) num_tokens += item.sequence.token_ids.size();
+  const Lane lane = turn ? turn->lane() : kWholeTeam;
+  const auto count_time = [&] {
+    stats.compute_ms = MillisecondsSince(start);
+    stats.busy_ms = lane ? stats.compute_ms / static_cast<double>(options_.turns->num_lanes()) : stats.compute_ms;
+  };
   try {
     const RowRoom::Share room = options_.room != nullptr ? options_.room->Take(NumValues(items)) : RowRoom::Share();
-    const std::vector<float> out = ComputeItems(items, stats);
+    const std::vector<float> out = ComputeItems(items, lane, stats);
     turn.reset();  // the answers are written while another computes
-    stats.compute_ms = MillisecondsSince(start);
+    count_time();
     size_t begin = 0;
     for (Item& item : items) {
       const size_t count = NumValues(*item.request, item.sequence);
@@ -245,18 +337,16 @@ void BatchQueue::ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> tu
     }
   } catch (...) {
     failure = std::current_exception();
-    stats.compute_ms = MillisecondsSince(start);
+    count_time();
   }
   turn.reset();
 
   {
     const std::lock_guard lock(mutex_);
-    ++num_batches_;
+    num_computed_tokens_ -= num_tokens;
     for (const Item& item : items) {
       QueuedRequest& request = *item.request;
-      if (std::exchange(request.counted_batch, num_batches_) != num_batches_) {  // items of one request need not be neighbours
-        request.compute_ms += stats.compute_ms;
-      }
+      if (item.is_last && --request.num_batches == 0) request.compute_ms += MillisecondsSince(request.computing_since);
       if ((failure || item.error) && !request.error) {
         request.error = failure ? failure : item.error;
         request.num_left -= Withdraw(item.request);

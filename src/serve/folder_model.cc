@@ -88,8 +88,8 @@ class FolderModel : public ServedModel {
   const SentencePrompts& prompts() const override { return prompts_; }
   bool pools_prompt() const override { return model_.sentence_encoder().pools_prompt(); }
 
-  void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) override {
-    const std::vector<float> values = model_.Compute(batch, wanted);
+  void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out, Lane lane) override {
+    const std::vector<float> values = model_.Compute(batch, wanted, lane);
     std::copy(values.begin(), values.end(), out.begin());
   }
 

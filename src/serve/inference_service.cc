@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/find_not_finite.h"
+#include "models/inference.h"
 
 namespace mlac {
 namespace {
@@ -145,21 +146,28 @@ InferenceService::InferenceService(std::string name, std::unique_ptr<ServedModel
       queue_({.row_sizes = {model_->row_size(Output::kSequence), model_->row_size(Output::kTokens), model_->row_size(Output::kTokenLabels),
                             model_->row_size(Output::kMasks)},
               .max_batch_tokens = options_.turn_tokens(),
+              .max_lane_tokens = kRowsPerGroup,
+              .min_lane_tokens = kFewestRowsPerGroup,
+              .num_workers = model_->joins_batches() ? 1 : turns.num_lanes(),
+              .starts_all = options_.starts_all_workers,
               .turns = model_->joins_batches() ? nullptr : &turns,
-              .room = model_->row_room(),
+              .room = model_->row_room() != nullptr ? model_->row_room() : &room_,
               .on_batch = [this](const BatchStats& stats) { metrics_.CountBatch(name_, stats); }},
-             [this](const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) {
+             [this](const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out, Lane lane) {
                if (model_->joins_batches()) return model_->ComputeInTurn(turns_, batch, wanted, out);
-               model_->Compute(batch, wanted, out);
+               model_->Compute(batch, wanted, out, lane);
              }) {}
 
 void InferenceService::WarmUp(ComputeTurns& turns) {
-  const size_t num_tokens = options_.turn_tokens();
-  const size_t length = model_->max_length() == 0 ? num_tokens : std::min(model_->max_length(), num_tokens);
-  TokenBatch batch;
-  for (size_t i = 0; i < std::max<size_t>(1, num_tokens / length); ++i) batch.offsets.push_back(batch.offsets.back() + length);
-  batch.token_ids.resize(batch.offsets.back());
-  batch.token_type_ids.resize(batch.offsets.back());
+  const auto make_batch = [this](size_t num_tokens) {
+    const size_t length = model_->max_length() == 0 ? num_tokens : std::min(model_->max_length(), num_tokens);
+    TokenBatch batch;
+    for (size_t i = 0; i < std::max<size_t>(1, num_tokens / length); ++i) batch.offsets.push_back(batch.offsets.back() + length);
+    batch.token_ids.resize(batch.offsets.back());
+    batch.token_type_ids.resize(batch.offsets.back());
+    return batch;
+  };
+  const TokenBatch batch = make_batch(options_.turn_tokens()), of_lane = make_batch(std::min(options_.turn_tokens(), kRowsPerGroup));
   for (const Output output : {Output::kSequence, Output::kTokenLabels, Output::kMasks}) {
     if (model_->row_size(output) == 0) continue;
     RowsWanted wanted = {output};
@@ -171,7 +179,10 @@ void InferenceService::WarmUp(ComputeTurns& turns) {
     }
     ComputeTurns::Party party;
     const ComputeTurns::Turn turn = turns.Take(party);
-    model_->Compute(batch, wanted, out);
+    model_->Compute(batch, wanted, out, kWholeTeam);
+    if (output == Output::kMasks) wanted.tokens = std::span(of_lane.offsets).first(of_lane.num_sequences());
+    for (size_t lane = 0; turns.num_lanes() > 1 && lane < turns.num_lanes(); ++lane)
+      model_->Compute(of_lane, wanted, std::span(out).first(NumRows(of_lane, wanted) * model_->row_size(output)), lane);
   }
 }
 

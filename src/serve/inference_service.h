@@ -16,6 +16,7 @@
 #include "serve/compute_turns.h"
 #include "serve/metrics.h"
 #include "serve/model_origin.h"
+#include "serve/row_room.h"
 #include "serve/served_model.h"
 #include "serve/worker_thread.h"
 
@@ -57,9 +58,11 @@ struct InferenceAnswer {
 
 struct InferenceServiceOptions {
   size_t max_batch_tokens = 16'384;
-  // Of a turn, what a worker takes at a time if max_batch_tokens is not less. Larger ones would give no more tokens a second (nothing is padded, and
-  // products go by some 128 rows a thread), but what comes while one is computed waits for all of it.
+  // Of a turn of all threads, what a worker takes at a time if max_batch_tokens is not less. Larger ones would give no more tokens a second (nothing is
+  // padded, and products go by some 128 rows a thread), but what comes while one is computed waits for all of it.
   size_t max_turn_tokens = 512;
+  size_t num_lanes = 1;  // threads of the team that the models share, if each may compute a batch of its own; 1: none does
+  bool starts_all_workers = false;  // BatchQueueOptions::starts_all
   size_t max_concurrent_requests = 512;
   size_t max_client_batch_size = 2'048;
   bool auto_truncate = false;  // what `truncate` is where the client does not say
@@ -126,6 +129,7 @@ class InferenceService : public std::enable_shared_from_this<InferenceService> {
   const std::unique_ptr<AnswerMetrics> answers_;
   ComputeTurns& turns_;
   std::shared_ptr<std::atomic<size_t>> num_in_flight_ = std::make_shared<std::atomic<size_t>>(0);
+  RowRoom room_;  // for rows of several lanes, where the model brings none
   WorkerThread worker_;  // makes tokens of large requests, and text of large answers
   BatchQueue queue_;
 };

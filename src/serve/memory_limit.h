@@ -23,7 +23,7 @@ constexpr uint64_t kMemoryForRequests = uint64_t{32} << 20;
 void CheckMemory(uint64_t limit, const std::string& models);
 
 // Lets the process take memory up to `limit` and none beyond: an allocation that does not fit fails, and its request is answered with 503.
-// Called when all threads are there, and again when what the process maps has changed; by one thread after the other. Throws kIo where the
+// Called when the threads that serve are there, and again when what the process maps has changed; by one thread after the other. Throws kIo where the
 // system does not do that.
 void LimitMemory(uint64_t limit);
 

@@ -121,7 +121,7 @@ struct ServeMetrics::Impl {
   std::map<std::tuple<std::string, std::string, std::string, int>, AccessSeries, std::less<>> access_series;  // by route, model, method, status
   Family<Counter>& model_tokens = BuildCounter().Name("mlac_model_tokens_total").Help("Tokens that a model computed").Register(*registry);
   Family<Counter>& model_seconds =
-      BuildCounter().Name("mlac_model_compute_seconds_total").Help("Time that a model computed").Register(*registry);
+      BuildCounter().Name("mlac_model_compute_seconds_total").Help("Time that a model computed, of all threads").Register(*registry);
   Family<Counter>& requests =
       BuildCounter().Name("mlac_http_requests_total").Help("Requests by route, status and model").Register(*registry);
   Family<Counter>& tls_failures = BuildCounter()
@@ -141,7 +141,7 @@ struct ServeMetrics::Impl {
   Histogram& batch_sequences = NewHistogram("mlac_batch_sequences", "Texts computed together", kPowersOfTwo);
   Histogram& batch_tokens = NewHistogram("mlac_batch_tokens", "Tokens computed together", kTokens);
   Counter& tokens = NewCounter("mlac_tokens_total", "Tokens computed");
-  Counter& batch_seconds = NewCounter("mlac_batch_compute_seconds_total", "Time that workers computed");
+  Counter& batch_seconds = NewCounter("mlac_batch_compute_seconds_total", "Time that was computed, of all threads");
   Gauge& in_flight = NewGauge("mlac_requests_in_flight", "Requests to the model that are not answered yet");
   Gauge& waiting = NewGauge("mlac_sequences_waiting", "Texts that wait for a worker");
   Gauge& spans_sent = NewGauge("mlac_spans_sent", "Spans that the collector took");
@@ -231,13 +231,13 @@ void ServeMetrics::CountTlsFailure(TlsFailure failure) { impl_->tls_failures.Add
 
 void ServeMetrics::CountBatch(const std::string& model, const BatchStats& stats) {
   impl_->model_tokens.Add({{"model", model}}).Increment(static_cast<double>(stats.num_tokens));
-  impl_->model_seconds.Add({{"model", model}}).Increment(stats.compute_ms / 1000);
+  impl_->model_seconds.Add({{"model", model}}).Increment(stats.busy_ms / 1000);
   impl_->batch_sequences.Observe(static_cast<double>(stats.num_sequences));
   impl_->batch_tokens.Observe(static_cast<double>(stats.num_tokens));
   impl_->te_batch_size.Observe(static_cast<double>(stats.num_sequences));
   impl_->te_batch_tokens.Observe(static_cast<double>(stats.num_tokens));
   impl_->tokens.Increment(static_cast<double>(stats.num_tokens));
-  impl_->batch_seconds.Increment(stats.compute_ms / 1000);
+  impl_->batch_seconds.Increment(stats.busy_ms / 1000);
 }
 
 void ServeMetrics::CountInference(const InferenceStats& stats) {

@@ -36,6 +36,13 @@ void Check(const ModelServerOptions& options) {
   at_least_one(options.http.limits.max_body_bytes, "--payload-limit");
 }
 
+// Below a limit the stacks of workers would take the memory of requests, were they made later.
+InferenceServiceOptions WithinMemory(const ModelServerOptions& options) {
+  InferenceServiceOptions inference = options.inference;
+  inference.starts_all_workers = options.memory_limit > 0;
+  return inference;
+}
+
 }  // namespace
 
 struct ModelServer::Impl {
@@ -52,7 +59,7 @@ struct ModelServer::Impl {
 
   explicit Impl(const ModelServerOptions& options)
       : memory_limit(options.memory_limit),
-        models(options.inference, metrics, [this] { RenewMemoryLimit(); }),
+        models(WithinMemory(options), metrics, [this] { RenewMemoryLimit(); }),
         loader(options.open, models) {}
 
   // Behind a model whose files are not mapped any more there is more room for requests.

@@ -75,7 +75,7 @@ void ModelSet::Check(ServedModel& model, const ModelOrigin& origin, const std::s
     if (out.empty()) continue;
     RequireTaking();
     const ComputeTurns::Turn turn = turns_.Take(party);
-    model.Compute({.token_ids = {0}, .token_type_ids = {0}, .offsets = {0, 1}}, {output, std::span(&kFirstToken, 1)}, out);
+    model.Compute({.token_ids = {0}, .token_type_ids = {0}, .offsets = {0, 1}}, {output, std::span(&kFirstToken, 1)}, out, kWholeTeam);
     if (FindNotFinite(out))
       throw Error(ErrorCode::kInvalidInput, fmt::format("the model '{}' gives a number that is not finite", name),
                   "its weights are broken");

@@ -35,7 +35,7 @@ class ModelSet {
   // throw.
   ModelSet(
       const InferenceServiceOptions& options, ServeMetrics& metrics, std::function<void()> on_ended = [] {})
-      : options_(options), metrics_(metrics), on_ended_(std::move(on_ended)) {}
+      : options_(options), metrics_(metrics), on_ended_(std::move(on_ended)), turns_(options.num_lanes) {}
   // What is not computed yet is dropped; nobody may hold a service any more but its own requests.
   ~ModelSet();
   ModelSet(const ModelSet&) = delete;

@@ -1,5 +1,5 @@
 #pragma once
-// Room for the rows that are computed, shared by queues whose batches are computed together.
+// Room for the rows that are computed, shared by batches that are computed together or beside each other.
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>

@@ -47,8 +47,9 @@ class ServedModel {
   virtual const SentencePrompts& prompts() const = 0;  // what to put before a text that becomes a vector
   virtual bool pools_prompt() const = 0;               // SentenceEncoder's: whether its tokens count
 
-  // out: [rows, row_size()]. The bits of a sequence do not depend on the batch. One call at a time, of all models that share a team.
-  virtual void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) = 0;
+  // out: [rows, row_size()]. The bits of a sequence do not depend on the batch. One call at a time, of all models that share a team, or one
+  // in each lane, as Inference::ForEachGroup.
+  virtual void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out, Lane lane) = 0;
 
   // Whether batches of this model are computed together with those of others over its base, by ComputeInTurn, which takes the turn itself and may be
   // called while others compute. The bits are those of Compute.

@@ -22,6 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::ExpectError;
+using test::KernelChecksLinks;
 using test::ReadWhole;
 using test::SystemFault;
 using test::TemporaryFolder;
@@ -72,6 +73,7 @@ TEST(FileExists, FollowsLinksAndTellsFilesFromFolders) {
 // ---- Names that strangers wrote ----
 
 TEST(OpenBeneath, OpensFilesInTheFolderAndFollowsLinksThatStayInside) {
+  if (!KernelChecksLinks()) GTEST_SKIP() << "this system has no openat2";
   const TemporaryFolder folder;
   folder.Write("f", "content");
   folder.Write("inner/g", "more");
@@ -85,6 +87,7 @@ TEST(OpenBeneath, OpensFilesInTheFolderAndFollowsLinksThatStayInside) {
 }
 
 TEST(OpenBeneath, SaysWhyItRefusesAName) {
+  if (!KernelChecksLinks()) GTEST_SKIP() << "this system has no openat2";
   const TemporaryFolder outer;
   const std::string folder = outer / "m";
   outer.Write("secret", "s");
@@ -138,6 +141,7 @@ TEST(OpenBeneath, FollowsNoLinkWhereTheKernelCannotCheckIt) {
 }
 
 TEST(OpenBeneath, TakesOnlyTheRealLayoutForTheHuggingFaceCache) {
+  if (!KernelChecksLinks()) GTEST_SKIP() << "this system has no openat2";
   const TemporaryFolder folder;
   // Looks like a snapshot, but the folder above is no repository of the cache: a link out of it is refused.
   folder.Write("blobs/1", "blob");

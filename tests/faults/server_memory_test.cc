@@ -146,7 +146,7 @@ TEST(FailingAllocationsOfAServer, DoNotKeepAModelThatIsServedNoMore) {
 }
 
 TEST(FailingAllocationsOfAServer, LeaveTheQueueAsItWas) {
-  BatchQueue queue({.row_sizes = {1, 0, 0, 0}}, [](const TokenBatch&, const RowsWanted&, std::span<float> out) { out[0] = 1; });
+  BatchQueue queue({.row_sizes = {1, 0, 0, 0}}, [](const TokenBatch&, const RowsWanted&, std::span<float> out, Lane) { out[0] = 1; });
   for (size_t nth = 0;; ++nth) {
     std::vector<QueuedSequence> sequences(1, {.token_ids = {1}, .token_type_ids = {0}});
     std::latch done(1);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <thread>
 
 namespace mlac {
 namespace {
@@ -49,6 +50,33 @@ TEST(Inference, ComputesWithAllThreadsWhatCannotBeCutEvenlyOrIsShort) {
     EXPECT_EQ(groups[0].num_threads, 2u);
   }
   EXPECT_EQ(GroupsOf({21, 21}, 1).size(), 1u);
+}
+
+TEST(Inference, ComputesInALaneOnTheCallingThread) {
+  TokenBatch batch;
+  for (size_t i = 0; i < 12; ++i) batch.offsets.push_back(batch.offsets.back() + 33);
+  batch.token_ids.resize(batch.offsets.back());
+  batch.token_type_ids.resize(batch.offsets.back());
+  Inference inference(2);
+  std::vector<std::vector<mlac::Run*>> runs(2);
+  for (const size_t lane : {0, 1}) {
+    size_t num_sequences = 0;
+    inference.ForEachGroup(
+        batch,
+        [&, caller = std::this_thread::get_id()](mlac::Run& run, const TokenBatch& group, size_t first) {
+          EXPECT_EQ(first, num_sequences);
+          EXPECT_EQ(std::this_thread::get_id(), caller);
+          EXPECT_EQ(run.num_threads(), 1u);
+          EXPECT_LE(group.num_tokens(), 165u);
+          num_sequences += group.num_sequences();
+          runs[lane].push_back(&run);
+        },
+        lane);
+    EXPECT_EQ(num_sequences, 12u);
+    EXPECT_EQ(runs[lane].size(), 3u);
+    EXPECT_EQ(std::count(runs[lane].begin(), runs[lane].end(), runs[lane][0]), 3);
+  }
+  EXPECT_NE(runs[0][0], runs[1][0]) << "lanes share no memory";
 }
 
 TEST(Inference, CutsALargeBatchIntoGroupsThatStayInTheCache) {

@@ -1,8 +1,10 @@
 #include "serve/batch_queue.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <future>
 #include <latch>
 #include <new>
@@ -27,12 +29,13 @@ QueuedSequence Sequence(size_t length, int32_t first = 0) {
 // A computation that the test lets through batch by batch: the answer to a sequence is {its length, the sum of its ids}.
 class Gate {
  public:
-  void operator()(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) {
+  void operator()(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out, Lane lane) {
     {
       std::unique_lock lock(mutex_);
       std::vector<size_t> lengths;
       for (size_t s = 0; s < batch.num_sequences(); ++s) lengths.push_back(batch.offsets[s + 1] - batch.offsets[s]);
       batches_.push_back(lengths);
+      lanes_.push_back(lane);
       changed_.notify_all();
       changed_.wait(lock, [this] { return open_ || num_allowed_ > 0; });
       if (!open_) --num_allowed_;
@@ -76,6 +79,10 @@ class Gate {
     changed_.wait(lock, [&] { return batches_.size() >= at_least; });
     return batches_;
   }
+  std::vector<Lane> lanes() {
+    const std::lock_guard lock(mutex_);
+    return lanes_;
+  }
 
  private:
   std::mutex mutex_;
@@ -83,13 +90,14 @@ class Gate {
   bool open_ = false, failing_ = false;
   size_t num_allowed_ = 0;
   std::vector<std::vector<size_t>> batches_;
+  std::vector<Lane> lanes_;
 };
 
 class BatchQueueTest : public testing::Test {
  protected:
   BatchQueue& Make(BatchQueueOptions options = {}) {
     options.row_sizes = {2, 1, 0, 2};
-    queue_.emplace(options, [this](const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) { gate_(batch, wanted, out); });
+    queue_.emplace(options, [this](const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out, Lane lane) { gate_(batch, wanted, out, lane); });
     return *queue_;
   }
   ~BatchQueueTest() override { gate_.Open(); }
@@ -102,7 +110,35 @@ class BatchQueueTest : public testing::Test {
         std::move(sequences), [promise](BatchResult result) { promise->set_value(std::move(result)); }, output, std::move(take));
   }
 
+  // Four threads with requests of all sizes, some of which are cancelled.
+  void AskFromManyThreads() {
+    std::vector<std::thread> clients;
+    for (size_t c = 0; c < 4; ++c)
+      clients.emplace_back([&, c] {
+        Random random(/*seed=*/c);
+        for (size_t i = 0; i < 100; ++i) {
+          std::vector<QueuedSequence> sequences;
+          std::vector<float> expected;
+          for (size_t s = 0; s <= random.Below(10); ++s) {
+            const size_t length = 1 + random.Below(20), first = random.Below(1000);
+            sequences.push_back(Sequence(length, static_cast<int32_t>(first)));
+            expected.push_back(static_cast<float>(length));
+            expected.push_back(static_cast<float>(length * first + length * (length - 1) / 2));
+          }
+          std::future<BatchResult> result;
+          const BatchQueue::Ticket ticket = Submit(std::move(sequences), result);
+          if (i % 7 == 0) {
+            queue_->Cancel(ticket);
+          } else {
+            EXPECT_EQ(result.get().values, expected);
+          }
+        }
+      });
+    for (std::thread& client : clients) client.join();
+  }
+
   Gate gate_;
+  ComputeTurns two_lanes_{2};
   std::optional<BatchQueue> queue_;
 };
 
@@ -294,7 +330,7 @@ TEST(BatchQueues, ShareTheRoomForTheirRows) {
   for (size_t q = 0; q < kNumQueues; ++q)
     queues.push_back(std::make_unique<BatchQueue>(
         BatchQueueOptions{.row_sizes = {2, 1, 0, 2}, .max_batch_tokens = 16, .room = &room},
-        [&](const TokenBatch& batch, const RowsWanted&, std::span<float> out) {
+        [&](const TokenBatch& batch, const RowsWanted&, std::span<float> out, Lane) {
           const size_t now = num_values += out.size();
           for (size_t before = most; before < now && !most.compare_exchange_weak(before, now);) {
           }
@@ -364,29 +400,203 @@ TEST_F(BatchQueueTest, ReportsEachBatch) {
 TEST_F(BatchQueueTest, GivesEveryRequestOfManyThreadsItsOwnAnswerWithTwoWorkers) {
   gate_.Open();
   Make({.max_batch_tokens = 32, .num_workers = 2});
-  std::vector<std::thread> clients;
-  for (size_t c = 0; c < 4; ++c)
-    clients.emplace_back([&, c] {
-      Random random(/*seed=*/c);
-      for (size_t i = 0; i < 100; ++i) {
-        std::vector<QueuedSequence> sequences;
-        std::vector<float> expected;
-        for (size_t s = 0; s <= random.Below(10); ++s) {
-          const size_t length = 1 + random.Below(20), first = random.Below(1000);
-          sequences.push_back(Sequence(length, static_cast<int32_t>(first)));
-          expected.push_back(static_cast<float>(length));
-          expected.push_back(static_cast<float>(length * first + length * (length - 1) / 2));
-        }
-        std::future<BatchResult> result;
-        const BatchQueue::Ticket ticket = Submit(std::move(sequences), result);
-        if (i % 7 == 0) {
-          queue_->Cancel(ticket);
-        } else {
-          EXPECT_EQ(result.get().values, expected);
-        }
-      }
-    });
-  for (std::thread& client : clients) client.join();
+  AskFromManyThreads();
+}
+
+TEST_F(BatchQueueTest, GivesEveryRequestOfManyThreadsItsOwnAnswerFromLanes) {
+  gate_.Open();
+  ComputeTurns turns(3);
+  Make({.max_batch_tokens = 64, .max_lane_tokens = 18, .min_lane_tokens = 4, .num_workers = 3, .turns = &turns});
+  AskFromManyThreads();
+  queue_.reset();
+}
+
+// Holds all lanes, so that a test can say what waits.
+struct Held {
+  explicit Held(ComputeTurns& of) : turns(of), turn(of.Take(party)) {}
+  void Release(size_t num_waiting) {  // when so many wait for a turn
+    while (turns.num_waiting() != num_waiting) std::this_thread::yield();
+    turn.reset();
+  }
+  ComputeTurns& turns;
+  ComputeTurns::Party party;
+  std::optional<ComputeTurns::Turn> turn;
+};
+
+TEST_F(BatchQueueTest, CutsWhatWaitsIntoAPartForEachLane) {
+  Held held(two_lanes_);
+  std::mutex mutex;
+  std::vector<BatchStats> stats;
+  const auto count = [&](const BatchStats& batch) {
+    const std::lock_guard lock(mutex);
+    stats.push_back(batch);
+  };
+  Make({.max_batch_tokens = 512, .num_workers = 2, .turns = &two_lanes_, .on_batch = count});
+  std::future<BatchResult> result;
+  Submit(std::vector<QueuedSequence>(7, Sequence(21)), result);
+  held.Release(1);
+  EXPECT_THAT(gate_.Batches(2), testing::UnorderedElementsAre(std::vector<size_t>(4, 21), std::vector<size_t>(3, 21))) << "both are under way";
+  EXPECT_THAT(gate_.lanes(), testing::UnorderedElementsAre(Lane(0), Lane(1)));
+  gate_.Allow();
+  gate_.Allow();
+  EXPECT_EQ(result.get().values.size(), 14u);
+  queue_.reset();
+  ASSERT_EQ(stats.size(), 2u);
+  for (const BatchStats& batch : stats) EXPECT_EQ(batch.busy_ms, batch.compute_ms / 2);
+}
+
+TEST_F(BatchQueueTest, ALaneTakesItsPartOfWhatWaitsAndOfWhatIsComputed) {
+  Held held(two_lanes_);
+  Make({.max_batch_tokens = 512, .num_workers = 2, .turns = &two_lanes_});
+  std::future<BatchResult> first, second;
+  Submit(std::vector<QueuedSequence>(6, Sequence(20)), first);
+  held.Release(1);
+  EXPECT_EQ(gate_.Batches(2), (std::vector<std::vector<size_t>>(2, std::vector<size_t>(3, 20))));
+  Submit(std::vector<QueuedSequence>(7, Sequence(20)), second);
+  gate_.Allow();  // one lane is free, with 140 tokens that wait and 60 in the other: 100 for each
+  EXPECT_EQ(gate_.Batches(3)[2].size(), 5u);
+  gate_.Allow();  // 40 wait and 100 are computed
+  EXPECT_EQ(gate_.Batches(4)[3].size(), 2u);
+  gate_.Open();
+  EXPECT_EQ(first.get().values.size(), 12u);
+  EXPECT_EQ(second.get().values.size(), 14u);
+}
+
+TEST_F(BatchQueueTest, AllThreadsComputeWhatIsTooLittleForLanes) {
+  Make({.max_batch_tokens = 512, .num_workers = 2, .turns = &two_lanes_});
+  gate_.Open();
+  for (const auto& few : std::vector<std::vector<QueuedSequence>>{{Sequence(100)}, {Sequence(40), Sequence(40)}}) {
+    Held held(two_lanes_);
+    std::future<BatchResult> result;
+    Submit(few, result);
+    held.Release(1);
+    result.get();
+  }
+  EXPECT_EQ(gate_.Batches(2), (std::vector<std::vector<size_t>>{{100}, {40, 40}}));
+  EXPECT_EQ(gate_.lanes(), (std::vector<Lane>{kWholeTeam, kWholeTeam}));
+}
+
+TEST_F(BatchQueueTest, LeavesToAnotherLaneWhatIsMoreThanItsPart) {
+  Make({.max_batch_tokens = 512, .num_workers = 2, .turns = &two_lanes_});
+  {
+    Held held(two_lanes_);
+    std::future<BatchResult> result;
+    Submit({Sequence(47), Sequence(54)}, result);
+    held.Release(1);
+    EXPECT_THAT(gate_.Batches(2), testing::UnorderedElementsAre(std::vector<size_t>{47}, std::vector<size_t>{54}));
+    gate_.Allow();
+    gate_.Allow();
+    result.get();
+  }
+  Held held(two_lanes_);
+  std::future<BatchResult> result;
+  Submit({Sequence(8), Sequence(120)}, result);
+  gate_.Open();
+  held.Release(1);
+  result.get();
+  EXPECT_EQ(gate_.Batches(3)[2], (std::vector<size_t>{8, 120}));
+  EXPECT_EQ(gate_.lanes()[2], kWholeTeam) << "one lane would have nearly all of it";
+}
+
+TEST_F(BatchQueueTest, AllThreadsComputeTheNextWhereLanesHaveLittle) {
+  ComputeTurns turns(4);
+  Make({.max_batch_tokens = 512, .num_workers = 4, .turns = &turns});
+  std::future<BatchResult> many, few;
+  Held held(turns);
+  Submit(std::vector<QueuedSequence>(4, Sequence(50)), many);
+  held.Release(1);
+  gate_.Batches(4);
+  for (int i = 0; i < 3; ++i) gate_.Allow();
+  while (turns.num_free_lanes() != 3) std::this_thread::yield();
+  Submit({Sequence(20)}, few);  // and 50 in one lane: it waits for all
+  while (turns.num_waiting() != 1) std::this_thread::yield();
+  gate_.Open();
+  few.get();
+  EXPECT_EQ(gate_.lanes()[4], kWholeTeam);
+  queue_.reset();
+}
+
+TEST_F(BatchQueueTest, CountsTheTimeOfLanesThatComputeOneRequestOnce) {
+  Held held(two_lanes_);
+  Make({.max_batch_tokens = 512, .num_workers = 2, .turns = &two_lanes_});
+  const auto start = std::chrono::steady_clock::now();
+  std::future<BatchResult> result;
+  Submit(std::vector<QueuedSequence>(8, Sequence(50)), result);
+  held.Release(1);
+  gate_.Batches(2);
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));  // both compute
+  gate_.Open();
+  const BatchResult found = result.get();
+  EXPECT_GE(found.compute_ms, 30);
+  EXPECT_LE(found.compute_ms + found.queue_ms, MillisecondsSince(start));
+}
+
+TEST_F(BatchQueueTest, EndsWhileLanesComputeAndOneWaitsForAllThreads) {
+  Held held(two_lanes_);
+  Make({.max_batch_tokens = 512, .num_workers = 2, .turns = &two_lanes_});
+  std::future<BatchResult> few, longer;
+  Submit(std::vector<QueuedSequence>(2, Sequence(50)), few);
+  held.Release(1);
+  gate_.Batches(2);
+  Submit({Sequence(300)}, longer);
+  gate_.Allow();
+  while (two_lanes_.num_waiting() != 1) std::this_thread::yield();
+  std::thread end([&] { queue_.reset(); });
+  gate_.Open();
+  end.join();
+  EXPECT_FALSE(few.get().error);
+  const BatchResult found = longer.get();  // computed, or given up
+  EXPECT_TRUE(found.error || found.values.size() == 2);
+}
+
+size_t NumThreads() {
+  size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) count += entry.exists();
+  return count;
+}
+
+TEST_F(BatchQueueTest, StartsWorkersWhenThereIsWorkForThemOrAtOnce) {
+  gate_.Open();
+  const size_t before = NumThreads();
+  Make({.num_workers = 5});
+  EXPECT_EQ(NumThreads(), before + 1);
+  queue_.reset();
+  Make({.num_workers = 5, .starts_all = true});
+  EXPECT_EQ(NumThreads(), before + 5);
+}
+
+TEST_F(BatchQueueTest, ASequenceTooLongForALaneHasAllThreadsNext) {
+  Held held(two_lanes_);
+  Make({.max_batch_tokens = 512, .num_workers = 2, .turns = &two_lanes_});
+  std::future<BatchResult> few, longer, more;
+  Submit(std::vector<QueuedSequence>(4, Sequence(50)), few);  // two for each lane
+  held.Release(1);
+  gate_.Batches(2);
+  Submit(std::vector<QueuedSequence>(4, Sequence(60)), more);
+  Submit({Sequence(300)}, longer);
+  gate_.Allow();  // this lane's worker waits for the other lane now
+  while (two_lanes_.num_waiting() != 1) std::this_thread::yield();
+  gate_.Allow();
+  EXPECT_EQ(gate_.Batches(3)[2], (std::vector<size_t>{60, 300, 60, 60}));
+  EXPECT_EQ(gate_.lanes()[2], kWholeTeam);
+  gate_.Open();
+  few.get();
+  EXPECT_EQ(longer.get().values.size(), 2u);
+  EXPECT_EQ(more.get().values.size(), 8u);
+}
+
+TEST_F(BatchQueueTest, ForgetsTheTokensOfWhatIsCancelled) {
+  Held held(two_lanes_);
+  Make({.max_batch_tokens = 512, .num_workers = 2, .turns = &two_lanes_});
+  std::future<BatchResult> many, few;
+  const BatchQueue::Ticket ticket = Submit(std::vector<QueuedSequence>(20, Sequence(50)), many);
+  Submit({Sequence(20), Sequence(20)}, few);
+  queue_->Cancel(ticket);
+  gate_.Open();
+  held.Release(1);
+  few.get();
+  EXPECT_EQ(gate_.Batches(1), (std::vector<std::vector<size_t>>{{20, 20}}));
+  EXPECT_EQ(gate_.lanes(), (std::vector<Lane>{kWholeTeam})) << "too little for lanes";
 }
 
 }  // namespace

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "serve/batch_queue.h"
 
@@ -95,12 +98,118 @@ TEST(ComputeTurns, GivesNoCreditForTimeThatNothingWasAskedIn) {
   EXPECT_EQ(order, "lh");  // in the order of their coming: neither has more to its credit
 }
 
+TEST(ComputeTurns, GivesEachLaneToOneAtATimeAndAllToOneAlone) {
+  constexpr size_t kNumLanes = 3;
+  ComputeTurns turns(kNumLanes);
+  std::array<std::atomic<int>, kNumLanes> in_lane = {};
+  std::atomic<int> num_with_all = 0, num_turns = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 5; ++t)
+    threads.emplace_back([&, t] {
+      ComputeTurns::Party party;
+      for (int i = 0; i < 200; ++i) {
+        ComputeTurns::Turn turn = t == 0 || i % 9 == 0 ? turns.Take(party) : turns.TakeLane(party);
+        if (i % 4 == 1) turn.Widen();
+        if (turn.lane()) {
+          ASSERT_LT(*turn.lane(), kNumLanes);
+          EXPECT_EQ(++in_lane[*turn.lane()], 1);
+          EXPECT_EQ(num_with_all, 0);
+          --in_lane[*turn.lane()];
+        } else {
+          EXPECT_EQ(++num_with_all, 1);
+          for (const auto& count : in_lane) EXPECT_EQ(count, 0);
+          --num_with_all;
+        }
+        ++num_turns;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(num_turns, 1000);
+}
+
+TEST(ComputeTurns, LetsOnePartyHaveSeveralLanes) {
+  ComputeTurns turns(2);
+  ComputeTurns::Party party;
+  const ComputeTurns::Turn first = turns.TakeLane(party), second = turns.TakeLane(party);
+  EXPECT_NE(first.lane(), kWholeTeam);
+  EXPECT_NE(second.lane(), kWholeTeam);
+  EXPECT_NE(first.lane(), second.lane());
+}
+
+TEST(ComputeTurns, TheOnlyLaneIsTheWholeTeam) {
+  ComputeTurns turns;
+  ComputeTurns::Party party;
+  EXPECT_EQ(turns.TakeLane(party).lane(), kWholeTeam);
+}
+
+TEST(ComputeTurns, WidensALaneOnlyWhereNobodyElseHasOne) {
+  ComputeTurns turns(2);
+  ComputeTurns::Party a, b;
+  std::optional<ComputeTurns::Turn> first(turns.TakeLane(a)), second(turns.TakeLane(b));
+  EXPECT_FALSE(first->Widen()) << "the other lane is taken";
+  second.reset();
+  std::string order;
+  {
+    const Waiter waiter(turns, b, order, 'w');
+    AwaitWaiting(turns, 1);
+    EXPECT_TRUE(first->Widen()) << "one that waits for all has no use for the other lane";
+    EXPECT_EQ(first->lane(), kWholeTeam);
+    EXPECT_TRUE(first->Widen()) << "it has all";
+    first.reset();
+  }
+  EXPECT_EQ(turns.TakeLane(b).lane(), Lane(0)) << "all were given back";
+}
+
+TEST(ComputeTurns, OneThatWaitsForAllIsNotPassedByThoseWhoWantALane) {
+  ComputeTurns turns(2);
+  ComputeTurns::Party holder, all, late;
+  std::optional<ComputeTurns::Turn> held(turns.TakeLane(holder));
+  std::string order;
+  {
+    const Waiter waiter(turns, all, order, 'a');
+    AwaitWaiting(turns, 1);
+    std::thread lane([&] {
+      const ComputeTurns::Turn turn = turns.TakeLane(late);
+      order += 'l';
+    });
+    AwaitWaiting(turns, 2);
+    std::this_thread::sleep_for(20ms);
+    EXPECT_EQ(turns.num_waiting(), 2u) << "a lane is free, but the first waits for both";
+    held.reset();
+    lane.join();
+  }
+  EXPECT_EQ(order, "al");
+}
+
+TEST(ComputeTurns, CountsTheTimeOfALaneAsItsPartOfAllThreads) {
+  ComputeTurns turns(4);
+  ComputeTurns::Party lane, all, holder;
+  {
+    const ComputeTurns::Turn turn = turns.TakeLane(lane);
+    Spend(40ms);  // 10 of all
+  }
+  {
+    const ComputeTurns::Turn turn = turns.Take(all);
+    Spend(100ms);
+  }
+  std::string order;
+  std::optional<ComputeTurns::Turn> held(turns.Take(holder));
+  {
+    const Waiter first(turns, all, order, 'a');
+    AwaitWaiting(turns, 1);
+    const Waiter second(turns, lane, order, 'l');
+    AwaitWaiting(turns, 2);
+    held.reset();
+  }
+  EXPECT_EQ(order, "la");
+}
+
 TEST(ComputeTurns, AFloodOfOneQueueLetsAnotherWaitForOneBatch) {
   ComputeTurns turns;
   std::mutex mutex;
   std::string order;
   const auto compute = [&](char name) {
-    return [&, name](const TokenBatch&, const RowsWanted&, std::span<float>) {
+    return [&, name](const TokenBatch&, const RowsWanted&, std::span<float>, Lane) {
       Spend(2ms);
       const std::lock_guard lock(mutex);
       order += name;

@@ -58,7 +58,7 @@ class FakeModel : public ServedModel {
   const SentencePrompts& prompts() const override { return prompts_; }
   bool pools_prompt() const override { return options_.pools_prompt; }
 
-  void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) override {
+  void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out, Lane) override {
     if (batch.token_ids == std::vector<int32_t>{0}) {  // the check of a new model
       std::fill(out.begin(), out.end(), 0.0f);
       return;

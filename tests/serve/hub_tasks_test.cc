@@ -39,7 +39,7 @@ class HeldModel : public ServedModel {
   const TextModel* text_model() const override { return model_->text_model(); }
   void Answer(Task& task, std::span<const TextInput> texts, std::string& out) override { model_->Answer(task, texts, out); }
 
-  void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out) override {
+  void Compute(const TokenBatch& batch, const RowsWanted& wanted, std::span<float> out, Lane lane) override {
     if (batch.num_tokens() > 1) {  // else the check of a new model
       std::unique_lock lock(mutex_);
       batches_.emplace_back();
@@ -47,7 +47,7 @@ class HeldModel : public ServedModel {
       changed_.notify_all();
       changed_.wait(lock, [this] { return !held_; });
     }
-    model_->Compute(batch, wanted, out);
+    model_->Compute(batch, wanted, out, lane);
   }
 
   void SetHeld(bool held) {

@@ -321,7 +321,7 @@ TEST(OpenServedModel, JoinsOnlyWhatItsBaseCanCompute) {
   ComputeTurns turns;
   const TokenBatch batch = RandomBatch(3, 1);
   std::vector<float> alone(3 * model->output_size()), together(alone.size());
-  model->Compute(batch, {Output::kSequence}, alone);
+  model->Compute(batch, {Output::kSequence}, alone, kWholeTeam);
   model->ComputeInTurn(turns, batch, {Output::kSequence}, together);
   EXPECT_TRUE(SameBits(together, alone));
   EXPECT_FALSE(OpenServedModel(kBase, {.num_threads = 1, .max_length = {}})->joins_batches());

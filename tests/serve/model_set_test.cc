@@ -137,7 +137,7 @@ TEST_F(ModelSetTest, AModelThatTakesAnothersPlaceAnswersNewRequestsAndTheOldOneT
 TEST_F(ModelSetTest, KeepsTheOldModelWhereTheNewOneIsBroken) {
   ServeModels(Models({{"m", {.normalizes = false}}}, &models_));
   class BrokenModel : public FakeModel {
-    void Compute(const TokenBatch&, const RowsWanted&, std::span<float> out) override {
+    void Compute(const TokenBatch&, const RowsWanted&, std::span<float> out, Lane) override {
       std::fill(out.begin(), out.end(), std::numeric_limits<float>::quiet_NaN());
     }
   };

@@ -1,9 +1,13 @@
 #include "tests/support/test_support.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -53,6 +57,10 @@ Error ExpectError(ErrorCode code, std::string_view message, const std::function<
   }
   ADD_FAILURE_AT(where.file_name(), static_cast<int>(where.line())) << "expected " << message << "\n   found no error";
   return Error(ErrorCode::kInternal, "");
+}
+
+bool KernelChecksLinks() {
+  return syscall(SYS_openat2, AT_FDCWD, "", nullptr, size_t{0}) >= 0 || (errno != ENOSYS && errno != EPERM);
 }
 
 std::string ReadWhole(const std::string& path) {

@@ -33,6 +33,9 @@ class TemporaryFolder {
 Error ExpectError(ErrorCode code, std::string_view message, const std::function<void()>& action,
                   std::source_location where = std::source_location::current());
 
+// Whether the system has openat2, without which no link is followed (base/file.h): kernels from before 5.6 have not, and emulators.
+bool KernelChecksLinks();
+
 // The whole content of a file; fails the test where there is none.
 std::string ReadWhole(const std::string& path);
 

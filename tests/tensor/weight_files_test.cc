@@ -15,6 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::ExpectError;
+using test::KernelChecksLinks;
 using test::TemporaryFolder;
 using testing::ElementsAre;
 
@@ -79,6 +80,7 @@ TEST(WeightFiles, NamesTheNearestTensorWhereOneIsMissing) {
 }
 
 TEST(WeightFiles, OpensASnapshotOfTheHuggingFaceCache) {
+  if (!KernelChecksLinks()) GTEST_SKIP() << "this system has no openat2";
   // huggingface_hub: snapshots/REVISION holds links to the blobs of the same repository.
   const TemporaryFolder cache;
   const std::string repository = cache / "models--org--name";
@@ -103,6 +105,7 @@ TEST(WeightFiles, OpensASnapshotOfTheHuggingFaceCache) {
 }
 
 TEST(WeightFiles, RefusesALinkOutOfASnapshotsRepository) {
+  if (!KernelChecksLinks()) GTEST_SKIP() << "this system has no openat2";
   const TemporaryFolder cache;
   const std::string snapshot = cache / "models--org--name/snapshots/0123abc";
   fs::create_directories(snapshot);
