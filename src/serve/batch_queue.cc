@@ -232,11 +232,12 @@ std::optional<ComputeTurns::Turn> BatchQueue::TakeTurn(std::unique_lock<std::mut
   return turn;
 }
 
-// What the worker whose turn it is takes. A lane: its part of all that waits or is in lanes, so that the next one to come does not find next to nothing.
+// What the worker whose turn it is takes. A lane: half of its part of all that waits or is in lanes, so that something waits for the next one to come. Whole
+// parts would be answered at once, their clients would all come again at once, and those in between would wait for longer.
 BatchQueue::BatchSize BatchQueue::SizeFor(const std::optional<ComputeTurns::Turn>& turn) const {
   if (!turn || !turn->lane()) return {options_.max_batch_tokens, options_.max_batch_tokens};
-  const size_t num_lanes = options_.turns->num_lanes();
-  const size_t part = (left_.num_tokens + num_computed_tokens_ + num_lanes - 1) / num_lanes;
+  const size_t num_parts = 2 * options_.turns->num_lanes();
+  const size_t part = (left_.num_tokens + num_computed_tokens_ + num_parts - 1) / num_parts;
   const size_t most = std::min(options_.max_batch_tokens, options_.max_lane_tokens);
   return {std::min(std::max(part, options_.min_lane_tokens), most), most};
 }

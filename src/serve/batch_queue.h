@@ -55,7 +55,7 @@ struct BatchQueueOptions {
   size_t max_batch_tokens = 16'384;  // unless one sequence alone has more
   size_t max_batch_values = kMaxBatchValues;
   size_t max_lane_tokens = 128;   // of what one lane takes, unless all lanes are one; a longer sequence is computed by all threads
-  size_t min_lane_tokens = 48;    // for each lane, must wait before they are used: all threads compute together what is less
+  size_t min_lane_tokens = 48;    // must wait for each lane before they are used: all threads compute together what is less; about the least that one takes
   size_t num_workers = 1;         // at most; a thread each
   bool starts_all = false;        // workers at once, where the memory of their stacks has to be there before the first request; else when there is work
   ComputeTurns* turns = nullptr;  // with whom it shares the threads that compute; null: with nobody
