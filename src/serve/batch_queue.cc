@@ -32,7 +32,7 @@ namespace {
 
 // Between two tries to find memory for a batch.
 constexpr std::chrono::milliseconds kMemoryPause{5};
-// Sequences that do not fit into a batch before no more are looked at: a batch would look at all that waits otherwise.
+// Sequences that do not fit into a batch before those behind them are not looked at in a round: a batch would look at all that waits otherwise.
 constexpr size_t kMaxMisfits = 64;
 
 }  // namespace
@@ -40,11 +40,8 @@ constexpr size_t kMaxMisfits = 64;
 BatchQueue::BatchQueue(BatchQueueOptions options, Compute compute) : options_(std::move(options)), compute_(std::move(compute)) {
   assert(options_.num_workers > 0);
   workers_.reserve(options_.num_workers);
-  try {
-    while (workers_.size() < (options_.starts_all ? options_.num_workers : 1)) workers_.emplace_back([this] { Work(); });
-  } catch (...) {
-    Stop();
-    throw;
+  workers_.emplace_back([this] { Work(); });
+  while (options_.starts_all && StartWorker()) {
   }
 }
 
@@ -56,8 +53,14 @@ void BatchQueue::Stop() {
   }
   for (std::thread& worker : workers_) worker.join();
   workers_.clear();
-  const Requests left = std::exchange(waiting_, {});
-  for (const std::shared_ptr<QueuedRequest>& request : left) {
+  for (;;) {
+    std::shared_ptr<QueuedRequest> request;
+    {
+      const std::lock_guard lock(mutex_);
+      if (waiting_.empty()) return;
+      request = waiting_.front();
+      Withdraw(request);
+    }
     try {
       throw Error(ErrorCode::kCancelled, "the server is shutting down");
     } catch (...) {  // or there is no memory for that
@@ -160,18 +163,18 @@ bool BatchQueue::Reserve(Batch& batch, const BatchSize& size) const noexcept {
 void BatchQueue::TakeBatch(std::vector<Item>& items, const BatchSize& size) {
   const uint64_t batch = ++num_batches_;
   const Clock::time_point now = Clock::now();
-  size_t num_tokens = 0, num_values = 0, num_misfits = 0;
-  const auto is_full = [&] { return num_tokens >= size.enough || num_misfits == kMaxMisfits; };
-  for (bool took_any = true; took_any && !is_full();) {
+  size_t num_tokens = 0, num_values = 0;
+  for (bool took_any = true; took_any && num_tokens < size.enough;) {
     took_any = false;
-    for (auto place = waiting_.begin(); place != waiting_.end() && !is_full();) {
+    size_t num_misfits = 0;
+    for (auto place = waiting_.begin(); place != waiting_.end() && num_tokens < size.enough && num_misfits < kMaxMisfits;) {
       const std::shared_ptr<QueuedRequest> request = *place;
       QueuedSequence& sequence = request->sequences[request->num_taken];
       const size_t length = sequence.token_ids.size(), values = NumValues(*request, sequence);
       // The first always fits, so that no sequence is too long to be computed. Where enough is less than a batch can have, another worker gets what would
       // lead further beyond it than is missing now.
       const bool fits_batch = items.empty() || (num_tokens + length <= size.most && length <= 2 * (size.enough - num_tokens) &&
-                                                num_values + values <= options_.max_batch_values);
+                                                num_values + values <= size.most_values);
       const bool fits_output = items.empty() || request->output == items.front().request->output;
       if (!fits_batch || !fits_output) {
         ++num_misfits;
@@ -235,21 +238,28 @@ std::optional<ComputeTurns::Turn> BatchQueue::TakeTurn(std::unique_lock<std::mut
 // What the worker whose turn it is takes. A lane: half of its part of all that waits or is in lanes, so that something waits for the next one to come. Whole
 // parts would be answered at once, their clients would all come again at once, and those in between would wait for longer.
 BatchQueue::BatchSize BatchQueue::SizeFor(const std::optional<ComputeTurns::Turn>& turn) const {
-  if (!turn || !turn->lane()) return {options_.max_batch_tokens, options_.max_batch_tokens};
-  const size_t num_parts = 2 * options_.turns->num_lanes();
+  if (!turn || !turn->lane()) return {options_.max_batch_tokens, options_.max_batch_tokens, options_.max_batch_values};
+  const size_t num_lanes = options_.turns->num_lanes(), num_parts = 2 * num_lanes;
   const size_t part = (left_.num_tokens + num_computed_tokens_ + num_parts - 1) / num_parts;
   const size_t most = std::min(options_.max_batch_tokens, options_.max_lane_tokens);
-  return {std::min(std::max(part, options_.min_lane_tokens), most), most};
+  return {std::min(std::max(part, options_.min_lane_tokens), most), most, options_.max_batch_values / num_lanes};
 }
 
 // For what one worker left: another, or a new one. The mutex is held.
 void BatchQueue::WakeAnother() noexcept {
   changed_.notify_one();
-  if (num_idle_ > 0 || stopping_ || workers_.size() >= options_.num_workers) return;
+  if (num_idle_ == 0 && !stopping_) StartWorker();
+}
+
+// Whether there is one more: not if there are all, or if the system gives no more threads; those that run do all of it then.
+bool BatchQueue::StartWorker() noexcept {
+  if (workers_.size() >= options_.num_workers) return false;
   try {
     workers_.emplace_back([this] { Work(); });
-  } catch (const std::exception&) {  // the system gives no more threads: those that run do all of it
+  } catch (const std::exception&) {
+    return false;
   }
+  return true;
 }
 
 void BatchQueue::Work() {
@@ -328,7 +338,7 @@ void BatchQueue::ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> tu
   try {
     const RowRoom::Share room = options_.room != nullptr ? options_.room->Take(NumValues(items)) : RowRoom::Share();
     const std::vector<float> out = ComputeItems(items, lane, stats);
-    turn.reset();  // the answers are written while another computes
+    turn.reset();  // the answers are written while another lane or model computes
     count_time();
     size_t begin = 0;
     for (Item& item : items) {

@@ -40,7 +40,7 @@ struct QueuedSequence {
 struct BatchResult {
   std::vector<float> values;  // [rows, size of a row], in the order of the request; empty where they were taken one by one
   double queue_ms = 0;        // until its last sequence was computed, less compute_ms
-  double compute_ms = 0;      // while any batch that it was part of was computed
+  double compute_ms = 0;      // while any batch that it was part of was computed: from when it was taken until its rows were handed over
   std::exception_ptr error;   // what the computation threw; then values is empty
 };
 
@@ -60,7 +60,7 @@ struct BatchQueueOptions {
   bool starts_all = false;        // workers at once, where the memory of their stacks has to be there before the first request; else when there is work
   ComputeTurns* turns = nullptr;  // with whom it shares the threads that compute; null: with nobody
   RowRoom* room = nullptr;        // with whom it shares the memory of rows; null: with nobody
-  std::function<void(const BatchStats& stats)> on_batch = {};  // from a worker, after each batch
+  std::function<void(const BatchStats& stats)> on_batch = {};  // from the worker, after each batch; of several at once
 };
 
 class BatchQueue {
@@ -114,12 +114,13 @@ class BatchQueue {
     size_t num_long = 0;  // of the sequences: those that are too long for a lane
   };
   Amount AmountLeft(const QueuedRequest& request) const;
-  // Of tokens: how many are enough, and more than how many a batch never has but for one sequence alone.
+  // How many tokens are enough, and more than how many tokens and numbers in its rows a batch never has but for one sequence alone.
   struct BatchSize {
-    size_t enough, most;
+    size_t enough, most, most_values;
   };
   void Work();
   void WakeAnother() noexcept;
+  bool StartWorker() noexcept;
   std::optional<ComputeTurns::Turn> TakeTurn(std::unique_lock<std::mutex>& lock);
   bool FillsLanes() const;
   bool NeedsTeam() const;

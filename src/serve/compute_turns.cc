@@ -75,11 +75,6 @@ bool ComputeTurns::Widen() {
   return true;
 }
 
-size_t ComputeTurns::num_free_lanes() const {
-  const std::lock_guard lock(mutex_);
-  return num_lanes() - num_taken_;
-}
-
 size_t ComputeTurns::num_waiting() const {
   const std::lock_guard lock(mutex_);
   return waiting_.size();

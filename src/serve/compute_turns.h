@@ -63,8 +63,7 @@ class ComputeTurns {
   Turn TakeLane(Party& party);
 
   size_t num_lanes() const { return num_lanes_; }
-  size_t num_free_lanes() const;  // for tests, as what follows
-  // How many wait.
+  // How many wait, for tests.
   size_t num_waiting() const;
 
  private:

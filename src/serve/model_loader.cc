@@ -26,23 +26,25 @@ bool Contains(const std::vector<ModelSource>& sources, const std::string& name) 
 
 bool ModelLoader::Load(std::vector<ModelSource> sources) {
   const std::lock_guard lock(mutex_);
-  return LoadOrSayEnded(std::move(sources));
+  return LoadAndSayChanged(std::move(sources));
 }
 
 bool ModelLoader::Replace(std::vector<ModelSource> sources) {
   const std::lock_guard lock(mutex_);
   if (models_.Find(sources.front().name) == nullptr) return false;
   std::erase_if(sources, [&](const ModelSource& source) { return models_.Find(source.name) == nullptr; });
-  LoadOrSayEnded(std::move(sources));
+  LoadAndSayChanged(std::move(sources));
   return true;
 }
 
-// What is refused was opened perhaps, and has ended.
-bool ModelLoader::LoadOrSayEnded(std::vector<ModelSource> sources) {
+// What came has threads of its own; what is refused was opened perhaps, and has ended.
+bool ModelLoader::LoadAndSayChanged(std::vector<ModelSource> sources) {
   try {
-    return LoadAll(std::move(sources));
+    const bool replaced = LoadAll(std::move(sources));
+    models_.SayChanged();
+    return replaced;
   } catch (...) {
-    models_.SayEnded();
+    models_.SayChanged();
     throw;
   }
 }

@@ -44,7 +44,7 @@ class ModelLoader {
   void Unload(const std::string& name);
 
  private:
-  bool LoadOrSayEnded(std::vector<ModelSource> sources);
+  bool LoadAndSayChanged(std::vector<ModelSource> sources);
   bool LoadAll(std::vector<ModelSource> sources);
   void AddAdaptersOf(std::vector<ModelSource>& sources) const;
 

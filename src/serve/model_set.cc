@@ -43,16 +43,16 @@ ModelSet::ServicePtr ModelSet::MakeService(const std::string& name, std::unique_
   return shared;
 }
 
-void ModelSet::SayEnded() noexcept {
+void ModelSet::SayChanged() noexcept {
   try {
-    janitor_.Post([this] { on_ended_(); });
+    janitor_.Post([this] { on_changed_(); });
   } catch (const std::exception&) {  // no memory: it is said when the next one ends
   }
 }
 
 void ModelSet::Retire(InferenceService* service) {
   delete service;
-  on_ended_();
+  on_changed_();
   const std::lock_guard lock(mutex_);
   --num_alive_;
   changed_.notify_all();

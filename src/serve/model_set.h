@@ -31,11 +31,11 @@ class ModelSet {
  public:
   using ServicePtr = std::shared_ptr<InferenceService>;
 
-  // metrics outlives the set. on_ended: called from a thread of the set when a model has ended, whatever it held given back; must not
-  // throw.
+  // metrics outlives the set. on_changed: called from a thread of the set when a model has ended, whatever it held given back, and by
+  // SayChanged; must not throw.
   ModelSet(
-      const InferenceServiceOptions& options, ServeMetrics& metrics, std::function<void()> on_ended = [] {})
-      : options_(options), metrics_(metrics), on_ended_(std::move(on_ended)), turns_(options.num_lanes) {}
+      const InferenceServiceOptions& options, ServeMetrics& metrics, std::function<void()> on_changed = [] {})
+      : options_(options), metrics_(metrics), on_changed_(std::move(on_changed)), turns_(options.num_lanes) {}
   // What is not computed yet is dropped; nobody may hold a service any more but its own requests.
   ~ModelSet();
   ModelSet(const ModelSet&) = delete;
@@ -55,8 +55,8 @@ class ModelSet {
   // server, which would wait for all of them.
   void TakeNoMore() { takes_no_more_ = true; }
 
-  // Has on_ended called, for models that ended without having been served.
-  void SayEnded() noexcept;
+  // Has on_changed called, for models that came, or that ended without having been served.
+  void SayChanged() noexcept;
 
   // Serves it no more; the requests that it has are answered. Returns whether there was one. Throws kInvalidArgument if it is the only one.
   bool Remove(std::string_view name);
@@ -83,7 +83,7 @@ class ModelSet {
 
   const InferenceServiceOptions options_;
   ServeMetrics& metrics_;
-  const std::function<void()> on_ended_;
+  const std::function<void()> on_changed_;
   std::atomic<bool> takes_no_more_ = false;
   ComputeTurns turns_;
   mutable std::mutex mutex_;

@@ -60,23 +60,29 @@ void AwaitWaiting(const ComputeTurns& turns, size_t count) {
   while (turns.num_waiting() != count) std::this_thread::yield();
 }
 
+// The order in which two have their turns who wait while a third has its own: "12" if it is that of their coming.
+std::string OrderOfTurns(ComputeTurns& turns, ComputeTurns::Party& first, ComputeTurns::Party& second) {
+  std::string order;
+  ComputeTurns::Party holder;
+  std::optional<ComputeTurns::Turn> held(turns.Take(holder));
+  {
+    const Waiter a(turns, first, order, '1');
+    AwaitWaiting(turns, 1);
+    const Waiter b(turns, second, order, '2');
+    AwaitWaiting(turns, 2);
+    held.reset();
+  }
+  return order;
+}
+
 TEST(ComputeTurns, LetsTheOneWithTheLeastTimeGoFirstThoughItCameLast) {
   ComputeTurns turns;
-  ComputeTurns::Party busy, idle, holder;
+  ComputeTurns::Party busy, idle;
   {
     const ComputeTurns::Turn turn = turns.Take(busy);
     Spend(20ms);
   }
-  std::string order;
-  std::optional<ComputeTurns::Turn> held(turns.Take(holder));
-  {
-    const Waiter a(turns, busy, order, 'b');
-    AwaitWaiting(turns, 1);
-    const Waiter b(turns, idle, order, 'i');
-    AwaitWaiting(turns, 2);
-    held.reset();
-  }
-  EXPECT_EQ(order, "ib");
+  EXPECT_EQ(OrderOfTurns(turns, busy, idle), "21");
 }
 
 TEST(ComputeTurns, GivesNoCreditForTimeThatNothingWasAskedIn) {
@@ -183,7 +189,7 @@ TEST(ComputeTurns, OneThatWaitsForAllIsNotPassedByThoseWhoWantALane) {
 
 TEST(ComputeTurns, CountsTheTimeOfALaneAsItsPartOfAllThreads) {
   ComputeTurns turns(4);
-  ComputeTurns::Party lane, all, holder;
+  ComputeTurns::Party lane, all;
   {
     const ComputeTurns::Turn turn = turns.TakeLane(lane);
     Spend(40ms);  // 10 of all
@@ -192,16 +198,7 @@ TEST(ComputeTurns, CountsTheTimeOfALaneAsItsPartOfAllThreads) {
     const ComputeTurns::Turn turn = turns.Take(all);
     Spend(100ms);
   }
-  std::string order;
-  std::optional<ComputeTurns::Turn> held(turns.Take(holder));
-  {
-    const Waiter first(turns, all, order, 'a');
-    AwaitWaiting(turns, 1);
-    const Waiter second(turns, lane, order, 'l');
-    AwaitWaiting(turns, 2);
-    held.reset();
-  }
-  EXPECT_EQ(order, "la");
+  EXPECT_EQ(OrderOfTurns(turns, all, lane), "21");
 }
 
 TEST(ComputeTurns, AFloodOfOneQueueLetsAnotherWaitForOneBatch) {
