@@ -297,7 +297,7 @@ size_t BatchQueue::NumValues(const std::vector<Item>& items) const {
 }
 
 // The values of all items, end to end.
-std::vector<float> BatchQueue::ComputeItems(const std::vector<Item>& items, Lane lane, BatchStats& stats) const {
+std::vector<float> BatchQueue::ComputeItems(const std::vector<Item>& items, Lane lane) const {
   TokenBatch batch;
   std::vector<size_t> tokens;
   for (const Item& item : items) {
@@ -306,7 +306,6 @@ std::vector<float> BatchQueue::ComputeItems(const std::vector<Item>& items, Lane
     batch.token_type_ids.insert(batch.token_type_ids.end(), item.sequence.token_type_ids.begin(), item.sequence.token_type_ids.end());
     batch.offsets.push_back(batch.token_ids.size());
   }
-  stats.num_tokens = batch.num_tokens();
   std::vector<float> out(NumValues(items));
   compute_(batch, {items.front().request->output, tokens}, out, lane);
   return out;
@@ -328,8 +327,7 @@ void BatchQueue::ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> tu
   const Clock::time_point start = Clock::now();
   std::exception_ptr failure;
   BatchStats stats = {.num_sequences = items.size()};
-  size_t num_tokens = 0;
-  for (const Item& item : items) num_tokens += item.sequence.token_ids.size();
+  for (const Item& item : items) stats.num_tokens += item.sequence.token_ids.size();
   const Lane lane = turn ? turn->lane() : kWholeTeam;
   const auto count_time = [&] {
     stats.compute_ms = MillisecondsSince(start);
@@ -337,7 +335,7 @@ void BatchQueue::ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> tu
   };
   try {
     const RowRoom::Share room = options_.room != nullptr ? options_.room->Take(NumValues(items)) : RowRoom::Share();
-    const std::vector<float> out = ComputeItems(items, lane, stats);
+    const std::vector<float> out = ComputeItems(items, lane);
     turn.reset();  // the answers are written while another lane or model computes
     count_time();
     size_t begin = 0;
@@ -354,7 +352,7 @@ void BatchQueue::ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> tu
 
   {
     const std::lock_guard lock(mutex_);
-    num_computed_tokens_ -= num_tokens;
+    num_computed_tokens_ -= stats.num_tokens;
     for (const Item& item : items) {
       QueuedRequest& request = *item.request;
       if (item.is_last && --request.num_batches == 0) request.compute_ms += MillisecondsSince(request.computing_since);

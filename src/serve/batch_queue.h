@@ -135,7 +135,7 @@ class BatchQueue {
   bool Reserve(Batch& batch, const BatchSize& size) const noexcept;
   void TakeBatch(std::vector<Item>& items, const BatchSize& size);
   size_t NumValues(const std::vector<Item>& items) const;
-  std::vector<float> ComputeItems(const std::vector<Item>& items, Lane lane, BatchStats& stats) const;
+  std::vector<float> ComputeItems(const std::vector<Item>& items, Lane lane) const;
   void HandOver(Item& item, std::span<const float> values) const noexcept;
   void ComputeBatch(Batch& batch, std::optional<ComputeTurns::Turn> turn);
   size_t Withdraw(const std::shared_ptr<QueuedRequest>& request);
