@@ -188,15 +188,15 @@ TEST(ComputeTurns, OneThatWaitsForAllIsNotPassedByThoseWhoWantALane) {
 }
 
 TEST(ComputeTurns, CountsTheTimeOfALaneAsItsPartOfAllThreads) {
-  ComputeTurns turns(4);
+  ComputeTurns turns(16);
   ComputeTurns::Party lane, all;
   {
     const ComputeTurns::Turn turn = turns.TakeLane(lane);
-    Spend(40ms);  // 10 of all
+    Spend(100ms);  // some 6 of all
   }
   {
     const ComputeTurns::Turn turn = turns.Take(all);
-    Spend(100ms);
+    Spend(30ms);
   }
   EXPECT_EQ(OrderOfTurns(turns, all, lane), "21");
 }
