@@ -10,6 +10,7 @@
 #include "models/model_folder.h"
 #include "tests/support/numbers.h"
 #include "tests/support/reference.h"
+#include "tests/support/test_support.h"
 
 namespace mlac {
 namespace {
@@ -41,6 +42,7 @@ std::vector<std::vector<size_t>> Choices(const TokenBatch& batch) {
   for (size_t t = 0; t < all.size(); ++t) all[t] = t;
   for (size_t t = offsets[1]; t < all.size(); ++t)
     if (t < offsets[2] || t % 5 == 0) some.push_back(t);
+  if (test::kTryEvery > 1) return {some};  // under a sanitiser
   return {{offsets.begin(), offsets.end() - 1}, some, {all.back()}, all};
 }
 

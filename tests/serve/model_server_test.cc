@@ -314,7 +314,7 @@ TEST_F(ModelServerTest, AnswersAbsurdValuesOfEveryFieldWithAStatusBelow500AndNam
       "[[]]", "[{}]", "[null]", "[true]", "[-1]", "[64]", "[1.5]", "[1e308]", "[\"a\"]", "[\"\"]", "[[\"a\"]]", "[[\"a\",\"b\"]]", "[[\"a\",\"b\",\"c\"]]", "[\"a\",1]",
       "[1,\"a\"]", "[[1],\"a\"]", "[[-1]]", "[[64]]", "[[[1]]]", "{\"a\":1}", "{\"a\":{\"b\":[]}}", "[[[[[[[[[[]]]]]]]]]]", "\"left\"", "\"Left\"", "\"base64\"", "tru",
       "\"unclosed"};
-  size_t num_requests = 0;
+  size_t num_requests = 0, tried = 0;
   for (const size_t num_labels : {0, 3, 1}) {
     Serve({.is_classifier = num_labels > 0, .num_labels = num_labels == 0 ? 3 : num_labels});
     RawClient client(server_->port());
@@ -340,8 +340,9 @@ TEST_F(ModelServerTest, AnswersAbsurdValuesOfEveryFieldWithAStatusBelow500AndNam
       }
       const Members members = GoodMembers(path);
       for (const auto& [field, description] : properties.items())
-        for (const std::string& value : values) {
-          std::string member = "\"" + field + "\":" + value;
+        for (size_t v = tried++ % test::kTryEvery; v < values.size(); v += test::kTryEvery) {  // where it steps, others for each field
+          const std::string& value = values[v];
+          const std::string member = "\"" + field + "\":" + value;
           const std::string good = Join(members, field);
           if (members.contains(field)) {
             const std::string others = good.empty() ? "" : good + ",";
@@ -359,7 +360,7 @@ TEST_F(ModelServerTest, AnswersAbsurdValuesOfEveryFieldWithAStatusBelow500AndNam
         }
     }
   }
-  EXPECT_GE(num_requests, 3000u);
+  EXPECT_GE(num_requests, 3000u / test::kTryEvery);
 }
 
 TEST_F(ModelServerTest, LogsAndCountsWhatWasComputedAndNothingThatTheClientWrote) {

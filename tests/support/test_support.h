@@ -1,5 +1,6 @@
 #pragma once
 // What tests of several folders share.
+#include <cstddef>
 #include <functional>
 #include <source_location>
 #include <string>
@@ -9,6 +10,13 @@
 #include "base/error.h"
 
 namespace mlac::test {
+
+// What a test that tries many inputs counts on by: under a sanitiser, whose code is slow, every 8th is tried.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr size_t kTryEvery = 8;
+#else
+constexpr size_t kTryEvery = 1;
+#endif
 
 // An empty folder under the system's temporary one; it goes with everything in it.
 class TemporaryFolder {

@@ -11,11 +11,7 @@
 namespace mlac {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr size_t kStep = 8;  // every 8th block: sanitised code is slow
-#else
-constexpr size_t kStep = 1;
-#endif
+using test::kTryEvery;
 
 const WheelStrings& Strings() {
   static const WheelStrings strings;
@@ -35,12 +31,12 @@ std::vector<uint32_t> Pack(const Encoding& encoding, std::string_view text, std:
   return numbers;
 }
 
-// Calls add(hash, index) for the indices of each kStep-th block and compares the hashes with the expected ones.
+// Calls add(hash, index) for the indices of each kTryEvery-th block and compares the hashes with the expected ones.
 template <typename Add>
 void ExpectHashes(const std::string& name, const nlohmann::json& expected, size_t count, size_t block, const Add& add) {
   ASSERT_EQ(expected.size(), (count + block - 1) / block) << name;
   size_t num_wrong = 0;
-  for (size_t b = 0; b < expected.size(); b += kStep) {
+  for (size_t b = 0; b < expected.size(); b += kTryEvery) {
     ShortSha256 hash;
     for (size_t i = b * block; i < std::min(count, (b + 1) * block); ++i) add(hash, i);
     if (hash.Finish() == expected[b].get<std::string>()) continue;

@@ -16,11 +16,7 @@
 namespace mlac {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr size_t kStep = 8;  // every 8th text: sanitised code is slow
-#else
-constexpr size_t kStep = 1;
-#endif
+using test::kTryEvery;
 
 // Exactly as long as its allocation, so that the address sanitiser sees a byte read behind it.
 class ExactText {
@@ -72,7 +68,7 @@ std::string AllAscii() {
 
 TEST(BertPreTokenizer, GivesTheWordsOfItsDefinitionForTheWheelsStrings) {
   const WheelStrings strings;
-  for (size_t i = 0; i < strings.num_strings(); i += 4 * kStep) ExpectReferenceWords(strings.Make(i) + strings.Make(i + 1));
+  for (size_t i = 0; i < strings.num_strings(); i += 4 * kTryEvery) ExpectReferenceWords(strings.Make(i) + strings.Make(i + 1));
 }
 
 TEST(BertPreTokenizer, GivesTheWordsOfItsDefinitionAtEveryPlaceOfABlock) {
@@ -123,7 +119,7 @@ TEST(WordPiece, GivesTheTokensOfItsDefinition) {
     const Vocabulary vocabulary = MakeVocabulary(tokens);
     const WordPiece model(MakeVocabulary(tokens), options, "test");
     SplitMix64 random(3);
-    for (size_t round = 0; round < 4000; round += kStep) {
+    for (size_t round = 0; round < 4000; round += kTryEvery) {
       std::string text;  // of some tokens, end to end, a prefix here and there
       std::vector<Word> words;
       for (size_t left = random.Below(80); left > 0; --left) {
@@ -169,7 +165,7 @@ TEST(Tokenizer, IdsAreTheSameWithAndWithoutOffsets) {
         ASSERT_EQ(tokenizer.Encode(text).token_ids, tokenizer.Encode(text, {.with_offsets = true}).token_ids)
             << ::testing::PrintToString(text);
       };
-      for (size_t i = 0; i < strings.num_strings(); i += 8 * kStep) expect_same(strings.Make(i) + strings.Make(i + 1));
+      for (size_t i = 0; i < strings.num_strings(); i += 8 * kTryEvery) expect_same(strings.Make(i) + strings.Make(i + 1));
       for (int c = 0; c < 0x80; ++c) expect_same(std::string(100, static_cast<char>(c)));
       for (size_t num_bytes = 0; num_bytes < 300; ++num_bytes) {
         std::string text = RandomAscii(random, AllAscii().substr(num_bytes % 2 == 0 ? 0 : ' ', 0x7F - ' '), num_bytes);
