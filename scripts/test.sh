@@ -49,7 +49,8 @@ run_ctest() {
   [ "${failures[*]: -1}" != "compile $preset" ] || return 0
   section "tests, $preset"
   rm -f "$report"
-  ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --progress --output-junit "$report" "$@" || true
+  # Twice as many at once as there are processors: a test of a server or of a fault waits for most of its time.
+  ctest --test-dir "build/$preset" -j $((2 * jobs)) --output-on-failure --progress --output-junit "$report" "$@" || true
   [ -s "$report" ] || { failed=$((failed + 1)); failures+=("ctest $preset gave no report"); return 0; }
   local counts
   read -r -a counts < <(awk '/<testsuite / { header = 1 }
