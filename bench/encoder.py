@@ -50,6 +50,12 @@ TARGETS = {
 }
 
 
+def place(row):
+    """Where a row stands among the others, of whatever run: by model, then dtype, then shape."""
+    groups = [f"{model['title']} {dtype}" for model in MODELS.values() for dtype in PEERS]
+    return groups.index(row["group"]), SHAPES.index(row["row"] if row["row"] in SHAPES else "e-mails")
+
+
 def sequences_of(shape, emails):
     if shape == "e-mails":
         return emails
@@ -188,6 +194,7 @@ class Bench:
             if shape != shapes[0]:
                 line["failures"] = failed  # said once
             self.rows = [row for row in self.rows if (row["group"], row["row"]) != (line["group"], line["row"])] + [line]
+            self.rows.sort(key=place)
             rig.show(line)
             self.save()
 
