@@ -51,9 +51,10 @@ TARGETS = {
 
 
 def place(row):
-    """Where a row stands among the others, of whatever run: by model, then dtype, then shape."""
+    """Where a row stands among the others, of whatever run: by model, then dtype, then shape; behind them what is not measured any more."""
     groups = [f"{model['title']} {dtype}" for model in MODELS.values() for dtype in PEERS]
-    return groups.index(row["group"]), SHAPES.index(row["row"] if row["row"] in SHAPES else "e-mails")
+    shape = "e-mails" if row["row"].endswith("e-mails") else row["row"]
+    return tuple(order.index(name) if name in order else len(order) for order, name in ((groups, row["group"]), (SHAPES, shape)))
 
 
 def sequences_of(shape, emails):

@@ -50,7 +50,7 @@ run_ctest() {
   section "tests, $preset"
   rm -f "$report"
   # Twice as many at once as there are processors: a test of a server or of a fault waits for most of its time.
-  ctest --test-dir "build/$preset" -j $((2 * jobs)) --output-on-failure --progress --output-junit "$report" "$@" || true
+  ctest --test-dir "build/$preset" -j "${CTEST_PARALLEL_LEVEL:-$((2 * jobs))}" --output-on-failure --progress --output-junit "$report" "$@" || true
   [ -s "$report" ] || { failed=$((failed + 1)); failures+=("ctest $preset gave no report"); return 0; }
   local counts
   read -r -a counts < <(awk '/<testsuite / { header = 1 }
@@ -128,7 +128,8 @@ arm() {
   local folders="base tensor kernels autograd models text data_sets parity train optimize"
   step "libraries for 64-bit Arm" scripts/arm64_libraries.sh
   # shellcheck disable=SC2086  # the folders are words
-  [ "$failed" != 0 ] || run_ctest "arm64 $(printf 'test_%s ' $folders)" -L "^(${folders// /|})\$" -E '^(MiniLm\.GivesTheSameBits|AllocateMemory\.GivesBack)'
+  # As many at once as there are processors: an emulator never waits.
+  [ "$failed" != 0 ] || CTEST_PARALLEL_LEVEL=$jobs run_ctest "arm64 $(printf 'test_%s ' $folders)" -L "^(${folders// /|})\$" -E '^(MiniLm\.GivesTheSameBits|AllocateMemory\.GivesBack)'
 }
 
 summary() {

@@ -11,7 +11,7 @@
 
 namespace mlac::test {
 
-// What a test that tries many inputs counts on by: under a sanitiser, whose code is slow, every 8th is tried.
+// The step of a test over many inputs: under the address or thread sanitiser, whose code is slow, it tries every 8th.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr size_t kTryEvery = 8;
 #else
