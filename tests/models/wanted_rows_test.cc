@@ -10,7 +10,6 @@
 #include "models/model_folder.h"
 #include "tests/support/numbers.h"
 #include "tests/support/reference.h"
-#include "tests/support/test_support.h"
 
 namespace mlac {
 namespace {
@@ -35,15 +34,14 @@ std::vector<Folder> Families() {
   return folders;
 }
 
-// Some tokens, of which some sequences have none and one has all; a single one; where it takes little time, also first tokens, and all of them.
+// First tokens; some tokens, of which some sequences have none and one has all; a single one; all of them.
 std::vector<std::vector<size_t>> Choices(const TokenBatch& batch) {
   const Offsets& offsets = batch.offsets;
   std::vector<size_t> all(batch.num_tokens()), some;
   for (size_t t = 0; t < all.size(); ++t) all[t] = t;
   for (size_t t = offsets[1]; t < all.size(); ++t)
     if (t < offsets[2] || t % 5 == 0) some.push_back(t);
-  if (test::kTryEvery > 1) return {some, {all.back()}};
-  return {some, {all.back()}, {offsets.begin(), offsets.end() - 1}, all};
+  return {{offsets.begin(), offsets.end() - 1}, some, {all.back()}, all};
 }
 
 TEST(WantedRows, HaveTheBitsOfAllRowsInEveryFamilyAndType) {
